@@ -1,0 +1,18 @@
+import { availableParallelism } from "node:os"
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    // The benchmark is a package of its own, and the long faults have a command of their own.
+    exclude: ["**/node_modules/**", "test/bench/**", "test/faults/long/**"],
+    globalSetup: ["test/support/postgres.ts"],
+    pool: "forks",
+    // Each file has a database of its own, but all share one server and its machine.
+    maxWorkers: Math.max(2, Math.min(4, availableParallelism())),
+    // Generous, for noisy machines: a test waits for what it expects, so a long limit costs nothing when all is well.
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 60_000
+  }
+})
