@@ -1,0 +1,117 @@
+/**
+ * The table `pg_task`: made, brought up to date, or taken over from the Rust crate `pg_task` with all its rows.
+ *
+ * Three ways, of which you need one: {@link run} (or {@link layer}) at the start of your program, {@link loader} for
+ * your own Effect migrator, {@link sql} for any other tool. Applying twice, or from several processes at once, is
+ * harmless.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Migrator from "effect/sql/Migrator"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { createTable, createTriggers } from "./internal/schema.ts"
+
+/** Two processes that both find no table must not both make it. */
+const lock = "select pg_advisory_xact_lock(7160925713)"
+
+const apply = (statements: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const client = yield* SqlClient.SqlClient
+    yield* client.withTransaction(
+      Effect.forEach([lock, ...statements], (statement) => client.unsafe(statement), { discard: true })
+    )
+  })
+
+/**
+ * The migrations as a record, in the form that `Migrator.fromRecord` takes: to renumber them or to put them among
+ * your own.
+ *
+ * @category migrations
+ * @since 0.1.0
+ */
+export const migrations: Record<"1_table" | "2_triggers", Effect.Effect<void, SqlError, SqlClient.SqlClient>> = {
+  "1_table": apply(createTable),
+  "2_triggers": apply(createTriggers)
+}
+
+/**
+ * The migrations for Effect's own migrator. Give it a `table` of its own, so that the numbers here and yours don't
+ * meet.
+ *
+ * @example
+ * ```ts
+ * import { PgMigrator } from "@effect/sql-pg"
+ * import { Migrations } from "effect-pg-task"
+ *
+ * export const migrate = PgMigrator.run({ loader: Migrations.loader, table: Migrations.table })
+ * ```
+ * @category migrations
+ * @since 0.1.0
+ */
+export const loader: Migrator.Loader = Migrator.fromRecord(migrations)
+
+/**
+ * The table in which {@link run} notes what it has applied: `pg_task_migrations`.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const table = "pg_task_migrations"
+
+/**
+ * Applies what hasn't been applied yet, and returns it.
+ *
+ * The role needs `create` on the schema, and must own a `pg_task` that exists already. The table goes where the
+ * connection's `search_path` puts it.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Migrations } from "effect-pg-task"
+ *
+ * export const migrated = Migrations.run.pipe(Effect.tap(Effect.log("the table is ready")))
+ * ```
+ * @category running
+ * @since 0.1.0
+ */
+export const run: Effect.Effect<
+  ReadonlyArray<readonly [id: number, name: string]>,
+  Migrator.MigrationError | SqlError,
+  SqlClient.SqlClient
+> = Migrator.make({})({ loader, table })
+
+/**
+ * {@link run} as a layer: provide it to your workers, so that they find the table.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { Migrations, Worker } from "effect-pg-task"
+ *
+ * export const WorkersLive = Worker.layer({ tasks: [] }).pipe(Layer.provide(Migrations.layer))
+ * ```
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError, SqlClient.SqlClient> = Layer.effectDiscard(
+  run
+)
+
+/**
+ * The same as one SQL script, for people who run their own migrations. It may be run again.
+ *
+ * @example
+ * ```ts
+ * import { Console } from "effect"
+ * import { Migrations } from "effect-pg-task"
+ *
+ * export const print = Console.log(Migrations.sql)
+ * ```
+ * @category migrations
+ * @since 0.1.0
+ */
+export const sql: string = ["begin", lock, ...createTable, ...createTriggers, "commit", ""].join(";\n\n").trimEnd() +
+  "\n"

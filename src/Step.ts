@@ -1,0 +1,227 @@
+/**
+ * A step: a state, the states it may move to, what happens when it fails, and the handler that does the work.
+ *
+ * @since 0.1.0
+ */
+import * as EffectContext from "effect/Context"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import { hasProperty } from "effect/Predicate"
+import type * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import { makeStep } from "./internal/definition.ts"
+import type { StateSchema } from "./internal/types.ts"
+import type { NextStep } from "./NextStep.ts"
+import type { TaskId } from "./TaskId.ts"
+
+/**
+ * The type id of every `Step`.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export const TypeId: TypeId = "~effect-pg-task/Step"
+
+/**
+ * @category type ids
+ * @since 0.1.0
+ */
+export type TypeId = "~effect-pg-task/Step"
+
+/**
+ * A step. `State` is the schema of its state, `Next` those of the states it may move to, `E` and `R` the errors and
+ * services of its handler.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Step<in out State extends StateSchema, out Next extends StateSchema, out E, out R> {
+  readonly [TypeId]: {
+    readonly _E: (_: never) => E
+    readonly _R: (_: never) => R
+  }
+  /** The `_tag` of its state. */
+  readonly tag: State["Type"]["_tag"]
+  /** The schema of its state. */
+  readonly state: State
+  /** The schemas of the states it may move to. Empty for a final step. */
+  readonly next: ReadonlyArray<Next>
+  /** RETRY_LIMIT, or undefined when a `retry` schedule rules. */
+  readonly retryLimit: number | undefined
+  /** RETRY_DELAY, or undefined when a `retry` schedule rules. */
+  readonly retryDelay: Duration.Duration | undefined
+  /** Whether the handler runs in one transaction with the transition. */
+  readonly transactional: boolean
+}
+
+/**
+ * Any step, for constraints.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Any {
+  readonly [TypeId]: {
+    readonly _E: (_: never) => unknown
+    readonly _R: (_: never) => unknown
+  }
+  readonly tag: string
+  readonly state: StateSchema
+  readonly next: ReadonlyArray<StateSchema>
+  readonly retryLimit: number | undefined
+  readonly retryDelay: Duration.Duration | undefined
+  readonly transactional: boolean
+}
+
+/**
+ * The state a step runs on.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type State<S> = S extends { readonly state: infer St extends StateSchema } ? St["Type"] : never
+
+/**
+ * The errors of a step's handler.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Error<S> = S extends { readonly [TypeId]: { readonly _E: (_: never) => infer E } } ? E : never
+
+/**
+ * What a worker must provide to run a step: the services of its handler, and those that its schemas need to decode
+ * its state and to encode the next one. `Scope` and {@link Context} come from the worker.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Services<S> = S extends {
+  readonly [TypeId]: { readonly _R: (_: never) => infer R }
+  readonly state: infer St extends StateSchema
+  readonly next: ReadonlyArray<infer Next>
+} ? Exclude<R, Scope.Scope | Context> | St["DecodingServices"] | EncodingServices<Next>
+  : never
+
+type EncodingServices<St> = St extends { readonly EncodingServices: infer R } ? R : never
+
+/**
+ * What a handler may ask about the attempt it is: `yield* Step.Context`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Step } from "effect-pg-task"
+ *
+ * export const charge = Effect.gen(function*() {
+ *   const { idempotencyKey } = yield* Step.Context
+ *   // hand the key to the payment provider: a second try of this step won't charge twice
+ *   return idempotencyKey
+ * })
+ * ```
+ * @category services
+ * @since 0.1.0
+ */
+export class Context extends EffectContext.Service<Context, {
+  /** The task's id. */
+  readonly id: TaskId
+  /** The task's name. */
+  readonly task: string
+  /** The `_tag` of the state. */
+  readonly step: string
+  /** Which try of this step this is: 1 for the first. Tries that a shutdown or a crash cut short don't count. */
+  readonly attempt: number
+  /**
+   * Stays the same over all tries of this step, crashes included, and differs for every other step that any task
+   * ever takes, also for the next round of a loop.
+   */
+  readonly idempotencyKey: string
+}>()("effect-pg-task/Step/Context") {}
+
+/**
+ * Options of {@link make}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<State extends StateSchema, Next extends ReadonlyArray<StateSchema>, Out, E, R> {
+  /** The states this step may move to. Default none: a final step. */
+  readonly next?: Next
+  /** RETRY_LIMIT: retries after the first try. Default 0. */
+  readonly retryLimit?: number
+  /** RETRY_DELAY: the wait before each retry. Default 1 second. */
+  readonly retryDelay?: Duration.Input
+  /**
+   * In place of `retryLimit` and `retryDelay`: any schedule, whose input is the handler's error (a defect is handed
+   * to it as it is). When it ends, the task is parked with its error.
+   */
+  readonly retry?: Schedule.Schedule<unknown, NoInfer<E | CommitError<Out>>>
+  /**
+   * Runs the handler in one database transaction with the transition: what it writes through `SqlClient` (tasks it
+   * enqueues too) and the task's move to the next step are committed together, or not at all. Default false.
+   */
+  readonly transactional?: boolean
+  /** Does the work, and says where the task goes from here. */
+  readonly handler: (state: State["Type"]) => Effect.Effect<Out, E, R>
+}
+
+type NextState<Out> = Out extends NextStep<infer S, infer _E, infer _R> ? S : never
+type CommitError<Out> = Out extends NextStep<infer _S, infer E, infer _R> ? E : never
+type CommitServices<Out> = Out extends NextStep<infer _S, infer _E, infer R> ? R : never
+
+type Tag<S> = S extends { readonly _tag: infer T extends string } ? T : never
+
+/** A compile error that names the state `To` a handler moves to without having declared it, or `unknown`. */
+type CheckHandler<Next extends ReadonlyArray<StateSchema>, To> = [To] extends [Next[number]["Type"]] ? unknown
+  : { readonly handler: HandlerError<Next, Exclude<Tag<To>, Next[number]["Type"]["_tag"]>, Tag<To>> }
+
+type HandlerError<Next, Undeclared extends string, All extends string> = Next extends readonly []
+  ? `this final step moves to "${All}": add it to \`next\`, or return NextStep.none`
+  : [Undeclared] extends [never] ? `this step moves to a "${All}" that differs from the state of that tag in \`next\``
+  : `this step moves to "${Undeclared}", which is not in its \`next\``
+
+/**
+ * Makes a step. The types of everything are inferred.
+ *
+ * Throws a `DefinitionError` (a compile error in TypeScript, where it can be) when the state's schema has no literal
+ * `_tag`, when `retryLimit` is no whole number of 0 or more, or when both `retry` and `retryLimit` or `retryDelay`
+ * are given.
+ *
+ * @example
+ * ```ts
+ * import { Effect, FileSystem, Schema } from "effect"
+ * import { NextStep, Step } from "effect-pg-task"
+ *
+ * class ReadName extends Schema.TaggedClass<ReadName>()("ReadName", { filename: Schema.String }) {}
+ * class SayHello extends Schema.TaggedClass<SayHello>()("SayHello", { name: Schema.String }) {}
+ *
+ * export const readName = Step.make(ReadName, {
+ *   next: [SayHello],
+ *   retryLimit: 5,
+ *   handler: Effect.fnUntraced(function*({ filename }) {
+ *     const fs = yield* FileSystem.FileSystem
+ *     return NextStep.now(new SayHello({ name: yield* fs.readFileString(filename) }))
+ *   })
+ * })
+ * ```
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <
+  State extends StateSchema,
+  const Next extends ReadonlyArray<StateSchema> = readonly [],
+  Out extends NextStep<unknown, unknown, unknown> = NextStep<never>,
+  E = never,
+  R = never
+>(
+  state: State,
+  options: Options<State, Next, Out, E, R> & CheckHandler<Next, NextState<Out>>
+): Step<State, Next[number], E | CommitError<Out>, R | CommitServices<Out>> => makeStep(state, options as never) as never
+
+/**
+ * Tells whether a value is a {@link Step}.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isStep = (u: unknown): u is Any => hasProperty(u, TypeId)

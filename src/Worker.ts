@@ -1,0 +1,141 @@
+/**
+ * A worker: a scoped pool of fibers that runs the steps of the tasks it is given.
+ *
+ * Any number of workers, in any number of processes, share one table. A worker claims only tasks that it knows.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { toSettings } from "./internal/options.ts"
+import { type Runtime, startWorker } from "./internal/workerRuntime.ts"
+import type * as Task from "./Task.ts"
+import type { WorkerError } from "./TaskError.ts"
+
+/**
+ * A running worker, as {@link layer} provides it.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class Worker extends Context.Service<Worker, {
+  /** Differs for every worker ever started. */
+  readonly id: string
+  /**
+   * Stops gracefully, and waits until it has stopped: claims no more, lets running steps finish (up to
+   * `shutdownTimeout`), interrupts what is left and gives it back.
+   */
+  readonly stop: Effect.Effect<void>
+  /** Waits until it has stopped, because of {@link stop}, of `stop_worker`, or because its scope was closed. */
+  readonly stopped: Effect.Effect<void>
+}>()("effect-pg-task/Worker") {}
+
+/**
+ * Options of {@link layer} and {@link run}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<Tasks extends ReadonlyArray<Task.Any>> {
+  /** The tasks whose steps this worker runs. Rows of all others wait for a worker that knows them. */
+  readonly tasks: Tasks & CheckTasks<Tasks>
+  /** How many steps run at a time. Default 10: handlers mostly wait. */
+  readonly concurrency?: number
+  /**
+   * The most tasks to claim ahead of those that run. Default 1000. How many really are adapts to how long steps
+   * take: a task that isn't begun within a second is given back.
+   */
+  readonly bufferSize?: number
+  /**
+   * How long a task stays this worker's without a sign of life. Default 30 seconds. Running steps renew it after a
+   * third of it, so it does not limit how long a step may take; it is how long the tasks of a dead worker wait.
+   */
+  readonly lease?: Duration.Input
+  /** After how many workers that died in a row while they ran a step its task is parked. Default 3. */
+  readonly maxDeaths?: number
+  /** How long a stopping worker lets steps run on before it interrupts them. Default 30 seconds. */
+  readonly shutdownTimeout?: Duration.Input
+  /**
+   * How often to look for work when no notification comes: a backstop. Default 10 seconds. Without a `PgClient`, or
+   * while notifications don't come through, it is at most 1 second.
+   */
+  readonly pollInterval?: Duration.Input
+}
+
+type Name<T> = T extends { readonly name: infer N extends string } ? N : never
+
+type Duplicate<Tasks extends ReadonlyArray<Task.Any>, Seen = never> = Tasks extends
+  readonly [infer H extends Task.Any, ...infer T extends ReadonlyArray<Task.Any>]
+  ? Name<H> extends Seen ? Name<H> : Duplicate<T, Seen | Name<H>>
+  : never
+
+/** A compile error that names a task's name which is there twice, or `unknown`. */
+type CheckTasks<Tasks extends ReadonlyArray<Task.Any>> = [Duplicate<Tasks>] extends [never] ? unknown
+  : `two tasks of this worker have the name "${Duplicate<Tasks>}"`
+
+/**
+ * What a worker for `Tasks` needs: the database, and the services of all its handlers and schemas.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Requirements<Tasks extends ReadonlyArray<Task.Any>> = SqlClient | Task.Services<Tasks[number]>
+
+const start = (options: Options<ReadonlyArray<Task.Any>>) => Effect.flatMap(toSettings(options), startWorker)
+
+/**
+ * A layer that runs a worker for as long as it is alive. Closing it stops the worker gracefully.
+ *
+ * It fails with a `DefinitionError` for options that make no sense, and with a `TableError` that says how to fix it
+ * when the table is missing or this role may not use it. A database that can't be reached is waited for.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect, Schema } from "effect"
+ * import { NextStep, Step, Task, Worker } from "effect-pg-task"
+ *
+ * class SayHello extends Schema.TaggedClass<SayHello>()("SayHello", { name: Schema.String }) {}
+ *
+ * const sayHello = Step.make(SayHello, {
+ *   handler: ({ name }) => Console.log(`Hello, ${name}`).pipe(Effect.as(NextStep.none))
+ * })
+ *
+ * const Greeter = Task.make("Greeter", [sayHello])
+ *
+ * // Layer<Worker, WorkerError, SqlClient>
+ * export const WorkerLive = Worker.layer({ tasks: [Greeter], concurrency: 20, shutdownTimeout: "10 seconds" })
+ * ```
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = <const Tasks extends ReadonlyArray<Task.Any>>(
+  options: Options<Tasks>
+): Layer.Layer<Worker, WorkerError, Requirements<Tasks>> => Layer.effect(Worker, start(options))
+
+/**
+ * Runs a worker until it is told to stop: by `select pg_notify('pg_task_changed', 'stop_worker')`, or by
+ * interruption, which stops it gracefully, too. Fails as {@link layer} does.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect, Schema } from "effect"
+ * import { NextStep, Step, Task, Worker } from "effect-pg-task"
+ *
+ * class SayHello extends Schema.TaggedClass<SayHello>()("SayHello", { name: Schema.String }) {}
+ *
+ * const sayHello = Step.make(SayHello, {
+ *   handler: ({ name }) => Console.log(`Hello, ${name}`).pipe(Effect.as(NextStep.none))
+ * })
+ *
+ * export const program = Worker.run({ tasks: [Task.make("Greeter", [sayHello])] })
+ * ```
+ * @category running
+ * @since 0.1.0
+ */
+export const run = <const Tasks extends ReadonlyArray<Task.Any>>(
+  options: Options<Tasks>
+): Effect.Effect<void, WorkerError, Requirements<Tasks>> =>
+  Effect.scoped(Effect.flatMap(start(options), (runtime: Runtime) => runtime.stopped))

@@ -1,0 +1,8 @@
+export * as Migrations from "./Migrations.ts"
+export * as NextStep from "./NextStep.ts"
+export * as RetryPolicy from "./RetryPolicy.ts"
+export * as Step from "./Step.ts"
+export * as Task from "./Task.ts"
+export * as TaskError from "./TaskError.ts"
+export * as TaskId from "./TaskId.ts"
+export * as Worker from "./Worker.ts"

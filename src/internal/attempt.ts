@@ -1,0 +1,61 @@
+/** One claimed row while this worker holds it. */
+import type * as Fiber from "effect/Fiber"
+import type { ClaimedRow } from "./sql.ts"
+import type { Outcome } from "./outcome.ts"
+import type { TaskId } from "../TaskId.ts"
+
+/** Where a held row is on its way through the worker. */
+export type Stage = "Buffered" | "Running" | "Storing"
+
+export interface Held {
+  readonly id: TaskId
+  /** The token of its claim: with `transitions`, the fence of every write. */
+  readonly token: string
+  readonly trace: string | null
+  readonly deaths: number
+  /** What it is called in logs, once it was decoded. */
+  task: string | undefined
+  tag: string | undefined
+  /** The text of `step`. Changes with each `NextStep.now`, as `tried` and `transitions` do. */
+  step: string
+  tried: number
+  transitions: number
+  /** How long the step was due before it was claimed, in milliseconds. */
+  waited: number
+  stage: Stage
+  /** When this worker got the row, and when its lease was last extended, by the local clock in milliseconds. */
+  heldSince: number
+  renewedAt: number
+  fiber: Fiber.Fiber<Outcome, never> | undefined
+  /** Why its fiber was interrupted, if we did it: the lease is lost, or the worker stops. */
+  stop: "Lost" | "Release" | undefined
+  /** Called when its first attempt here has ended. */
+  onEnd: (() => void) | undefined
+}
+
+export const hold = (row: ClaimedRow, token: string, now: number): Held => ({
+  id: row.id,
+  token,
+  trace: row.trace,
+  deaths: row.deaths,
+  task: undefined,
+  tag: undefined,
+  step: row.step,
+  tried: row.tried,
+  transitions: row.transitions,
+  waited: row.waited,
+  stage: "Buffered",
+  heldSince: now,
+  renewedAt: now,
+  fiber: undefined,
+  stop: undefined,
+  onEnd: undefined
+})
+
+/** What every log line about the attempt says. */
+export const annotationsOf = (held: Held) => ({
+  task: held.task,
+  step: held.tag,
+  id: held.id,
+  attempt: held.tried + 1
+})

@@ -1,0 +1,65 @@
+/** What a database error means to us. */
+import * as Effect from "effect/Effect"
+import { hasProperty } from "effect/Predicate"
+import type { SqlError } from "effect/sql/SqlError"
+import { TableError } from "../TaskError.ts"
+
+/** Postgres's own code of an error (SQLSTATE), or undefined: the connection broke, or a statement timed out here. */
+export const codeOf = (error: SqlError): string | undefined => {
+  const cause: unknown = error.reason.cause
+  return hasProperty(cause, "code") && typeof cause.code === "string" && /^[0-9A-Z]{5}$/.test(cause.code)
+    ? cause.code
+    : undefined
+}
+
+/** Postgres's own message, which says more than the driver's. */
+export const messageOf = (error: SqlError): string => {
+  const cause: unknown = error.reason.cause
+  return hasProperty(cause, "message") && typeof cause.message === "string" ? cause.message : error.message
+}
+
+const misconfigurations: Record<string, { readonly reason: TableError["reason"]; readonly todo: string }> = {
+  "42P01": {
+    reason: "Missing",
+    todo: "run Migrations.run (or provide Migrations.layer) on this database first, and check the search_path"
+  },
+  "42703": { reason: "Outdated", todo: "the table is older than this library: run Migrations.run" },
+  "42501": {
+    reason: "PermissionDenied",
+    todo: "grant select, insert, update, delete on pg_task to this role"
+  },
+  "28000": { reason: "LoginRefused", todo: "check the user, the password and the server's pg_hba.conf" },
+  "28P01": { reason: "LoginRefused", todo: "check the user and the password" },
+  "3D000": { reason: "LoginRefused", todo: "create the database, or check its name" }
+}
+
+/** Whether somebody must fix something before the same statement can work. */
+export const isMisconfiguration = (error: SqlError): boolean => (codeOf(error) ?? "") in misconfigurations
+
+/** Turns a misconfiguration into a `TableError` that says how to fix it; any other error stays as it is. */
+export const explain = (error: SqlError): Effect.Effect<never, SqlError | TableError> => {
+  const found = misconfigurations[codeOf(error) ?? ""]
+  return found === undefined ? Effect.fail(error) : new TableError({
+    reason: found.reason,
+    message: `pg_task can't be used: ${messageOf(error)}. To fix it: ${found.todo}.`,
+    cause: error
+  })
+}
+
+/** What to do about a statement of ours that failed. */
+export type Trouble =
+  /** The database is away, or too busy: wait, and send the same again. */
+  | "Database"
+  /** Another session holds a row: the others of the batch can go on. */
+  | "Lock"
+  /** Something in the data is refused, however often it is sent. */
+  | "Data"
+
+const lockCodes = new Set(["40001", "40P01", "55P03", "57014"])
+const dataClasses = new Set(["21", "22", "23", "27", "44", "54", "P0"])
+
+export const troubleOf = (error: SqlError): Trouble => {
+  const code = codeOf(error)
+  if (code === undefined) return "Database"
+  return lockCodes.has(code) ? "Lock" : dataClasses.has(code.slice(0, 2)) ? "Data" : "Database"
+}

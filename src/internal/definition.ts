@@ -1,0 +1,84 @@
+/** What a step is at run time, behind its typed face, and the checks that TypeScript's users get at compile time. */
+import * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import { hasProperty, isFunction, isObject } from "effect/Predicate"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type { NextStep } from "../NextStep.ts"
+import * as RetryPolicy from "../RetryPolicy.ts"
+import { DefinitionError } from "../TaskError.ts"
+import type { StateSchema, Tagged } from "./types.ts"
+
+/** A step as the worker sees it. */
+export interface StepDefinition {
+  readonly tag: string
+  readonly state: StateSchema
+  readonly next: ReadonlyArray<StateSchema>
+  readonly nextTags: ReadonlyArray<string>
+  readonly retryLimit: number | undefined
+  readonly retryDelay: Duration.Duration | undefined
+  readonly retry: Schedule.Schedule<unknown, unknown>
+  readonly transactional: boolean
+  /** Its services are those that the worker's type asks for: they are in the context it was started with. */
+  readonly handler: (state: Tagged) => Effect.Effect<NextStep<unknown, unknown, unknown>, unknown>
+}
+
+interface StepOptions extends Partial<Pick<StepDefinition, "next" | "retryLimit" | "retry" | "transactional">> {
+  readonly retryDelay?: Duration.Input
+  readonly handler: StepDefinition["handler"]
+}
+
+const fail = (message: string): never => {
+  throw new DefinitionError({ message })
+}
+
+/** The literal `_tag` of a state's schema. */
+export const tagOf = (state: unknown, role: string): string => {
+  const field = hasProperty(state, "fields") && isObject(state.fields) && hasProperty(state.fields, "_tag")
+    ? state.fields._tag
+    : undefined
+  const literal = hasProperty(field, "schema") ? field.schema : field
+  return hasProperty(literal, "literal") && typeof literal.literal === "string" && Schema.isSchema(state)
+    ? literal.literal
+    : fail(
+      `${role} must be a Schema.TaggedClass or Schema.TaggedStruct (a schema whose \`_tag\` is a string literal)`
+    )
+}
+
+const checkRetry = (tag: string, options: StepOptions): void => {
+  const { retry, retryDelay, retryLimit } = options
+  if (retry !== undefined && (retryLimit !== undefined || retryDelay !== undefined)) {
+    fail(`Step "${tag}": give either \`retry\`, or \`retryLimit\` and \`retryDelay\``)
+  }
+  if (retry !== undefined && !Schedule.isSchedule(retry)) fail(`Step "${tag}": \`retry\` must be a Schedule`)
+  if (retryLimit !== undefined && !(Number.isInteger(retryLimit) && retryLimit >= 0 || retryLimit === Infinity)) {
+    fail(`Step "${tag}": \`retryLimit\` must be a whole number of 0 or more, not ${String(retryLimit)}`)
+  }
+}
+
+export const makeStep = (state: StateSchema, options: StepOptions): StepDefinition => {
+  const tag = tagOf(state, "The state of a step")
+  if (!isObject(options) || !isFunction(options.handler)) fail(`Step "${tag}": \`handler\` must be a function`)
+  if (options.next !== undefined && !Array.isArray(options.next)) fail(`Step "${tag}": \`next\` must be an array`)
+  checkRetry(tag, options)
+  const next = options.next ?? []
+  const { retry } = options
+  const retryLimit = retry === undefined ? options.retryLimit ?? RetryPolicy.defaultLimit : undefined
+  const retryDelay = retry === undefined
+    ? Duration.fromInputUnsafe(options.retryDelay ?? RetryPolicy.defaultDelay)
+    : undefined
+  const definition: StepDefinition = {
+    tag,
+    state,
+    next,
+    nextTags: next.map((schema) => tagOf(schema, `Each \`next\` of step "${tag}"`)),
+    retryLimit,
+    retryDelay,
+    retry: retry ?? RetryPolicy.make({ limit: retryLimit, delay: retryDelay }),
+    transactional: options.transactional ?? false,
+    handler: options.handler
+  }
+  return Object.assign(definition, { "~effect-pg-task/Step": { _E: identity, _R: identity } })
+}
+
+const identity = (_: never): never => _

@@ -1,0 +1,90 @@
+/** Keeps the leases of what this worker holds, and frees what dead workers left. */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { annotationsOf, type Held } from "./attempt.ts"
+import type { Link } from "./link.ts"
+import type { Pool } from "./pool.ts"
+import { freeLapsed, type LapsedRow, renewLeases, untilNextLapse } from "./sql.ts"
+
+export interface LeaseOptions {
+  readonly sql: SqlClient
+  readonly link: Link
+  readonly pool: Pool
+  readonly tasks: ReadonlyArray<string>
+  /** In milliseconds. */
+  readonly lease: number
+  readonly maxDeaths: number
+  readonly now: () => number
+  readonly pollInterval: () => number
+}
+
+/** A row that waits in the buffer for longer is given back, for other workers to take. In milliseconds. */
+const maxBufferAge = 1000
+
+/** Leases to renew with one statement. */
+const renewBatch = 1000
+
+/** Renews every lease of which a third is over, in batches, forever. Steps that end sooner cost nothing. */
+export const keepLeases = (options: LeaseOptions): Effect.Effect<never> => {
+  const { lease, now, pool } = options
+  const tick = Math.min(maxBufferAge, lease / 6)
+  return Effect.forever(
+    Effect.andThen(
+      Effect.sleep(tick),
+      Effect.suspend(() => {
+        pool.giveBack(maxBufferAge)
+        const old = [...pool.held.values()].filter((held) => now() - held.renewedAt >= lease / 3)
+        return renewAll(options, old)
+      })
+    )
+  )
+}
+
+const renewAll = (options: LeaseOptions, old: ReadonlyArray<Held>): Effect.Effect<void> =>
+  Effect.forEach(
+    Array.from({ length: Math.ceil(old.length / renewBatch) }, (_, n) => old.slice(n * renewBatch, (n + 1) * renewBatch)),
+    (batch) => renew(options, batch),
+    { discard: true }
+  )
+
+const renew = ({ lease, link, now, pool, sql }: LeaseOptions, batch: ReadonlyArray<Held>): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const at = now()
+    return Effect.matchEffect(link.once(renewLeases(sql, batch, lease)), {
+      // Nobody's clock but Postgres's says that a lease is over: go on, and try again at the next tick.
+      onFailure: (error) => link.noteTrouble(error),
+      onSuccess: (rows) => {
+        const kept = new Set(rows.map((row) => row.id))
+        const lost = batch.filter((held) => !kept.has(held.id) && pool.held.get(held.id) === held)
+        for (const held of batch) if (kept.has(held.id)) held.renewedAt = at
+        pool.lose(lost.map((held) => held.id))
+        return Effect.forEach(lost.filter((held) => held.stop === "Lost"), logLost, { discard: true })
+      }
+    })
+  })
+
+const logLost = (held: Held): Effect.Effect<void> =>
+  Effect.logWarning("Lease lost: the step was interrupted").pipe(
+    Effect.annotateLogs(annotationsOf(held))
+  )
+
+/** Frees lapsed rows, forever. `onFreed` is called after every look. */
+export const freeLapsedRows = (options: LeaseOptions, onFreed: () => void): Effect.Effect<never> => {
+  const { lease, link, maxDeaths, pollInterval, sql, tasks } = options
+  return Effect.forever(Effect.gen(function*() {
+    const freed = yield* link.persist(freeLapsed(sql, { tasks, maxDeaths, lease }))
+    yield* Effect.forEach(freed, logFreed, { discard: true })
+    onFreed()
+    const lapse = yield* link.persist(untilNextLapse(sql, tasks))
+    // A lapse in the past is held by another session, or the server has just started: look again soon.
+    const wait = lapse === undefined ? Infinity : lapse > 0 ? lapse + 10 : lease / 6
+    yield* Effect.sleep(Math.min(wait, pollInterval()))
+  }))
+}
+
+const logFreed = (row: LapsedRow): Effect.Effect<void> =>
+  (row.parked
+    ? Effect.logError("Parked: its worker died again and again")
+    : Effect.logWarning("Stale lease taken over")).pipe(
+      Effect.annotateLogs({ task: row.task, id: row.id, deaths: row.deaths })
+    )

@@ -1,0 +1,46 @@
+/** How one attempt of a step ended, and what that writes into the row. */
+import type { RowChange } from "./sql.ts"
+import type { Held } from "./attempt.ts"
+
+/** What is to be written into the row. */
+export type RowOutcome =
+  /** The task is done. */
+  | { readonly _tag: "Finish" }
+  /** On to `step` at once: the worker keeps the row. */
+  | { readonly _tag: "Advance"; readonly step: string }
+  /** On to `step`, due `delay` milliseconds from now, or at a moment. */
+  | { readonly _tag: "Move"; readonly step: string; readonly delay?: number; readonly at?: string }
+  /** Failed; again in `delay` milliseconds. */
+  | { readonly _tag: "Retry"; readonly delay: number; readonly error: string }
+  /** Failed for good. */
+  | { readonly _tag: "Park"; readonly error: string }
+  /** The row can't be decoded: parked without having been tried. */
+  | { readonly _tag: "Reject"; readonly error: string }
+  /** Given back untouched: it was only buffered, or it was interrupted. */
+  | { readonly _tag: "Release" }
+
+/** How an attempt ended: with something to write, or with its transition stored already, in the step's transaction. */
+export type Outcome = RowOutcome | { readonly _tag: "Stored"; readonly outcome: RowOutcome }
+
+export const toRowChange = (held: Held, outcome: RowOutcome): RowChange => {
+  const fence = { id: held.id, token: held.token, n: held.transitions }
+  switch (outcome._tag) {
+    case "Finish":
+    case "Release":
+      return { ...fence, kind: outcome._tag }
+    case "Advance":
+      return { ...fence, kind: "Advance", step: outcome.step }
+    case "Move":
+      return {
+        ...fence,
+        kind: "Move",
+        step: outcome.step,
+        ...(outcome.at !== undefined ? { at: outcome.at } : { delay: outcome.delay ?? 0 })
+      }
+    case "Retry":
+      return { ...fence, kind: "Retry", delay: outcome.delay }
+    case "Park":
+    case "Reject":
+      return { ...fence, kind: outcome._tag, error: outcome.error }
+  }
+}

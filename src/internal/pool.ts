@@ -1,0 +1,248 @@
+/**
+ * The rows that a worker holds, and the fibers that run them. Synchronous: every method is called from some fiber's
+ * turn and leaves the pool consistent, so there are no locks.
+ *
+ * A row's way: admitted → buffered → running → storing → gone; or, after `NextStep.now`, buffered again.
+ */
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import * as MutableList from "effect/MutableList"
+import type { TaskId } from "../TaskId.ts"
+import { type Held, hold } from "./attempt.ts"
+import type { Outcome, RowOutcome } from "./outcome.ts"
+import { Prefetch } from "./prefetch.ts"
+import type { ClaimedRow } from "./sql.ts"
+
+export interface PoolOptions {
+  readonly concurrency: number
+  /** The most rows that wait for a free slot. */
+  readonly bufferSize: number
+  /** The local clock, in milliseconds. */
+  readonly now: () => number
+  readonly run: (held: Held) => Fiber.Fiber<Outcome, never>
+  /** Has an outcome written. The answer comes through {@link Pool.stored}. */
+  readonly store: (held: Held, outcome: RowOutcome) => void
+  /** There is room for more, or nothing left to do. */
+  readonly onChange: () => void
+}
+
+export class Pool {
+  readonly held = new Map<TaskId, Held>()
+  private readonly options: PoolOptions
+  private readonly prefetch: Prefetch
+  /** Claimed and not yet begun. */
+  private readonly fresh = MutableList.make<Held>()
+  /** Tasks whose next step is due at once, behind the others. */
+  private readonly chains = MutableList.make<Held>()
+  private readonly slotWaiters: Array<() => void> = []
+  private chainsTurn = false
+  private running = 0
+  private storing = 0
+  private draining = false
+  private pumping = false
+
+  constructor(options: PoolOptions) {
+    this.options = options
+    this.prefetch = new Prefetch(options.bufferSize)
+  }
+
+  /** How many rows to claim now; 0 while enough are here. */
+  get wanted(): number {
+    const { bufferSize, concurrency } = this.options
+    if (this.draining || this.storing >= bufferSize + concurrency) return 0
+    const idle = concurrency - this.running - this.chains.length
+    // Chains that fill every slot must not keep new tasks out.
+    const ahead = this.chains.length > 0 ? Math.max(this.prefetch.target, concurrency) : this.prefetch.target
+    const room = Math.max(idle, 0) + ahead - this.fresh.length
+    // Not one by one as slots get free: half a buffer at a time.
+    return room > 0 && (idle > this.fresh.length || this.fresh.length * 2 <= ahead) ? room : 0
+  }
+
+  get counts(): { readonly buffered: number; readonly running: number; readonly storing: number } {
+    return { buffered: this.fresh.length + this.chains.length, running: this.running, storing: this.storing }
+  }
+
+  admit(rows: ReadonlyArray<ClaimedRow>, token: string): void {
+    const now = this.options.now()
+    this.prefetch.claimed(now)
+    for (const row of rows) {
+      const held = hold(row, token, now)
+      this.held.set(held.id, held)
+      if (this.draining) this.store(held, { _tag: "Release" })
+      else MutableList.append(this.fresh, held)
+    }
+    this.pump()
+  }
+
+  /** Runs one row in a slot that {@link reserveSlot} got, and calls `onEnd` when its attempt has ended. */
+  admitReserved(row: ClaimedRow, token: string, onEnd: () => void): void {
+    const held = hold(row, token, this.options.now())
+    held.onEnd = onEnd
+    this.held.set(held.id, held)
+    this.running--
+    this.start(held)
+  }
+
+  /** Waits for a free slot, ahead of the buffer. Must be used, or returned. */
+  get reserveSlot(): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      const granted = () => resume(Effect.void)
+      this.slotWaiters.push(granted)
+      this.pump()
+      return Effect.sync(() => {
+        const index = this.slotWaiters.indexOf(granted)
+        if (index >= 0) this.slotWaiters.splice(index, 1)
+        else this.returnSlot()
+      })
+    })
+  }
+
+  returnSlot(): void {
+    this.running--
+    this.pump()
+  }
+
+  /** The outcome of an attempt was written, or was refused: then the row belongs to somebody else. */
+  stored(held: Held, outcome: RowOutcome, current: boolean): void {
+    this.storing--
+    if (current && outcome._tag === "Advance") this.advance(held, outcome.step)
+    else this.drop(held)
+    this.pump()
+  }
+
+  /** These rows' leases are lost. */
+  lose(ids: Iterable<TaskId>): void {
+    for (const id of ids) {
+      const held = this.held.get(id)
+      // A row that is being stored is fenced by its write.
+      if (held === undefined || held.stage === "Storing") continue
+      held.stop = "Lost"
+      if (held.fiber === undefined) this.drop(held)
+      else held.fiber.interruptUnsafe()
+    }
+    this.pump()
+  }
+
+  /** A task was cancelled: its row is gone, and its lease with it. */
+  cancel(id: string): void {
+    this.lose([id as TaskId])
+  }
+
+  /** No more rows: gives back what is only buffered. Running steps go on to their end. */
+  drain(): void {
+    this.draining = true
+    this.giveBack(0)
+    this.options.onChange()
+  }
+
+  /** Gives back the rows that have waited in the buffer for so many milliseconds. */
+  giveBack(age: number): void {
+    const before = this.options.now() - age
+    for (const list of this.draining ? [this.fresh, this.chains] : [this.fresh]) {
+      for (const held of MutableList.takeAll(list)) {
+        if (held.stop !== undefined) continue
+        if (held.heldSince <= before) this.store(held, { _tag: "Release" })
+        else MutableList.append(list, held)
+      }
+    }
+    if (age > 0) this.prefetch.reset()
+  }
+
+  /** Interrupts every running step. Its row is given back. */
+  interruptRunning(): void {
+    for (const held of this.held.values()) {
+      if (held.fiber === undefined) continue
+      held.stop ??= "Release"
+      held.fiber.interruptUnsafe()
+    }
+  }
+
+  private pump(): void {
+    if (this.pumping) return
+    // A step may end before `start` returns: its slot is then filled by this loop, not by a deeper one.
+    this.pumping = true
+    this.fillSlots()
+    this.pumping = false
+    this.options.onChange()
+  }
+
+  private fillSlots(): void {
+    const { concurrency } = this.options
+    while (this.running < concurrency) {
+      const waiter = this.slotWaiters.shift()
+      if (waiter !== undefined) {
+        this.running++
+        waiter()
+        continue
+      }
+      const held = this.takeBuffered()
+      if (held === undefined) break
+      this.start(held)
+    }
+  }
+
+  /** By turns from both queues, so that neither new tasks nor long chains wait for the other's end. */
+  private takeBuffered(): Held | undefined {
+    this.chainsTurn = !this.chainsTurn
+    const [first, second] = this.chainsTurn ? [this.chains, this.fresh] : [this.fresh, this.chains]
+    const held = this.takeFrom(first) ?? this.takeFrom(second)
+    if (this.fresh.length === 0) this.prefetch.emptied(this.options.now())
+    return held
+  }
+
+  private takeFrom(list: MutableList.MutableList<Held>): Held | undefined {
+    for (;;) {
+      const held = MutableList.take(list)
+      if (held === MutableList.Empty) return undefined
+      if (held.stop === undefined) return held
+    }
+  }
+
+  private start(held: Held): void {
+    this.running++
+    held.stage = "Running"
+    held.fiber = this.options.run(held)
+    held.fiber.addObserver((exit) => {
+      held.fiber = undefined
+      this.running--
+      this.ended(held, exit._tag === "Success" ? exit.value : { _tag: "Release" })
+      this.pump()
+    })
+  }
+
+  private ended(held: Held, outcome: Outcome): void {
+    held.onEnd?.()
+    if (held.stop === "Lost") return this.drop(held)
+    if (outcome._tag !== "Stored") return this.store(held, this.mayKeep(outcome))
+    if (outcome.outcome._tag === "Advance") this.advance(held, outcome.outcome.step)
+    else this.drop(held)
+  }
+
+  /** A chain is kept while there is room for it; else its next step takes its turn with everybody's. */
+  private mayKeep(outcome: RowOutcome): RowOutcome {
+    return outcome._tag === "Advance" && (this.draining || this.chains.length >= this.options.bufferSize)
+      ? { _tag: "Move", step: outcome.step, delay: 0 }
+      : outcome
+  }
+
+  private store(held: Held, outcome: RowOutcome): void {
+    held.stage = "Storing"
+    this.storing++
+    this.options.store(held, outcome)
+  }
+
+  private advance(held: Held, step: string): void {
+    held.step = step
+    held.tried = 0
+    held.transitions++
+    held.waited = 0
+    held.stage = "Buffered"
+    held.heldSince = held.renewedAt = this.options.now()
+    if (this.draining) this.store(held, { _tag: "Release" })
+    else MutableList.append(this.chains, held)
+  }
+
+  private drop(held: Held): void {
+    if (this.held.get(held.id) === held) this.held.delete(held.id)
+  }
+}

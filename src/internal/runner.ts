@@ -1,0 +1,167 @@
+/** Runs one attempt of a step: decode, handler, outcome. Never fails: whatever goes wrong is an outcome, too. */
+import * as Cause from "effect/Cause"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Tracer from "effect/Tracer"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { isNextStep, type Move, type NextStep } from "../NextStep.ts"
+import * as RetryPolicy from "../RetryPolicy.ts"
+import * as Step from "../Step.ts"
+import { annotationsOf, type Held } from "./attempt.ts"
+import type { StepDefinition } from "./definition.ts"
+import { formatCause, storable } from "./failure.ts"
+import type { Outcome, RowOutcome } from "./outcome.ts"
+import { clampMillis } from "./sql.ts"
+import { type Decoded, DecodeError, parseStep } from "./stepCodec.ts"
+import type { TaskDefinition } from "./taskDefinition.ts"
+import { parentSpan } from "./trace.ts"
+import { LeaseLost, storeTogether } from "./transaction.ts"
+
+export interface Runner {
+  readonly sql: SqlClient
+  readonly tasks: ReadonlyMap<string, TaskDefinition>
+  /** In milliseconds. */
+  readonly lease: number
+  /** Spans are made only where somebody reads them. */
+  readonly traced: boolean
+  /** Whether debug messages are logged at all. */
+  readonly debug: boolean
+}
+
+interface Running extends Decoded {
+  readonly task: TaskDefinition
+}
+
+type AnyNextStep = NextStep<unknown, unknown>
+
+const decode = (runner: Runner, held: Held): Effect.Effect<Running, DecodeError> =>
+  Effect.flatMap(parseStep(held.step), (parsed) => {
+    const task = runner.tasks.get(parsed.task)
+    held.task = parsed.task
+    held.tag = parsed.tag
+    return task === undefined
+      ? new DecodeError({ message: `no worker knows the task "${parsed.task}" by this spelling of its name` })
+      : Effect.map(task.codec.decode(parsed), (decoded) => ({ ...decoded, task }))
+  })
+
+const invalid = (step: StepDefinition, what: string) =>
+  Effect.die(new TypeError(`the handler of step "${step.tag}" ${what}`))
+
+/** Callers in plain JavaScript may return anything. */
+const callHandler = ({ state, step }: Running): Effect.Effect<AnyNextStep, unknown> =>
+  Effect.suspend(() => {
+    const effect: unknown = step.handler(state)
+    if (!Effect.isEffect(effect)) return invalid(step, "must return an Effect")
+    return Effect.flatMap(effect as Effect.Effect<unknown, unknown>, (value) =>
+      isNextStep(value)
+        ? Effect.succeed(value as AnyNextStep)
+        : invalid(step, "must succeed with a NextStep: NextStep.none, now, delay or at"))
+  })
+
+const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcome, unknown> => {
+  if (move._tag === "None") return Effect.succeed({ _tag: "Finish" })
+  if (!step.nextTags.includes(move.state?._tag)) {
+    return invalid(step, `moved to "${String(move.state?._tag)}", which is not in its \`next\``)
+  }
+  return Effect.map(task.codec.encode(move.state), (text): RowOutcome => {
+    switch (move._tag) {
+      case "Now":
+        return { _tag: "Advance", step: text }
+      case "Delay":
+        return { _tag: "Move", step: text, delay: clampMillis(Duration.toMillis(move.duration)) }
+      case "At":
+        return { _tag: "Move", step: text, at: DateTime.formatIso(move.dateTime) }
+    }
+  })
+}
+
+const perform = (runner: Runner, held: Held, running: Running): Effect.Effect<Outcome, unknown> => {
+  const handled = Effect.flatMap(callHandler(running), (next) =>
+    Effect.map(toOutcome(running, next.move), (outcome) => ({ outcome, commit: next.commit })))
+  if (running.step.transactional) return storeTogether(runner, held, handled)
+  return Effect.flatMap(handled, (result) =>
+    result.commit === undefined
+      ? Effect.succeed(result.outcome)
+      : storeTogether(runner, held, Effect.succeed(result)))
+}
+
+/** A failure's outcome: the retry policy decides, at the position that the row remembers. */
+const failed = (held: Held, step: StepDefinition, cause: Cause.Cause<unknown>): Effect.Effect<Outcome> =>
+  RetryPolicy.nextDelay(step.retry, { tried: held.tried, error: Cause.squash(cause) }).pipe(
+    Effect.map((delay): Outcome =>
+      Option.isSome(delay)
+        ? { _tag: "Retry", delay: clampMillis(Duration.toMillis(delay.value)), error: formatCause(cause) }
+        : { _tag: "Park", error: formatCause(cause) }
+    ),
+    Effect.catchCause((policyCause) =>
+      Effect.succeed<Outcome>({
+        _tag: "Park",
+        error: storable(`${formatCause(cause)}\nand its retry schedule failed: ${formatCause(policyCause)}`)
+      })
+    )
+  )
+
+/** What we interrupted is not a failure of the step: its row is given back, or is no longer ours. */
+const wasStopped = (held: Held, cause: Cause.Cause<unknown>): boolean =>
+  held.stop !== undefined && Cause.hasInterrupts(cause)
+
+const isLeaseLost = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof LeaseLost)
+
+const withServices = (
+  runner: Runner,
+  held: Held,
+  running: Running,
+  effect: Effect.Effect<Outcome, unknown>
+): Effect.Effect<Outcome, unknown> => {
+  const task = running.task.name
+  const step = running.step.tag
+  const annotations = { task, step, id: held.id, attempt: held.tried + 1 }
+  const context = { ...annotations, idempotencyKey: `${held.id}:${held.transitions}` }
+  const provided = Effect.scoped(effect).pipe(
+    Effect.provideService(Step.Context, context),
+    Effect.annotateLogs(annotations)
+  )
+  if (!runner.traced) return provided
+  const parent = parentSpan(held.trace)
+  return Effect.withSpan(provided, `${task}.${step}`, {
+    kind: "consumer",
+    ...(parent === undefined ? { root: true } : { parent }),
+    attributes: {
+      "pg_task.id": held.id,
+      "pg_task.task": task,
+      "pg_task.step": step,
+      "pg_task.attempt": annotations.attempt,
+      "pg_task.wait_ms": held.waited
+    }
+  })
+}
+
+/** The whole attempt. Interruptible while user code runs; the outcome is always worked out. */
+export const runAttempt = (runner: Runner, held: Held): Effect.Effect<Outcome> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const decoded = yield* Effect.exit(restore(decode(runner, held)))
+      if (Exit.isFailure(decoded)) {
+        return wasStopped(held, decoded.cause)
+          ? { _tag: "Release" }
+          : { _tag: "Reject", error: formatCause(decoded.cause) }
+      }
+      const running = decoded.value
+      if (runner.debug) yield* Effect.annotateLogs(Effect.logDebug("Attempt started"), annotationsOf(held))
+      const exit = yield* Effect.exit(restore(withServices(runner, held, running, perform(runner, held, running))))
+      if (Exit.isSuccess(exit)) return exit.value
+      if (isLeaseLost(exit.cause)) held.stop = "Lost"
+      return wasStopped(held, exit.cause) || held.stop === "Lost"
+        ? { _tag: "Release" }
+        : yield* failed(held, running.step, exit.cause)
+    })
+  )
+
+/** Whether anything but Effect's default tracer, which exports nothing, would see our spans. */
+export const isTraced: Effect.Effect<boolean> = Effect.contextWith((context) =>
+  Effect.succeed(context.mapUnsafe.has(Tracer.Tracer.key))
+)

@@ -1,0 +1,89 @@
+/** The table as SQL: what `Migrations` runs, in order. Every statement may be run again without harm. */
+
+/**
+ * The shape of a `step` whose task's name we can tell: `{"Task":{"State":…}}`. A JSON string may hold any escape but
+ * `\u0000` and lone surrogates, which Postgres can't turn into text.
+ */
+const jsonString = String
+  .raw`"((?:[^"\\\x01-\x1f]|\\["\\/bfnrt]|\\u(?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})+)"`
+
+/** Only the beginning is looked at: a long state must not make every write slow. */
+const start = "left(step, 2000)"
+const namePattern = String.raw`^\s*\{\s*${jsonString}\s*:\s*\{\s*"`
+const endPattern = String.raw`\}\s*\}\s*$|null\s*\}\s*$`
+
+/** The task's name, or null for a `step` of another shape. Without escapes in it there is no JSON to parse. */
+const taskName = `case when right(step, 200) ~ '${endPattern}' then
+    case when position('\\' in substring(${start} from '${namePattern}')) = 0 then substring(${start} from '${namePattern}')
+         else ('"' || substring(${start} from '${namePattern}') || '"')::json #>> '{}' end
+  end`
+
+export const createTable: ReadonlyArray<string> = [
+  `create table if not exists pg_task (
+  id uuid primary key default gen_random_uuid(),
+  step text not null,
+  wakeup_at timestamptz not null default now(),
+  tried int not null default 0,
+  is_running boolean not null default false,
+  error text,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+)`,
+  // What the Rust crate made goes first: its trigger would notify on each of the updates below.
+  "drop trigger if exists pg_task_changed on pg_task",
+  "drop function if exists pg_task_notify_on_change() cascade",
+  "drop index if exists pg_task_wakeup_at_idx",
+  "alter table pg_task alter column id set default gen_random_uuid()",
+  "alter table pg_task alter column wakeup_at set default now()",
+  "alter table pg_task alter column tried set default 0",
+  "alter table pg_task alter column is_running set default false",
+  "alter table pg_task alter column created_at set default now()",
+  "alter table pg_task alter column updated_at set default now()",
+  `alter table pg_task
+  add column if not exists task text generated always as (${taskName}) stored,
+  add column if not exists lease_token uuid,
+  add column if not exists lease_until timestamptz,
+  add column if not exists transitions int not null default 0,
+  add column if not exists deaths int not null default 0,
+  add column if not exists trace text`,
+  // A crate's worker that still runs these gets the time of a lease to end them.
+  `update pg_task set lease_until = now() + interval '30 seconds' where is_running and lease_until is null`,
+  // Room on each page, so that a step's transition is a heap-only update that touches no index; and an early vacuum,
+  // because every task leaves dead rows behind.
+  `alter table pg_task set (
+  fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+  autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1
+)`,
+  `create index if not exists pg_task_ready_idx on pg_task (task, wakeup_at)
+  where not is_running and error is null and deaths = 0`,
+  `create index if not exists pg_task_suspect_idx on pg_task (task, wakeup_at)
+  where not is_running and error is null and deaths > 0`,
+  `create index if not exists pg_task_running_idx on pg_task (task) where is_running`,
+  `create index if not exists pg_task_parked_idx on pg_task (task, updated_at) where error is not null`
+]
+
+export const createTriggers: ReadonlyArray<string> = [
+  // `pg_task.quiet` is set, for one statement, by producers that notify by themselves.
+  `create or replace function pg_task_notify() returns trigger language plpgsql as $$
+begin
+  if coalesce(current_setting('pg_task.quiet', true), '') <> 'on' then
+    perform pg_notify('pg_task_changed', '');
+  end if;
+  return null;
+end $$`,
+  `create or replace function pg_task_touch() returns trigger language plpgsql as $$
+begin
+  new.updated_at = now();
+  return new;
+end $$`,
+  "drop trigger if exists pg_task_inserted on pg_task",
+  "create trigger pg_task_inserted after insert on pg_task for each statement execute function pg_task_notify()",
+  "drop trigger if exists pg_task_freed on pg_task",
+  `create trigger pg_task_freed after update on pg_task for each row
+  when (not new.is_running and new.error is null and (old.error is not null or new.wakeup_at < old.wakeup_at))
+  execute function pg_task_notify()`,
+  // The library's own statements set updated_at, so that the function is called for edits by hand alone.
+  "drop trigger if exists pg_task_touched on pg_task",
+  `create trigger pg_task_touched before update on pg_task for each row
+  when (new.updated_at = old.updated_at) execute function pg_task_touch()`
+]

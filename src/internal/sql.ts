@@ -1,0 +1,317 @@
+/**
+ * Every statement that the library sends, but for those that make the table (schema.ts). Time is always Postgres's:
+ * durations go in as milliseconds and come out as milliseconds.
+ */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { TaskId } from "../TaskId.ts"
+
+type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
+
+/** Column names are ours, whatever name transforms the client has. */
+const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
+  sql.unsafe(text, params).withoutTransform as Rows<A>
+
+/** Postgres's timestamps end: what lies further ahead than 10,000 years never comes anyway. */
+const maxMillis = 3.2e14
+
+/** A duration as a parameter. */
+export const clampMillis = (millis: number): number => Math.min(Math.max(millis, -maxMillis), maxMillis)
+
+const millis = (param: string) => `${param}::float8 * interval '1 millisecond'`
+
+/** A row that may be claimed, once it is due. Must match the partial indexes. */
+const ready = "not is_running and error is null and deaths = 0"
+const suspect = "not is_running and error is null and deaths > 0"
+
+/** Waiting behind a row that another session holds must not hold up a whole batch, nor let deadlocks grow old. */
+const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
+
+// ---------------------------------------------------------------------------------------------------------------
+// Producers
+// ---------------------------------------------------------------------------------------------------------------
+
+export const insertTask = (
+  sql: SqlClient,
+  task: { readonly step: string; readonly delay: number; readonly at: string | null; readonly trace: string | null }
+): Effect.Effect<TaskId, SqlError> =>
+  Effect.map(
+    query<{ id: TaskId }>(
+      sql,
+      `insert into pg_task (step, wakeup_at, trace)
+values ($1, coalesce($2::timestamptz, now() + ${millis("$3")}), $4) returning id`,
+      [task.step, task.at, clampMillis(task.delay), task.trace]
+    ),
+    (rows) => rows[0]!.id
+  )
+
+export const insertTasks = (
+  sql: SqlClient,
+  tasks: { readonly steps: ReadonlyArray<string>; readonly trace: string | null }
+): Effect.Effect<ReadonlyArray<TaskId>, SqlError> =>
+  Effect.map(
+    query<{ id: TaskId }>(
+      sql,
+      `insert into pg_task (step, trace)
+select i.step, $2 from unnest($1::text[]) with ordinality as i(step, n) order by i.n returning id`,
+      [tasks.steps, tasks.trace]
+    ),
+    (rows) => rows.map((row) => row.id)
+  )
+
+// ---------------------------------------------------------------------------------------------------------------
+// Claims
+// ---------------------------------------------------------------------------------------------------------------
+
+/** A claimed row. */
+export interface ClaimedRow {
+  readonly id: TaskId
+  readonly step: string
+  readonly tried: number
+  readonly transitions: number
+  readonly deaths: number
+  readonly trace: string | null
+  /** When it became due, in milliseconds since 1970. */
+  readonly due: number
+  /** How long it had been due when it was claimed, in milliseconds. */
+  readonly waited: number
+}
+
+export interface Claim {
+  readonly tasks: ReadonlyArray<string>
+  readonly limit: number
+  readonly token: string
+  readonly lease: number
+  /** Skip what became due before this moment (milliseconds since 1970), and with it the dead rows at the front. */
+  readonly from: number | undefined
+}
+
+/** The columns of a claimed row, and the time in them as numbers, so that no driver's date type is involved. */
+const claimed = `t.id, t.step, t.tried, t.transitions, t.deaths, t.trace,
+  (extract(epoch from t.wakeup_at) * 1000)::float8 as due,
+  (extract(epoch from clock_timestamp() - t.wakeup_at) * 1000)::float8 as waited`
+
+const take = `update pg_task t
+set is_running = true, lease_token = $2::uuid, lease_until = now() + ${millis("$3")}, updated_at = now()
+from due where t.id = due.id returning ${claimed}`
+
+const from = (param: string) => `wakeup_at >= to_timestamp(${param}::float8 / 1000)`
+
+/** One task, past the dead rows: a plain scan of the index. */
+const claimOneFrom = `with due as (
+  select id from pg_task where task = $4 and ${ready} and wakeup_at <= now() and ${from("$5")}
+  order by wakeup_at limit $1 for update skip locked
+) ${take}`
+
+/**
+ * Any number of tasks, in the order in which they became due: the index gives each task's rows in that order, and
+ * the union merges them. `for update` can't be used with a union, so the rows are joined again. Rows without a name
+ * are malformed: they are claimed to be parked.
+ */
+const claimMany = (tasks: number, fromParam: string | undefined): string => {
+  const branch = (condition: string) =>
+    `(select id, wakeup_at from pg_task where ${condition} and ${ready} and wakeup_at <= now()${
+      fromParam === undefined ? "" : ` and ${from(fromParam)}`
+    } order by wakeup_at)`
+  const branches = Array.from({ length: tasks }, (_, index) => branch(`task = $${4 + index}`))
+  const all = fromParam === undefined ? [...branches, branch("task is null")] : branches
+  return `with due as (
+  select t.id from (${all.join("\n  union all ")} order by wakeup_at) c join pg_task t on t.id = c.id
+  where ${ready.replaceAll(/\b(is_running|error|deaths)\b/g, "t.$1")} limit $1 for update of t skip locked
+) ${take}`
+}
+
+export const claim = (sql: SqlClient, { from, lease, limit, tasks, token }: Claim): Rows<ClaimedRow> => {
+  const text = from === undefined ? claimMany(tasks.length, undefined)
+    : tasks.length === 1 ? claimOneFrom
+    : claimMany(tasks.length, `$${4 + tasks.length}`)
+  return query(sql, text, [limit, token, lease, ...tasks, ...(from === undefined ? [] : [from])])
+}
+
+/** Claims one row whose worker died on it. */
+export const claimSuspect = (
+  sql: SqlClient,
+  claim: Omit<Claim, "from" | "limit"> & { readonly maxDeaths: number }
+): Rows<ClaimedRow> =>
+  query(
+    sql,
+    `with due as (
+  select id from pg_task where task = any($4::text[]) and ${suspect} and deaths <= $5 and wakeup_at <= now()
+  order by wakeup_at limit $1 for update skip locked
+) ${take}`,
+    [1, claim.token, claim.lease, claim.tasks, claim.maxDeaths]
+  )
+
+/** Gives back what a claim took whose answer never came. */
+export const releaseClaim = (sql: SqlClient, token: string): Rows<{ readonly id: TaskId }> =>
+  query(
+    sql,
+    `update pg_task set is_running = false, lease_token = null, lease_until = null, updated_at = now()
+where is_running and lease_token = $1::uuid returning id`,
+    [token]
+  )
+
+/** Milliseconds until the next row of these tasks becomes due: 0 or less when one is, null when there is none. */
+export const untilNextDue = (
+  sql: SqlClient,
+  tasks: ReadonlyArray<string>
+): Effect.Effect<number | undefined, SqlError> =>
+  Effect.map(
+    query<{ wait: number | null }>(
+      sql,
+      `select (extract(epoch from min(d.wakeup_at) - clock_timestamp()) * 1000)::float8 as wait
+from unnest($1::text[]) as n(task) cross join lateral (
+  select wakeup_at from pg_task p where p.task = n.task and ${ready} order by wakeup_at limit 1
+) d`,
+      [tasks]
+    ),
+    (rows) => rows[0]?.wait ?? undefined
+  )
+
+// ---------------------------------------------------------------------------------------------------------------
+// Leases
+// ---------------------------------------------------------------------------------------------------------------
+
+/** One attempt: the row, the token of its claim, and which of the task's steps it is. */
+export interface Attempt {
+  readonly id: TaskId
+  readonly token: string
+  readonly transitions: number
+}
+
+/** Renews leases, and returns the ids whose lease is still the attempt's. */
+export const renewLeases = (
+  sql: SqlClient,
+  attempts: ReadonlyArray<Attempt>,
+  lease: number
+): Rows<{ readonly id: TaskId }> =>
+  query(
+    sql,
+    `update pg_task t set lease_until = now() + ${millis("$3")}, updated_at = now()
+from unnest($1::uuid[], $2::uuid[]) as a(id, token)
+where ${briefLocks} and t.id = a.id and t.is_running and t.lease_token = a.token returning t.id`,
+    [attempts.map((attempt) => attempt.id), attempts.map((attempt) => attempt.token), lease]
+  )
+
+export interface LapsedRow {
+  readonly id: TaskId
+  readonly task: string | null
+  readonly deaths: number
+  readonly parked: boolean
+}
+
+/**
+ * Frees the rows whose lease is over, and parks those whose worker died `maxDeaths` times running. Right after the
+ * server started nothing has lapsed: the workers that live had no chance to renew while it was away.
+ */
+export const freeLapsed = (
+  sql: SqlClient,
+  options: { readonly tasks: ReadonlyArray<string>; readonly maxDeaths: number; readonly lease: number }
+): Rows<LapsedRow> =>
+  query(
+    sql,
+    `with lapsed as (
+  select id from pg_task
+  where is_running and (task = any($1::text[]) or task is null) and (lease_until is null or lease_until < now())
+    and pg_postmaster_start_time() < now() - ${millis("$3")}
+  limit 1000 for update skip locked
+)
+update pg_task t set is_running = false, lease_token = null, lease_until = null, deaths = t.deaths + 1,
+  updated_at = now(),
+  error = case when t.deaths + 1 >= $2 then
+    format('The worker died %s times running while it ran this step: it was killed, ran out of memory, or lost the '
+      || 'database for longer than its lease. Fix the cause, then clear this error.', t.deaths + 1) end
+from lapsed where t.id = lapsed.id returning t.id, t.task, t.deaths, t.error is not null as parked`,
+    [options.tasks, options.maxDeaths, options.lease]
+  )
+
+/** Milliseconds until the next lease of these tasks is over, null when nothing runs. */
+export const untilNextLapse = (
+  sql: SqlClient,
+  tasks: ReadonlyArray<string>
+): Effect.Effect<number | undefined, SqlError> =>
+  Effect.map(
+    query<{ wait: number | null }>(
+      sql,
+      `select (extract(epoch from min(lease_until) - clock_timestamp()) * 1000)::float8 as wait
+from pg_task where is_running and task = any($1::text[])`,
+      [tasks]
+    ),
+    (rows) => rows[0]?.wait ?? undefined
+  )
+
+// ---------------------------------------------------------------------------------------------------------------
+// Outcomes
+// ---------------------------------------------------------------------------------------------------------------
+
+/** What the end of an attempt writes into its row. Absent fields leave the row's value as it is. */
+export interface RowChange {
+  readonly id: TaskId
+  readonly token: string
+  /** The attempt's `transitions`: it is fenced by it, together with the token. */
+  readonly n: number
+  readonly kind: "Finish" | "Advance" | "Move" | "Retry" | "Park" | "Reject" | "Release"
+  readonly step?: string
+  /** Due this many milliseconds from now. */
+  readonly delay?: number
+  /** Due at this moment, in ISO 8601. */
+  readonly at?: string
+  readonly error?: string
+}
+
+/**
+ * The fence. An `Advance` keeps its lease, so it may be sent again after its answer was lost: it then finds its own
+ * work done, one transition further.
+ */
+const current = `t.id = c.id and t.lease_token = c.token
+    and (t.transitions = c.n or (c.kind = 'Advance' and t.transitions = c.n + 1))`
+
+const storeChanges = `with c as materialized (
+  select * from json_to_recordset($1::json)
+    as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text)
+  where ${briefLocks}
+), finished as (
+  delete from pg_task t using c where c.kind = 'Finish' and ${current} returning t.id
+), changed as (
+  update pg_task t set
+    step = coalesce(c.step, t.step),
+    transitions = case when c.step is null then t.transitions else c.n + 1 end,
+    tried = case when c.kind in ('Retry', 'Park') then t.tried + 1 when c.step is null then t.tried else 0 end,
+    wakeup_at = coalesce(c.at, now() + ${millis("c.delay")}, t.wakeup_at),
+    is_running = c.kind = 'Advance',
+    lease_token = case when c.kind = 'Advance' then t.lease_token end,
+    lease_until = case when c.kind = 'Advance' then now() + ${millis("$2")} end,
+    deaths = case when c.kind = 'Release' then t.deaths else 0 end,
+    error = c.error,
+    updated_at = now()
+  from c where c.kind <> 'Finish' and ${current} returning t.id
+)
+select id from finished union all select id from changed`
+
+/** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
+export const storeOutcomes = (
+  sql: SqlClient,
+  changes: ReadonlyArray<RowChange>,
+  lease: number
+): Rows<{ readonly id: TaskId }> => query(sql, storeChanges, [JSON.stringify(changes), lease])
+
+// ---------------------------------------------------------------------------------------------------------------
+// Signals
+// ---------------------------------------------------------------------------------------------------------------
+
+export const channel = "pg_task_changed"
+
+export const notify = (sql: SqlClient, payload: string): Effect.Effect<void, SqlError> =>
+  Effect.asVoid(query(sql, "select pg_notify($1, $2)", [channel, payload]))
+
+/** Fails when the table, a column of it, or a right on it is missing. Touches no row. */
+export const probe = (sql: SqlClient): Effect.Effect<void, SqlError> =>
+  Effect.asVoid(query(
+    sql,
+    `with u as (update pg_task set updated_at = now() where false returning 1),
+  d as (delete from pg_task where false returning 1)
+select id, step, task, wakeup_at, tried, is_running, error, lease_token, lease_until, transitions, deaths, trace
+from pg_task where false`,
+    []
+  ))

@@ -1,0 +1,77 @@
+/**
+ * Runs the rows whose worker died on them, any of which may be what killed it. They are never buffered, so that a
+ * death says something about the row that was running; and those on their last chance run one at a time, so that
+ * what kills the worker then is known.
+ */
+import * as Effect from "effect/Effect"
+import type { LeaseOptions } from "./leases.ts"
+import { Signal } from "./signal.ts"
+import { type ClaimedRow, claimSuspect, releaseClaim } from "./sql.ts"
+
+const maxInt = 2 ** 31 - 1
+
+export class Suspects {
+  private readonly options: LeaseOptions
+  private readonly signal = new Signal()
+  private lastChanceBusy = false
+
+  constructor(options: LeaseOptions) {
+    this.options = options
+  }
+
+  /** There may be some. */
+  look(): void {
+    this.signal.set()
+  }
+
+  get run(): Effect.Effect<never> {
+    return Effect.forever(Effect.andThen(this.signal.wait(), this.runAll))
+  }
+
+  private get runAll(): Effect.Effect<void> {
+    let found = true
+    return Effect.whileLoop({
+      while: () => found,
+      body: () => this.runOne,
+      step: (more) => (found = more)
+    })
+  }
+
+  /** False when there was none. */
+  private get runOne(): Effect.Effect<boolean> {
+    const { pool } = this.options
+    const token = crypto.randomUUID()
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.andThen(
+        restore(pool.reserveSlot),
+        Effect.map(this.claim(token), (row) => {
+          if (row === undefined) pool.returnSlot()
+          else this.start(row, token)
+          return row !== undefined
+        })
+      )
+    )
+  }
+
+  private claim(token: string): Effect.Effect<ClaimedRow | undefined> {
+    const { lease, link, maxDeaths, sql, tasks } = this.options
+    const mayRun = this.lastChanceBusy ? maxDeaths - 2 : maxInt
+    return link.once(claimSuspect(sql, { tasks, token, lease, maxDeaths: mayRun })).pipe(
+      Effect.map((rows) => rows[0]),
+      Effect.catch((error) =>
+        Effect.as(Effect.andThen(link.noteTrouble(error), Effect.ignore(link.once(releaseClaim(sql, token)))), undefined)
+      )
+    )
+  }
+
+  private start(row: ClaimedRow, token: string): void {
+    const { maxDeaths, pool } = this.options
+    const lastChance = row.deaths >= maxDeaths - 1
+    if (lastChance) this.lastChanceBusy = true
+    pool.admitReserved(row, token, () => {
+      if (!lastChance) return
+      this.lastChanceBusy = false
+      this.look()
+    })
+  }
+}

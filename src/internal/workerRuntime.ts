@@ -1,0 +1,207 @@
+/** A worker's parts put together, and its life: start, work, drain, end. */
+import { PgClient } from "@effect/sql-pg/PgClient"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as LogLevel from "effect/LogLevel"
+import type * as Scope from "effect/Scope"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { TableError } from "../TaskError.ts"
+import { explain, isMisconfiguration } from "./database.ts"
+import { Dispatcher } from "./dispatcher.ts"
+import { freeLapsedRows, keepLeases } from "./leases.ts"
+import { Link } from "./link.ts"
+import { Listener } from "./listener.ts"
+import type { Settings } from "./options.ts"
+import { Pool } from "./pool.ts"
+import { report } from "./report.ts"
+import { isTraced, runAttempt } from "./runner.ts"
+import { Signal } from "./signal.ts"
+import { probe } from "./sql.ts"
+import { Suspects } from "./suspects.ts"
+import { Writer } from "./writer.ts"
+
+/** A running worker. */
+export interface Runtime {
+  readonly id: string
+  /** Asks it to stop, and waits until it has. */
+  readonly stop: Effect.Effect<void>
+  /** Waits until it has stopped, for whatever reason. */
+  readonly stopped: Effect.Effect<void>
+}
+
+/** Without notifications the poll is all there is. In milliseconds. */
+const deafPollInterval = 1000
+
+/** How long a stopping worker waits for its own statements, and for steps that don't react to their interruption. */
+const patience = 10_000
+
+interface Parts {
+  readonly settings: Settings
+  readonly pool: Pool
+  readonly writer: Writer
+  readonly dispatcher: Dispatcher
+  readonly listener: Listener | undefined
+  readonly suspects: Suspects
+  readonly keepLeases: Effect.Effect<never>
+  readonly freeLapsedRows: Effect.Effect<never>
+  /** Set at every change of the pool. */
+  readonly changed: Signal
+  /** Completed when somebody wants the worker to stop. */
+  readonly stopRequest: Deferred.Deferred<void>
+}
+
+const makeListener = (
+  id: string,
+  wiring: { readonly wake: () => void; readonly stop: () => void; readonly cancel: (id: string) => void }
+): Effect.Effect<Listener | undefined> =>
+  Effect.map(Effect.serviceOption(PgClient), (client) =>
+    client._tag === "None" ? undefined : new Listener({
+      client: client.value,
+      workerId: id,
+      onChange: wiring.wake,
+      onStop: wiring.stop,
+      onCancel: wiring.cancel
+    }))
+
+const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, link: Link) {
+  const sql = yield* SqlClient.SqlClient
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
+  const debug = yield* LogLevel.isEnabled("Debug")
+  const runner = { sql, tasks: settings.tasks, lease: settings.lease, traced: yield* isTraced, debug }
+  const fork = Effect.runForkWith(yield* Effect.context())
+  const stopRequest = yield* Deferred.make<void>()
+  const changed = new Signal()
+  const tasks = [...settings.tasks.keys()]
+  const { lease, maxDeaths } = settings
+
+  const writer: Writer = new Writer({
+    sql,
+    link,
+    lease,
+    onStored: (held, outcome, current) => {
+      pool.stored(held, outcome, current)
+      return report(held, outcome, current, debug)
+    }
+  })
+  const pool: Pool = new Pool({
+    concurrency: settings.concurrency,
+    bufferSize: settings.bufferSize,
+    now,
+    run: (held) => fork(runAttempt(runner, held)),
+    store: (held, outcome) => writer.submit(held, outcome),
+    onChange: () => {
+      dispatcher.roomChanged()
+      changed.set()
+    }
+  })
+  const pollInterval = () =>
+    listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
+  const dispatcher: Dispatcher = new Dispatcher({ sql, link, pool, tasks, lease, now, pollInterval })
+  const listener = yield* makeListener(id, {
+    wake: () => dispatcher.wake(),
+    stop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
+    cancel: (task) => pool.cancel(task)
+  })
+  const leases = { sql, link, pool, tasks, lease, maxDeaths, now, pollInterval: () => settings.pollInterval }
+  const suspects = new Suspects(leases)
+  const parts: Parts = {
+    settings,
+    pool,
+    writer,
+    dispatcher,
+    listener,
+    suspects,
+    keepLeases: keepLeases(leases),
+    freeLapsedRows: freeLapsedRows(leases, () => suspects.look()),
+    changed,
+    stopRequest
+  }
+  return parts
+})
+
+/** Waits until something holds of the pool, at most so long. False when it took longer. */
+const waitUntil = ({ changed }: Parts, holds: () => boolean, millis: number): Effect.Effect<boolean> =>
+  Effect.suspend(() => Effect.whileLoop({ while: () => !holds(), body: () => changed.wait(), step: () => {} })).pipe(
+    Effect.as(true),
+    Effect.timeoutOrElse({ duration: millis, orElse: () => Effect.succeed(false) })
+  )
+
+/** Stops gracefully: claims no more, gives back, waits for running steps, interrupts what is left, stores the rest. */
+const drain = Effect.fnUntraced(function*(parts: Parts, dispatching: Fiber.Fiber<void>) {
+  const { dispatcher, pool, settings } = parts
+  const isIdle = () => pool.counts.running === 0
+  yield* Effect.logInfo("Worker draining")
+  dispatcher.stop()
+  pool.drain()
+  yield* Effect.timeoutOption(Fiber.await(dispatching), patience)
+  if (!(yield* waitUntil(parts, isIdle, settings.shutdownTimeout))) {
+    yield* Effect.logWarning(
+      `Interrupting ${pool.counts.running} steps that did not end within ` +
+        Duration.format(Duration.millis(settings.shutdownTimeout))
+    )
+    pool.interruptRunning()
+    if (!(yield* waitUntil(parts, isIdle, patience))) {
+      yield* Effect.logError("Some steps can't be interrupted: their tasks go on elsewhere when their lease is over")
+    }
+  }
+  const stored = yield* waitUntil(parts, () => pool.counts.storing === 0, patience)
+  if (!stored) yield* Effect.logError("Some outcomes could not be stored: their steps will run again")
+  yield* Effect.logInfo("Worker stopped")
+})
+
+/** Forks a part that runs as long as the worker. A defect in it is a bug of ours: it ends the worker, loudly. */
+const forkPart = <A, R>(part: Effect.Effect<A, never, R>, ended: Deferred.Deferred<void>) =>
+  part.pipe(
+    Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Deferred.failCause(ended, cause)),
+    // Our own statements would drown the traces of the steps.
+    Effect.withTracerEnabled(false),
+    Effect.forkScoped
+  )
+
+const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Deferred<void>) {
+  yield* forkPart(parts.writer.run, ended)
+  yield* forkPart(parts.keepLeases, ended)
+  yield* forkPart(parts.freeLapsedRows, ended)
+  yield* forkPart(parts.suspects.run, ended)
+  const { listener, settings } = parts
+  if (listener !== undefined) {
+    yield* forkPart(listener.run, ended)
+    yield* forkPart(Effect.forever(Effect.andThen(Effect.sleep(settings.pollInterval), listener.check)), ended)
+  }
+  const dispatching = yield* forkPart(parts.dispatcher.run, ended)
+  const stopping = Deferred.await(parts.stopRequest).pipe(
+    Effect.andThen(drain(parts, dispatching)),
+    Effect.andThen(Deferred.succeed(ended, undefined))
+  )
+  yield* forkPart(stopping, ended)
+})
+
+const checkTable = (link: Link): Effect.Effect<void, TableError | SqlError, SqlClient.SqlClient> =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* link.persistUnless(probe(sql), isMisconfiguration).pipe(Effect.catchTag("SqlError", explain))
+  })
+
+/** Starts a worker. It drains when the scope closes. */
+export const startWorker = Effect.fnUntraced(function*(
+  settings: Settings
+): Effect.fn.Return<Runtime, TableError | SqlError, SqlClient.SqlClient | Scope.Scope> {
+  const id = crypto.randomUUID()
+  const link = new Link()
+  yield* Effect.withTracerEnabled(checkTable(link), false)
+  const parts = yield* makeParts(settings, id, link)
+  const ended = yield* Deferred.make<void>()
+  yield* forkParts(parts, ended)
+  const stopped = Deferred.await(ended)
+  const stop = Effect.andThen(Deferred.succeed(parts.stopRequest, undefined), stopped)
+  yield* Effect.addFinalizer(() => Effect.ignoreCause(stop))
+  yield* Effect.logInfo("Worker started")
+  return { id, stop, stopped }
+}, (effect, settings) => Effect.annotateLogs(effect, { tasks: [...settings.tasks.keys()].join(", ") }))

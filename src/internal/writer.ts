@@ -1,0 +1,124 @@
+/**
+ * Stores outcomes, many with one statement: flushes at once when idle, and gathers what comes while a flush is under
+ * way. A batch that fails loses nothing: it is sent again, or taken apart until the row at fault stands alone.
+ */
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Held } from "./attempt.ts"
+import { messageOf, troubleOf } from "./database.ts"
+import { storable } from "./failure.ts"
+import type { Link } from "./link.ts"
+import { type RowOutcome, toRowChange } from "./outcome.ts"
+import { Signal } from "./signal.ts"
+import { notify, storeOutcomes } from "./sql.ts"
+
+/** More in one statement would not be faster, and would hold its rows' locks for longer. */
+const maxBatch = 1000
+
+interface Entry {
+  readonly held: Held
+  readonly outcome: RowOutcome
+}
+
+export interface WriterOptions {
+  readonly sql: SqlClient
+  readonly link: Link
+  /** In milliseconds. */
+  readonly lease: number
+  /** The outcome is in the row, or (not `current`) was refused because the row is no longer the attempt's. */
+  readonly onStored: (held: Held, outcome: RowOutcome, current: boolean) => Effect.Effect<void>
+}
+
+export class Writer {
+  private readonly options: WriterOptions
+  private readonly work = new Signal()
+  private pending: Array<Entry> = []
+
+  constructor(options: WriterOptions) {
+    this.options = options
+  }
+
+  submit(held: Held, outcome: RowOutcome): void {
+    this.pending.push({ held, outcome })
+    this.work.set()
+  }
+
+  /** Writes until its fiber is interrupted. */
+  get run(): Effect.Effect<never, never, Scope.Scope> {
+    return Effect.forever(Effect.flatMap(this.work.wait(), () => this.flushAll))
+  }
+
+  private get flushAll(): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.whileLoop({
+      while: () => this.pending.length > 0,
+      body: () => this.store(this.pending.splice(0, maxBatch)),
+      step: () => {}
+    })
+  }
+
+  private store(batch: ReadonlyArray<Entry>): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.matchEffect(this.send(batch), {
+      onFailure: (error) => this.takeApart(batch, error),
+      onSuccess: (ids) => this.settle(batch, ids)
+    })
+  }
+
+  /** One statement for the batch. Sent again for as long as the database is away. */
+  private send(batch: ReadonlyArray<Entry>): Effect.Effect<ReadonlySet<string>, SqlError> {
+    const { lease, link, sql } = this.options
+    const changes = batch.map(({ held, outcome }) => toRowChange(held, outcome))
+    return Effect.map(
+      link.persistUnless(storeOutcomes(sql, changes, lease), (error) => troubleOf(error) !== "Database"),
+      (rows) => new Set(rows.map((row) => row.id))
+    )
+  }
+
+  private settle(batch: ReadonlyArray<Entry>, ids: ReadonlySet<string>): Effect.Effect<void> {
+    const { onStored, sql } = this.options
+    const settled = Effect.forEach(batch, ({ held, outcome }) => onStored(held, outcome, ids.has(held.id)), {
+      discard: true
+    })
+    const released = batch.some(({ outcome }) => outcome._tag === "Release")
+    // Other workers can't know that what we gave back is theirs to take; and if they miss it, their poll finds it.
+    return released ? Effect.andThen(settled, Effect.ignore(notify(sql, ""))) : settled
+  }
+
+  private takeApart(batch: ReadonlyArray<Entry>, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
+    if (batch.length === 1) return this.storeAlone(batch[0]!, error)
+    const middle = batch.length >> 1
+    return Effect.andThen(this.store(batch.slice(0, middle)), this.store(batch.slice(middle)))
+  }
+
+  /** The row at fault. What the database refuses for its content is parked with the reason in place of it. */
+  private storeAlone(entry: Entry, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
+    if (troubleOf(error) === "Lock") return Effect.asVoid(Effect.forkScoped(this.storeWhenFree(entry)))
+    const { held, outcome } = entry
+    const parked: RowOutcome = {
+      _tag: "Park",
+      error: storable(`The outcome of this step (${outcome._tag}) could not be stored: ${messageOf(error)}`)
+    }
+    const rest = { held, outcome: parked }
+    return Effect.matchEffect(this.send([rest]), {
+      onFailure: (error) =>
+        Effect.andThen(
+          Effect.logError(`The outcome of task ${held.id} could not be stored: ${messageOf(error)}`),
+          this.settle([rest], new Set())
+        ),
+      onSuccess: (ids) => this.settle([rest], ids)
+    })
+  }
+
+  /** Another session holds the row: waits for it beside the others, trying now and then. */
+  private storeWhenFree(entry: Entry): Effect.Effect<void, never, Scope.Scope> {
+    return this.send([entry]).pipe(
+      Effect.retry({ schedule: Schedule.spaced("200 millis"), while: (error) => troubleOf(error) === "Lock" }),
+      Effect.matchEffect({
+        onFailure: (error) => this.storeAlone(entry, error),
+        onSuccess: (ids) => this.settle([entry], ids)
+      })
+    )
+  }
+}
