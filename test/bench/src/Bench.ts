@@ -1,0 +1,143 @@
+import type { Description } from "./Commands.ts"
+import { Results } from "./Results.ts"
+import type { Database, Server } from "./Server.ts"
+import type { SubjectName } from "./Subject.ts"
+import { SubjectProcess } from "./SubjectProcess.ts"
+import type { Workload } from "./Workload.ts"
+
+export interface BenchOptions {
+  readonly peers: ReadonlyArray<SubjectName>
+  readonly rounds: number
+  /** Sizes and durations are divided by this: 1 for a full run. */
+  readonly divisor: number
+  /** The full five minutes of workload 8 and the full minute of workload 10. */
+  readonly long: boolean
+}
+
+/** One run: the server, the processes of the workload at hand, and what was measured so far. */
+export class Bench {
+  readonly results = new Results()
+  readonly descriptions = new Map<SubjectName, Description>()
+  readonly errors: Array<string> = []
+  private readonly processes = new Map<SubjectName, SubjectProcess>()
+  private readonly extra: Array<SubjectProcess> = []
+  private readonly kept = new Map<string, Promise<Database>>()
+  readonly server: Server
+  readonly options: BenchOptions
+
+  constructor(server: Server, options: BenchOptions) {
+    this.server = server
+    this.options = options
+  }
+
+  /** A duration, shorter in a quick run. */
+  seconds(full: number): number {
+    return Math.max(2, full / this.options.divisor)
+  }
+
+  /** The subject's main process: one for all rounds of a workload, as a service that has been up for a while. */
+  async process(subject: SubjectName): Promise<SubjectProcess> {
+    const running = this.processes.get(subject)
+    if (running) return running
+    const process = await SubjectProcess.start(subject)
+    this.processes.set(subject, process)
+    this.descriptions.set(subject, await process.call("describe"))
+    return process
+  }
+
+  /** One more process of the subject, until the measurement ends. */
+  async another(subject: SubjectName): Promise<SubjectProcess> {
+    const process = await SubjectProcess.start(subject)
+    this.extra.push(process)
+    return process
+  }
+
+  /** Runs `f` on a fresh database with the subject's schema. */
+  async withDatabase<A>(subject: SubjectName, f: (database: Database, process: SubjectProcess) => Promise<A>): Promise<A> {
+    const process = await this.process(subject)
+    const database = await this.server.fresh()
+    try {
+      await process.call("prepare", { url: database.url })
+      return await f(database, process)
+    } finally {
+      await this.endExtra()
+      await database.drop()
+    }
+  }
+
+  /** A database that is made once per workload and subject, to be copied from. */
+  keep(key: string, make: () => Promise<Database>): Promise<Database> {
+    const kept = this.kept.get(key) ?? make()
+    this.kept.set(key, kept)
+    return kept
+  }
+
+  /** All rounds of a workload, the subjects in turn. */
+  async run(workload: Workload): Promise<void> {
+    const rounds = Math.min(this.options.rounds, workload.rounds ?? Infinity)
+    const subjects = this.options.peers.filter((subject) => workload.sizes[subject] !== undefined)
+    console.error(`\n(${workload.number}) ${workload.title}: ${subjects.join(", ")}`)
+    const failed = new Set(await this.leaveOut(workload, subjects))
+    for (let round = workload.warmUp ? 0 : 1; round <= rounds; round++) {
+      for (const subject of subjects) {
+        if (!failed.has(subject) && !(await this.measure(workload, subject, round))) failed.add(subject)
+      }
+    }
+    await this.endWorkload()
+  }
+
+  /** Those of the subjects that can't run here. */
+  private async leaveOut(workload: Workload, subjects: ReadonlyArray<SubjectName>): Promise<ReadonlyArray<SubjectName>> {
+    const missing: Array<SubjectName> = []
+    for (const subject of subjects) {
+      try {
+        await this.process(subject)
+        if (this.descriptions.get(subject)?.missing !== undefined) missing.push(subject)
+      } catch (error) {
+        this.failed(workload, subject, error)
+        missing.push(subject)
+      }
+    }
+    return missing
+  }
+
+  private failed({ number }: Workload, subject: SubjectName, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error)
+    this.errors.push(`(${number}) ${subject}: ${message.split("\n")[0]}`)
+    console.error(`  ${subject} failed: ${message}`)
+  }
+
+  private async measure(workload: Workload, subject: SubjectName, round: number): Promise<boolean> {
+    // Round 0 warms up: a tenth of the work, and not counted.
+    const divisor = this.options.divisor * (round === 0 ? 10 : 1)
+    const size = Math.max(1, Math.round(workload.sizes[subject]! / divisor))
+    try {
+      const figures = await workload.measure(this, subject, size)
+      if (round === 0) return true
+      this.results.add(workload.number, subject, figures)
+      console.error(`  round ${round} ${subject}: ${format(figures)}`)
+      return true
+    } catch (error) {
+      this.failed(workload, subject, error)
+      this.processes.get(subject)?.close()
+      this.processes.delete(subject)
+      return false
+    }
+  }
+
+  private async endExtra(): Promise<void> {
+    for (const process of this.extra.splice(0)) process.close()
+  }
+
+  private async endWorkload(): Promise<void> {
+    for (const process of this.processes.values()) process.close()
+    this.processes.clear()
+    for (const database of this.kept.values()) await (await database).drop()
+    this.kept.clear()
+  }
+}
+
+const format = (figures: Readonly<Record<string, number>>): string =>
+  Object.entries(figures)
+    .map(([measure, value]) => `${value < 100 ? value.toFixed(2) : Math.round(value)} ${measure}`)
+    .join(", ")

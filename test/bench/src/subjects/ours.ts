@@ -1,0 +1,60 @@
+import { Effect, Layer, Schema } from "effect"
+import { Migrations, NextStep, Step, Task, Worker } from "../../../../src/index.ts"
+import { chunksOf } from "../Subject.ts"
+import type { Job, StepBody, Subject } from "../Subject.ts"
+import { client, once, open, runBody } from "./support/effect.ts"
+
+const State = Schema.TaggedStruct("State", {
+  seq: Schema.Number,
+  steps: Schema.Number,
+  waits: Schema.Boolean,
+  sentAt: Schema.Number,
+  index: Schema.Number
+})
+
+const first = (job: Job) => State.make({ ...job, index: 0 })
+
+const task = (body: StepBody) =>
+  Task.make("Bench", [
+    Step.make(State, {
+      next: [State],
+      handler: Effect.fnUntraced(function*(state) {
+        yield* runBody(body, state, state.index)
+        const index = state.index + 1
+        return index < state.steps ? NextStep.now(State.make({ ...state, index })) : NextStep.none
+      })
+    })
+  ])
+
+export const subject: Subject = {
+  title: "effect-pg-task",
+  settings: "concurrency 100, all else default; bulk by enqueueAll, 10,000 a call",
+  table: "pg_task",
+  unfinished: "error is null and wakeup_at <= now()",
+  prepare: (url) => once(url, Migrations.run),
+  connect: async (url) => {
+    const { run, close } = await open(client(url))
+    const Bench = task(() => undefined)
+    return {
+      one: (job) => run(Bench.enqueue(first(job))),
+      all: (jobs) =>
+        run(Effect.forEach(chunksOf(jobs, 10_000), (chunk) => Bench.enqueueAll(chunk.map(first)), { discard: true })),
+      close
+    }
+  },
+  work: async (url, { body, concurrency = 100 }) => {
+    const worker = Worker.layer({ tasks: [task(body)], concurrency })
+    const { close } = await open(Layer.provideMerge(worker, client(url)))
+    return { stop: close }
+  },
+  backlog: ({ waiting, parked, foreign }) => [
+    insertTasks("Bench", "wakeup_at", "now() + interval '1 day'", waiting),
+    insertTasks("Bench", "error", "'it failed'", parked),
+    insertTasks("Foreign", "wakeup_at", "now() - interval '1 day'", foreign)
+  ]
+}
+
+const insertTasks = (task: string, column: string, value: string, count: number): string =>
+  `insert into pg_task (step, ${column})
+   select '{"${task}":{"State":{"seq":0,"steps":1,"waits":false,"sentAt":0,"index":0}}}', ${value}
+   from generate_series(1, ${count})`

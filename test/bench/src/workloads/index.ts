@@ -1,0 +1,25 @@
+import type { Workload } from "../Workload.ts"
+import { backlog } from "./backlog.ts"
+import { chain } from "./chain.ts"
+import { enqueue } from "./enqueue.ts"
+import { idle } from "./idle.ts"
+import { mix } from "./mix.ts"
+import { noops } from "./noops.ts"
+import { pickUp } from "./pickUp.ts"
+import { processes } from "./processes.ts"
+import { steady } from "./steady.ts"
+import { tasksOfSteps } from "./tasksOfSteps.ts"
+
+/** In the order of their numbers; (8) takes its peak from (3). */
+export const workloads: ReadonlyArray<Workload> = [
+  chain,
+  tasksOfSteps,
+  noops,
+  enqueue,
+  pickUp,
+  mix,
+  backlog,
+  steady,
+  processes,
+  idle
+]
