@@ -1,6 +1,14 @@
 import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
 
+// Vitest 5 calls `Map.groupBy` to print failed tests. Node 20 hasn't got it yet.
+const MapWithGroupBy = Map as { groupBy?: <K, A>(items: Iterable<A>, keyOf: (item: A) => K) => Map<K, Array<A>> }
+MapWithGroupBy.groupBy ??= <K, A>(items: Iterable<A>, keyOf: (item: A) => K) => {
+  const groups = new Map<K, Array<A>>()
+  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item])
+  return groups
+}
+
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],

@@ -161,7 +161,7 @@ export const running = Effect.fnUntraced(function*(home: Home) {
   const pid = Number(lines[0])
   if (!(pid > 0)) return undefined
   const words = (yield* commandLine(pid)).replaceAll("\0", " ")
-  const ours = /^\S*postgres /.test(words) && words.includes(` -D ${home.data} `)
+  const ours = words.includes(`postgres -D ${home.data} `)
   return ours ? { pid, port: Number(lines[3]), ready: lines[7]?.trim() === "ready" } satisfies Running : undefined
 })
 

@@ -19,6 +19,7 @@ const script = `
 folder=$1 log=$2 port=$3 stale=$4 signal=$5 temporary=$6
 shift 6
 umask 077
+unset keeper
 
 # A killed server's lock file names a process. If another program got that number since (common in containers), Postgres
 # would think that its rival lives. Its own parent's number it knows to be stale, and goes on to check shared memory.
@@ -116,8 +117,10 @@ export const startKeeper = Effect.fnUntraced(function*(home: Home, launch: Launc
   const words = [home.folder, log, `${launch.port}`, stale, signal, temporary, ...serverArguments(home, launch)]
   return yield* Effect.try({
     try: (): Keeper => {
-      const options = { cwd: "/", detached: true, env: environment(), stdio: "ignore", ...home.user } as const
-      const child = spawn("/bin/sh", ["-c", script, "effect-pg-task-keeper", ...words], options)
+      // The script goes by the environment to keep the list of processes readable.
+      const env = { ...environment(), keeper: script }
+      const options = { cwd: "/", detached: true, env, stdio: "ignore", ...home.user } as const
+      const child = spawn("/bin/sh", ["-c", "eval \"$keeper\"", "effect-pg-task-keeper", ...words], options)
       let exited = false
       child.on("exit", () => (exited = true)).on("error", () => (exited = true))
       child.unref()
