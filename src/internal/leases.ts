@@ -21,6 +21,9 @@ export interface LeaseOptions {
 /** A row that waits in the buffer for longer is given back, for other workers to take. In milliseconds. */
 const maxBufferAge = 1000
 
+/** Looking for lapsed leases may take this share of the time at most: it reads every due row. */
+const scanShare = 20
+
 /** Leases to renew with one statement. */
 const renewBatch = 1000
 
@@ -70,15 +73,17 @@ const logLost = (held: Held): Effect.Effect<void> =>
 
 /** Frees lapsed rows, forever. `onFreed` is called after every look. */
 export const freeLapsedRows = (options: LeaseOptions, onFreed: () => void): Effect.Effect<never> => {
-  const { lease, link, maxDeaths, pollInterval, sql, tasks } = options
+  const { lease, link, maxDeaths, now, pollInterval, sql, tasks } = options
   return Effect.forever(Effect.gen(function*() {
+    const startedAt = now()
     const freed = yield* link.persist(freeLapsed(sql, { tasks, maxDeaths, lease }))
     yield* Effect.forEach(freed, logFreed, { discard: true })
     onFreed()
     const lapse = yield* link.persist(untilNextLapse(sql, tasks))
     // A lapse in the past is held by another session, or the server has just started: look again soon.
     const wait = lapse === undefined ? Infinity : lapse > 0 ? lapse + 10 : lease / 6
-    yield* Effect.sleep(Math.min(wait, pollInterval()))
+    const rest = (now() - startedAt) * scanShare
+    yield* Effect.sleep(Math.max(Math.min(wait, pollInterval()), rest))
   }))
 }
 

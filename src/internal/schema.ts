@@ -1,22 +1,23 @@
 /** The table as SQL: what `Migrations` runs, in order. Every statement may be run again without harm. */
 
 /**
- * The shape of a `step` whose task's name we can tell: `{"Task":{"State":…}}`. A JSON string may hold any escape but
- * `\u0000` and lone surrogates, which Postgres can't turn into text.
+ * The task's name in a `step` of the shape `{"Task":{"State":…}}`, in any spelling that JSON allows. A name may hold
+ * any escape but `\u0000` and lone surrogates, which Postgres can't turn into text. Only the beginning is looked at:
+ * a long state must not make every write slow.
  */
-const jsonString = String
-  .raw`"((?:[^"\\\x01-\x1f]|\\["\\/bfnrt]|\\u(?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})+)"`
-
-/** Only the beginning is looked at: a long state must not make every write slow. */
 const start = "left(step, 2000)"
-const namePattern = String.raw`^\s*\{\s*${jsonString}\s*:\s*\{\s*"`
-const endPattern = String.raw`\}\s*\}\s*$|null\s*\}\s*$`
+const namePattern = String.raw`^\s*\{\s*"((?:[^"\\\x01-\x1f]|\\["\\/bfnrt]|\\u(?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4}`
+  + String.raw`|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})+)"\s*:\s*\{\s*"`
+const anySpelling = `case when right(step, 200) ~ '\\}\\s*\\}\\s*$'
+      then ('"' || substring(${start} from '${namePattern}') || '"')::json #>> '{}' end`
 
-/** The task's name, or null for a `step` of another shape. Without escapes in it there is no JSON to parse. */
-const taskName = `case when right(step, 200) ~ '${endPattern}' then
-    case when position('\\' in substring(${start} from '${namePattern}')) = 0 then substring(${start} from '${namePattern}')
-         else ('"' || substring(${start} from '${namePattern}') || '"')::json #>> '{}' end
-  end`
+/** The spelling that this library writes: no spaces, no escapes in the name. Ten times as fast to read. */
+const usualSpelling = `step like '{"%":{"%}}' and split_part(step, '"', 3) = ':{'
+      and split_part(step, '"', 2) !~ '[\\\\[:cntrl:]]' and split_part(step, '"', 2) <> ''`
+
+/** Null for a `step` of another shape. */
+const taskName = `case when ${usualSpelling} then split_part(step, '"', 2)
+    else ${anySpelling} end`
 
 export const createTable: ReadonlyArray<string> = [
   `create table if not exists pg_task (
@@ -48,18 +49,15 @@ export const createTable: ReadonlyArray<string> = [
   add column if not exists trace text`,
   // A crate's worker that still runs these gets the time of a lease to end them.
   `update pg_task set lease_until = now() + interval '30 seconds' where is_running and lease_until is null`,
-  // Room on each page, so that a step's transition is a heap-only update that touches no index; and an early vacuum,
-  // because every task leaves dead rows behind.
+  // Half of each page is left free, and no index knows what changes when a row is claimed or moves on at once: both
+  // are then heap-only updates. And an early vacuum, because every task leaves dead rows behind.
   `alter table pg_task set (
-  fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+  fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
   autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1
 )`,
-  `create index if not exists pg_task_ready_idx on pg_task (task, wakeup_at)
-  where not is_running and error is null and deaths = 0`,
-  `create index if not exists pg_task_suspect_idx on pg_task (task, wakeup_at)
-  where not is_running and error is null and deaths > 0`,
-  `create index if not exists pg_task_running_idx on pg_task (task) where is_running`,
-  `create index if not exists pg_task_parked_idx on pg_task (task, updated_at) where error is not null`
+  "create index if not exists pg_task_due_idx on pg_task (task, wakeup_at) where error is null",
+  "create index if not exists pg_task_suspect_idx on pg_task (task, wakeup_at) where error is null and deaths > 0",
+  "create index if not exists pg_task_parked_idx on pg_task (task, wakeup_at) where error is not null"
 ]
 
 export const createTriggers: ReadonlyArray<string> = [

@@ -21,9 +21,12 @@ export const clampMillis = (millis: number): number => Math.min(Math.max(millis,
 
 const millis = (param: string) => `${param}::float8 * interval '1 millisecond'`
 
-/** A row that may be claimed, once it is due. Must match the partial indexes. */
-const ready = "not is_running and error is null and deaths = 0"
-const suspect = "not is_running and error is null and deaths > 0"
+/**
+ * A row that may be claimed, once it is due. The index of due rows holds the running ones, too: so a claim changes
+ * nothing that any index knows, and costs no index a write.
+ */
+const ready = "error is null and not is_running and deaths = 0"
+const suspect = "error is null and deaths > 0 and not is_running"
 
 /** Waiting behind a row that another session holds must not hold up a whole batch, nor let deadlocks grow old. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
@@ -106,8 +109,8 @@ const claimOneFrom = `with due as (
 
 /**
  * Any number of tasks, in the order in which they became due: the index gives each task's rows in that order, and
- * the union merges them. `for update` can't be used with a union, so the rows are joined again. Rows without a name
- * are malformed: they are claimed to be parked.
+ * the union merges them. `for update` can't be used with a union, so each row is looked up again, in a subquery that
+ * the planner can't turn round. Rows without a name are malformed: they are claimed to be parked.
  */
 const claimMany = (tasks: number, fromParam: string | undefined): string => {
   const branch = (condition: string) =>
@@ -117,8 +120,9 @@ const claimMany = (tasks: number, fromParam: string | undefined): string => {
   const branches = Array.from({ length: tasks }, (_, index) => branch(`task = $${4 + index}`))
   const all = fromParam === undefined ? [...branches, branch("task is null")] : branches
   return `with due as (
-  select t.id from (${all.join("\n  union all ")} order by wakeup_at) c join pg_task t on t.id = c.id
-  where ${ready.replaceAll(/\b(is_running|error|deaths)\b/g, "t.$1")} limit $1 for update of t skip locked
+  select r.id from (${all.join("\n  union all ")} order by wakeup_at) c cross join lateral (
+    select id from pg_task where id = c.id and ${ready} for update skip locked
+  ) r limit $1
 ) ${take}`
 }
 
@@ -194,6 +198,10 @@ where ${briefLocks} and t.id = a.id and t.is_running and t.lease_token = a.token
     [attempts.map((attempt) => attempt.id), attempts.map((attempt) => attempt.token), lease]
   )
 
+/** The running rows are among the due ones: a scan of these finds them. */
+const running = (tasks: string) =>
+  `error is null and wakeup_at <= now() and (task = any(${tasks}::text[]) or task is null) and is_running`
+
 export interface LapsedRow {
   readonly id: TaskId
   readonly task: string | null
@@ -213,7 +221,7 @@ export const freeLapsed = (
     sql,
     `with lapsed as (
   select id from pg_task
-  where is_running and (task = any($1::text[]) or task is null) and (lease_until is null or lease_until < now())
+  where ${running("$1")} and (lease_until is null or lease_until < now())
     and pg_postmaster_start_time() < now() - ${millis("$3")}
   limit 1000 for update skip locked
 )
@@ -235,7 +243,7 @@ export const untilNextLapse = (
     query<{ wait: number | null }>(
       sql,
       `select (extract(epoch from min(lease_until) - clock_timestamp()) * 1000)::float8 as wait
-from pg_task where is_running and task = any($1::text[])`,
+from pg_task where ${running("$1")}`,
       [tasks]
     ),
     (rows) => rows[0]?.wait ?? undefined

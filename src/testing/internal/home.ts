@@ -51,7 +51,7 @@ const inTemporaryFolder = (user: User): Effect.Effect<Home, EmbeddedPostgresErro
         try: () => fs.mkdtemp(path.join(parent, "effect-pg-task-")),
         catch: because("There is no place for a temporary Postgres")
       }),
-      (folder) => Effect.promise(() => fs.rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+      remove
     )
     if (user !== undefined) yield* Effect.promise(() => fs.chown(folder, user.uid, user.gid))
     const furnished = yield* furnish(folder, user)
@@ -103,7 +103,11 @@ const inAskedFolder = Effect.fnUntraced(function*(asked: string, user: User) {
   })
   const folder = yield* Effect.promise(() => fs.realpath(asked))
   const reachable = yield* shell("cd \"$1\"", [folder], user)
-  if (reachable.code !== 0) return yield* substituteFor(folder, user)
+  if (reachable.code !== 0) {
+    // Removed only if empty: what was made above is of no use to anybody.
+    yield* Effect.promise(() => fs.rmdir(folder).catch(() => undefined))
+    return yield* substituteFor(folder, user)
+  }
   const owner = yield* settled(folder, user)
   const furnished = yield* furnish(folder, owner)
   return furnished.code === 0 ? makeHome(folder, owner, false) : yield* substituteFor(folder, user)
@@ -116,19 +120,22 @@ export const findHome = (
 ): Effect.Effect<Home, EmbeddedPostgresError, Scope.Scope> =>
   dataDir === undefined ? inTemporaryFolder(user) : inAskedFolder(path.resolve(dataDir), user)
 
+const exists = (file: string): Effect.Effect<boolean> =>
+  Effect.promise(() => fs.access(file).then(() => true, () => false))
+
+const remove = (folder: string): Effect.Effect<void> =>
+  Effect.promise(() => fs.rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+
 /** Makes the data folder unless there is one. Two at once do no harm: the one who renames first has made it. */
 export const initialise = Effect.fnUntraced(function*(home: Home, { initdb }: Binaries) {
-  const exists = yield* Effect.promise(() => fs.access(home.data).then(() => true, () => false))
-  if (exists) return
+  if (yield* exists(home.data)) return
   const draft = inside(home, `draft-${randomBytes(6).toString("hex")}`)
   const flags = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions"]
-  const made = yield* run(initdb, ["-D", draft, ...flags], home.user)
-  if (made.code !== 0) {
-    return yield* new EmbeddedPostgresError({ message: `initdb failed in ${home.folder}: ${made.stderr.trim()}` })
-  }
-  yield* Effect.promise(() =>
-    fs.rename(draft, home.data).catch(() => fs.rm(draft, { recursive: true, force: true }))
-  )
+  const made = yield* run(initdb, ["-D", draft, ...flags], home.user).pipe(Effect.onInterrupt(() => remove(draft)))
+  yield* Effect.promise(() => made.code === 0 ? fs.rename(draft, home.data).catch(() => undefined) : Promise.resolve())
+  yield* remove(draft)
+  if (yield* exists(home.data)) return
+  return yield* new EmbeddedPostgresError({ message: `initdb failed in ${home.folder}: ${made.stderr.trim()}` })
 })
 
 /** What `postmaster.pid` says about the server of a home. */

@@ -42,7 +42,7 @@ until [ "$owner" = "$server" ] && [ -n "$state" ]; do
   { read -r owner; for line in 2 3 4 5 6 7; do read -r _; done; read -r state; } <"$folder/data/postmaster.pid"
 done
 mv "$log" "$folder/server.log"
-rm -f "$folder"/acks/* "$folder/ended"
+rm -rf "$folder"/acks/* "$folder/ended" "$folder"/draft-*
 echo "$port" >"$folder/port"
 
 # Opened for both first, because opening only to read would wait for a user who may have been killed meanwhile.
