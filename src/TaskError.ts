@@ -50,6 +50,70 @@ export class TableError extends Schema.TaggedError<TableError>("effect-pg-task/T
 }) {}
 
 /**
+ * Not the id of a task: no UUID, or a beginning that fits no task, or more than one. Nothing was changed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskIdError extends Schema.TaggedError<TaskIdError>("effect-pg-task/TaskIdError")("TaskIdError", {
+  /** As it was given. */
+  id: Schema.String,
+  message: Schema.String
+}) {}
+
+/**
+ * There is no task with this id (any more): it has finished, or was cancelled.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskNotFoundError extends Schema.TaggedError<TaskNotFoundError>("effect-pg-task/TaskNotFoundError")(
+  "TaskNotFoundError",
+  { id: Schema.String, message: Schema.String }
+) {}
+
+/**
+ * A filter that selects every task by accident: no criterion of it is set. Nothing was changed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class FilterError extends Schema.TaggedError<FilterError>("effect-pg-task/FilterError")("FilterError", {
+  message: Schema.String
+}) {}
+
+/**
+ * The task's state can't be replaced now. Nothing was changed.
+ *
+ * - `Running`: a worker runs it; its outcome would overwrite the new state.
+ * - `Changed`: it has moved on since it was read.
+ * - `OtherTask`: it is a task of another name.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class EditError extends Schema.TaggedError<EditError>("effect-pg-task/EditError")("EditError", {
+  reason: Schema.Literals(["Running", "Changed", "OtherTask"]),
+  id: Schema.String,
+  message: Schema.String
+}) {}
+
+/**
+ * The workers were told to stop, but some steps were still running when the time was over.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class StopTimeoutError extends Schema.TaggedError<StopTimeoutError>("effect-pg-task/StopTimeoutError")(
+  "StopTimeoutError",
+  {
+    /** How many. */
+    running: Schema.Number,
+    message: Schema.String
+  }
+) {}
+
+/**
  * What `enqueue`, `delay`, `schedule` and `enqueueAll` fail with.
  *
  * @category errors
