@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -27,6 +28,9 @@ export const defaultLimit = 0
  */
 export const defaultDelay: Duration.Duration = Duration.seconds(1)
 
+/** Policies that {@link make} made: their delays need no stepping, however often a step has failed. */
+const usual = new WeakMap<object, { readonly limit: number; readonly delay: Duration.Duration }>()
+
 /**
  * The schedule of `limit` retries, each `delay` after the failure before it.
  *
@@ -44,13 +48,45 @@ export const make = (options: {
   readonly limit?: number | undefined
   /** The wait before each retry. Default 1 second. */
   readonly delay?: Duration.Input | undefined
-}): Schedule.Schedule<unknown> =>
-  Schedule.spaced(options.delay ?? defaultDelay).pipe(Schedule.upTo({ times: options.limit ?? defaultLimit }))
+}): Schedule.Schedule<unknown> => {
+  const limit = options.limit ?? defaultLimit
+  const delay = Duration.fromInputUnsafe(options.delay ?? defaultDelay)
+  const schedule = Schedule.spaced(delay).pipe(Schedule.upTo({ times: limit }))
+  usual.set(schedule, { limit, delay })
+  return schedule
+}
+
+type Steps<E> = (now: number, error: E) => Pull.Pull<[unknown, Duration.Duration], never, unknown>
+
+/** Sums of endless delays must stay numbers. */
+const later = (now: number, delay: Duration.Duration): number =>
+  Math.min(now + Duration.toMillis(delay), Number.MAX_SAFE_INTEGER)
+
+/** When each of the failures up to now was, had every delay been kept to the millisecond. The first one is at 0. */
+const failureTimes = <E>(step: Steps<E>, { error, tried }: Failure<E>) =>
+  Effect.gen(function*() {
+    const times = [0]
+    for (let n = 0; n < tried; n++) times.push(later(times[n]!, (yield* step(times[n]!, error))[1]))
+    return times
+  })
+
+/**
+ * What {@link nextDelay} needs to know.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Failure<E> {
+  /** How often the step had failed before. */
+  readonly tried: number
+  readonly error: E
+}
 
 /**
  * The delay before the next try of a step that has now failed `tried + 1` times, or `None` when the schedule has
  * ended. The schedule is stepped from its beginning, with `error` as every input and with its own delays as the
- * time that went by, so limits on the number and on the elapsed time hold across restarts.
+ * time that went by, so limits on the number and on the elapsed time hold across restarts. A schedule that follows
+ * the calendar (`Schedule.cron`) is asked at the time that it is now, by this machine's clock.
  *
  * @example
  * ```ts
@@ -65,15 +101,16 @@ export const make = (options: {
  */
 export const nextDelay = <E>(
   schedule: Schedule.Schedule<unknown, E>,
-  options: { readonly tried: number; readonly error: E }
-): Effect.Effect<Option.Option<Duration.Duration>> =>
-  Effect.gen(function*() {
+  failure: Failure<E>
+): Effect.Effect<Option.Option<Duration.Duration>> => {
+  const known = usual.get(schedule)
+  if (known !== undefined) return Effect.succeed(failure.tried < known.limit ? Option.some(known.delay) : Option.none())
+  return Effect.gen(function*() {
+    const times = yield* failureTimes(yield* Schedule.toStep(schedule), failure)
+    const start = (yield* Clock.currentTimeMillis) - times.at(-1)!
     const step = yield* Schedule.toStep(schedule)
-    let now = 0
     let delay = Duration.zero
-    for (let n = 0; n <= options.tried; n++) {
-      delay = (yield* step(now, options.error))[1]
-      now += Duration.toMillis(delay)
-    }
+    for (const time of times) delay = (yield* step(start + time, failure.error))[1]
     return Option.some(delay)
   }).pipe(Pull.catchDone(() => Effect.succeed(Option.none())))
+}

@@ -141,11 +141,13 @@ export class Pool {
     for (const list of this.draining ? [this.fresh, this.chains] : [this.fresh]) {
       for (const held of MutableList.takeAll(list)) {
         if (held.stop !== undefined) continue
-        if (held.heldSince <= before) this.store(held, { _tag: "Release" })
-        else MutableList.append(list, held)
+        if (held.heldSince > before) MutableList.append(list, held)
+        else {
+          this.prefetch.reset()
+          this.store(held, { _tag: "Release" })
+        }
       }
     }
-    if (age > 0) this.prefetch.reset()
   }
 
   /** Interrupts every running step. Its row is given back. */

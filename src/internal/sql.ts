@@ -13,6 +13,13 @@ type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
 const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
   sql.unsafe(text, params).withoutTransform as Rows<A>
 
+/**
+ * The same on a connection of its own: on a client that pipelines (`multiplex`), a large statement would hold up all
+ * that share its connection, our other ones first.
+ */
+const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
+  Effect.scoped(Effect.flatMap(sql.reserve, (connection) => connection.execute(text, params, undefined))) as Rows<A>
+
 /** Postgres's timestamps end: what lies further ahead than 10,000 years never comes anyway. */
 const maxMillis = 3.2e14
 
@@ -130,7 +137,7 @@ export const claim = (sql: SqlClient, { from, lease, limit, tasks, token }: Clai
   const text = from === undefined ? claimMany(tasks.length, undefined)
     : tasks.length === 1 ? claimOneFrom
     : claimMany(tasks.length, `$${4 + tasks.length}`)
-  return query(sql, text, [limit, token, lease, ...tasks, ...(from === undefined ? [] : [from])])
+  return queryAlone(sql, text, [limit, token, lease, ...tasks, ...(from === undefined ? [] : [from])])
 }
 
 /** Claims one row whose worker died on it. */
@@ -302,7 +309,15 @@ export const storeOutcomes = (
   sql: SqlClient,
   changes: ReadonlyArray<RowChange>,
   lease: number
-): Rows<{ readonly id: TaskId }> => query(sql, storeChanges, [JSON.stringify(changes), lease])
+): Rows<{ readonly id: TaskId }> => queryAlone(sql, storeChanges, [JSON.stringify(changes), lease])
+
+/** Stores one outcome in the transaction of the caller. False when the attempt is no longer the current one. */
+export const storeInTransaction = (
+  sql: SqlClient,
+  change: RowChange,
+  lease: number
+): Effect.Effect<boolean, SqlError> =>
+  Effect.map(query(sql, storeChanges, [JSON.stringify([change]), lease]), (rows) => rows.length === 1)
 
 // ---------------------------------------------------------------------------------------------------------------
 // Signals

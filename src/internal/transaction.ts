@@ -7,7 +7,7 @@ import { isSqlError } from "effect/sql/SqlError"
 import type { Held } from "./attempt.ts"
 import { troubleOf } from "./database.ts"
 import { type Outcome, type RowOutcome, toRowChange } from "./outcome.ts"
-import { storeOutcomes } from "./sql.ts"
+import { storeInTransaction } from "./sql.ts"
 
 /** The attempt is no longer the current one: everything it wrote is rolled back. */
 export class LeaseLost extends Data.TaggedError("LeaseLost")<{}> {}
@@ -37,8 +37,8 @@ export const storeTogether = (
     Effect.gen(function*() {
       const { commit, outcome } = yield* handled
       if (commit !== undefined) yield* commit
-      const stored = yield* storeOutcomes(sql, [toRowChange(held, outcome)], lease)
-      return stored.length === 1 ? outcome : yield* new LeaseLost()
+      const stored = yield* storeInTransaction(sql, toRowChange(held, outcome), lease)
+      return stored ? outcome : yield* new LeaseLost()
     })
   ).pipe(
     Effect.retry({ times: contentionRetries, while: (error) => isContention(error) }),
