@@ -1,9 +1,11 @@
 /** What a step is at run time, behind its typed face, and the checks that TypeScript's users get at compile time. */
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
-import { hasProperty, isFunction, isObject } from "effect/Predicate"
+import * as Option from "effect/Option"
+import { isFunction, isObject } from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
 import type { NextStep } from "../NextStep.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import { DefinitionError } from "../TaskError.ts"
@@ -32,17 +34,23 @@ const fail = (message: string): never => {
   throw new DefinitionError({ message })
 }
 
-/** The literal `_tag` of a state's schema. */
-export const tagOf = (state: unknown, role: string): string => {
-  const field = hasProperty(state, "fields") && isObject(state.fields) && hasProperty(state.fields, "_tag")
-    ? state.fields._tag
-    : undefined
-  const literal = hasProperty(field, "schema") ? field.schema : field
-  return hasProperty(literal, "literal") && typeof literal.literal === "string" && Schema.isSchema(state)
-    ? literal.literal
-    : fail(
-      `${role} must be a Schema.TaggedClass or Schema.TaggedStruct (a schema whose \`_tag\` is a string literal)`
-    )
+/** The literal `_tag` of a state's schema, whatever else was made of the class or struct: brands, checks, other keys. */
+const literalTag = (state: unknown): string | undefined => {
+  const encoded = Schema.isSchema(state) ? SchemaAST.toEncoded(state.ast) : undefined
+  if (encoded === undefined || !SchemaAST.isObjects(encoded)) return undefined
+  const tag = encoded.propertySignatures.find((property) => property.name === "_tag")?.type
+  return tag !== undefined && SchemaAST.isLiteral(tag) && typeof tag.literal === "string" ? tag.literal : undefined
+}
+
+export const tagOf = (state: unknown, role: string): string =>
+  literalTag(state) ??
+    fail(`${role} must be a Schema.TaggedClass or Schema.TaggedStruct (a schema whose \`_tag\` is a string literal)`)
+
+const delayOf = (tag: string, input: Duration.Input): Duration.Duration => {
+  const delay = Duration.fromInput(input)
+  return Option.isSome(delay) && !Duration.isNegative(delay.value)
+    ? delay.value
+    : fail(`Step "${tag}": \`retryDelay\` must be a duration of 0 or more, such as "5 seconds"`)
 }
 
 const checkRetry = (tag: string, options: StepOptions): void => {
@@ -65,7 +73,7 @@ export const makeStep = (state: StateSchema, options: StepOptions): StepDefiniti
   const { retry } = options
   const retryLimit = retry === undefined ? options.retryLimit ?? RetryPolicy.defaultLimit : undefined
   const retryDelay = retry === undefined
-    ? Duration.fromInputUnsafe(options.retryDelay ?? RetryPolicy.defaultDelay)
+    ? delayOf(tag, options.retryDelay ?? RetryPolicy.defaultDelay)
     : undefined
   const definition: StepDefinition = {
     tag,

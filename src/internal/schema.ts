@@ -30,9 +30,9 @@ export const createTable: ReadonlyArray<string> = [
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 )`,
-  // What the Rust crate made goes first: its trigger would notify on each of the updates below.
-  "drop trigger if exists pg_task_changed on pg_task",
+  // What the Rust crate made goes first: its triggers would notify on each of the updates below, and touch every row.
   "drop function if exists pg_task_notify_on_change() cascade",
+  "drop function if exists pg_task_before_update_refresh_updated_at() cascade",
   "drop index if exists pg_task_wakeup_at_idx",
   "alter table pg_task alter column id set default gen_random_uuid()",
   "alter table pg_task alter column wakeup_at set default now()",

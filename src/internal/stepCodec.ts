@@ -58,6 +58,12 @@ export const parseStep = (text: string): Effect.Effect<ParsedStep, DecodeError> 
 
 const isRecord = (u: unknown): u is Record<string, unknown> => isObject(u) && !Array.isArray(u)
 
+/** A class's schema only takes its instances, though TypeScript lets plain objects of its shape pass. */
+const hintFor = ({ state: schema, tag }: StepDefinition, state: Tagged): string =>
+  typeof schema === "function" && !(state instanceof (schema as unknown as new() => unknown))
+    ? ` (make it with \`new ${tag}({…})\`, it is an instance of another class or none)`
+    : ""
+
 /** The codecs of each step are made once, not once a row. */
 const makeStepCodec = (task: string, step: StepDefinition) => {
   const schema = Schema.toCodecJson(step.state) as unknown as Schema.Codec<Tagged, unknown>
@@ -69,7 +75,11 @@ const makeStepCodec = (task: string, step: StepDefinition) => {
     encode: (state: Tagged) =>
       Effect.matchEffect(encode(state), {
         onFailure: (error) =>
-          invalid(`${task}: the state "${step.tag}" doesn't fit its schema, so nothing was stored: ${error.message}`),
+          invalid(
+            `${task}: the state "${step.tag}" doesn't fit its schema, so nothing was stored: ${error.message}${
+              hintFor(step, state)
+            }`
+          ),
         onSuccess: (encoded) => {
           if (!isRecord(encoded)) return invalid(`${task}: the state "${step.tag}" must encode to an object`)
           const { _tag, ...fields } = encoded
