@@ -37,6 +37,8 @@ export class Dispatcher {
   /** There may be due rows that we have not claimed. */
   private hungry = true
   private waiting = false
+  /** When to look for due rows again at the latest, by the local clock in milliseconds. */
+  private dueAt = Infinity
   /** Where the next claim may start, in milliseconds since 1970 by Postgres's clock. */
   private from: number | undefined
   private fullScanAt = 0
@@ -51,6 +53,14 @@ export class Dispatcher {
   wake(): void {
     this.hungry = true
     this.from = undefined
+    this.signal.set()
+  }
+
+  /** This worker itself stored something that becomes due in so many milliseconds: nobody else will tell. */
+  dueIn(delay: number): void {
+    const at = this.options.now() + delay
+    if (at >= this.dueAt) return
+    this.dueAt = at
     this.signal.set()
   }
 
@@ -86,14 +96,16 @@ export class Dispatcher {
     })
   }
 
-  /** Sleeps until a signal, until the next row is due, or until the poll. */
+  /** Sleeps until something becomes ready, until the next row is due, or until the poll. */
   private get sleep(): Effect.Effect<unknown> {
-    const { link, pollInterval, sql, tasks } = this.options
+    const { link, now, pollInterval, sql, tasks } = this.options
     return Effect.gen({ self: this }, function*() {
+      this.dueAt = Infinity
       const due = yield* link.persist(untilNextDue(sql, tasks))
       const wait = due === undefined ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
-      const signalled = yield* this.signal.wait(Math.min(wait, pollInterval()))
-      if (!signalled) this.from = undefined
+      this.dueAt = Math.min(this.dueAt, now() + Math.min(wait, pollInterval()))
+      while (!this.hungry && !this.stopped && now() < this.dueAt) yield* this.signal.wait(this.dueAt - now())
+      this.from = undefined
       this.hungry = true
     })
   }

@@ -1,4 +1,5 @@
 /** How one attempt of a step ended, and what that writes into the row. */
+import type * as Cause from "effect/Cause"
 import type { RowChange } from "./sql.ts"
 import type { Held } from "./attempt.ts"
 
@@ -11,9 +12,9 @@ export type RowOutcome =
   /** On to `step`, due `delay` milliseconds from now, or at a moment. */
   | { readonly _tag: "Move"; readonly step: string; readonly delay?: number; readonly at?: string }
   /** Failed; again in `delay` milliseconds. */
-  | { readonly _tag: "Retry"; readonly delay: number; readonly error: string }
-  /** Failed for good. */
-  | { readonly _tag: "Park"; readonly error: string }
+  | { readonly _tag: "Retry"; readonly delay: number; readonly error: string; readonly cause: Cause.Cause<unknown> }
+  /** Failed for good. Without a cause where it was the database that refused. */
+  | { readonly _tag: "Park"; readonly error: string; readonly cause?: Cause.Cause<unknown> }
   /** The row can't be decoded: parked without having been tried. */
   | { readonly _tag: "Reject"; readonly error: string }
   /** Given back untouched: it was only buffered, or it was interrupted. */

@@ -22,6 +22,8 @@ export interface PoolOptions {
   readonly run: (held: Held) => Fiber.Fiber<Outcome, never>
   /** Has an outcome written. The answer comes through {@link Pool.stored}. */
   readonly store: (held: Held, outcome: RowOutcome) => void
+  /** A row that this worker gave up becomes due in so many milliseconds. */
+  readonly onDue: (delay: number) => void
   /** There is room for more, or nothing left to do. */
   readonly onChange: () => void
 }
@@ -105,7 +107,7 @@ export class Pool {
   /** The outcome of an attempt was written, or was refused: then the row belongs to somebody else. */
   stored(held: Held, outcome: RowOutcome, current: boolean): void {
     this.storing--
-    if (current && outcome._tag === "Advance") this.advance(held, outcome.step)
+    if (current) this.goOn(held, outcome)
     else this.drop(held)
     this.pump()
   }
@@ -216,8 +218,15 @@ export class Pool {
     held.onEnd?.()
     if (held.stop === "Lost") return this.drop(held)
     if (outcome._tag !== "Stored") return this.store(held, this.mayKeep(outcome))
-    if (outcome.outcome._tag === "Advance") this.advance(held, outcome.outcome.step)
-    else this.drop(held)
+    this.goOn(held, outcome.outcome)
+  }
+
+  /** An outcome is in the row. */
+  private goOn(held: Held, outcome: RowOutcome): void {
+    if (outcome._tag === "Advance") return this.advance(held, outcome.step)
+    this.drop(held)
+    if (outcome._tag === "Release") this.options.onDue(0)
+    if (outcome._tag === "Retry" || outcome._tag === "Move") this.options.onDue(outcome.delay ?? 0)
   }
 
   /** A chain is kept while there is room for it; else its next step takes its turn with everybody's. */

@@ -1,6 +1,5 @@
 /** Runs one attempt of a step: decode, handler, outcome. Never fails: whatever goes wrong is an outcome, too. */
 import * as Cause from "effect/Cause"
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -17,6 +16,7 @@ import type { Outcome, RowOutcome } from "./outcome.ts"
 import { clampMillis } from "./sql.ts"
 import { type Decoded, DecodeError, parseStep } from "./stepCodec.ts"
 import type { TaskDefinition } from "./taskDefinition.ts"
+import { toTimestamp } from "./timestamp.ts"
 import { parentSpan } from "./trace.ts"
 import { LeaseLost, storeTogether } from "./transaction.ts"
 
@@ -73,7 +73,7 @@ const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcom
       case "Delay":
         return { _tag: "Move", step: text, delay: clampMillis(Duration.toMillis(move.duration)) }
       case "At":
-        return { _tag: "Move", step: text, at: DateTime.formatIso(move.dateTime) }
+        return { _tag: "Move", step: text, at: toTimestamp(move.dateTime) }
     }
   })
 }
@@ -93,13 +93,14 @@ const failed = (held: Held, step: StepDefinition, cause: Cause.Cause<unknown>): 
   RetryPolicy.nextDelay(step.retry, { tried: held.tried, error: Cause.squash(cause) }).pipe(
     Effect.map((delay): Outcome =>
       Option.isSome(delay)
-        ? { _tag: "Retry", delay: clampMillis(Duration.toMillis(delay.value)), error: formatCause(cause) }
-        : { _tag: "Park", error: formatCause(cause) }
+        ? { _tag: "Retry", delay: clampMillis(Duration.toMillis(delay.value)), error: formatCause(cause), cause }
+        : { _tag: "Park", error: formatCause(cause), cause }
     ),
     Effect.catchCause((policyCause) =>
       Effect.succeed<Outcome>({
         _tag: "Park",
-        error: storable(`${formatCause(cause)}\nand its retry schedule failed: ${formatCause(policyCause)}`)
+        error: storable(`${formatCause(cause)}\nand its retry schedule failed: ${formatCause(policyCause)}`),
+        cause
       })
     )
   )

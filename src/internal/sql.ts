@@ -24,7 +24,7 @@ const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unkno
 const maxMillis = 3.2e14
 
 /** A duration as a parameter. */
-export const clampMillis = (millis: number): number => Math.min(Math.max(millis, -maxMillis), maxMillis)
+export const clampMillis = (millis: number): number => Math.min(Math.max(millis, 0), maxMillis)
 
 const millis = (param: string) => `${param}::float8 * interval '1 millisecond'`
 
@@ -37,6 +37,12 @@ const suspect = "error is null and deaths > 0 and not is_running"
 
 /** Waiting behind a row that another session holds must not hold up a whole batch, nor let deadlocks grow old. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
+
+/**
+ * Always true, and taken by the planner for a condition that few rows meet. So it looks up each row of a batch by its
+ * key, also when it made its plan while the table was small: a prepared statement's plan stays.
+ */
+const few = (column: string, min: string, max: string) => `${column} between ${min} and ${max}`
 
 // ---------------------------------------------------------------------------------------------------------------
 // Producers
@@ -102,33 +108,37 @@ const claimed = `t.id, t.step, t.tried, t.transitions, t.deaths, t.trace,
   (extract(epoch from t.wakeup_at) * 1000)::float8 as due,
   (extract(epoch from clock_timestamp() - t.wakeup_at) * 1000)::float8 as waited`
 
+/**
+ * Updates what was locked, by its place in the table. Nothing moves a locked row; and given as an array, the planner
+ * can't take it into its head to read the whole table for it, however little it knows of its size.
+ */
 const take = `update pg_task t
 set is_running = true, lease_token = $2::uuid, lease_until = now() + ${millis("$3")}, updated_at = now()
-from due where t.id = due.id returning ${claimed}`
+where t.ctid = any(array(select ctid from due)) returning ${claimed}`
 
 const from = (param: string) => `wakeup_at >= to_timestamp(${param}::float8 / 1000)`
 
 /** One task, past the dead rows: a plain scan of the index. */
 const claimOneFrom = `with due as (
-  select id from pg_task where task = $4 and ${ready} and wakeup_at <= now() and ${from("$5")}
+  select ctid from pg_task where task = $4 and ${ready} and wakeup_at <= now() and ${from("$5")}
   order by wakeup_at limit $1 for update skip locked
 ) ${take}`
 
 /**
  * Any number of tasks, in the order in which they became due: the index gives each task's rows in that order, and
- * the union merges them. `for update` can't be used with a union, so each row is looked up again, in a subquery that
+ * the union merges them. `for update` can't be used with a union, so each row is fetched again, in a subquery that
  * the planner can't turn round. Rows without a name are malformed: they are claimed to be parked.
  */
 const claimMany = (tasks: number, fromParam: string | undefined): string => {
   const branch = (condition: string) =>
-    `(select id, wakeup_at from pg_task where ${condition} and ${ready} and wakeup_at <= now()${
+    `(select ctid, wakeup_at from pg_task where ${condition} and ${ready} and wakeup_at <= now()${
       fromParam === undefined ? "" : ` and ${from(fromParam)}`
     } order by wakeup_at)`
   const branches = Array.from({ length: tasks }, (_, index) => branch(`task = $${4 + index}`))
   const all = fromParam === undefined ? [...branches, branch("task is null")] : branches
   return `with due as (
-  select r.id from (${all.join("\n  union all ")} order by wakeup_at) c cross join lateral (
-    select id from pg_task where id = c.id and ${ready} for update skip locked
+  select r.ctid from (${all.join("\n  union all ")} order by wakeup_at) c cross join lateral (
+    select ctid from pg_task where ctid = c.ctid and ${ready} for update skip locked
   ) r limit $1
 ) ${take}`
 }
@@ -148,7 +158,7 @@ export const claimSuspect = (
   query(
     sql,
     `with due as (
-  select id from pg_task where task = any($4::text[]) and ${suspect} and deaths <= $5 and wakeup_at <= now()
+  select ctid from pg_task where task = any($4::text[]) and ${suspect} and deaths <= $5 and wakeup_at <= now()
   order by wakeup_at limit $1 for update skip locked
 ) ${take}`,
     [1, claim.token, claim.lease, claim.tasks, claim.maxDeaths]
@@ -201,7 +211,8 @@ export const renewLeases = (
     sql,
     `update pg_task t set lease_until = now() + ${millis("$3")}, updated_at = now()
 from unnest($1::uuid[], $2::uuid[]) as a(id, token)
-where ${briefLocks} and t.id = a.id and t.is_running and t.lease_token = a.token returning t.id`,
+where ${briefLocks} and ${few("a.id", "'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'")}
+  and t.id = a.id and t.is_running and t.lease_token = a.token returning t.id`,
     [attempts.map((attempt) => attempt.id), attempts.map((attempt) => attempt.token), lease]
   )
 
@@ -285,7 +296,7 @@ const current = `t.id = c.id and t.lease_token = c.token
 const storeChanges = `with c as materialized (
   select * from json_to_recordset($1::json)
     as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text)
-  where ${briefLocks}
+  where ${briefLocks} and ${few("n", "0", "2147483646")}
 ), finished as (
   delete from pg_task t using c where c.kind = 'Finish' and ${current} returning t.id
 ), changed as (

@@ -96,6 +96,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
     now,
     run: (held) => fork(runAttempt(runner, held)),
     store: (held, outcome) => writer.submit(held, outcome),
+    onDue: (delay) => dispatcher.dueIn(delay),
     onChange: () => {
       dispatcher.roomChanged()
       changed.set()
