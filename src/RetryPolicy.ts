@@ -85,8 +85,8 @@ export interface Failure<E> {
 /**
  * The delay before the next try of a step that has now failed `tried + 1` times, or `None` when the schedule has
  * ended. The schedule is stepped from its beginning, with `error` as every input and with its own delays as the
- * time that went by, so limits on the number and on the elapsed time hold across restarts. A schedule that follows
- * the calendar (`Schedule.cron`) is asked at the time that it is now, by this machine's clock.
+ * time that went by, so limits on the number and on the elapsed time hold across restarts. A schedule that looks at
+ * the clock sees the time that it is now, on this machine.
  *
  * @example
  * ```ts
