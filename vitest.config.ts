@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os"
+import { fileURLToPath } from "node:url"
 import { defineConfig } from "vitest/config"
 
 // Vitest 5 calls `Map.groupBy` to print failed tests. Node 20 hasn't got it yet.
@@ -9,7 +10,16 @@ MapWithGroupBy.groupBy ??= <K, A>(items: Iterable<A>, keyOf: (item: A) => K) => 
   return groups
 }
 
+const source = fileURLToPath(new URL("src", import.meta.url))
+
 export default defineConfig({
+  resolve: {
+    // As in tsconfig.json: what imports this package by its name gets its source.
+    alias: [
+      { find: /^effect-pg-task(\/testing)?$/, replacement: `${source}$1/index.ts` },
+      { find: /^effect-pg-task\/(.+)$/, replacement: `${source}/$1.ts` }
+    ]
+  },
   test: {
     include: ["test/**/*.test.ts"],
     // The benchmark is a package of its own, and the long faults have a command of their own.

@@ -1,0 +1,124 @@
+/**
+ * Checks the package as its users get it: packs it, has publint and attw look at it, installs it into an empty project
+ * (beside the peers of this one, so that no network is needed), and uses it there from JavaScript and TypeScript.
+ */
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("..", import.meta.url))
+const manifest = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
+const project = fs.mkdtempSync(path.join(os.tmpdir(), "effect-pg-task-package-"))
+const installed = path.join(project, "node_modules", manifest.name)
+
+/** Runs a program of this project, or one of the system. */
+const run = (name, args, cwd = project) => {
+  const own = path.join(root, "node_modules", ".bin", name)
+  execFileSync(fs.existsSync(own) ? own : name, args, { cwd, stdio: "inherit" })
+}
+
+const pack = () => {
+  run("npm", ["pack", "--silent", "--pack-destination", project], root)
+  return path.join(project, fs.readdirSync(project).find((file) => file.endsWith(".tgz")))
+}
+
+const install = (tarball) => {
+  fs.mkdirSync(installed, { recursive: true })
+  run("tar", ["-xzf", tarball, "-C", installed, "--strip-components", "1"])
+  for (const peer of [...Object.keys(manifest.peerDependencies), "@types/node"]) {
+    const at = path.join(project, "node_modules", peer)
+    fs.mkdirSync(path.dirname(at), { recursive: true })
+    fs.symlinkSync(path.join(root, "node_modules", peer), at)
+  }
+}
+
+/** What users may import: the root, and each module by its path. */
+const entries = () => {
+  const modules = (folder) =>
+    fs.readdirSync(path.join(installed, "dist", folder))
+      .filter((file) => file.endsWith(".d.ts") && file !== "index.d.ts")
+      .map((file) => path.posix.join(manifest.name, folder, file.slice(0, -".d.ts".length)))
+  const testing = fs.existsSync(path.join(installed, "dist/testing/index.js")) ? [`${manifest.name}/testing`] : []
+  return [manifest.name, ...testing, ...modules("."), ...modules("testing")]
+}
+
+const closed = ["index", "internal/sql", "testing/internal/keeper", "cli/bin"]
+
+const javascript = (all) => `
+import assert from "node:assert/strict"
+${all.map((entry, i) => `import * as module${i} from ${JSON.stringify(entry)}`).join("\n")}
+${all.map((entry, i) => `assert.notDeepEqual(Object.keys(module${i}), [], ${JSON.stringify(`${entry} is empty`)})`).join("\n")}
+for (const path of ${JSON.stringify(closed)}) {
+  await assert.rejects(import("${manifest.name}/" + path), { code: "ERR_PACKAGE_PATH_NOT_EXPORTED" })
+}
+import { Effect, Schema } from "effect"
+const { NextStep, Step, Task } = module0
+const Hello = Schema.TaggedStruct("Hello", { name: Schema.String })
+const hello = Step.make(Hello, { handler: () => Effect.succeed(NextStep.none) })
+assert.equal(Task.make("Greeter", [hello]).name, "Greeter")
+`
+
+const typescript = (all) => `
+${all.map((entry, i) => `import * as module${i} from ${JSON.stringify(entry)}`).join("\n")}
+import { NextStep, Step, Task } from "${manifest.name}"
+import type { Effect as Type } from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import { Effect, Schema } from "effect"
+
+class Hello extends Schema.TaggedClass<Hello>()("Hello", { name: Schema.String }) {}
+const hello = Step.make(Hello, { handler: ({ name }) => Effect.as(Effect.log(name), NextStep.none) })
+const Greeter = Task.make("Greeter", [hello])
+export const enqueued: Type<string, unknown, SqlClient> = Greeter.enqueue(new Hello({ name: "World" }))
+// @ts-expect-error: there is no such state
+Greeter.enqueue({ _tag: "Bye" })
+export const modules = [${all.map((_, i) => `module${i}`).join(", ")}]
+`
+
+const tsconfig = {
+  compilerOptions: {
+    target: "ES2022",
+    lib: ["ES2023", "DOM"],
+    module: "NodeNext",
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    types: ["node"],
+    noEmit: true
+  },
+  files: ["main.ts"]
+}
+
+/** Stack traces and "go to definition" lead to the sources, so these have to be there too. */
+const checkSourceMaps = () => {
+  for (const file of fs.readdirSync(path.join(installed, "dist"), { recursive: true })) {
+    if (!file.endsWith(".map")) continue
+    const at = path.join(installed, "dist", file)
+    for (const source of JSON.parse(fs.readFileSync(at, "utf8")).sources) {
+      if (!fs.existsSync(path.join(path.dirname(at), source))) throw new Error(`${file} names ${source}, not packed`)
+    }
+  }
+}
+
+const use = () => {
+  const all = entries()
+  const write = (name, content) => fs.writeFileSync(path.join(project, name), content)
+  write("package.json", JSON.stringify({ type: "module", private: true }))
+  write("tsconfig.json", JSON.stringify(tsconfig))
+  write("main.mjs", javascript(all))
+  write("main.ts", typescript(all))
+  run(process.execPath, ["main.mjs"])
+  run("tsc", ["-p", "."])
+  console.log(`Imported from the package: ${all.join(", ")}`)
+}
+
+try {
+  const tarball = pack()
+  run("publint", ["run", tarball, "--strict"], root)
+  run("attw", [tarball, "--profile", "esm-only"], root)
+  install(tarball)
+  checkSourceMaps()
+  use()
+} finally {
+  fs.rmSync(project, { recursive: true, force: true })
+}
