@@ -51,7 +51,9 @@ const Count = Task.make("Count", [start, proceed, finish])
 const program = Effect.gen(function*() {
   yield* Migrations.run
   const earlier = yield* rowsOf(Count.name)
-  if (earlier.length > 0) yield* Console.log("An earlier run was cut short. Its counter goes on, within the 30 s of its lease.")
+  if (earlier.length > 0) {
+    yield* Console.log("An earlier run was cut short. Its counter goes on, within the 30 s of its lease.")
+  }
   yield* Count.enqueue(new Start({ upTo: 1000 }))
   yield* Worker.run({ tasks: [Count] }).pipe(Effect.raceFirst(untilDone(Count.name)))
 })

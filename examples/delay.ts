@@ -32,7 +32,9 @@ const program = Effect.gen(function*() {
   yield* Sleeper.enqueueAll([3, 1, 2].map((seconds) => new FallAsleep({ seconds })))
   yield* Console.log("Stop with Ctrl-C and start again: nobody oversleeps.\n")
   yield* Worker.run({ tasks: [Sleeper], concurrency: 1 }).pipe(Effect.raceFirst(untilDone(Sleeper.name)))
-  yield* Console.log("\nAll are awake, and no row is left. What it looks like in between: npm run sql -- \"table pg_task\"")
+  yield* Console.log(
+    "\nAll are awake, and no row is left. What it looks like in between: npm run sql -- \"table pg_task\""
+  )
 })
 
 main(program.pipe(Effect.provide(LinesLive)))

@@ -41,8 +41,7 @@ Or stop this one with Ctrl-C.
 export const begin = (
   earlier: ReadonlyArray<Row>,
   file: { readonly name: string; readonly exists: boolean }
-): Effect.Effect<void> =>
-  Console.log(earlier.length > 0 ? unfinished : file.exists ? ready(file.name) : fresh)
+): Effect.Effect<void> => Console.log(earlier.length > 0 ? unfinished : file.exists ? ready(file.name) : fresh)
 
 /** Watches the rows of `task`, and says what to do once one is parked, and when all are done. */
 export const follow = (task: string, filename: string): Effect.Effect<void, SqlError, SqlClient> => {

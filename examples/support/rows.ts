@@ -15,7 +15,10 @@ export interface Row {
 
 /** The rows of a task, oldest first. */
 export const rowsOf = (task: string): Effect.Effect<ReadonlyArray<Row>, SqlError, SqlClient> =>
-  Effect.flatMap(SqlClient, (sql) => sql<Row>`select id, tried, error from pg_task where task = ${task} order by created_at`)
+  Effect.flatMap(
+    SqlClient,
+    (sql) => sql<Row>`select id, tried, error from pg_task where task = ${task} order by created_at`
+  )
 
 /** Calls `look` with the rows of a task again and again, until it says that it has seen enough. */
 export const watch = <E, R>(

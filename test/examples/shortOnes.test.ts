@@ -1,0 +1,55 @@
+/**
+ * The examples that end by themselves: run as their npm scripts run them, each on a database of its own.
+ */
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { makeDatabase } from "../support/Database.ts"
+import * as Script from "../support/Script.ts"
+
+const timeout = 180_000
+
+const run = (example: string) =>
+  Effect.gen(function*() {
+    const { url } = yield* makeDatabase
+    return yield* Script.run(example, { env: { DATABASE_URL: url } })
+  })
+
+describe("npm run delay", () => {
+  it.live("lets three sleep at the same time, and each wake up in its time", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/delay.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      assert.deepStrictEqual(
+        script.lines().filter((line) => /^Sleeping|^Woke/.test(line)),
+        [3, 1, 2].map((n) => `Sleeping for ${n} s`).concat([1, 2, 3].map((n) => `Woke up after ${n} s`))
+      )
+      assert.include(script.lines().at(-1), "All are awake, and no row is left.")
+    }), timeout)
+
+  it.live("wakes those up that an earlier run left asleep", () =>
+    Effect.gen(function*() {
+      const { url } = yield* makeDatabase
+      const env = { DATABASE_URL: url }
+      const first = yield* Script.run("examples/delay.ts", { env })
+      yield* first.line("Sleeping for 2 s")
+      yield* first.kill("SIGINT")
+      assert.strictEqual(yield* first.exit, 0)
+
+      const second = yield* Script.run("examples/delay.ts", { env })
+      assert.strictEqual(yield* second.exit, 0, second.lines().join("\n"))
+      const woken = [...first.lines(), ...second.lines()].filter((line) => line.startsWith("Woke"))
+      assert.strictEqual(woken.length, 6)
+    }), timeout)
+})
+
+describe("npm run counter", () => {
+  it.live("counts to 1,000, and says how fast", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/counter.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      const [start, done, ...rest] = script.lines().filter((line) => line.startsWith("1..1000"))
+      assert.strictEqual(start, "1..1000: start")
+      assert.match(done!, /^1\.\.1000: done in [\d.]+ s, \d+ steps per second$/)
+      assert.deepStrictEqual(rest, [])
+    }), timeout)
+})
