@@ -16,7 +16,7 @@ const formatMessage = (message: unknown): string =>
 
 const lines = Logger.make(({ date, fiber, logLevel, message }) => {
   const { attempt, step, task } = fiber.getRef(CurrentLogAnnotations)
-  const subject = step === undefined ? "" : `${String(task)}.${String(step)}, try ${String(attempt)}: `
+  const subject = step === undefined ? "" : [task, ".", step, ", try ", attempt, ": "].join("")
   const text = `${subject}${formatMessage(message)}`.replaceAll("\n", indent)
   return `${date.toLocaleTimeString("en-GB")} ${logLevel.toUpperCase().padEnd(5)} ${text}`
 })
