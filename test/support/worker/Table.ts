@@ -21,6 +21,8 @@ export interface Row {
   readonly delay: number
   /** Until its lease is over. */
   readonly leaseIn: number | null
+  /** When its lease is over, in milliseconds since 1970. */
+  readonly leaseUntil: number | null
 }
 
 const millis = (interval: string) => `(extract(epoch from ${interval}) * 1000)::float8`
@@ -30,7 +32,8 @@ const columns = `id::text as id, step, task, tried, error, deaths, transitions, 
     else 'waiting' end as status,
   ${millis("wakeup_at - clock_timestamp()")} as "dueIn",
   ${millis("wakeup_at - updated_at")} as delay,
-  ${millis("lease_until - clock_timestamp()")} as "leaseIn"`
+  ${millis("lease_until - clock_timestamp()")} as "leaseIn",
+  ${millis("lease_until")} as "leaseUntil"`
 
 /** Any statement, as a person would type it. */
 export const run = <A extends object = Record<string, unknown>>(
