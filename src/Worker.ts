@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { toSettings } from "./internal/options.ts"
-import { type Runtime, startWorker } from "./internal/workerRuntime.ts"
+import { type Health, type Runtime, startWorker } from "./internal/workerRuntime.ts"
 import type * as Task from "./Task.ts"
 import type { WorkerError } from "./TaskError.ts"
 
@@ -31,7 +31,30 @@ export class Worker extends Context.Service<Worker, {
   readonly stop: Effect.Effect<void>
   /** Waits until it has stopped, because of {@link stop}, of `stop_worker`, or because its scope was closed. */
   readonly stopped: Effect.Effect<void>
+  /** How it is right now, without asking the database. */
+  readonly health: Effect.Effect<Health>
 }>()("effect-pg-task/Worker") {}
+
+export type {
+  /**
+   * How a worker is: what `health` returns, for readiness probes.
+   *
+   * @example
+   * ```ts
+   * import { Effect } from "effect"
+   * import { Worker } from "effect-pg-task"
+   *
+   * export const isReady = Effect.gen(function*() {
+   *   const worker = yield* Worker.Worker
+   *   const { alive } = yield* worker.health
+   *   return alive
+   * })
+   * ```
+   * @category models
+   * @since 0.1.0
+   */
+  Health
+}
 
 /**
  * Options of {@link layer} and {@link run}.

@@ -1,3 +1,5 @@
+export * as Admin from "./Admin.ts"
+export * as Metrics from "./Metrics.ts"
 export * as Migrations from "./Migrations.ts"
 export * as NextStep from "./NextStep.ts"
 export * as RetryPolicy from "./RetryPolicy.ts"

@@ -25,8 +25,11 @@ export interface Held {
   stage: Stage
   /** When this worker got the row, and when its lease was last extended, by the local clock in milliseconds. */
   heldSince: number
+  startedAt: number
   renewedAt: number
-  fiber: Fiber.Fiber<Outcome, never> | undefined
+  fiber: Fiber.Fiber<Outcome> | undefined
+  /** What the attempt came to: also when its fiber's own exit is an interruption from inside. */
+  outcome: Outcome | undefined
   /** Why its fiber was interrupted, if we did it: the lease is lost, or the worker stops. */
   stop: "Lost" | "Release" | undefined
   /** Called when its first attempt here has ended. */
@@ -46,8 +49,10 @@ export const hold = (row: ClaimedRow, token: string, now: number): Held => ({
   waited: row.waited,
   stage: "Buffered",
   heldSince: now,
+  startedAt: now,
   renewedAt: now,
   fiber: undefined,
+  outcome: undefined,
   stop: undefined,
   onEnd: undefined
 })

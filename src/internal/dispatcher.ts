@@ -31,6 +31,8 @@ export interface DispatcherOptions {
 export class Dispatcher {
   /** When a claim last succeeded, by the local clock in milliseconds. */
   lastClaim: number | undefined
+  /** How long the tasks of the last claim had been due, at most, in milliseconds. */
+  lag = 0
   private readonly options: DispatcherOptions
   private readonly signal = new Signal()
   private stopped = false
@@ -128,6 +130,7 @@ export class Dispatcher {
         onSuccess: (rows) =>
           Effect.sync(() => {
             this.lastClaim = now()
+            this.lag = rows.reduce((longest, row) => Math.max(longest, row.waited), 0)
             if (from === undefined) this.fullScanTook = this.lastClaim - startedAt
             if (rows.length > 0) this.lockedWait = lockedBackoff
             // Fewer than asked for: that was all, unless the dead rows' end was not where we thought it was.

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { annotationsOf, type Held } from "./attempt.ts"
 import type { Link } from "./link.ts"
+import type { Meter } from "./meter.ts"
 import type { Pool } from "./pool.ts"
 import { freeLapsed, type LapsedRow, renewLeases, untilNextLapse } from "./sql.ts"
 
@@ -10,6 +11,7 @@ export interface LeaseOptions {
   readonly sql: SqlClient
   readonly link: Link
   readonly pool: Pool
+  readonly meter: Meter
   readonly tasks: ReadonlyArray<string>
   /** In milliseconds. */
   readonly lease: number
@@ -50,7 +52,7 @@ const renewAll = (options: LeaseOptions, old: ReadonlyArray<Held>): Effect.Effec
     { discard: true }
   )
 
-const renew = ({ lease, link, now, pool, sql }: LeaseOptions, batch: ReadonlyArray<Held>): Effect.Effect<void> =>
+const renew = ({ lease, link, meter, now, pool, sql }: LeaseOptions, batch: ReadonlyArray<Held>): Effect.Effect<void> =>
   Effect.suspend(() => {
     const at = now()
     return Effect.matchEffect(link.once(renewLeases(sql, batch, lease)), {
@@ -61,7 +63,9 @@ const renew = ({ lease, link, now, pool, sql }: LeaseOptions, batch: ReadonlyArr
         const lost = batch.filter((held) => !kept.has(held.id) && pool.held.get(held.id) === held)
         for (const held of batch) if (kept.has(held.id)) held.renewedAt = at
         pool.lose(lost.map((held) => held.id))
-        return Effect.forEach(lost.filter((held) => held.stop === "Lost"), logLost, { discard: true })
+        const interrupted = lost.filter((held) => held.stop === "Lost")
+        meter.leasesLost(interrupted.length)
+        return Effect.forEach(interrupted, logLost, { discard: true })
       }
     })
   })
@@ -73,10 +77,11 @@ const logLost = (held: Held): Effect.Effect<void> =>
 
 /** Frees lapsed rows, forever. `onFreed` is called after every look. */
 export const freeLapsedRows = (options: LeaseOptions, onFreed: () => void): Effect.Effect<never> => {
-  const { lease, link, maxDeaths, now, pollInterval, sql, tasks } = options
+  const { lease, link, maxDeaths, meter, now, pollInterval, sql, tasks } = options
   return Effect.forever(Effect.gen(function*() {
     const startedAt = now()
     const freed = yield* link.persist(freeLapsed(sql, { tasks, maxDeaths, lease }))
+    meter.leasesTakenOver(freed.length)
     yield* Effect.forEach(freed, logFreed, { discard: true })
     onFreed()
     const lapse = yield* link.persist(untilNextLapse(sql, tasks))

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { messageOf } from "./database.ts"
+import type { Meter } from "./meter.ts"
 
 /** A statement of ours that takes longer hangs: its connection is gone, and nobody told us. */
 const statementTimeout = Duration.seconds(15)
@@ -24,7 +25,12 @@ const timedOut = new SqlError({
 })
 
 export class Link {
+  private readonly meter: Meter
   private isLost = false
+
+  constructor(meter: Meter) {
+    this.meter = meter
+  }
 
   /** Whether the last statement failed because of the database. */
   get lost(): boolean {
@@ -58,7 +64,10 @@ export class Link {
   }
 
   private get noteBack(): Effect.Effect<void> {
-    this.isLost = false
-    return Effect.logInfo("Database back")
+    return Effect.suspend(() => {
+      this.isLost = false
+      this.meter.reconnected()
+      return Effect.logInfo("Database back")
+    })
   }
 }

@@ -9,6 +9,7 @@ import type * as Fiber from "effect/Fiber"
 import * as MutableList from "effect/MutableList"
 import type { TaskId } from "../TaskId.ts"
 import { type Held, hold } from "./attempt.ts"
+import { type Ending, endingOf } from "./meter.ts"
 import type { Outcome, RowOutcome } from "./outcome.ts"
 import { Prefetch } from "./prefetch.ts"
 import type { ClaimedRow } from "./sql.ts"
@@ -19,9 +20,12 @@ export interface PoolOptions {
   readonly bufferSize: number
   /** The local clock, in milliseconds. */
   readonly now: () => number
-  readonly run: (held: Held) => Fiber.Fiber<Outcome, never>
+  /** Runs an attempt, and notes its outcome in it. */
+  readonly run: (held: Held) => Fiber.Fiber<Outcome>
   /** Has an outcome written. The answer comes through {@link Pool.stored}. */
   readonly store: (held: Held, outcome: RowOutcome) => void
+  /** An attempt ended; so did the lease of the row, if it was lost. */
+  readonly onEnd: (held: Held, ending: Ending) => void
   /** A row that this worker gave up becomes due in so many milliseconds. */
   readonly onDue: (delay: number) => void
   /** There is room for more, or nothing left to do. */
@@ -205,20 +209,25 @@ export class Pool {
   private start(held: Held): void {
     this.running++
     held.stage = "Running"
+    held.outcome = undefined
+    held.startedAt = this.options.now()
+    held.waited += held.startedAt - held.heldSince
     held.fiber = this.options.run(held)
-    held.fiber.addObserver((exit) => {
+    held.fiber.addObserver(() => {
       held.fiber = undefined
       this.running--
-      this.ended(held, exit._tag === "Success" ? exit.value : { _tag: "Release" })
+      this.ended(held, held.outcome ?? { _tag: "Release" })
       this.pump()
     })
   }
 
   private ended(held: Held, outcome: Outcome): void {
+    const ended = outcome._tag === "Stored" ? outcome.outcome : outcome
     held.onEnd?.()
+    this.options.onEnd(held, held.stop === "Lost" ? "lost" : endingOf(ended))
     if (held.stop === "Lost") return this.drop(held)
-    if (outcome._tag !== "Stored") return this.store(held, this.mayKeep(outcome))
-    this.goOn(held, outcome.outcome)
+    if (outcome._tag === "Stored") return this.goOn(held, ended)
+    this.store(held, this.mayKeep(ended))
   }
 
   /** An outcome is in the row. */

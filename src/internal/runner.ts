@@ -12,6 +12,7 @@ import * as Step from "../Step.ts"
 import { annotationsOf, type Held } from "./attempt.ts"
 import type { StepDefinition } from "./definition.ts"
 import { formatCause, storable } from "./failure.ts"
+import { endingOf } from "./meter.ts"
 import type { Outcome, RowOutcome } from "./outcome.ts"
 import { clampMillis } from "./sql.ts"
 import { type Decoded, DecodeError, parseStep } from "./stepCodec.ts"
@@ -112,54 +113,80 @@ const wasStopped = (held: Held, cause: Cause.Cause<unknown>): boolean =>
 const isLeaseLost = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof LeaseLost)
 
-const withServices = (
-  runner: Runner,
-  held: Held,
-  running: Running,
-  effect: Effect.Effect<Outcome, unknown>
-): Effect.Effect<Outcome, unknown> => {
-  const task = running.task.name
-  const step = running.step.tag
-  const annotations = { task, step, id: held.id, attempt: held.tried + 1 }
-  const context = { ...annotations, idempotencyKey: `${held.id}:${held.transitions}` }
-  const provided = Effect.scoped(effect).pipe(
-    Effect.provideService(Step.Context, context),
-    Effect.annotateLogs(annotations)
-  )
-  if (!runner.traced) return provided
+interface Concluded {
+  readonly exit: Exit.Exit<Outcome, unknown>
+  readonly outcome: Outcome
+}
+
+const conclude = (held: Held, step: StepDefinition, exit: Exit.Exit<Outcome, unknown>): Effect.Effect<Outcome> => {
+  if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
+  if (isLeaseLost(exit.cause)) held.stop = "Lost"
+  return wasStopped(held, exit.cause) || held.stop === "Lost"
+    ? Effect.succeed({ _tag: "Release" })
+    : failed(held, step, exit.cause)
+}
+
+/** Continues the trace of whoever enqueued the task. The span ends as the step did, and names the outcome. */
+const inSpan = (held: Held, { step, task }: Running, concluded: Effect.Effect<Concluded>): Effect.Effect<Concluded> => {
   const parent = parentSpan(held.trace)
-  return Effect.withSpan(provided, `${task}.${step}`, {
+  let result: Concluded | undefined
+  const ended = Effect.flatMap(concluded, (conclusion) => {
+    result = conclusion
+    const { outcome } = conclusion
+    const ending = endingOf(outcome._tag === "Stored" ? outcome.outcome : outcome)
+    return Effect.andThen(Effect.annotateCurrentSpan("pg_task.outcome", ending), conclusion.exit)
+  })
+  const spanned = Effect.withSpan(ended, `${task.name}.${step.tag}`, {
     kind: "consumer",
     ...(parent === undefined ? { root: true } : { parent }),
     attributes: {
       "pg_task.id": held.id,
-      "pg_task.task": task,
-      "pg_task.step": step,
-      "pg_task.attempt": annotations.attempt,
+      "pg_task.task": task.name,
+      "pg_task.step": step.tag,
+      "pg_task.attempt": held.tried + 1,
       "pg_task.wait_ms": held.waited
     }
   })
+  return Effect.map(Effect.exit(spanned), () => result!)
 }
 
-/** The whole attempt. Interruptible while user code runs; the outcome is always worked out. */
+const withServices = (
+  held: Held,
+  { step, task }: Running,
+  effect: Effect.Effect<Outcome, unknown>
+): Effect.Effect<Outcome, unknown> => {
+  const annotations = { task: task.name, step: step.tag, id: held.id, attempt: held.tried + 1 }
+  return Effect.scoped(effect).pipe(
+    Effect.provideService(Step.Context, { ...annotations, idempotencyKey: `${held.id}:${held.transitions}` }),
+    Effect.annotateLogs(annotations)
+  )
+}
+
+type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+
+const attempt = (runner: Runner, held: Held, restore: Restore): Effect.Effect<Outcome> =>
+  Effect.flatMap(Effect.exit(restore(decode(runner, held))), (decoded) => {
+    if (Exit.isSuccess(decoded)) return attemptDecoded(runner, held, decoded.value, restore)
+    return Effect.succeed<Outcome>(
+      wasStopped(held, decoded.cause) ? { _tag: "Release" } : { _tag: "Reject", error: formatCause(decoded.cause) }
+    )
+  })
+
+const attemptDecoded = Effect.fnUntraced(function*(runner: Runner, held: Held, running: Running, restore: Restore) {
+  if (runner.debug) yield* Effect.annotateLogs(Effect.logDebug("Attempt started"), annotationsOf(held))
+  const performed = restore(withServices(held, running, perform(runner, held, running)))
+  const concluded = Effect.flatMap(Effect.exit(performed), (exit) =>
+    Effect.map(conclude(held, running.step, exit), (outcome) => ({ exit, outcome })))
+  return (yield* runner.traced ? inSpan(held, running, concluded) : concluded).outcome
+})
+
+/**
+ * The whole attempt. Interruptible while user code runs; the outcome is always worked out, and noted in `held`, too:
+ * the exit of a fiber that was interrupted from inside doesn't tell it.
+ */
 export const runAttempt = (runner: Runner, held: Held): Effect.Effect<Outcome> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
-      const decoded = yield* Effect.exit(restore(decode(runner, held)))
-      if (Exit.isFailure(decoded)) {
-        return wasStopped(held, decoded.cause)
-          ? { _tag: "Release" }
-          : { _tag: "Reject", error: formatCause(decoded.cause) }
-      }
-      const running = decoded.value
-      if (runner.debug) yield* Effect.annotateLogs(Effect.logDebug("Attempt started"), annotationsOf(held))
-      const exit = yield* Effect.exit(restore(withServices(runner, held, running, perform(runner, held, running))))
-      if (Exit.isSuccess(exit)) return exit.value
-      if (isLeaseLost(exit.cause)) held.stop = "Lost"
-      return wasStopped(held, exit.cause) || held.stop === "Lost"
-        ? { _tag: "Release" }
-        : yield* failed(held, running.step, exit.cause)
-    })
+    Effect.map(attempt(runner, held, restore), (outcome) => (held.outcome = outcome))
   )
 
 /** Whether anything but Effect's default tracer, which exports nothing, would see our spans. */

@@ -37,7 +37,8 @@ export const storeTogether = (
     Effect.gen(function*() {
       const { commit, outcome } = yield* handled
       if (commit !== undefined) yield* commit
-      const stored = yield* storeInTransaction(sql, toRowChange(held, outcome), lease)
+      const change = toRowChange(held, outcome)
+      const stored = yield* Effect.withTracerEnabled(storeInTransaction(sql, change, lease), false)
       return stored ? outcome : yield* new LeaseLost()
     })
   ).pipe(

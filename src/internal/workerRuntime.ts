@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -17,6 +18,7 @@ import { Dispatcher } from "./dispatcher.ts"
 import { freeLapsedRows, keepLeases } from "./leases.ts"
 import { Link } from "./link.ts"
 import { Listener } from "./listener.ts"
+import { Meter } from "./meter.ts"
 import type { Settings } from "./options.ts"
 import { Pool } from "./pool.ts"
 import { report } from "./report.ts"
@@ -33,6 +35,21 @@ export interface Runtime {
   readonly stop: Effect.Effect<void>
   /** Waits until it has stopped, for whatever reason. */
   readonly stopped: Effect.Effect<void>
+  readonly health: Effect.Effect<Health>
+}
+
+/** How a worker is, for probes and for people. */
+export interface Health {
+  /** It claims and runs tasks: not stopping or stopped, and not without its database. */
+  readonly alive: boolean
+  /** Notifications come through. If not, it polls. */
+  readonly listening: boolean
+  /** How long ago it last asked for tasks with success. None before the first time. An idle worker asks at its poll. */
+  readonly lastClaim: Option.Option<Duration.Duration>
+  /** How long the tasks of the last claim had been due. Zero for a worker that keeps up. */
+  readonly lag: Duration.Duration
+  readonly running: number
+  readonly buffered: number
 }
 
 /** Without notifications the poll is all there is. In milliseconds. */
@@ -69,13 +86,14 @@ const makeListener = (
       onCancel: wiring.cancel
     }))
 
-const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, link: Link) {
+const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, link: Link, meter: Meter) {
   const sql = yield* SqlClient.SqlClient
   const clock = yield* Clock.Clock
   const now = () => clock.currentTimeMillisUnsafe()
   const debug = yield* LogLevel.isEnabled("Debug")
   const runner = { sql, tasks: settings.tasks, lease: settings.lease, traced: yield* isTraced, debug }
-  const fork = Effect.runForkWith(yield* Effect.context())
+  const context = yield* Effect.context()
+  const fork = Effect.runForkWith(context)
   const stopRequest = yield* Deferred.make<void>()
   const changed = new Signal()
   const tasks = [...settings.tasks.keys()]
@@ -85,6 +103,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
     sql,
     link,
     lease,
+    meter,
     onStored: (held, outcome, current) => {
       pool.stored(held, outcome, current)
       return report(held, outcome, current, debug)
@@ -96,8 +115,10 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
     now,
     run: (held) => fork(runAttempt(runner, held)),
     store: (held, outcome) => writer.submit(held, outcome),
+    onEnd: (held, ending) => meter.ended(held, ending, now() - held.startedAt),
     onDue: (delay) => dispatcher.dueIn(delay),
     onChange: () => {
+      meter.levels(pool.counts)
       dispatcher.roomChanged()
       changed.set()
     }
@@ -110,7 +131,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
     stop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
     cancel: (task) => pool.cancel(task)
   })
-  const leases = { sql, link, pool, tasks, lease, maxDeaths, now, pollInterval: () => settings.pollInterval }
+  const leases = { sql, link, pool, meter, tasks, lease, maxDeaths, now, pollInterval: () => settings.pollInterval }
   const suspects = new Suspects(leases)
   const parts: Parts = {
     settings,
@@ -190,19 +211,36 @@ const checkTable = (link: Link): Effect.Effect<void, TableError | SqlError, SqlC
     yield* link.persistUnless(probe(sql), isMisconfiguration).pipe(Effect.catchTag("SqlError", explain))
   })
 
+const healthOf = (parts: Parts, link: Link, ended: Deferred.Deferred<void>): Effect.Effect<Health> =>
+  Effect.gen(function*() {
+    const stopping = (yield* Deferred.isDone(parts.stopRequest)) || (yield* Deferred.isDone(ended))
+    const now = yield* Clock.currentTimeMillis
+    const { lag, lastClaim } = parts.dispatcher
+    const { buffered, running } = parts.pool.counts
+    return {
+      alive: !stopping && !link.lost,
+      listening: parts.listener?.hears === true,
+      lastClaim: Option.map(Option.fromUndefinedOr(lastClaim), (at) => Duration.millis(now - at)),
+      lag: Duration.millis(lag),
+      running,
+      buffered
+    }
+  })
+
 /** Starts a worker. It drains when the scope closes. */
 export const startWorker = Effect.fnUntraced(function*(
   settings: Settings
 ): Effect.fn.Return<Runtime, TableError | SqlError, SqlClient.SqlClient | Scope.Scope> {
   const id = crypto.randomUUID()
-  const link = new Link()
+  const meter = new Meter(yield* Effect.context())
+  const link = new Link(meter)
   yield* Effect.withTracerEnabled(checkTable(link), false)
-  const parts = yield* makeParts(settings, id, link)
+  const parts = yield* makeParts(settings, id, link, meter)
   const ended = yield* Deferred.make<void>()
   yield* forkParts(parts, ended)
   const stopped = Deferred.await(ended)
   const stop = Effect.andThen(Deferred.succeed(parts.stopRequest, undefined), stopped)
   yield* Effect.addFinalizer(() => Effect.ignoreCause(stop))
   yield* Effect.logInfo("Worker started")
-  return { id, stop, stopped }
+  return { id, stop, stopped, health: healthOf(parts, link, ended) }
 }, (effect, settings) => Effect.annotateLogs(effect, { tasks: [...settings.tasks.keys()].join(", ") }))

@@ -11,6 +11,7 @@ import type { Held } from "./attempt.ts"
 import { messageOf, troubleOf } from "./database.ts"
 import { storable } from "./failure.ts"
 import type { Link } from "./link.ts"
+import type { Meter } from "./meter.ts"
 import { type RowOutcome, toRowChange } from "./outcome.ts"
 import { Signal } from "./signal.ts"
 import { notify, storeOutcomes } from "./sql.ts"
@@ -28,6 +29,7 @@ export interface WriterOptions {
   readonly link: Link
   /** In milliseconds. */
   readonly lease: number
+  readonly meter: Meter
   /** The outcome is in the row, or (not `current`) was refused because the row is no longer the attempt's. */
   readonly onStored: (held: Held, outcome: RowOutcome, current: boolean) => Effect.Effect<void>
 }
@@ -68,7 +70,8 @@ export class Writer {
 
   /** One statement for the batch. Sent again for as long as the database is away. */
   private send(batch: ReadonlyArray<Entry>): Effect.Effect<ReadonlySet<string>, SqlError> {
-    const { lease, link, sql } = this.options
+    const { lease, link, meter, sql } = this.options
+    meter.stored(batch.length)
     const changes = batch.map(({ held, outcome }) => toRowChange(held, outcome))
     return Effect.map(
       link.persistUnless(storeOutcomes(sql, changes, lease), (error) => troubleOf(error) !== "Database"),
