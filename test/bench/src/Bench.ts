@@ -19,8 +19,7 @@ export class Bench {
   readonly results = new Results()
   readonly descriptions = new Map<SubjectName, Description>()
   readonly errors: Array<string> = []
-  private readonly processes = new Map<SubjectName, SubjectProcess>()
-  private readonly extra: Array<SubjectProcess> = []
+  private readonly processes = new Map<SubjectName, Array<SubjectProcess>>()
   private readonly kept = new Map<string, Promise<Database>>()
   readonly server: Server
   readonly options: BenchOptions
@@ -35,32 +34,29 @@ export class Bench {
     return Math.max(2, full / this.options.divisor)
   }
 
-  /** The subject's main process: one for all rounds of a workload, as a service that has been up for a while. */
-  async process(subject: SubjectName): Promise<SubjectProcess> {
-    const running = this.processes.get(subject)
-    if (running) return running
-    const process = await SubjectProcess.start(subject)
-    this.processes.set(subject, process)
-    this.descriptions.set(subject, await process.call("describe"))
-    return process
-  }
-
-  /** One more process of the subject, until the measurement ends. */
-  async another(subject: SubjectName): Promise<SubjectProcess> {
-    const process = await SubjectProcess.start(subject)
-    this.extra.push(process)
-    return process
+  /**
+   * The subject's processes, by index. They stay for all rounds of a workload, so that what is measured has run for a
+   * while, as a service has. Number 0 does all that one process does.
+   */
+  async process(subject: SubjectName, index = 0): Promise<SubjectProcess> {
+    const running = this.processes.get(subject) ?? []
+    this.processes.set(subject, running)
+    running[index] ??= await SubjectProcess.start(subject)
+    if (!this.descriptions.has(subject)) this.descriptions.set(subject, await running[index].call("describe"))
+    return running[index]
   }
 
   /** Runs `f` on a fresh database with the subject's schema. */
-  async withDatabase<A>(subject: SubjectName, f: (database: Database, process: SubjectProcess) => Promise<A>): Promise<A> {
+  async withDatabase<A>(
+    subject: SubjectName,
+    f: (database: Database, process: SubjectProcess) => Promise<A>
+  ): Promise<A> {
     const process = await this.process(subject)
     const database = await this.server.fresh()
     try {
       await process.call("prepare", { url: database.url })
       return await f(database, process)
     } finally {
-      await this.endExtra()
       await database.drop()
     }
   }
@@ -87,7 +83,10 @@ export class Bench {
   }
 
   /** Those of the subjects that can't run here. */
-  private async leaveOut(workload: Workload, subjects: ReadonlyArray<SubjectName>): Promise<ReadonlyArray<SubjectName>> {
+  private async leaveOut(
+    workload: Workload,
+    subjects: ReadonlyArray<SubjectName>
+  ): Promise<ReadonlyArray<SubjectName>> {
     const missing: Array<SubjectName> = []
     for (const subject of subjects) {
       try {
@@ -112,29 +111,37 @@ export class Bench {
     const divisor = this.options.divisor * (round === 0 ? 10 : 1)
     const size = Math.max(1, Math.round(workload.sizes[subject]! / divisor))
     try {
-      const figures = await workload.measure(this, subject, size)
+      const figures = await within(this.options.long ? 600 : 180, workload.measure(this, subject, size))
       if (round === 0) return true
       this.results.add(workload.number, subject, figures)
       console.error(`  round ${round} ${subject}: ${format(figures)}`)
       return true
     } catch (error) {
       this.failed(workload, subject, error)
-      this.processes.get(subject)?.close()
-      this.processes.delete(subject)
+      this.closeProcesses(subject)
       return false
     }
   }
 
-  private async endExtra(): Promise<void> {
-    for (const process of this.extra.splice(0)) process.close()
+  private closeProcesses(subject: SubjectName): void {
+    for (const process of this.processes.get(subject) ?? []) process.close()
+    this.processes.delete(subject)
   }
 
   private async endWorkload(): Promise<void> {
-    for (const process of this.processes.values()) process.close()
-    this.processes.clear()
+    for (const subject of this.processes.keys()) this.closeProcesses(subject)
     for (const database of this.kept.values()) await (await database).drop()
     this.kept.clear()
   }
+}
+
+/** Fails after that many seconds, so that one stuck subject doesn't stop the run. */
+const within = async <A>(seconds: number, promise: Promise<A>): Promise<A> => {
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not done after ${seconds} s`)), seconds * 1000)
+  })
+  return Promise.race([promise, timeout]).finally(() => clearTimeout(timer))
 }
 
 const format = (figures: Readonly<Record<string, number>>): string =>

@@ -35,7 +35,7 @@ export interface DrainRequest {
   readonly tasks: number
   readonly steps: number
   readonly concurrency?: number
-  /** The table's first block that the tasks may be in: what lies before it is backlog, and not looked at. */
+  /** The table's first block that the tasks may be in: what lies before it is backlog, and is not looked at. */
   readonly fromBlock?: number
 }
 

@@ -62,7 +62,9 @@ const renderWorkload = (report: Report, bench: Bench, { number: workload, title,
   const cell = (measure: string, subject: string): string => {
     const row = rows.find((row) => row.measure === measure && row.subject === subject)
     if (row === undefined) return ""
-    const spread = row.rounds.length > 1 ? ` (${number(Math.min(...row.rounds))}–${number(Math.max(...row.rounds))})` : ""
+    const spread = row.rounds.length > 1
+      ? ` (${number(Math.min(...row.rounds))}–${number(Math.max(...row.rounds))})`
+      : ""
     return number(row.median) + spread
   }
   // Each of ours' medians divided by this subject's: what the targets are about.
@@ -89,8 +91,9 @@ const renderWorkload = (report: Report, bench: Bench, { number: workload, title,
 const renderSettings = (bench: Bench): string =>
   `## Settings\n\n${renderTable(["subject", "settings"], [...bench.descriptions.values()].map(describe))}`
 
-const describe = ({ title, settings, missing }: Description): ReadonlyArray<string> =>
-  [title, missing === undefined ? settings : `not measured: it lacks ${missing}`]
+const describe = (
+  { title, settings, missing }: Description
+): ReadonlyArray<string> => [title, missing === undefined ? settings : `not measured: it lacks ${missing}`]
 
 const renderTable = (header: ReadonlyArray<string>, lines: ReadonlyArray<ReadonlyArray<string>>): string => {
   const widths = header.map((title, i) => Math.max(title.length, ...lines.map((line) => line[i]!.length)))

@@ -71,7 +71,7 @@ export interface Subject {
   readonly connect: (url: string) => Promise<Producer>
   /** Resolves when the worker runs. */
   readonly work: (url: string, options: WorkOptions) => Promise<Worker>
-  /** Statements that fill the table with rows no worker is to touch (workload 7). */
+  /** Statements that fill the table with rows no worker is to touch (workload 7), those that are `unfinished` first. */
   readonly backlog?: (sizes: BacklogSizes) => ReadonlyArray<string>
 }
 

@@ -3,7 +3,9 @@
  *
  *   npm run bench -- [--only 1,3] [--peers ours,graphile] [--rounds 3] [--quick] [--long] [--json FILE] [--write]
  */
+import { execFileSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
 import { parseArgs } from "node:util"
 import { Bench } from "./Bench.ts"
 import { makeReport, render } from "./Report.ts"
@@ -22,13 +24,15 @@ const { values } = parseArgs({
     /** A tenth of the size, to see that everything works. */
     quick: { type: "boolean", default: false },
     long: { type: "boolean", default: false },
-    json: { type: "string", default: "bench.json" },
+    json: { type: "string", default: fileURLToPath(new URL("../results.json", import.meta.url)) },
     /** Also writes the result to docs/benchmarks.md. */
     write: { type: "boolean", default: false }
   }
 })
 
-const chosen = values.only === undefined ? workloads : workloads.filter(({ number }) => values.only!.split(",").includes(String(number)))
+const chosen = values.only === undefined
+  ? workloads
+  : workloads.filter(({ number }) => values.only!.split(",").includes(String(number)))
 const peers = values.peers?.split(",")
 const unknown = peers?.filter((name) => !subjectNames.includes(name as SubjectName)) ?? []
 if (unknown.length > 0) throw new Error(`unknown: ${unknown.join(", ")}; there are ${subjectNames.join(", ")}`)
@@ -51,8 +55,11 @@ const report = makeReport(bench, chosen, (now() - start) / 60_000)
 const text = render(report, bench, chosen)
 console.log(text)
 writeFileSync(values.json, JSON.stringify(report, null, 2) + "\n")
-if (values.write) {
+if (values.write) write(text)
+
+function write(text: string): void {
+  const root = fileURLToPath(new URL("../../..", import.meta.url))
   const intro = readFileSync(new URL("../intro.md", import.meta.url), "utf8")
-  writeFileSync(new URL("../../../docs/benchmarks.md", import.meta.url), `${intro}\n${text}\n`)
+  writeFileSync(`${root}/docs/benchmarks.md`, `${intro}\n${text}\n`)
+  execFileSync("npx", ["dprint", "fmt", "docs/benchmarks.md"], { cwd: root })
 }
-process.exit(0)

@@ -39,7 +39,11 @@ export const subject: Subject = {
     await DBOS.shutdown()
   },
   connect: async (url) => {
-    const client = await DBOSClient.create({ systemDatabaseUrl: url, systemDatabasePoolSize: 20, applicationName: "bench" })
+    const client = await DBOSClient.create({
+      systemDatabaseUrl: url,
+      systemDatabasePoolSize: 20,
+      applicationName: "bench"
+    })
     const one = (job: Job) => client.enqueue({ queueName, workflowName }, job)
     return { one, all: (jobs) => forEachInFlight(jobs, 64, one), close: () => client.destroy() }
   },

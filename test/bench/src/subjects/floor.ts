@@ -19,7 +19,8 @@ interface Row {
 }
 
 const claim = SqlClient.SqlClient.use(
-  (sql) => sql<Row>`
+  (sql) =>
+    sql<Row>`
     update pg_task set is_running = true
     where id in (
       select id from pg_task

@@ -6,6 +6,12 @@ import type { Job, Subject } from "../Subject.ts"
 
 const silent = new Logger(() => () => {})
 
+/** With the error handlers that graphile-worker asks for. */
+const makePool = (url: string): pg.Pool =>
+  new pg.Pool({ connectionString: url, max: 20 })
+    .on("error", console.error)
+    .on("connect", (client) => client.on("error", console.error))
+
 const withUtils = async <A>(url: string, f: (utils: WorkerUtils) => Promise<A>): Promise<A> => {
   const utils = await makeWorkerUtils({ connectionString: url, logger: silent })
   try {
@@ -24,7 +30,7 @@ export const subject: Subject = {
   unfinished: "locked_at is not null or (attempts < max_attempts and run_at <= now())",
   prepare: (url) => withUtils(url, (utils) => utils.migrate()),
   connect: async (url) => {
-    const pool = new pg.Pool({ connectionString: url, max: 20 }).on("error", console.error)
+    const pool = makePool(url)
     const utils = await makeWorkerUtils({ pgPool: pool, logger: silent })
     return {
       one: (job) => utils.addJob("bench", job),
@@ -57,9 +63,9 @@ export const subject: Subject = {
     }),
   backlog: ({ waiting, parked, foreign }) => [
     "insert into graphile_worker._private_tasks (identifier) values ('bench'), ('foreign') on conflict do nothing",
-    insertJobs("bench", "run_at", "now() + interval '1 day'", waiting),
+    insertJobs("foreign", "run_at", "now() - interval '1 day'", foreign),
     insertJobs("bench", "attempts, max_attempts, last_error", "1, 1, 'it failed'", parked),
-    insertJobs("foreign", "run_at", "now() - interval '1 day'", foreign)
+    insertJobs("bench", "run_at", "now() + interval '1 day'", waiting)
   ]
 }
 

@@ -48,9 +48,9 @@ export const subject: Subject = {
     return { stop: close }
   },
   backlog: ({ waiting, parked, foreign }) => [
-    insertTasks("Bench", "wakeup_at", "now() + interval '1 day'", waiting),
+    insertTasks("Foreign", "wakeup_at", "now() - interval '1 day'", foreign),
     insertTasks("Bench", "error", "'it failed'", parked),
-    insertTasks("Foreign", "wakeup_at", "now() - interval '1 day'", foreign)
+    insertTasks("Bench", "wakeup_at", "now() + interval '1 day'", waiting)
   ]
 }
 

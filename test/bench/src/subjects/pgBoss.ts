@@ -19,8 +19,7 @@ const make = (url: string, listen: boolean): PgBoss => {
 
 export const subject: Subject = {
   title: "pg-boss 12.38.0",
-  settings:
-    "batchSize 5,000, burstWhenBatchFull, localConcurrency 2, LISTEN/NOTIFY on, supervise and schedule off; " +
+  settings: "batchSize 5,000, burstWhenBatchFull, localConcurrency 2, LISTEN/NOTIFY on, supervise and schedule off; " +
     "bulk by insert, 10,000 a call",
   table: "pgboss.job_common",
   unfinished: "name = 'bench' and state < 'completed' and start_after <= now()",
@@ -54,9 +53,9 @@ export const subject: Subject = {
     return { stop: () => boss.stop() }
   },
   backlog: ({ waiting, parked, foreign }) => [
-    insertJobs("bench", "start_after", "now() + interval '1 day'", waiting),
+    insertJobs("foreign", "start_after, created_on", "now() - interval '1 day', now() - interval '1 day'", foreign),
     insertJobs("bench", "state, completed_on", "'failed', now()", parked),
-    insertJobs("foreign", "start_after, created_on", "now() - interval '1 day', now() - interval '1 day'", foreign)
+    insertJobs("bench", "start_after", "now() + interval '1 day'", waiting)
   ]
 }
 

@@ -75,7 +75,10 @@ export const subject: Subject = {
   unfinished: "true",
   prepare: async (url) => {
     await createTable(url)
-    await once(url, SqlClient.SqlClient.use((sql) => Effect.forEach(trigger.split(/;\n  (?=create)/), (text) => sql.unsafe(text))))
+    await once(
+      url,
+      SqlClient.SqlClient.use((sql) => Effect.forEach(trigger.split(/;\n  (?=create)/), (text) => sql.unsafe(text)))
+    )
   },
   connect: producer,
   work: async (url, { body, concurrency = 20 }) => {

@@ -10,7 +10,15 @@ export const mix: Workload = {
   note:
     "One-step tasks, enqueued beforehand; from the first step's start until the last task is stored as done. Floor: " +
     "the same timers, 200 at a time, without a database. DBOS and OpenWorkflow run a tenth of them.",
-  sizes: { floorWaits: 20_000, ours: 20_000, graphile: 20_000, pgBoss: 20_000, persistedQueue: 8000, dbos: 2000, openWorkflow: 2000 },
+  sizes: {
+    floorWaits: 20_000,
+    ours: 20_000,
+    graphile: 20_000,
+    pgBoss: 20_000,
+    persistedQueue: 8000,
+    dbos: 2000,
+    openWorkflow: 2000
+  },
   measure: (bench, subject, tasks) =>
     bench.withDatabase(subject, async (database, process) => {
       await process.call("fill", { url: database.url, tasks, waits: true })

@@ -20,8 +20,7 @@ const compare = (measure: string, other: SubjectName, text: string, atMost: numb
 export const pickUp: Workload = {
   number: 5,
   title: "pick-up latency on an idle worker, 200 tasks",
-  note:
-    `Another process enqueues one task every ${gapMs} ms, jittered by half; from just before the enqueue to the ` +
+  note: `Another process enqueues one task every ${gapMs} ms, jittered by half; from just before the enqueue to the ` +
     "step's start. Floor: `pg_notify` to `LISTEN` between two processes. Those that poll do so at their shortest " +
     "documented interval.",
   sizes: {
@@ -37,7 +36,7 @@ export const pickUp: Workload = {
   },
   measure: (bench, subject, tasks) =>
     bench.withDatabase(subject, async ({ url }, process) => {
-      const producer = await bench.another(subject)
+      const producer = await bench.process(subject, 1)
       await process.call("serve", { url })
       await sleep(settleMs)
       await producer.call("trickle", { url, tasks, gap: gapMs })

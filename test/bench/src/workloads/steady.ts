@@ -13,6 +13,8 @@ interface Sizes {
 
 const share = 0.6
 
+const sleep = (seconds: number) => new Promise((resolve) => setTimeout(resolve, seconds * 1000))
+
 /** The subject's own peak in (3), or where (3) wasn't run, a guess that it can hold. */
 const peak = (bench: Bench, subject: SubjectName): number => bench.results.median(3, "tasks/s", subject) ?? 10_000
 
@@ -37,7 +39,8 @@ export const steady: Workload = {
   title: "steady at 60 % of the peak, beside an idle transaction",
   note:
     "60 s (300 s with `--long`) of bulk enqueues from another process at 60 % of the subject's own median in (3), " +
-    "while another session holds a snapshot open, so that no dead row can be removed. First and last fifth of the time.",
+    "while another session holds a snapshot open, so that no dead row can be removed. Rates and the longest pick-up of " +
+    "a second: medians over the first and the last fifth of the time.",
   sizes: { ours: 1, graphile: 1 },
   rounds: 1,
   measure: (bench, subject) =>
@@ -46,12 +49,15 @@ export const steady: Workload = {
         const { table } = bench.descriptions.get(subject)!
         const seconds = bench.seconds(bench.options.long ? 300 : 60)
         const perSecond = peak(bench, subject) * share
-        const producer = await bench.another(subject)
+        const producer = await bench.process(subject, 1)
         await idle.query("begin isolation level repeatable read")
         await idle.query("select 1")
         await process.call("serve", { url })
-        const sent = await producer.call("feed", { url, perSecond, seconds })
-        await new Promise((resolve) => setTimeout(resolve, 500))
+        const feeding = producer.call("feed", { url, perSecond, seconds })
+        await sleep(seconds / 2)
+        const halfway = await measureTable(url, table)
+        const sent = await feeding
+        await sleep(1)
         const sizes = await measureTable(url, table)
         const { windows, tasks } = await process.call("stop")
         return {
@@ -61,11 +67,12 @@ export const steady: Workload = {
           "last pick-up ms": median(part(windows, true).map(({ latencyMax }) => latencyMax)),
           "left over": sent - tasks,
           "dead rows": Number(sizes.dead),
+          "table MB at half-time": megabytes(halfway.table),
           "table MB": megabytes(sizes.table),
+          "indexes MB at half-time": megabytes(halfway.indexes),
           "indexes MB": megabytes(sizes.indexes)
         }
-      })
-    ),
+      })),
   targets: [
     {
       text: "ours: last / first",

@@ -28,7 +28,8 @@ export const createTable = (url: string): Promise<unknown> =>
 /** Bare inserts, one by one or many in a statement. */
 export const producer = async (url: string): Promise<Producer> => {
   const { run, close } = await open(client(url))
-  const insert = (job: Job) => SqlClient.SqlClient.use((sql) => sql`insert into pg_task (step) values (${JSON.stringify(job)})`)
+  const insert = (job: Job) =>
+    SqlClient.SqlClient.use((sql) => sql`insert into pg_task (step) values (${JSON.stringify(job)})`)
   const insertAll = (jobs: ReadonlyArray<Job>) =>
     SqlClient.SqlClient.use(
       (sql) => sql`insert into pg_task (step) select unnest(${jobs.map((job) => JSON.stringify(job))}::text[])`
