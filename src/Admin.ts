@@ -1,0 +1,643 @@
+/**
+ * For whoever is on call: look at tasks, retry, edit, hurry and cancel them, count them, stop the workers.
+ *
+ * Everything here is an Effect over `SqlClient`, and works on a live system. Postgres's clock decides what a task's
+ * status is, and how old it is. The command `pg-task` is the same as a command line.
+ *
+ * @since 0.1.0
+ */
+import type * as Brand from "effect/Brand"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Stream from "effect/Stream"
+import { checkRaw, decodeRaw, definitionOf, store } from "./internal/adminEdit.ts"
+import { page } from "./internal/adminPage.ts"
+import type { AdminRow } from "./internal/adminRows.ts"
+import * as Statements from "./internal/adminSql.ts"
+import { stopAndWait } from "./internal/adminStop.ts"
+import {
+  change,
+  checkId,
+  cursorOf,
+  cursorPattern,
+  idRange,
+  notFound,
+  notOne,
+  parseCursor,
+  whereOf
+} from "./internal/adminTarget.ts"
+import { explain } from "./internal/database.ts"
+import { insertTask } from "./internal/enqueue.ts"
+import type * as Step from "./Step.ts"
+import type * as Task from "./Task.ts"
+import type * as TaskError from "./TaskError.ts"
+import * as TaskId from "./TaskId.ts"
+
+// ---------------------------------------------------------------------------------------------------------------
+// What there is to see
+// ---------------------------------------------------------------------------------------------------------------
+
+/**
+ * The schema of {@link Status}.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Status: Schema.Literals<readonly ["ready", "waiting", "running", "parked"]> = Schema.Literals([
+  "ready",
+  "waiting",
+  "running",
+  "parked"
+])
+
+/**
+ * What a task is at this moment, by Postgres's clock.
+ *
+ * - `ready`: due, and no worker has taken it yet.
+ * - `waiting`: due later, because it was scheduled or delayed, or waits for its next try.
+ * - `running`: held by a worker, which runs it or is about to.
+ * - `parked`: failed for good. It keeps its state and its error until somebody retries or cancels it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Status = typeof Status.Type
+
+/**
+ * A task as people look at it: its row in `pg_task`.
+ *
+ * Times are to the millisecond. `infinity`, which `wakeup_at` may be in a row edited by hand, reads as the last
+ * moment that a `Date` can hold.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
+  id: TaskId.TaskId,
+  /** The task's name. Null if `raw` doesn't have the shape `{"Task":{"State":{…}}}`. */
+  task: Schema.NullOr(Schema.String),
+  /** The `_tag` of its state. Null if `raw` doesn't have that shape. */
+  step: Schema.NullOr(Schema.String),
+  status: Status,
+  /** The `step` column as it is: the task's name, the state's tag and its encoded fields. */
+  raw: Schema.String,
+  /** How often this step has failed. */
+  tried: Schema.Number,
+  /** How many workers running have died while they ran this step. */
+  deaths: Schema.Number,
+  /** How many steps the task has taken. */
+  transitions: Schema.Number,
+  /** Why it is parked: the error with everything that caused it. Null if it isn't. */
+  error: Schema.NullOr(Schema.String),
+  /** The trace that it belongs to: a W3C `traceparent`. */
+  trace: Schema.NullOr(Schema.String),
+  /** When it is due, or became due. */
+  wakeupAt: Schema.DateTimeUtcFromString,
+  createdAt: Schema.DateTimeUtcFromString,
+  updatedAt: Schema.DateTimeUtcFromString,
+  /** Until when its worker holds it. */
+  leaseUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
+  /**
+   * Since when it has had its status. Ready and running: since it was due. Waiting and parked: since it was last
+   * written, which is when it began to wait or was parked.
+   */
+  since: Schema.DateTimeUtcFromString,
+  /** For how long it has had its status. In milliseconds where it is encoded. */
+  age: Schema.DurationFromMillis
+}) {}
+
+const toRow = ({ age, key: _, ...row }: AdminRow): Row =>
+  new Row({
+    ...row,
+    wakeupAt: DateTime.makeUnsafe(row.wakeupAt),
+    createdAt: DateTime.makeUnsafe(row.createdAt),
+    updatedAt: DateTime.makeUnsafe(row.updatedAt),
+    leaseUntil: row.leaseUntil === null ? null : DateTime.makeUnsafe(row.leaseUntil),
+    since: DateTime.makeUnsafe(row.since),
+    age: Duration.millis(age)
+  })
+
+/**
+ * How many tasks are in one state with one status.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Count extends Schema.Class<Count>("effect-pg-task/Admin/Count")({
+  /** The task's name. Null for rows that don't have the shape of a task. */
+  task: Schema.NullOr(Schema.String),
+  /** The `_tag` of the state. Null for rows that don't have the shape of a task. */
+  step: Schema.NullOr(Schema.String),
+  status: Status,
+  count: Schema.Number,
+  /** How many of them have failed in this step before. */
+  retrying: Schema.Number,
+  /** The greatest {@link Row} `age` among them. In milliseconds where it is encoded. */
+  oldest: Schema.DurationFromMillis
+}) {}
+
+/**
+ * A place in a list: where its next page begins. A text, to be handed through other systems as it is (and to be
+ * encoded in URLs).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Cursor = string & Brand.Brand<"effect-pg-task/Admin/Cursor">
+
+/**
+ * The schema of a {@link Cursor}, for those that come from outside: fails for anything that isn't one.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const Cursor: Schema.Codec<Cursor, string> = Schema.String.check(Schema.isPattern(cursorPattern)).pipe(
+  Schema.brand("effect-pg-task/Admin/Cursor")
+)
+
+/**
+ * One page of a list.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Page {
+  readonly rows: ReadonlyArray<Row>
+  /** Where the next page begins: `list({ ...options, after })`. Undefined on the last one. */
+  readonly next: Cursor | undefined
+}
+
+/**
+ * Which tasks: those that meet every criterion that is set.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Filter {
+  /** The task's name. Null: rows that don't have the shape of a task. */
+  readonly task?: string | null | undefined
+  /** The `_tag` of the state. */
+  readonly step?: string | undefined
+  readonly status?: Status | ReadonlyArray<Status> | undefined
+  /** A part of the error's text, in upper or lower case. `*` stands for any text. */
+  readonly error?: string | undefined
+  /** Those that have had their status for so long, or longer. */
+  readonly olderThan?: Duration.Input | undefined
+  /** Those that have had their status for less than this. */
+  readonly newerThan?: Duration.Input | undefined
+}
+
+/**
+ * Which tasks to change: one id, some ids, or all that a filter selects. A filter must set one criterion at least:
+ * `{ status: "parked" }` for all parked ones.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export type Target = string | ReadonlyArray<string> | Filter
+
+/**
+ * What {@link retry}, {@link runNow} and {@link cancel} fail with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type TargetError =
+  | TaskError.TaskIdError
+  | TaskError.TaskNotFoundError
+  | TaskError.FilterError
+  | TaskError.TableError
+  | SqlError
+
+// ---------------------------------------------------------------------------------------------------------------
+// Looking
+// ---------------------------------------------------------------------------------------------------------------
+
+/**
+ * Options of {@link stream}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface StreamOptions extends Filter {
+  /** In the order of `wakeup_at`: what is or was due first comes first, or last. Default `"oldest"`. */
+  readonly first?: "oldest" | "newest" | undefined
+  /** How many rows a page has. Default 50 for {@link list}, 1000 for {@link stream}. */
+  readonly limit?: number | undefined
+}
+
+/**
+ * Options of {@link list}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface ListOptions extends StreamOptions {
+  /** The `next` of the page before. Default: from the beginning. */
+  readonly after?: Cursor | undefined
+}
+
+/**
+ * One page of tasks, in the order in which they are or were due. Pages go by key, so rows that come and go meanwhile
+ * shift nothing, and a late page is as fast as the first.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Effect.gen(function*() {
+ *   const parked = { task: "Greeter", status: "parked", olderThan: "1 hour" } as const
+ *   const page = yield* Admin.list({ ...parked, limit: 20 })
+ *   for (const row of page.rows) yield* Console.log(row.id, row.step, row.error)
+ *   return yield* Admin.list({ ...parked, limit: 20, after: page.next })
+ * })
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const list: (
+  options?: ListOptions
+) => Effect.Effect<Page, TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.list")(
+  function*({ after, first, limit = 50, ...filter }: ListOptions = {}) {
+    const sql = yield* SqlClient.SqlClient
+    const found = yield* page(sql, {
+      ...whereOf(filter),
+      // One more, to know whether there is another page.
+      limit: limit + 1,
+      newestFirst: first === "newest",
+      after: parseCursor(after)
+    })
+    return {
+      rows: found.slice(0, limit).map(toRow),
+      next: found.length > limit ? cursorOf(found[limit - 1]) : undefined
+    }
+  },
+  Effect.catchTag("SqlError", explain)
+)
+
+/**
+ * All tasks that the filter selects, page by page: for lists of any length. Each page is a statement of its own, so
+ * what changes while the stream is read may be seen or not.
+ *
+ * @example
+ * ```ts
+ * import { Console, Stream } from "effect"
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Admin.stream({ status: "parked" }).pipe(
+ *   Stream.runForEach((row) => Console.log(row.id, row.error))
+ * )
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const stream = (
+  options: StreamOptions = {}
+): Stream.Stream<Row, TaskError.TableError | SqlError, SqlClient.SqlClient> =>
+  Stream.paginate(undefined as Cursor | undefined, (after) =>
+    Effect.map(
+      list({ ...options, limit: options.limit ?? 1000, after }),
+      ({ next, rows }) => [rows, Option.fromUndefinedOr(next)] as const
+    ))
+
+/**
+ * One task.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const why = (id: string) => Effect.map(Admin.get(id), (row) => row.error)
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const get: (
+  id: string
+) => Effect.Effect<
+  Row,
+  TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TableError | SqlError,
+  SqlClient.SqlClient
+> = Effect.fn("Admin.get")(function*(given: string) {
+  const id = yield* checkId(given)
+  const [row] = yield* Statements.get(yield* SqlClient.SqlClient, id)
+  return row === undefined ? yield* notFound(id) : toRow(row)
+}, Effect.catchTag("SqlError", explain))
+
+/**
+ * The id that begins with these hexadecimal digits: for people, who don't type whole ids. Fails with a `TaskIdError`
+ * if they are fewer than 4, or if no task or more than one has such an id.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Admin.findId("018f4e").pipe(Effect.flatMap(Admin.get))
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const findId: (
+  beginning: string
+) => Effect.Effect<TaskId.TaskId, TaskError.TaskIdError | TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect
+  .fn("Admin.findId")(function*(beginning: string) {
+    const range = yield* idRange(beginning)
+    const [found, another] = yield* Statements.idsBetween(yield* SqlClient.SqlClient, range.from, range.to)
+    if (found !== undefined && another === undefined) return found.id as TaskId.TaskId
+    return yield* notOne(beginning, found !== undefined)
+  }, Effect.catchTag("SqlError", explain))
+
+/**
+ * How many tasks there are in each state with each status. It reads every row of the table: about half a second for a
+ * million of them.
+ *
+ * @example
+ * ```ts
+ * import { Console, Duration, Effect } from "effect"
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Effect.gen(function*() {
+ *   for (const { count, oldest, status, step, task } of yield* Admin.counts()) {
+ *     yield* Console.log(task, step, status, count, Duration.format(oldest))
+ *   }
+ * })
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const counts: (
+  filter?: Filter
+) => Effect.Effect<ReadonlyArray<Count>, TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+  "Admin.counts"
+)(function*(filter: Filter = {}) {
+  const rows = yield* Statements.counts(yield* SqlClient.SqlClient, whereOf(filter))
+  return rows.map((row) => new Count({ ...row, oldest: Duration.millis(row.oldest) }))
+}, Effect.catchTag("SqlError", explain))
+
+/**
+ * How many tasks a filter selects.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * // Effect<number, TableError | SqlError, SqlClient>
+ * export const stuck = Admin.count({ task: "Greeter", status: "ready", olderThan: "10 minutes" })
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const count: (
+  filter?: Filter
+) => Effect.Effect<number, TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.count")(
+  function*(filter: Filter = {}) {
+    return yield* Statements.count(yield* SqlClient.SqlClient, whereOf(filter))
+  },
+  Effect.catchTag("SqlError", explain)
+)
+
+/**
+ * The state that is in the `raw` of a {@link Row}, decoded by the task's schemas. Fails with an `InvalidStateError`
+ * if it doesn't fit them, or is another task's.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Admin, NextStep, Step, Task } from "effect-pg-task"
+ *
+ * class ReadName extends Schema.TaggedClass<ReadName>()("ReadName", { filename: Schema.String }) {}
+ *
+ * const Greeter = Task.make("Greeter", [Step.make(ReadName, { handler: () => Effect.succeed(NextStep.none) })])
+ *
+ * // Effect<ReadName, …>
+ * export const stateOf = (id: string) => Effect.flatMap(Admin.get(id), (row) => Admin.decode(Greeter, row.raw))
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const decode = <Name extends string, Steps extends Step.Any>(
+  task: Task.Task<Name, Steps>,
+  raw: string
+): Effect.Effect<Task.State<Steps>, TaskError.InvalidStateError, Steps["state"]["DecodingServices"]> =>
+  Effect.map(decodeRaw(definitionOf(task), raw), ({ state }) => state as Task.State<Steps>)
+
+// ---------------------------------------------------------------------------------------------------------------
+// Changing
+// ---------------------------------------------------------------------------------------------------------------
+
+/**
+ * Lets parked tasks go on from the step at which they stopped, with all its tries before them. Returns how many did;
+ * tasks that aren't parked stay as they are.
+ *
+ * Fails with a `TaskIdError` for what is no id, and with a `TaskNotFoundError` if a single id is given and there is
+ * no such task. Of a list of ids, those that are gone are only not counted. All of it is one statement.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const one = Admin.retry("018f4e1e-5d0c-7000-8000-000000000000")
+ * export const all = Admin.retry({ task: "Greeter", step: "ReadName", error: "connect*timeout", newerThan: "2 hours" })
+ * ```
+ * @category changing
+ * @since 0.1.0
+ */
+export const retry: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
+  "Admin.retry"
+)(function*(target: Target) {
+  return yield* change(Statements.retry, target)
+})
+
+/**
+ * Makes waiting tasks due at once, by their schedule, delay or next try. Returns how many there were; the others stay
+ * as they are. Fails as {@link retry} does.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Admin.runNow({ task: "Greeter", step: "SayHello" })
+ * ```
+ * @category changing
+ * @since 0.1.0
+ */
+export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
+  "Admin.runNow"
+)(function*(target: Target) {
+  return yield* change(Statements.runNow, target)
+})
+
+/**
+ * Deletes tasks, whatever their status, and returns how many. Of a running one the step is interrupted: at once if
+ * its worker hears notifications, else when it next renews its lease; whatever the step returns is not stored. Fails
+ * as {@link retry} does.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Admin.cancel({ task: "Greeter", status: ["ready", "waiting"] })
+ * ```
+ * @category changing
+ * @since 0.1.0
+ */
+export const cancel: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
+  "Admin.cancel"
+)(function*(target: Target) {
+  return yield* change(Statements.cancel, target)
+})
+
+/**
+ * Options of {@link edit} and {@link editRaw}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface EditOptions {
+  /** The `transitions` of the {@link Row} that was looked at: if it has moved on since, nothing is changed. */
+  readonly transitions?: number | undefined
+}
+
+/**
+ * What {@link edit} and {@link editRaw} fail with. Nothing was changed then.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type EditFailure =
+  | TaskError.InvalidStateError
+  | TaskError.EditError
+  | TaskError.TaskIdError
+  | TaskError.TaskNotFoundError
+  | TaskError.TableError
+  | SqlError
+
+/**
+ * Replaces the state of a task that doesn't run: with other fields, or with another of the task's states. Its status
+ * stays: {@link retry} a parked one after it. The schema of the state checks it.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Admin, NextStep, Step, Task } from "effect-pg-task"
+ *
+ * class ReadName extends Schema.TaggedClass<ReadName>()("ReadName", { filename: Schema.String }) {}
+ *
+ * const Greeter = Task.make("Greeter", [Step.make(ReadName, { handler: () => Effect.succeed(NextStep.none) })])
+ *
+ * export const repair = (id: string) =>
+ *   Admin.edit(Greeter, id, new ReadName({ filename: "name.txt" })).pipe(Effect.andThen(Admin.retry(id)))
+ * ```
+ * @category changing
+ * @since 0.1.0
+ */
+export const edit = <Name extends string, Steps extends Step.Any, const S extends Task.State<Steps>>(
+  task: Task.Task<Name, Steps>,
+  id: string,
+  state: S,
+  options: EditOptions = {}
+): Effect.Effect<void, EditFailure, Effect.Services<Task.Enqueue<TaskId.TaskId, Steps, S>>> =>
+  Effect.flatMap(definitionOf(task).codec.encode(state), (step) => store(id, { ...options, step, task: task.name }))
+
+/**
+ * {@link edit} without the task's definition: `raw` becomes the task's `step` column. Only its shape is checked.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const repair = (id: string) => Admin.editRaw(id, `{"Greeter":{"ReadName":{"filename":"name.txt"}}}`)
+ * ```
+ * @category changing
+ * @since 0.1.0
+ */
+export const editRaw = (
+  id: string,
+  raw: string,
+  options: EditOptions = {}
+): Effect.Effect<void, EditFailure, SqlClient.SqlClient> =>
+  Effect.andThen(checkRaw(raw), store(id, { ...options, step: raw, task: undefined }))
+
+/**
+ * Options of {@link enqueueRaw}. By default the task is due at once.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface EnqueueOptions {
+  /** How long from now it becomes due. */
+  readonly delay?: Duration.Input | undefined
+  /** When it becomes due, in place of `delay`. */
+  readonly at?: DateTime.DateTime | undefined
+}
+
+/**
+ * Stores a task without its definition: `raw` becomes the `step` column. Only its shape is checked, so a task that
+ * no worker knows waits for one that does.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Admin.enqueueRaw(`{"Greeter":{"ReadName":{"filename":"name.txt"}}}`, { delay: "1 hour" })
+ * ```
+ * @category changing
+ * @since 0.1.0
+ */
+export const enqueueRaw: (
+  raw: string,
+  options?: EnqueueOptions
+) => Effect.Effect<TaskId.TaskId, TaskError.EnqueueError, SqlClient.SqlClient> = Effect.fn("Admin.enqueueRaw")(
+  function*(raw: string, { at, delay }: EnqueueOptions = {}) {
+    yield* checkRaw(raw)
+    const due = at !== undefined ? { at: DateTime.formatIso(at) } : delay !== undefined ? { delay } : undefined
+    return yield* insertTask(raw, due)
+  }
+)
+
+// ---------------------------------------------------------------------------------------------------------------
+// Workers
+// ---------------------------------------------------------------------------------------------------------------
+
+/**
+ * Options of {@link stopWorkers}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface StopOptions {
+  /** How long to wait. Default 1 minute: more than the default `shutdownTimeout` of workers. */
+  readonly timeout?: Duration.Input | undefined
+}
+
+/**
+ * Asks all workers on this table to stop, and waits until no step runs any more. Fails with a `StopTimeoutError` if
+ * some do when the time is over. What dead workers hold isn't waited for once their lease is over.
+ *
+ * Workers that can't hear notifications (behind a pooler in transaction mode, or without a `PgClient`) don't stop;
+ * nor do those that are started afterwards.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Admin.stopWorkers({ timeout: "5 minutes" })
+ * ```
+ * @category workers
+ * @since 0.1.0
+ */
+export const stopWorkers: (
+  options?: StopOptions
+) => Effect.Effect<void, TaskError.StopTimeoutError | TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+  "Admin.stopWorkers"
+)(function*({ timeout = "1 minute" }: StopOptions = {}) {
+  yield* stopAndWait(yield* SqlClient.SqlClient, Duration.fromInputUnsafe(timeout))
+}, Effect.catchTag("SqlError", explain))
