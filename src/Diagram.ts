@@ -1,0 +1,111 @@
+/**
+ * A task's machine as a picture: its steps and what they may move to, where tasks begin and end, what is retried;
+ * and, with counts laid over it, where tasks are now and where they are stuck.
+ *
+ * `Task.toMermaid` and `Task.toDot` are these.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import { renderDot } from "./internal/dot.ts"
+import { makeGraph } from "./internal/graph.ts"
+import { renderMermaid } from "./internal/mermaid.ts"
+import type { TaskDefinition } from "./internal/taskDefinition.ts"
+import type * as Task from "./Task.ts"
+
+/**
+ * How many tasks are in a step, by status.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface StepCounts {
+  /** Due, and not yet begun. */
+  readonly ready: number
+  /** Due later: delayed, scheduled, or to be retried. */
+  readonly waiting: number
+  readonly running: number
+  /** Stopped with an error. */
+  readonly parked: number
+  /** How long the oldest of them has been there. Default: not said. */
+  readonly oldest?: Duration.Duration | undefined
+}
+
+/**
+ * Options of {@link toMermaid} and {@link toDot}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** From top to bottom (the default), or from left to right. */
+  readonly direction?: "TB" | "LR" | undefined
+  /**
+   * The tasks there are, by the `_tag` of their state: written into each step, which gets the colour of the worst
+   * (parked: red; ready: yellow; running: green; waiting: blue). Tags that no step has are drawn dashed: nobody will
+   * run these rows. Default: none, the machine alone.
+   */
+  readonly counts?: Readonly<Record<string, StepCounts>> | undefined
+}
+
+/**
+ * The machine as a Mermaid state diagram, which GitHub, GitLab, Notion and many more show as a picture.
+ *
+ * Tasks are drawn to begin at the steps that no other step moves to, and to end after those without `next`. In fact
+ * they may begin at any state, and any step may return `NextStep.none`: neither is declared.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step, Task } from "effect-pg-task"
+ *
+ * class ReadName extends Schema.TaggedClass<ReadName>()("ReadName", {}) {}
+ * class SayHello extends Schema.TaggedClass<SayHello>()("SayHello", { name: Schema.String }) {}
+ *
+ * const readName = Step.make(ReadName, {
+ *   next: [SayHello],
+ *   retryLimit: 5,
+ *   handler: () => Effect.succeed(NextStep.now(new SayHello({ name: "Fedor" })))
+ * })
+ * const sayHello = Step.make(SayHello, { handler: () => Effect.succeed(NextStep.none) })
+ *
+ * console.log(Task.toMermaid(Task.make("Greeter", [readName, sayHello])))
+ * // ---
+ * // title: "Greeter"
+ * // ---
+ * // stateDiagram-v2
+ * //   direction TB
+ * //   [*] --> ReadName
+ * //   ReadName --> SayHello
+ * //   SayHello --> [*]
+ * //   note right of ReadName
+ * //     5 retries, 1s apart
+ * //   end note
+ * ```
+ * @category drawing
+ * @since 0.1.0
+ */
+export const toMermaid = (task: Task.Any, options: Options = {}): string =>
+  renderMermaid(makeGraph(task as unknown as TaskDefinition, options))
+
+/**
+ * The same in Graphviz's language: `dot -Tsvg` makes a picture of it.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step, Task } from "effect-pg-task"
+ *
+ * class Ping extends Schema.TaggedClass<Ping>()("Ping", {}) {}
+ *
+ * const Pinger = Task.make("Pinger", [
+ *   Step.make(Ping, { next: [Ping], handler: () => Effect.succeed(NextStep.delay(new Ping(), "1 minute")) })
+ * ])
+ *
+ * console.log(Task.toDot(Pinger, { direction: "LR" }))
+ * ```
+ * @category drawing
+ * @since 0.1.0
+ */
+export const toDot = (task: Task.Any, options: Options = {}): string =>
+  renderDot(makeGraph(task as unknown as TaskDefinition, options))

@@ -1,0 +1,143 @@
+/** A task's machine as a graph, with what every drawing of it says in words. */
+import * as Duration from "effect/Duration"
+import type { Options, StepCounts } from "../Diagram.ts"
+import type { StepDefinition } from "./definition.ts"
+import type { TaskDefinition } from "./taskDefinition.ts"
+
+/** Which colour a step gets: that of the worst there is. */
+export type Mood = "parked" | "ready" | "running" | "waiting" | "empty"
+
+export interface Node {
+  /** Safe in every notation: letters, digits and underscores. */
+  readonly id: string
+  /** The `_tag` of the state, with every character that can't be drawn made visible. */
+  readonly label: string
+  /** What is declared about the step beside its transitions. */
+  readonly notes: ReadonlyArray<string>
+  /** How many tasks are in it, if counts were given. */
+  readonly counts: string | undefined
+  /** Only if counts were given. */
+  readonly mood: Mood | undefined
+  /** A state that rows of the task have, but no step of it. */
+  readonly unknown: boolean
+}
+
+export interface Graph {
+  readonly title: string
+  readonly direction: "TB" | "LR"
+  readonly nodes: ReadonlyArray<Node>
+  readonly edges: ReadonlyArray<readonly [from: Node, to: Node]>
+  readonly entries: ReadonlyArray<Node>
+  readonly finals: ReadonlyArray<Node>
+}
+
+/** Control characters and halves of surrogate pairs, as their escapes. */
+const visible = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cs}\u2028\u2029]/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+/** Words that mean something to Mermaid where an id may stand, in any case. */
+const reserved = new Set(
+  ("state note end class classdef style click href default direction as hide scale root fork join choice title "
+    + "acctitle accdescr statediagram left right of").split(" ")
+)
+
+/** The tag itself where it is a plain word: people read the text of a diagram, too. */
+const idOf = (tag: string, index: number): string =>
+  /^[a-z]\w*$/i.test(tag) && !/^(s\d+|root_\w*)$/i.test(tag) && !reserved.has(tag.toLowerCase()) ? tag : `s${index}`
+
+/** The two largest units say enough. */
+const short = (duration: Duration.Duration): string => Duration.format(duration).split(" ").slice(0, 2).join(" ")
+
+const retryNote = ({ retryDelay, retryLimit }: StepDefinition): ReadonlyArray<string> => {
+  if (retryLimit === undefined || retryDelay === undefined) return ["retries by a schedule"]
+  if (retryLimit === 0) return []
+  const delay = Duration.isZero(retryDelay) ? undefined : Duration.format(retryDelay)
+  if (retryLimit === 1) return [delay === undefined ? "1 retry at once" : `1 retry after ${delay}`]
+  const times = retryLimit === Infinity ? "retries for ever" : `${retryLimit} retries`
+  return [delay === undefined ? `${times}, at once` : `${times}, ${delay} apart`]
+}
+
+const notesOf = (step: StepDefinition): ReadonlyArray<string> => [
+  ...retryNote(step),
+  ...(step.transactional ? ["transactional"] : [])
+]
+
+/** From the worst on. */
+const statuses = ["parked", "ready", "running", "waiting"] as const
+
+const moodOf = (counts: StepCounts): Mood => statuses.find((status) => counts[status] > 0) ?? "empty"
+
+const countsText = (counts: StepCounts): string => {
+  const parts = statuses.filter((status) => counts[status] > 0).map((status) => `${counts[status]} ${status}`)
+  if (parts.length === 0) return "none"
+  return [...parts, ...(counts.oldest === undefined ? [] : [`oldest ${short(counts.oldest)}`])].join(", ")
+}
+
+const noTasks: StepCounts = { ready: 0, waiting: 0, running: 0, parked: 0 }
+
+const makeNode = (
+  tag: string,
+  index: number,
+  notes: ReadonlyArray<string>,
+  counts: StepCounts | undefined,
+  unknown: boolean
+): Node => ({
+  id: idOf(tag, index),
+  label: visible(tag),
+  notes,
+  counts: counts && countsText(counts),
+  mood: counts && moodOf(counts),
+  unknown
+})
+
+const makeNodes = (task: TaskDefinition, counts: Options["counts"]): ReadonlyMap<string, Node> => {
+  const nodes = new Map<string, Node>()
+  const byTag = new Map(Object.entries(counts ?? {}))
+  for (const step of task.steps) {
+    const own = counts && (byTag.get(step.tag) ?? noTasks)
+    nodes.set(step.tag, makeNode(step.tag, nodes.size, notesOf(step), own, false))
+  }
+  for (const [tag, own] of byTag) {
+    if (!nodes.has(tag)) nodes.set(tag, makeNode(tag, nodes.size, ["no step of this task"], own, true))
+  }
+  return nodes
+}
+
+/** Where tasks begin: the steps that no other moves to, and the first declared of each circle that nothing leads to. */
+const findEntries = (steps: ReadonlyArray<StepDefinition>): ReadonlyArray<StepDefinition> => {
+  const byTag = new Map(steps.map((step) => [step.tag, step]))
+  const reached = new Set<string>()
+  const reach = (step: StepDefinition): boolean => {
+    if (reached.has(step.tag)) return false
+    reached.add(step.tag)
+    for (const tag of step.nextTags) reach(byTag.get(tag)!)
+    return true
+  }
+  const sources = steps.filter((step) => !steps.some((other) => other !== step && other.nextTags.includes(step.tag)))
+  sources.forEach(reach)
+  return [...sources, ...steps.filter(reach)]
+}
+
+export const makeGraph = (task: TaskDefinition, options: Options): Graph => {
+  const nodes = makeNodes(task, options.counts)
+  const nodeOf = (step: { readonly tag: string }) => nodes.get(step.tag)!
+  return {
+    title: visible(task.name),
+    direction: options.direction ?? "TB",
+    nodes: [...nodes.values()],
+    edges: task.steps.flatMap((step) =>
+      [...new Set(step.nextTags)].map((tag) => [nodeOf(step), nodeOf({ tag })] as const)
+    ),
+    entries: findEntries(task.steps).map(nodeOf),
+    finals: task.steps.filter((step) => step.nextTags.length === 0).map(nodeOf)
+  }
+}
+
+/** The colours of the moods: dark text on light ground, so that they can be read in light and dark surroundings. */
+export const colours: Readonly<Record<Mood, { readonly fill: string; readonly stroke: string }>> = {
+  parked: { fill: "#ffd7d5", stroke: "#cf222e" },
+  ready: { fill: "#fff8c5", stroke: "#9a6700" },
+  running: { fill: "#dafbe1", stroke: "#1a7f37" },
+  waiting: { fill: "#ddf4ff", stroke: "#0969da" },
+  empty: { fill: "#f6f8fa", stroke: "#57606a" }
+}

@@ -1,0 +1,220 @@
+import { assert, describe, it } from "@effect/vitest"
+import DOMPurify from "dompurify"
+import { Duration, Effect, Schedule, Schema } from "effect"
+import mermaid from "mermaid"
+import { spawnSync } from "node:child_process"
+import { NextStep, Step, Task } from "../src/index.ts"
+
+// Mermaid hands every text to its HTML sanitizer, which needs a browser. Parsing doesn't.
+Object.assign(DOMPurify, { addHook: () => {}, sanitize: (text: string) => text })
+
+const state = <const Tag extends string>(tag: Tag) => Schema.TaggedStruct(tag, {})
+const stop = () => Effect.succeed(NextStep.none)
+
+/** A task of bare steps: each tag with those it may move to. */
+const machine = (name: string, next: ReadonlyArray<readonly [tag: string, next: ReadonlyArray<string>]>): Task.Any =>
+  Task.make(name, next.map(([tag, to]) => Step.make(state(tag), { next: to.map(state), handler: stop })) as never)
+
+const Ordered = state("Ordered")
+const Charged = state("Charged")
+const Shipped = state("Shipped")
+
+const Order = Task.make("Order", [
+  Step.make(Ordered, { next: [Charged, Ordered], retryLimit: 5, handler: stop }),
+  Step.make(Charged, { next: [Shipped], retry: Schedule.exponential("1 second"), transactional: true, handler: stop }),
+  Step.make(Shipped, { retryLimit: 1, retryDelay: "90 seconds", handler: stop })
+])
+
+const counts = {
+  Ordered: { ready: 3, waiting: 1, running: 2, parked: 0, oldest: Duration.millis(93_784_000) },
+  Charged: { ready: 1, waiting: 0, running: 0, parked: 4 },
+  "Paid.v1": { ready: 2, waiting: 0, running: 0, parked: 0 }
+}
+
+interface MermaidState {
+  readonly id: string
+  readonly descriptions: ReadonlyArray<string>
+  readonly note?: { readonly text: string } | undefined
+  readonly classes: ReadonlyArray<string>
+}
+
+interface MermaidMachine {
+  readonly getStates: () => ReadonlyMap<string, MermaidState>
+  readonly getRelations: () => ReadonlyArray<{ readonly id1: string; readonly id2: string }>
+  readonly getDirection: () => string
+}
+
+/** What Mermaid shows for its entities, which it keeps in a form of its own until it draws. */
+const shown = (text: string) => text.replace(/ﬂ°°(\d+)¶ß/g, (_, code) => String.fromCodePoint(Number(code)))
+
+/** The machine as Mermaid's own parser understands it. */
+const parse = (text: string) =>
+  Effect.promise(async () => {
+    await mermaid.parse(text)
+    const body = text.slice(text.indexOf("stateDiagram-v2"))
+    const { db } = await mermaid.mermaidAPI.getDiagramFromText(body)
+    const { getDirection, getRelations, getStates } = db as unknown as MermaidMachine
+    const states = [...getStates.call(db).values()].map((state) => ({
+      ...state,
+      label: shown(state.descriptions[0] ?? state.id)
+    }))
+    const labels = new Map(states.map(({ id, label }) => [id, label]))
+    return {
+      direction: getDirection.call(db),
+      states: new Map(states.map((state) => [state.id, state])),
+      moves: getRelations.call(db).map(({ id1, id2 }) => `${labels.get(id1)} -> ${labels.get(id2)}`)
+    }
+  })
+
+const string = /"(?:[^"\\]|\\.)*"/.source
+const setting = `\\w+=(?:${string}|[\\w.]+)`
+const declaration = `(?:graph|node|${string}) \\[${setting}(?:, ${setting})*\\]`
+const statement = new RegExp(`^  (?:${string} -> ${string}|${declaration})$`)
+
+/** A graph in DOT, read line by line: fails on what is no statement. */
+const parseDot = (text: string) => {
+  const lines = text.split("\n")
+  assert.deepStrictEqual([lines[0], ...lines.slice(-2)], ["digraph {", "}", ""])
+  const statements = lines.slice(1, -2)
+  for (const line of statements) assert.match(line, statement)
+  return statements.map((line) => line.trim())
+}
+
+const hasGraphviz = spawnSync("dot", ["-V"]).status === 0
+
+const awkward = [
+  ...("state note end class classDef style click href default direction as hide scale root fork join choice title"
+    .split(" ").flatMap((word) => [word, word.toUpperCase()])),
+  "s0", "S1", "root_start", "[*]", "--", "-->", ":", ";", "::: x", "a:b", "a;b", "{", "}", "\"", "'", "\\", "`",
+  "#", "#35;", "#quot;", "%%", "%% comment", "&", "&amp;", "<b>", "</script>", "<<fork>>", "[[join]]", "direction LR",
+  "DIRECTION  TB x", "end note", "a b", "order.created", "order/paid", "v1.2-beta_3", "*bold*", "_it_", "1. one", "- one",
+  "1", "-", ".", "www.a.com", "größe", "订单", "🎉", "\n", "a\nb", "\t", "\0", "\ud800", "\u2028", "__proto__",
+  "constructor", "---", "$$x$$", "accTitle: x", "accDescr {", "style x:y#z;", "classDef x:y#z;", "%%{init: {}}%%", " "
+]
+
+/** Control characters can't be drawn. */
+const escaped = (tag: string) =>
+  tag.replace(/[\n\t\0\ud800\u2028](?![\udc00-\udfff])/g, (char) =>
+    `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
+
+/** Names of tasks that hold all of it; a name can't be longer than 200 characters. */
+const names = [0, 1, 2, 3, 4].map((n) =>
+  awkward.filter((text, index) => index % 5 === n && !/[\0\ud800]/.test(text)).join(" "))
+
+describe("Task.toMermaid", () => {
+  it("draws steps, transitions, both ends, and notes on what is retried", () =>
+    assert.strictEqual(
+      Task.toMermaid(Order),
+      `---
+title: "Order"
+---
+stateDiagram-v2
+  direction TB
+  [*] --> Ordered
+  Ordered --> Charged
+  Ordered --> Ordered
+  Charged --> Shipped
+  Shipped --> [*]
+  note right of Ordered
+    5 retries, 1s apart
+  end note
+  note right of Charged
+    retries by a schedule
+    transactional
+  end note
+  note right of Shipped
+    1 retry after 1m 30s
+  end note
+`
+    ))
+
+  it.effect("is read by Mermaid as it is meant", () =>
+    Effect.gen(function*() {
+      const { direction, moves, states } = yield* parse(Task.toMermaid(Order, { direction: "LR" }))
+      assert.strictEqual(direction, "LR")
+      assert.deepStrictEqual(moves, [
+        "root_start -> Ordered",
+        "Ordered -> Charged",
+        "Ordered -> Ordered",
+        "Charged -> Shipped",
+        "Shipped -> root_end"
+      ])
+      assert.strictEqual(states.get("Ordered")?.note?.text, "5 retries, 1s apart")
+    }))
+
+  it.effect("lays counts over the steps, and shows states that no step has", () =>
+    Effect.gen(function*() {
+      const { states } = yield* parse(Task.toMermaid(Order, { counts }))
+      const look = (id: string) => ({ text: states.get(id)?.descriptions[1], classes: states.get(id)?.classes })
+      assert.deepStrictEqual(look("Ordered"), {
+        text: "3 ready, 2 running, 1 waiting, oldest 1d 2h",
+        classes: ["ready"]
+      })
+      assert.deepStrictEqual(look("Charged"), { text: "4 parked, 1 ready", classes: ["parked"] })
+      assert.deepStrictEqual(look("Shipped"), { text: "none", classes: ["empty"] })
+      assert.deepStrictEqual(look("s3"), { text: "2 ready", classes: ["ready", "unknown"] })
+    }))
+
+  it.effect("begins where nothing leads to, also in circles", () =>
+    Effect.gen(function*() {
+      const { moves } = yield* parse(Task.toMermaid(machine("Circles", [
+        ["B", ["C"]],
+        ["A", ["B"]],
+        ["C", []],
+        ["Loop", ["Loop"]],
+        ["Tick", ["Tock"]],
+        ["Tock", ["Tick"]]
+      ])))
+      const starts = moves.filter((move) => move.startsWith("root_start"))
+      assert.deepStrictEqual(starts, ["root_start -> A", "root_start -> Loop", "root_start -> Tick"])
+    }))
+
+  it.effect("shows any tag as it is", () =>
+    Effect.gen(function*() {
+      const { direction, states } = yield* parse(Task.toMermaid(machine("Awkward", awkward.map((tag) => [tag, [tag]]))))
+      const labels = [...states.values()].filter(({ id }) => !/^root_(start|end)$/.test(id)).map(({ label }) => label)
+      assert.strictEqual(direction, "TB")
+      assert.deepStrictEqual(labels.sort(), awkward.map(escaped).sort())
+    }))
+
+  it.effect("takes any name for a title", () =>
+    Effect.forEach(names, (name) => parse(Task.toMermaid(machine(name, [["A", []]]))), { discard: true }))
+})
+
+describe("Task.toDot", () => {
+  it("draws the same machine", () =>
+    assert.deepStrictEqual(parseDot(Task.toDot(Order, { counts, direction: "LR" })), [
+      `graph [label="Order", labelloc=t, rankdir=LR, fontname="Helvetica"]`,
+      `node [shape=box, style="rounded,filled", fillcolor="white", fontname="Helvetica"]`,
+      `"[start]" [shape=circle, style=filled, fillcolor=black, label="", width=0.15]`,
+      `"[end]" [shape=doublecircle, fillcolor=black, label="", width=0.1]`,
+      `"Ordered" [label="Ordered\\n5 retries, 1s apart\\n3 ready, 2 running, 1 waiting, oldest 1d 2h", `
+      + `fillcolor="#fff8c5", color="#9a6700"]`,
+      `"Charged" [label="Charged\\nretries by a schedule\\ntransactional\\n4 parked, 1 ready", `
+      + `fillcolor="#ffd7d5", color="#cf222e"]`,
+      `"Shipped" [label="Shipped\\n1 retry after 1m 30s\\nnone", fillcolor="#f6f8fa", color="#57606a"]`,
+      `"s3" [label="Paid.v1\\nno step of this task\\n2 ready", fillcolor="#fff8c5", color="#9a6700", `
+      + `style="rounded,filled,dashed"]`,
+      `"[start]" -> "Ordered"`,
+      `"Ordered" -> "Charged"`,
+      `"Ordered" -> "Ordered"`,
+      `"Charged" -> "Shipped"`,
+      `"Shipped" -> "[end]"`
+    ]))
+
+  it("escapes any tag and any name", () => {
+    const lines = parseDot(Task.toDot(machine("Awkward", awkward.map((tag) => [tag, [tag]]))))
+    const labels = lines.flatMap((line) => /^"\w+" \[label="(.*)"/.exec(line)?.[1] ?? [])
+    assert.strictEqual(new Set(labels).size, awkward.length)
+    assert.includeMembers(labels, [`\\"`, `\\\\`, `&amp;amp;`, `a\\\\u000ab`, `<b>`])
+    for (const name of names) parseDot(Task.toDot(machine(name, [["A", []]])))
+  })
+
+  it.runIf(hasGraphviz)("is read by Graphviz", () => {
+    const task = machine("Awkward \\N \"x\"", awkward.map((tag) => [tag, [tag]]))
+    for (const text of [Task.toDot(Order, { counts }), Task.toDot(task)]) {
+      const { status, stderr } = spawnSync("dot", ["-Tcanon"], { input: text, encoding: "utf8" })
+      assert.deepStrictEqual({ status, stderr }, { status: 0, stderr: "" })
+    }
+  })
+})
