@@ -14,20 +14,22 @@ import type { TaskDefinition } from "./internal/taskDefinition.ts"
 import type * as Task from "./Task.ts"
 
 /**
- * How many tasks are in a step, by status.
+ * How many tasks are in one state with one status: what `Admin.counts` returns.
  *
  * @category models
  * @since 0.1.0
  */
-export interface StepCounts {
-  /** Due, and not yet begun. */
-  readonly ready: number
-  /** Due later: delayed, scheduled, or to be retried. */
-  readonly waiting: number
-  readonly running: number
-  /** Stopped with an error. */
-  readonly parked: number
-  /** How long the oldest of them has been there. Default: not said. */
+export interface Count {
+  /** The task's name. */
+  readonly task: string | null
+  /** The `_tag` of the state. */
+  readonly step: string | null
+  /**
+   * `ready`: due and not yet begun. `waiting`: due later. `running`. `parked`: stopped with an error.
+   */
+  readonly status: "ready" | "waiting" | "running" | "parked"
+  readonly count: number
+  /** For how long the oldest of them has been so. Default: not said. */
   readonly oldest?: Duration.Duration | undefined
 }
 
@@ -41,11 +43,11 @@ export interface Options {
   /** From top to bottom (the default), or from left to right. */
   readonly direction?: "TB" | "LR" | undefined
   /**
-   * The tasks there are, by the `_tag` of their state: written into each step, which gets the colour of the worst
-   * (parked: red; ready: yellow; running: green; waiting: blue). Tags that no step has are drawn dashed: nobody will
-   * run these rows. Default: none, the machine alone.
+   * The tasks there are, written into each step, which gets the colour of the worst (parked: red; ready: yellow;
+   * running: green; waiting: blue). States that no step has are drawn dashed: nothing runs these rows. Counts of
+   * other tasks are left out. Default: none, the machine alone.
    */
-  readonly counts?: Readonly<Record<string, StepCounts>> | undefined
+  readonly counts?: Iterable<Count> | undefined
 }
 
 /**
@@ -94,7 +96,7 @@ export const toMermaid = (task: Task.Any, options: Options = {}): string =>
  * @example
  * ```ts
  * import { Effect, Schema } from "effect"
- * import { NextStep, Step, Task } from "effect-pg-task"
+ * import { Admin, NextStep, Step, Task } from "effect-pg-task"
  *
  * class Ping extends Schema.TaggedClass<Ping>()("Ping", {}) {}
  *
@@ -103,6 +105,9 @@ export const toMermaid = (task: Task.Any, options: Options = {}): string =>
  * ])
  *
  * console.log(Task.toDot(Pinger, { direction: "LR" }))
+ *
+ * // where the tasks are, and where they are stuck
+ * export const live = Effect.map(Admin.counts({ task: "Pinger" }), (counts) => Task.toDot(Pinger, { counts }))
  * ```
  * @category drawing
  * @since 0.1.0

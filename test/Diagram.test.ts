@@ -3,6 +3,7 @@ import DOMPurify from "dompurify"
 import { Duration, Effect, Schedule, Schema } from "effect"
 import mermaid from "mermaid"
 import { spawnSync } from "node:child_process"
+import type * as Diagram from "../src/Diagram.ts"
 import { NextStep, Step, Task } from "../src/index.ts"
 
 // Mermaid hands every text to its HTML sanitizer, which needs a browser. Parsing doesn't.
@@ -25,11 +26,26 @@ const Order = Task.make("Order", [
   Step.make(Shipped, { retryLimit: 1, retryDelay: "90 seconds", handler: stop })
 ])
 
-const counts = {
-  Ordered: { ready: 3, waiting: 1, running: 2, parked: 0, oldest: Duration.millis(93_784_000) },
-  Charged: { ready: 1, waiting: 0, running: 0, parked: 4 },
-  "Paid.v1": { ready: 2, waiting: 0, running: 0, parked: 0 }
-}
+const count = (step: string | null, status: Diagram.Count["status"], count: number, oldest?: Duration.Input) => ({
+  task: "Order",
+  step,
+  status,
+  count,
+  oldest: oldest === undefined ? undefined : Duration.fromInputUnsafe(oldest)
+})
+
+const counts: ReadonlyArray<Diagram.Count> = [
+  count("Ordered", "waiting", 1),
+  count("Ordered", "ready", 3, "93784 seconds"),
+  count("Ordered", "running", 2, "800 millis"),
+  count("Ordered", "parked", 0, 0),
+  count("Charged", "parked", 4, "5 minutes"),
+  count("Charged", "ready", 1, "3 seconds"),
+  count("Paid.v1", "ready", 2, "30 days"),
+  count(null, "ready", 7),
+  { ...count("Ordered", "parked", 9), task: "Other" },
+  { ...count("Ordered", "parked", 9), task: null }
+]
 
 interface MermaidState {
   readonly id: string
@@ -145,14 +161,18 @@ stateDiagram-v2
   it.effect("lays counts over the steps, and shows states that no step has", () =>
     Effect.gen(function*() {
       const { states } = yield* parse(Task.toMermaid(Order, { counts }))
-      const look = (id: string) => ({ text: states.get(id)?.descriptions[1], classes: states.get(id)?.classes })
+      const look = (id: string) => ({ texts: states.get(id)?.descriptions, classes: states.get(id)?.classes })
       assert.deepStrictEqual(look("Ordered"), {
-        text: "3 ready, 2 running, 1 waiting, oldest 1d 2h",
+        texts: ["Ordered", "3 ready, oldest 1d 2h", "2 running, oldest 800ms", "1 waiting"],
         classes: ["ready"]
       })
-      assert.deepStrictEqual(look("Charged"), { text: "4 parked, 1 ready", classes: ["parked"] })
-      assert.deepStrictEqual(look("Shipped"), { text: "none", classes: ["empty"] })
-      assert.deepStrictEqual(look("s3"), { text: "2 ready", classes: ["ready", "unknown"] })
+      assert.deepStrictEqual(look("Charged"), {
+        texts: ["Charged", "4 parked, oldest 5m", "1 ready, oldest 3s"],
+        classes: ["parked"]
+      })
+      assert.deepStrictEqual(look("Shipped"), { texts: [], classes: ["empty"] })
+      assert.deepStrictEqual(look("s3"), { texts: ["Paid.v1", "2 ready, oldest 30d"], classes: ["ready", "unknown"] })
+      assert.strictEqual(states.size, 6)
     }))
 
   it.effect("begins where nothing leads to, also in circles", () =>
@@ -188,12 +208,12 @@ describe("Task.toDot", () => {
       `node [shape=box, style="rounded,filled", fillcolor="white", fontname="Helvetica"]`,
       `"[start]" [shape=circle, style=filled, fillcolor=black, label="", width=0.15]`,
       `"[end]" [shape=doublecircle, fillcolor=black, label="", width=0.1]`,
-      `"Ordered" [label="Ordered\\n5 retries, 1s apart\\n3 ready, 2 running, 1 waiting, oldest 1d 2h", `
+      `"Ordered" [label="Ordered\\n5 retries, 1s apart\\n3 ready, oldest 1d 2h\\n2 running, oldest 800ms\\n1 waiting", `
       + `fillcolor="#fff8c5", color="#9a6700"]`,
-      `"Charged" [label="Charged\\nretries by a schedule\\ntransactional\\n4 parked, 1 ready", `
+      `"Charged" [label="Charged\\nretries by a schedule\\ntransactional\\n4 parked, oldest 5m\\n1 ready, oldest 3s", `
       + `fillcolor="#ffd7d5", color="#cf222e"]`,
-      `"Shipped" [label="Shipped\\n1 retry after 1m 30s\\nnone", fillcolor="#f6f8fa", color="#57606a"]`,
-      `"s3" [label="Paid.v1\\nno step of this task\\n2 ready", fillcolor="#fff8c5", color="#9a6700", `
+      `"Shipped" [label="Shipped\\n1 retry after 1m 30s", fillcolor="#f6f8fa", color="#57606a"]`,
+      `"s3" [label="Paid.v1\\nno step of this task\\n2 ready, oldest 30d", fillcolor="#fff8c5", color="#9a6700", `
       + `style="rounded,filled,dashed"]`,
       `"[start]" -> "Ordered"`,
       `"Ordered" -> "Charged"`,

@@ -9,7 +9,7 @@ const colour = ({ mood }: Node): string =>
   mood === undefined ? "" : `, fillcolor="${colours[mood].fill}", color="${colours[mood].stroke}"`
 
 const declare = (node: Node): string => {
-  const label = [node.label, ...node.notes, ...(node.counts === undefined ? [] : [node.counts])]
+  const label = [node.label, ...node.notes, ...(node.counts ?? [])]
   return `"${node.id}" [label=${quote(label)}${colour(node)}${node.unknown ? `, style="rounded,filled,dashed"` : ""}]`
 }
 

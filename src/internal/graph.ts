@@ -1,6 +1,6 @@
 /** A task's machine as a graph, with what every drawing of it says in words. */
 import * as Duration from "effect/Duration"
-import type { Options, StepCounts } from "../Diagram.ts"
+import type { Count, Options } from "../Diagram.ts"
 import type { StepDefinition } from "./definition.ts"
 import type { TaskDefinition } from "./taskDefinition.ts"
 
@@ -14,8 +14,8 @@ export interface Node {
   readonly label: string
   /** What is declared about the step beside its transitions. */
   readonly notes: ReadonlyArray<string>
-  /** How many tasks are in it, if counts were given. */
-  readonly counts: string | undefined
+  /** How many tasks are in it, a line for each status. Undefined if no counts were given. */
+  readonly counts: ReadonlyArray<string> | undefined
   /** Only if counts were given. */
   readonly mood: Mood | undefined
   /** A state that rows of the task have, but no step of it. */
@@ -65,39 +65,51 @@ const notesOf = (step: StepDefinition): ReadonlyArray<string> => [
 /** From the worst on. */
 const statuses = ["parked", "ready", "running", "waiting"] as const
 
-const moodOf = (counts: StepCounts): Mood => statuses.find((status) => counts[status] > 0) ?? "empty"
+const moodOf = (counts: ReadonlyArray<Count>): Mood =>
+  statuses.find((status) => counts.some((count) => count.status === status)) ?? "empty"
 
-const countsText = (counts: StepCounts): string => {
-  const parts = statuses.filter((status) => counts[status] > 0).map((status) => `${counts[status]} ${status}`)
-  if (parts.length === 0) return "none"
-  return [...parts, ...(counts.oldest === undefined ? [] : [`oldest ${short(counts.oldest)}`])].join(", ")
+const linesOf = (counts: ReadonlyArray<Count>): ReadonlyArray<string> =>
+  statuses.flatMap((one) =>
+    counts.filter(({ status }) => status === one).map(({ count, oldest, status }) =>
+      `${count} ${status}${oldest === undefined ? "" : `, oldest ${short(oldest)}`}`
+    )
+  )
+
+/** The counts of each of a task's states. */
+const countsByTag = (task: string, counts: Iterable<Count>): ReadonlyMap<string, ReadonlyArray<Count>> => {
+  const byTag = new Map<string, Array<Count>>()
+  for (const count of counts) {
+    if (count.task !== task || count.step === null || count.count === 0) continue
+    const others = byTag.get(count.step)
+    if (others === undefined) byTag.set(count.step, [count])
+    else others.push(count)
+  }
+  return byTag
 }
-
-const noTasks: StepCounts = { ready: 0, waiting: 0, running: 0, parked: 0 }
 
 const makeNode = (
   tag: string,
   index: number,
   notes: ReadonlyArray<string>,
-  counts: StepCounts | undefined,
+  counts: ReadonlyArray<Count> | undefined,
   unknown: boolean
 ): Node => ({
   id: idOf(tag, index),
   label: visible(tag),
   notes,
-  counts: counts && countsText(counts),
+  counts: counts && linesOf(counts),
   mood: counts && moodOf(counts),
   unknown
 })
 
 const makeNodes = (task: TaskDefinition, counts: Options["counts"]): ReadonlyMap<string, Node> => {
   const nodes = new Map<string, Node>()
-  const byTag = new Map(Object.entries(counts ?? {}))
+  const byTag = counts && countsByTag(task.name, counts)
   for (const step of task.steps) {
-    const own = counts && (byTag.get(step.tag) ?? noTasks)
+    const own = byTag && (byTag.get(step.tag) ?? [])
     nodes.set(step.tag, makeNode(step.tag, nodes.size, notesOf(step), own, false))
   }
-  for (const [tag, own] of byTag) {
+  for (const [tag, own] of byTag ?? []) {
     if (!nodes.has(tag)) nodes.set(tag, makeNode(tag, nodes.size, ["no step of this task"], own, true))
   }
   return nodes

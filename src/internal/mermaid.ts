@@ -14,8 +14,8 @@ const escape = (text: string): string =>
     .replace(/direction |^ | $/gi, (word) => `${word.slice(0, -1)}#32;`)
 
 const declare = ({ counts, id, label }: Node): ReadonlyArray<string> => [
-  ...(id === label && counts === undefined ? [] : [`state "${escape(label)}" as ${id}`]),
-  ...(counts === undefined ? [] : [`${id} : ${counts}`])
+  ...(id === label && !counts?.length ? [] : [`state "${escape(label)}" as ${id}`]),
+  ...(counts ?? []).map((line) => `${id} : ${line}`)
 ]
 
 const note = ({ id, notes }: Node): ReadonlyArray<string> =>
