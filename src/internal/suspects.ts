@@ -29,27 +29,21 @@ export class Suspects {
   }
 
   private get runAll(): Effect.Effect<void> {
-    let found = true
-    return Effect.whileLoop({
-      while: () => found,
-      body: () => this.runOne,
-      step: (more) => (found = more)
-    })
+    return Effect.flatMap(this.runOne, (found) => found ? this.runAll : Effect.void)
   }
 
   /** False when there was none. */
   private get runOne(): Effect.Effect<boolean> {
     const { pool } = this.options
-    const token = crypto.randomUUID()
     return Effect.uninterruptibleMask((restore) =>
-      Effect.andThen(
-        restore(pool.reserveSlot),
-        Effect.map(this.claim(token), (row) => {
+      Effect.flatMap(restore(pool.reserveSlot), () => {
+        const token = crypto.randomUUID()
+        return Effect.map(this.claim(token), (row) => {
           if (row === undefined) pool.returnSlot()
           else this.start(row, token)
           return row !== undefined
         })
-      )
+      })
     )
   }
 

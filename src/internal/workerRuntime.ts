@@ -1,7 +1,6 @@
 /** A worker's parts put together, and its life: start, work, drain, end. */
 import { PgClient } from "@effect/sql-pg/PgClient"
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -52,6 +51,9 @@ export interface Health {
   readonly buffered: number
 }
 
+/** For how long something took, and never for when: a clock that nobody sets. In milliseconds. */
+const now = () => performance.now()
+
 /** Without notifications the poll is all there is. In milliseconds. */
 const deafPollInterval = 1000
 
@@ -88,8 +90,6 @@ const makeListener = (
 
 const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, link: Link, meter: Meter) {
   const sql = yield* SqlClient.SqlClient
-  const clock = yield* Clock.Clock
-  const now = () => clock.currentTimeMillisUnsafe()
   const debug = yield* LogLevel.isEnabled("Debug")
   const runner = { sql, tasks: settings.tasks, lease: settings.lease, traced: yield* isTraced, debug }
   const context = yield* Effect.context()
@@ -125,14 +125,17 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
   })
   const pollInterval = () =>
     listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
+  const leases = { sql, link, pool, meter, tasks, lease, maxDeaths, now, pollInterval: () => settings.pollInterval }
+  const suspects = new Suspects(leases)
   const dispatcher: Dispatcher = new Dispatcher({ sql, link, pool, tasks, lease, now, pollInterval })
   const listener = yield* makeListener(id, {
-    wake: () => dispatcher.wake(),
+    wake: () => {
+      dispatcher.wake()
+      suspects.look()
+    },
     stop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
     cancel: (task) => pool.cancel(task)
   })
-  const leases = { sql, link, pool, meter, tasks, lease, maxDeaths, now, pollInterval: () => settings.pollInterval }
-  const suspects = new Suspects(leases)
   const parts: Parts = {
     settings,
     pool,
@@ -214,13 +217,12 @@ const checkTable = (link: Link): Effect.Effect<void, TableError | SqlError, SqlC
 const healthOf = (parts: Parts, link: Link, ended: Deferred.Deferred<void>): Effect.Effect<Health> =>
   Effect.gen(function*() {
     const stopping = (yield* Deferred.isDone(parts.stopRequest)) || (yield* Deferred.isDone(ended))
-    const now = yield* Clock.currentTimeMillis
     const { lag, lastClaim } = parts.dispatcher
     const { buffered, running } = parts.pool.counts
     return {
       alive: !stopping && !link.lost,
       listening: parts.listener?.hears === true,
-      lastClaim: Option.map(Option.fromUndefinedOr(lastClaim), (at) => Duration.millis(now - at)),
+      lastClaim: Option.map(Option.fromUndefinedOr(lastClaim), (at) => Duration.millis(now() - at)),
       lag: Duration.millis(lag),
       running,
       buffered
