@@ -124,9 +124,11 @@ describe("the next delay", () => {
     Effect.gen(function*() {
       yield* TestClock.setTime(Date.parse("2030-05-05T22:30:00Z"))
       const day = 86_400_000
-      const midnight = Schedule.fromStep(Effect.succeed((now: number, _: unknown) =>
-        Effect.succeed<[number, Duration.Duration]>([now, Duration.millis(day - now % day)])
-      ))
+      const midnight = Schedule.fromStep(
+        Effect.succeed((now: number, _: unknown) =>
+          Effect.succeed<[number, Duration.Duration]>([now, Duration.millis(day - now % day)])
+        )
+      )
       assert.deepStrictEqual(yield* inOrder(midnight, 3), [5_400_000, 5_400_000, 5_400_000])
     }))
 

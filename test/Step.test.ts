@@ -83,7 +83,7 @@ describe("Step.make refuses, in plain JavaScript", () => {
     "a tag of many values": Schema.Struct({ _tag: Schema.Literals(["A", "B"]) }),
     "a tag that is a number": Schema.Struct({ _tag: Schema.Literal(1) }),
     "a union of states": Schema.Union([ReadName, SayHello]),
-    "a class that is no schema": class Plain {}
+    "a class that is no schema": Date
   }
 
   for (const [name, state] of Object.entries(states)) {
@@ -105,9 +105,9 @@ describe("Step.make refuses, in plain JavaScript", () => {
     ["a text", { handler, retryLimit: "5" }, "`retryLimit` must be a whole number of 0 or more, not 5"],
     ["no schedule", { handler, retry: "often" }, "`retry` must be a Schedule"],
     ["a Duration for a schedule", { handler, retry: Duration.seconds(1) }, "`retry` must be a Schedule"],
-    ...["soon", {}.toString, -1, Duration.seconds(-1), "-1 second"].map((retryDelay) =>
+    ...["soon", "", -1, Duration.seconds(-1), "-1 second"].map((retryDelay) =>
       [
-        `${String(retryDelay)} for a delay`,
+        `${JSON.stringify(retryDelay)} for a delay`,
         { handler, retryDelay },
         "`retryDelay` must be a duration of 0 or more, such as \"5 seconds\""
       ] as const

@@ -100,8 +100,9 @@ export const makeCodec = (task: string, steps: ReadonlyArray<StepDefinition>): C
   const known = steps.map((step) => `"${step.tag}"`).join(", ")
   return {
     encode: (state) => {
-      const tag = state?._tag
-      return codecs.get(tag)?.encode(state) ?? Effect.fail(
+      // Callers in plain JavaScript may hand over anything.
+      const tag: unknown = state?._tag
+      return codecs.get(tag as string)?.encode(state) ?? Effect.fail(
         new InvalidStateError({
           task,
           state: String(tag),
