@@ -4,7 +4,12 @@ import * as Effect from "effect/Effect"
 import { annotationsOf, type Held } from "./attempt.ts"
 import type { RowOutcome } from "./outcome.ts"
 
-const refused = Effect.logWarning("Lease lost: the result of this attempt was not stored")
+/** The row is no longer the attempt's: its result changes nothing. */
+export const reportLost = (held: Held): Effect.Effect<void> =>
+  Effect.annotateLogs(
+    Effect.logWarning("Lease lost: the result of this attempt was not stored"),
+    annotationsOf(held)
+  )
 
 const message = (outcome: RowOutcome, debug: boolean): Effect.Effect<void> | undefined => {
   switch (outcome._tag) {
@@ -23,6 +28,7 @@ const message = (outcome: RowOutcome, debug: boolean): Effect.Effect<void> | und
 }
 
 export const report = (held: Held, outcome: RowOutcome, current: boolean, debug: boolean): Effect.Effect<void> => {
-  const log = current ? message(outcome, debug) : outcome._tag === "Release" ? undefined : refused
+  if (!current) return outcome._tag === "Release" ? Effect.void : reportLost(held)
+  const log = message(outcome, debug)
   return log === undefined ? Effect.void : Effect.annotateLogs(log, annotationsOf(held))
 }

@@ -14,6 +14,7 @@ import type { StepDefinition } from "./definition.ts"
 import { formatCause, storable } from "./failure.ts"
 import { endingOf } from "./meter.ts"
 import type { Outcome, RowOutcome } from "./outcome.ts"
+import { reportLost } from "./report.ts"
 import { clampMillis } from "./sql.ts"
 import { type Decoded, DecodeError, parseStep } from "./stepCodec.ts"
 import type { TaskDefinition } from "./taskDefinition.ts"
@@ -120,8 +121,11 @@ interface Concluded {
 
 const conclude = (held: Held, step: StepDefinition, exit: Exit.Exit<Outcome, unknown>): Effect.Effect<Outcome> => {
   if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-  if (isLeaseLost(exit.cause)) held.stop = "Lost"
-  return wasStopped(held, exit.cause) || held.stop === "Lost"
+  if (isLeaseLost(exit.cause)) {
+    held.stop = "Lost"
+    return Effect.as(reportLost(held), { _tag: "Release" })
+  }
+  return wasStopped(held, exit.cause)
     ? Effect.succeed({ _tag: "Release" })
     : failed(held, step, exit.cause)
 }

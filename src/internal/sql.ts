@@ -3,6 +3,7 @@
  * durations go in as milliseconds and come out as milliseconds.
  */
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../TaskId.ts"
@@ -14,11 +15,16 @@ const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>):
   sql.unsafe(text, params).withoutTransform as Rows<A>
 
 /**
- * The same on a connection of its own: on a client that pipelines (`multiplex`), a large statement would hold up all
- * that share its connection, our other ones first.
+ * The same on a connection of its own, outside of a transaction: on a client that pipelines (`multiplex`), a large
+ * statement would hold up all that share its connection, our other ones first.
  */
 const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
-  Effect.scoped(Effect.flatMap(sql.reserve, (connection) => connection.execute(text, params, undefined))) as Rows<A>
+  Effect.flatMap(Effect.serviceOption(sql.transactionService), (transaction) =>
+    Option.isSome(transaction)
+      ? transaction.value[0].execute(text, params, undefined)
+      : Effect.scoped(Effect.flatMap(sql.reserve, (connection) => connection.execute(text, params, undefined)))) as Rows<
+        A
+      >
 
 /** Postgres's timestamps end: what lies further ahead than 10,000 years never comes anyway. */
 const maxMillis = 3.2e14

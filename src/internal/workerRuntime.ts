@@ -79,14 +79,23 @@ const makeListener = (
   id: string,
   wiring: { readonly wake: () => void; readonly stop: () => void; readonly cancel: (id: string) => void }
 ): Effect.Effect<Listener | undefined> =>
-  Effect.map(Effect.serviceOption(PgClient), (client) =>
-    client._tag === "None" ? undefined : new Listener({
-      client: client.value,
+  Effect.gen(function*() {
+    const client = Option.getOrUndefined(yield* Effect.serviceOption(PgClient))
+    if (client === undefined) return undefined
+    const { maxConnections } = client.config as { readonly maxConnections?: number }
+    // Listening would take the only connection for good.
+    if (maxConnections === 1) {
+      yield* Effect.logWarning("The pool has one connection: polling instead of listening. Give it 2 or more")
+      return undefined
+    }
+    return new Listener({
+      client,
       workerId: id,
       onChange: wiring.wake,
       onStop: wiring.stop,
       onCancel: wiring.cancel
-    }))
+    })
+  })
 
 const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, link: Link, meter: Meter) {
   const sql = yield* SqlClient.SqlClient
