@@ -96,26 +96,88 @@ const parseDot = (text: string) => {
   return statements.map((line) => line.trim())
 }
 
-const hasGraphviz = spawnSync("dot", ["-V"]).status === 0
+/** Only where it is installed. */
+const graphviz = "dot"
+const hasGraphviz = spawnSync(graphviz, ["-V"]).status === 0
 
 const awkward = [
   ...("state note end class classDef style click href default direction as hide scale root fork join choice title"
     .split(" ").flatMap((word) => [word, word.toUpperCase()])),
-  "s0", "S1", "root_start", "[*]", "--", "-->", ":", ";", "::: x", "a:b", "a;b", "{", "}", "\"", "'", "\\", "`",
-  "#", "#35;", "#quot;", "%%", "%% comment", "&", "&amp;", "<b>", "</script>", "<<fork>>", "[[join]]", "direction LR",
-  "DIRECTION  TB x", "end note", "a b", "order.created", "order/paid", "v1.2-beta_3", "*bold*", "_it_", "1. one", "- one",
-  "1", "-", ".", "www.a.com", "größe", "订单", "🎉", "\n", "a\nb", "\t", "\0", "\ud800", "\u2028", "__proto__",
-  "constructor", "---", "$$x$$", "accTitle: x", "accDescr {", "style x:y#z;", "classDef x:y#z;", "%%{init: {}}%%", " "
+  "s0",
+  "S1",
+  "root_start",
+  "[*]",
+  "--",
+  "-->",
+  ":",
+  ";",
+  "::: x",
+  "a:b",
+  "a;b",
+  "{",
+  "}",
+  "\"",
+  "'",
+  "\\",
+  "`",
+  "#",
+  "#35;",
+  "#quot;",
+  "%%",
+  "%% comment",
+  "&",
+  "&amp;",
+  "<b>",
+  "</script>",
+  "<<fork>>",
+  "[[join]]",
+  "direction LR",
+  "DIRECTION  TB x",
+  "end note",
+  "a b",
+  "order.created",
+  "order/paid",
+  "v1.2-beta_3",
+  "*bold*",
+  "_it_",
+  "1. one",
+  "- one",
+  "1",
+  "-",
+  ".",
+  "www.a.com",
+  "größe",
+  "订单",
+  "🎉",
+  "\n",
+  "a\nb",
+  "\t",
+  "\0",
+  "\ud800",
+  "\u2028",
+  "__proto__",
+  "constructor",
+  "---",
+  "$$x$$",
+  "accTitle: x",
+  "accDescr {",
+  "style x:y#z;",
+  "classDef x:y#z;",
+  "%%{init: {}}%%",
+  " "
 ]
 
 /** Control characters can't be drawn. */
 const escaped = (tag: string) =>
-  tag.replace(/[\n\t\0\ud800\u2028](?![\udc00-\udfff])/g, (char) =>
-    `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
+  tag.replace(
+    /[\n\t\0\ud800\u2028](?![\udc00-\udfff])/g,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
 
 /** Names of tasks that hold all of it; a name can't be longer than 200 characters. */
 const names = [0, 1, 2, 3, 4].map((n) =>
-  awkward.filter((text, index) => index % 5 === n && !/[\0\ud800]/.test(text)).join(" "))
+  awkward.filter((text, index) => index % 5 === n && !/[\0\ud800]/.test(text)).join(" ")
+)
 
 describe("Task.toMermaid", () => {
   it("draws steps, transitions, both ends, and notes on what is retried", () =>
@@ -194,7 +256,7 @@ stateDiagram-v2
       const { direction, states } = yield* parse(Task.toMermaid(machine("Awkward", awkward.map((tag) => [tag, [tag]]))))
       const labels = [...states.values()].filter(({ id }) => !/^root_(start|end)$/.test(id)).map(({ label }) => label)
       assert.strictEqual(direction, "TB")
-      assert.deepStrictEqual(labels.sort(), awkward.map(escaped).sort())
+      assert.deepStrictEqual(labels.toSorted(), awkward.map(escaped).toSorted())
     }))
 
   it.effect("takes any name for a title", () =>
@@ -233,7 +295,7 @@ describe("Task.toDot", () => {
   it.runIf(hasGraphviz)("is read by Graphviz", () => {
     const task = machine("Awkward \\N \"x\"", awkward.map((tag) => [tag, [tag]]))
     for (const text of [Task.toDot(Order, { counts }), Task.toDot(task)]) {
-      const { status, stderr } = spawnSync("dot", ["-Tcanon"], { input: text, encoding: "utf8" })
+      const { status, stderr } = spawnSync(graphviz, ["-Tcanon"], { input: text, encoding: "utf8" })
       assert.deepStrictEqual({ status, stderr }, { status: 0, stderr: "" })
     }
   })

@@ -88,31 +88,29 @@ const countsByTag = (task: string, counts: Iterable<Count>): ReadonlyMap<string,
 }
 
 const makeNode = (
-  tag: string,
+  step: { readonly tag: string } & Pick<Node, "notes" | "unknown">,
   index: number,
-  notes: ReadonlyArray<string>,
-  counts: ReadonlyArray<Count> | undefined,
-  unknown: boolean
+  counts: ReadonlyArray<Count> | undefined
 ): Node => ({
-  id: idOf(tag, index),
-  label: visible(tag),
-  notes,
+  id: idOf(step.tag, index),
+  label: visible(step.tag),
+  notes: step.notes,
   counts: counts && linesOf(counts),
   mood: counts && moodOf(counts),
-  unknown
+  unknown: step.unknown
 })
 
 const makeNodes = (task: TaskDefinition, counts: Options["counts"]): ReadonlyMap<string, Node> => {
-  const nodes = new Map<string, Node>()
   const byTag = counts && countsByTag(task.name, counts)
-  for (const step of task.steps) {
-    const own = byTag && (byTag.get(step.tag) ?? [])
-    nodes.set(step.tag, makeNode(step.tag, nodes.size, notesOf(step), own, false))
-  }
-  for (const [tag, own] of byTag ?? []) {
-    if (!nodes.has(tag)) nodes.set(tag, makeNode(tag, nodes.size, ["no step of this task"], own, true))
-  }
-  return nodes
+  const known = task.steps.map((step) => ({ tag: step.tag, notes: notesOf(step), unknown: false }))
+  const unknown = [...byTag?.keys() ?? []]
+    .filter((tag) => !task.steps.some((step) => step.tag === tag))
+    .map((tag) => ({ tag, notes: ["no step of this task"], unknown: true }))
+  return new Map(
+    [...known, ...unknown].map((step, index) =>
+      [step.tag, makeNode(step, index, byTag && (byTag.get(step.tag) ?? []))] as const
+    )
+  )
 }
 
 /** Where tasks begin: the steps that no other moves to, and the first declared of each circle that nothing leads to. */

@@ -11,7 +11,8 @@ const escape = (text: string): string =>
       /[._/-]/.test(char) && /^[\p{L}\p{N}].[\p{L}\p{N}]/u.test(text.slice(Math.max(offset - 1, 0)))
         ? char
         : `#${char.codePointAt(0)};`)
-    .replace(/direction |^ | $/gi, (word) => `${word.slice(0, -1)}#32;`)
+    .replace(/direction |^ | $/gi, (word) =>
+      `${word.slice(0, -1)}#32;`)
 
 const declare = ({ counts, id, label }: Node): ReadonlyArray<string> => [
   ...(id === label && !counts?.length ? [] : [`state "${escape(label)}" as ${id}`]),
