@@ -49,7 +49,10 @@ const closed = ["index", "internal/sql", "testing/internal/keeper", "cli/bin"]
 const javascript = (all) => `
 import assert from "node:assert/strict"
 ${all.map((entry, i) => `import * as module${i} from ${JSON.stringify(entry)}`).join("\n")}
-${all.map((entry, i) => `assert.notDeepEqual(Object.keys(module${i}), [], ${JSON.stringify(`${entry} is empty`)})`).join("\n")}
+${
+  all.map((entry, i) => `assert.notDeepEqual(Object.keys(module${i}), [], ${JSON.stringify(`${entry} is empty`)})`)
+    .join("\n")
+}
 for (const path of ${JSON.stringify(closed)}) {
   await assert.rejects(import("${manifest.name}/" + path), { code: "ERR_PACKAGE_PATH_NOT_EXPORTED" })
 }
@@ -115,7 +118,7 @@ const use = () => {
 try {
   const tarball = pack()
   run("publint", ["run", tarball, "--strict"], root)
-  run("attw", [tarball, "--profile", "esm-only"], root)
+  run("attw", [tarball, "--profile", "esm-only", "--quiet"], root)
   install(tarball)
   checkSourceMaps()
   use()
