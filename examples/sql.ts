@@ -34,8 +34,7 @@ const messageOf = (error: unknown): string => {
   return typeof inner === "object" && inner !== null ? messageOf(inner) : (message ?? String(error))
 }
 
-const fail = (message: string) =>
-  Effect.andThen(Console.error(message), Effect.sync(() => void (process.exitCode = 1)))
+const fail = (message: string) => Effect.andThen(Console.error(message), Effect.sync(() => void (process.exitCode = 1)))
 
 const statements = process.argv.slice(2)
 

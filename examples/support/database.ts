@@ -58,6 +58,5 @@ export const QuietDatabaseLive: Layer.Layer<Database, DatabaseError> = layerWith
  */
 export const main = <E>(program: Effect.Effect<unknown, E, Database>): void =>
   NodeRuntime.runMain(Effect.provide(program, DatabaseLive), {
-    teardown: (exit, onExit) =>
-      onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
+    teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
   })

@@ -25,8 +25,8 @@ export const cell = (value: unknown): string => {
   if (value === null || value === undefined) return ""
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? "" : value.toISOString()
   if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString("hex")}`
-  if (typeof value === "object") return JSON.stringify(value, (_, part) => typeof part === "bigint" ? `${part}` : part)
-  return String(value)
+  if (typeof value !== "object") return `${value as string | number | bigint | boolean}`
+  return JSON.stringify(value, (_, part) => typeof part === "bigint" ? `${part}` : part)
 }
 
 const naturalWidths = ({ columns, rows }: Table): ReadonlyArray<number> =>

@@ -54,8 +54,9 @@ export const parse = (output: string): ReadonlyArray<At> => {
     const [, file, line, message] = head.exec(text) ?? []
     const last = found.at(-1)
     if (file !== undefined) found.push({ file, line: Number(line), message: message! })
-    else if (text.startsWith(" ") && last !== undefined) found[found.length - 1] = { ...last, message: `${last.message}\n${text}` }
-    else if (text.trim() !== "") found.push({ file: "", line: 0, message: text })
+    else if (text.startsWith(" ") && last !== undefined) {
+      found[found.length - 1] = { ...last, message: `${last.message}\n${text}` }
+    } else if (text.trim() !== "") found.push({ file: "", line: 0, message: text })
   }
   return found
 }
@@ -64,8 +65,7 @@ export const parse = (output: string): ReadonlyArray<At> => {
 export const compile = (): Promise<ReadonlyArray<At>> =>
   new Promise((resolve) => {
     execFile(tsc, ["--noEmit", "--pretty", "false"], { cwd: folder, maxBuffer: 1e8 }, (_, stdout, stderr) =>
-      resolve(parse(stdout + stderr))
-    )
+      resolve(parse(stdout + stderr)))
   })
 
 /** What differs between what a fixture expects and what was found in it; nothing if all is as it should be. */

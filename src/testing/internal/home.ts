@@ -158,7 +158,9 @@ const readLock = (home: Home): string => {
 
 /** The command line of a process, empty when it is gone (or a zombie). */
 const commandLine = Effect.fnUntraced(function*(pid: number) {
-  if (process.platform !== "linux") return (yield* run("ps", ["-ww", "-o", "command=", "-p", `${pid}`], undefined)).stdout
+  if (process.platform !== "linux") {
+    return (yield* run("ps", ["-ww", "-o", "command=", "-p", `${pid}`], undefined)).stdout
+  }
   return yield* Effect.promise(() => fs.readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""))
 })
 

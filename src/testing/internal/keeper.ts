@@ -87,7 +87,8 @@ export interface Launch {
 
 const serverArguments = (home: Home, { binaries, port, settings }: Launch): ReadonlyArray<string> => [
   binaries.postgres,
-  ...["-D", home.data],
+  "-D",
+  home.data,
   ...Object.entries({
     listen_addresses: "127.0.0.1",
     unix_socket_directories: "",

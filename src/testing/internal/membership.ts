@@ -155,7 +155,9 @@ const retryable = (wish: Wish, keeper: Keeper): Effect.Effect<void, EmbeddedPost
   Effect.suspend(() => {
     const log = keeper.takeLog()
     const cause = causeOf(log)
-    return cause === "rival" || (cause === "port" && wish.port === undefined) ? Effect.void : Effect.fail(failure(wish, log))
+    return cause === "rival" || (cause === "port" && wish.port === undefined)
+      ? Effect.void
+      : Effect.fail(failure(wish, log))
   })
 
 /** One round: a port, or `undefined` for another round; servers that die before they are ready are counted. */
