@@ -333,7 +333,7 @@ export const get: (
 
 /**
  * The id that begins with these hexadecimal digits: for people, who don't type whole ids. Fails with a `TaskIdError`
- * if they are fewer than 4, or if no task or more than one has such an id.
+ * if they are fewer than 4, or if more than one task has such an id; with a `TaskNotFoundError` if none has.
  *
  * @example
  * ```ts
@@ -347,13 +347,16 @@ export const get: (
  */
 export const findId: (
   beginning: string
-) => Effect.Effect<TaskId.TaskId, TaskError.TaskIdError | TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect
-  .fn("Admin.findId")(function*(beginning: string) {
-    const range = yield* idRange(beginning)
-    const [found, another] = yield* Statements.idsBetween(yield* SqlClient.SqlClient, range.from, range.to)
-    if (found !== undefined && another === undefined) return found.id as TaskId.TaskId
-    return yield* notOne(beginning, found !== undefined)
-  }, Effect.catchTag("SqlError", explain))
+) => Effect.Effect<
+  TaskId.TaskId,
+  TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TableError | SqlError,
+  SqlClient.SqlClient
+> = Effect.fn("Admin.findId")(function*(beginning: string) {
+  const range = yield* idRange(beginning)
+  const [found, another] = yield* Statements.idsBetween(yield* SqlClient.SqlClient, range.from, range.to)
+  if (found !== undefined && another === undefined) return found.id as TaskId.TaskId
+  return yield* notOne(beginning, found !== undefined)
+}, Effect.catchTag("SqlError", explain))
 
 /**
  * How many tasks there are in each state with each status. It reads every row of the table: about half a second for a

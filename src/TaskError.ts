@@ -50,7 +50,7 @@ export class TableError extends Schema.TaggedError<TableError>("effect-pg-task/T
 }) {}
 
 /**
- * Not the id of a task: no UUID, or a beginning that fits no task, or more than one. Nothing was changed.
+ * Not the id of a task: no UUID, or a beginning that more than one id has. Nothing was changed.
  *
  * @category errors
  * @since 0.1.0

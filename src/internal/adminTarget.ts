@@ -41,13 +41,16 @@ export const idRange = (
     })
 }
 
-export const notOne = (beginning: string, several: boolean): TaskIdError =>
-  new TaskIdError({
-    id: beginning,
-    message: several ?
-      `More than one task has an id that begins with "${beginning}": give more of it`
-      : `No task has an id that begins with "${beginning}": it has finished, or was cancelled`
-  })
+export const notOne = (beginning: string, several: boolean): TaskIdError | TaskNotFoundError =>
+  several
+    ? new TaskIdError({
+      id: beginning,
+      message: `More than one task has an id that begins with "${beginning}": give more of it`
+    })
+    : new TaskNotFoundError({
+      id: beginning,
+      message: `No task has an id that begins with "${beginning}": it has finished, or was cancelled`
+    })
 
 export const whereOf = ({ error, newerThan, olderThan, status, step, task }: Filter): Where => ({
   error,
