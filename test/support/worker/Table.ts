@@ -82,3 +82,10 @@ export const steal = (id: string): Effect.Effect<unknown, SqlError, SqlClient.Sq
     "update pg_task set lease_token = gen_random_uuid(), lease_until = now() + interval '1 hour' where id = $1::uuid",
     [id]
   )
+
+/** Waits until so many connections of this database listen. */
+export const listening = (connections: number): Effect.Effect<unknown, SqlError, SqlClient.SqlClient> =>
+  eventually(
+    run("select pid from pg_stat_activity where datname = current_database() and query ilike 'listen%'"),
+    (found) => found.length === connections
+  )

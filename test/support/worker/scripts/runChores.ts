@@ -1,0 +1,86 @@
+/**
+ * A worker process that does chores until it is told to stop.
+ *
+ * Its argument is JSON: a name for the worker, its options, and by how much its clock is wrong, in milliseconds.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as NextStep from "../../../../src/NextStep.ts"
+import * as Worker from "../../../../src/Worker.ts"
+import { type Chore, chore, makeChores, nextRound } from "../Chores.ts"
+
+/** What a test passes. */
+export interface Arguments {
+  readonly name: string
+  readonly options: {
+    readonly concurrency?: number
+    readonly lease?: "1500 millis" | "2 seconds"
+    readonly shutdownTimeout?: "2 seconds"
+  }
+  readonly clockOffset?: number
+}
+
+const { clockOffset = 0, name: worker, options } = JSON.parse(process.argv[2]!) as Arguments
+
+const realNow = Date.now
+Date.now = () => realNow() + clockOffset
+
+let busy = 0
+
+const waitForThaw = Effect.gen(function*() {
+  let last = yield* Clock.monotonicTimeNanos
+  for (;;) {
+    yield* Effect.sleep(10)
+    const now = yield* Clock.monotonicTimeNanos
+    if (now - last > 1_000_000_000n) return
+    last = now
+  }
+})
+
+const sigterm = Effect.callback<void>((resume) => void process.once("SIGTERM", () => resume(Effect.void)))
+
+const killWithOthers = Effect.gen(function*() {
+  for (let n = 0; n < 50 && busy < 3; n++) yield* Effect.sleep(10)
+  yield* Effect.sync(() => process.kill(process.pid, "SIGKILL"))
+  return yield* Effect.never
+})
+
+const perform = (the: Chore): Effect.Effect<NextStep.NextStep<Chore>> => {
+  switch (the.kind) {
+    case "quick":
+      return Effect.succeed(nextRound(the))
+    case "slow":
+      return Effect.as(Effect.sleep(500), nextRound(the))
+    case "until SIGTERM":
+      return Effect.as(sigterm, nextRound(the))
+    case "endless":
+      return Effect.never
+    case "frozen":
+      return Effect.as(waitForThaw, NextStep.now(chore("quick", "too late")))
+    case "poison":
+      return killWithOthers
+  }
+}
+
+const Chores = makeChores(worker, (the) =>
+  Effect.gen(function*() {
+    busy++
+    yield* Console.log(`started ${the.name}.`)
+    const next = yield* perform(the)
+    yield* Console.log(`ended ${the.name}.`)
+    return next
+  }).pipe(
+    Effect.onInterrupt(() => Console.log(`interrupted ${the.name}.`)),
+    Effect.ensuring(Effect.sync(() => busy--))
+  ))
+
+const program = Worker.run({ tasks: [Chores], ...options }).pipe(
+  Effect.andThen(Console.log("the end")),
+  Effect.provide(PgClient.layer({ url: Redacted.make(process.env["DATABASE_URL"]!) }))
+)
+
+NodeRuntime.runMain(program)

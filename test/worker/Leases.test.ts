@@ -1,0 +1,315 @@
+import { assert } from "@effect/vitest"
+import { DateTime, Deferred, Effect, Latch, Queue } from "effect"
+import { SqlClient } from "effect/sql"
+import type { SqlError } from "effect/sql/SqlError"
+import { NextStep, Step, Task } from "../../src/index.ts"
+import { Job, jobs, makeGate, start, workerTests } from "../support/worker/Fixture.ts"
+import * as Logs from "../support/worker/Logs.ts"
+import { empty, gone, parked, row, rowWhere, run, steal } from "../support/worker/Table.ts"
+import { within } from "../support/worker/Wait.ts"
+
+const none = Effect.succeed(NextStep.none)
+
+/** A row as a worker leaves it that is no more: claimed, with a lease that ends so many milliseconds from now. */
+const orphan = (id: string, leaseIn: number | null) =>
+  run(
+    `update pg_task set is_running = true, lease_token = gen_random_uuid(),
+      lease_until = now() + $2::float8 * interval '1 millisecond' where id = $1::uuid`,
+    [id, leaseIn]
+  )
+
+workerTests("leases", (test) => {
+  test(
+    "begin with the claim, and are renewed for as long as the step runs",
+    Effect.gen(function*() {
+      const gate = yield* makeGate
+      const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
+      yield* start({ tasks: [Jobs], lease: "900 millis" })
+      const id = yield* Jobs.enqueue(new Job({ name: "long" }))
+      yield* gate.next
+      let last = yield* rowWhere(id, ({ status }) => status === "running")
+      const token = last.token
+      assert.isNotNull(token)
+      for (let renewals = 0; renewals < 4; renewals++) {
+        assert.isAbove(last.leaseIn!, 0)
+        assert.isAtMost(last.leaseIn!, 900)
+        const { leaseUntil } = last
+        last = yield* rowWhere(id, (found) => found.leaseUntil! > leaseUntil!)
+      }
+      assert.deepInclude(last, { status: "running", token, tried: 0, deaths: 0 })
+      assert.strictEqual(yield* gate.unseen, 0)
+      yield* gate.open
+      yield* gone(id)
+    })
+  )
+
+  test(
+    "keep a second worker, started while the first is busy, from what the first runs",
+    Effect.gen(function*() {
+      const first = yield* makeGate
+      const second = yield* makeGate
+      const Jobs = jobs(({ name }) => Effect.as(first.enter(name), NextStep.none))
+      const same = jobs(({ name }) => Effect.as(second.enter(name), NextStep.none))
+      yield* start({ tasks: [Jobs], lease: "900 millis", concurrency: 3, bufferSize: 0 })
+      const ids = yield* Jobs.enqueueAll(["a", "b", "c"].map((name) => new Job({ name })))
+      for (const _ of ids) yield* first.next
+      const before = yield* rowWhere(ids[0]!, () => true)
+      yield* start({ tasks: [same], lease: "900 millis" })
+      const fourth = yield* same.enqueue(new Job({ name: "d" }))
+      assert.strictEqual(yield* second.next, "d")
+      // The second worker has had every chance: two leases long.
+      yield* rowWhere(ids[0]!, ({ leaseUntil }) => leaseUntil! > before.leaseUntil! + 1800)
+      for (const id of ids) {
+        assert.deepInclude(yield* row(id), { status: "running", tried: 0, deaths: 0, transitions: 0 })
+      }
+      assert.strictEqual(yield* second.unseen, 0)
+      yield* first.open
+      yield* second.open
+      for (const id of [...ids, fourth]) yield* gone(id)
+      assert.strictEqual(yield* first.unseen, 0)
+    })
+  )
+
+  test(
+    "let two workers share a queue: each step runs once",
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const workers = new Set<string>()
+      const both = yield* Latch.make()
+      const task = (worker: string) =>
+        jobs(({ name }) =>
+          Effect.gen(function*() {
+            seen.push(name)
+            if (workers.add(worker).size === 2) yield* both.open
+            yield* both.await
+            return name.endsWith("!") ? NextStep.none : NextStep.now(new Job({ name: `${name}!` }))
+          }))
+      const Jobs = task("first")
+      yield* Jobs.enqueueAll(Array.from({ length: 400 }, (_, n) => new Job({ name: `${n}` })))
+      yield* start({ tasks: [Jobs], concurrency: 5 })
+      yield* start({ tasks: [task("second")], concurrency: 5 })
+      yield* empty
+      assert.strictEqual(seen.length, 800)
+      assert.strictEqual(new Set(seen).size, 800)
+    })
+  )
+
+  test(
+    "that are over are taken over, without counting as a try; those that aren't stay",
+    Effect.gen(function*() {
+      const gate = yield* makeGate
+      const attempts: Array<number> = []
+      const Jobs = jobs(({ name }) =>
+        Effect.gen(function*() {
+          attempts.push((yield* Step.Context).attempt)
+          yield* gate.enter(name)
+          return NextStep.none
+        }))
+      const ids = yield* Jobs.enqueueAll(["dead", "without", "alive"].map((name) => new Job({ name })))
+      const [dead, without, alive] = [ids[0]!, ids[1]!, ids[2]!]
+      yield* run("update pg_task set tried = 2")
+      yield* orphan(dead, -1)
+      yield* orphan(without, null)
+      yield* orphan(alive, 3_600_000)
+      const logs = Logs.capture()
+      yield* Effect.provide(start({ tasks: [Jobs], lease: "900 millis" }), logs.layer)
+      assert.deepStrictEqual([yield* gate.next, yield* gate.next].sort(), ["dead", "without"])
+      assert.deepStrictEqual(attempts, [3, 3])
+      for (const id of [dead, without]) {
+        assert.deepInclude(yield* row(id), { status: "running", tried: 2, deaths: 1 })
+      }
+      const lines = logs.find("Stale lease taken over")
+      assert.sameMembers(lines.map(({ annotations }) => annotations["id"]), [dead, without])
+      assert.deepInclude(lines[0], { level: "Warn" })
+      assert.deepInclude(lines[0]!.annotations, { task: "Jobs" })
+      yield* gate.open
+      yield* gone(dead)
+      yield* gone(without)
+      assert.deepInclude(yield* row(alive), { status: "running", tried: 2, deaths: 0 })
+    })
+  )
+
+  test(
+    "are taken over when they end, however rarely the worker polls",
+    Effect.gen(function*() {
+      const Jobs = jobs(() => none)
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* orphan(id, 1000)
+      yield* start({ tasks: [Jobs], lease: "900 millis", pollInterval: "1 hour" })
+      yield* gone(id)
+    })
+  )
+})
+
+type AnyEnd = NextStep.NextStep<Job, SqlError>
+
+/** Every way in which an attempt may end, and the options of its step. */
+const endings: Record<string, (job: Job) => Effect.Effect<AnyEnd, string, SqlClient.SqlClient>> = {
+  finishes: () => none,
+  "moves on": (job) => Effect.succeed(NextStep.now(job)),
+  "moves on later": (job) => Effect.succeed(NextStep.delay(job, "1 hour")),
+  "moves on at a moment": (job) => Effect.succeed(NextStep.at(job, DateTime.makeUnsafe(0))),
+  "fails": () => Effect.fail("again"),
+  "fails for good": () => Effect.die("for good"),
+  "commits with its end": () =>
+    Effect.map(SqlClient.SqlClient, (sql) => NextStep.noneWith({ commit: sql`insert into pg_task (step) values ('x')` }))
+}
+
+workerTests("an attempt that lost its lease", (test) => {
+  for (const [how, end] of Object.entries(endings)) {
+    test(
+      `and ${how} changes nothing`,
+      Effect.gen(function*() {
+        const gate = yield* makeGate
+        const Jobs = jobs(
+          (job) => Effect.andThen(gate.enter(job.name), Effect.suspend(() => end(new Job({ name: "late" })))),
+          { retryLimit: how === "fails" ? 1 : 0, retryDelay: "10 millis" }
+        )
+        const logs = Logs.capture()
+        // A long lease: the write must find out by itself.
+        yield* Effect.provide(start({ tasks: [Jobs], lease: "5 minutes" }), logs.layer)
+        const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+        yield* gate.next
+        yield* rowWhere(id, ({ status }) => status === "running")
+        yield* steal(id)
+        const stolen = yield* run("select * from pg_task")
+        yield* gate.open
+        yield* logs.line("Lease lost: the result of this attempt was not stored")
+        assert.deepStrictEqual(yield* run("select * from pg_task"), stolen)
+      })
+    )
+  }
+
+  test(
+    "is interrupted, and its slot is free again",
+    Effect.gen(function*() {
+      const gate = yield* makeGate
+      const interrupted = yield* Deferred.make<string>()
+      const Jobs = jobs(({ name }) =>
+        Effect.as(
+          Effect.onInterrupt(gate.enter(name), () => Deferred.succeed(interrupted, name)),
+          name === "a" ? NextStep.now(new Job({ name: "late" })) : NextStep.none
+        ))
+      const logs = Logs.capture()
+      yield* Effect.provide(start({ tasks: [Jobs], lease: "900 millis", concurrency: 1 }), logs.layer)
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* gate.next
+      yield* rowWhere(id, ({ status }) => status === "running")
+      yield* steal(id)
+      const stolen = yield* run("select * from pg_task")
+      assert.strictEqual(yield* within(Deferred.await(interrupted), "the interruption"), "a")
+      const line = yield* logs.line("Lease lost: the step was interrupted")
+      assert.deepInclude(line, { level: "Warn", annotations: { ...line.annotations, id, task: "Jobs", step: "Job" } })
+      yield* gate.open
+      yield* gone(yield* Jobs.enqueue(new Job({ name: "b" })))
+      assert.deepStrictEqual(yield* run("select * from pg_task"), stolen)
+    })
+  )
+
+  test(
+    "can't be interrupted: its late result changes nothing, either",
+    Effect.gen(function*() {
+      const gate = yield* makeGate
+      const Jobs = jobs(({ name }) =>
+        Effect.as(Effect.uninterruptible(gate.enter(name)), NextStep.now(new Job({ name: "late" }))))
+      const logs = Logs.capture()
+      yield* Effect.provide(start({ tasks: [Jobs], lease: "900 millis" }), logs.layer)
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* gate.next
+      yield* rowWhere(id, ({ status }) => status === "running")
+      yield* steal(id)
+      const stolen = yield* run("select * from pg_task")
+      yield* logs.line("Lease lost")
+      yield* gate.open
+      const other = yield* Jobs.enqueue(new Job({ name: "b" }))
+      yield* gate.next
+      yield* run("delete from pg_task where id = $1::uuid", [other])
+      assert.deepStrictEqual(yield* run("select * from pg_task"), stolen)
+    })
+  )
+
+  test(
+    "because its row was deleted is interrupted",
+    Effect.gen(function*() {
+      const interrupted = yield* Queue.unbounded<string>()
+      const gate = yield* makeGate
+      const Jobs = jobs(({ name }) =>
+        Effect.as(
+          Effect.onInterrupt(gate.enter(name), () => Queue.offer(interrupted, name)),
+          NextStep.none
+        ))
+      yield* start({ tasks: [Jobs], lease: "900 millis" })
+      yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* gate.next
+      yield* run("delete from pg_task")
+      assert.strictEqual(yield* within(Queue.take(interrupted), "the interruption"), "a")
+      yield* gate.open
+      yield* gone(yield* Jobs.enqueue(new Job({ name: "b" })))
+    })
+  )
+})
+
+workerTests("deaths", (test) => {
+  test(
+    "park a task after `maxDeaths`, 3 by default, with an error that says so",
+    Effect.gen(function*() {
+      const Jobs = jobs(() => none)
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* run("update pg_task set deaths = 2, tried = 1")
+      yield* orphan(id, -1)
+      const logs = Logs.capture()
+      yield* Effect.provide(start({ tasks: [Jobs], lease: "900 millis" }), logs.layer)
+      const left = yield* parked(id)
+      assert.deepInclude(left, { tried: 1, deaths: 3, transitions: 0, token: null })
+      assert.match(left.error!, /^The worker died 3 times running while it ran this step/)
+      assert.deepInclude(yield* logs.line("died again and again"), { level: "Error" })
+    })
+  )
+
+  test(
+    "give a task whose error was cleared another chance",
+    Effect.gen(function*() {
+      const Jobs = jobs(() => none)
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* orphan(id, -1)
+      yield* start({ tasks: [Jobs], lease: "900 millis", maxDeaths: 1, pollInterval: "1 hour" })
+      assert.strictEqual((yield* parked(id)).deaths, 1)
+      yield* run("update pg_task set error = null")
+      yield* gone(id)
+    })
+  )
+
+  test(
+    "count only those in a row, on one step",
+    Effect.gen(function*() {
+      const gate = yield* makeGate
+      const Two = Task.make("Two", [
+        Step.make(Job, {
+          next: [Job],
+          handler: (job) =>
+            job.name === "first"
+              ? Effect.succeed(NextStep.now(new Job({ name: "second" })))
+              : Effect.as(gate.enter(job.name), NextStep.none)
+        })
+      ])
+      const id = yield* Two.enqueue(new Job({ name: "first" }))
+      yield* run("update pg_task set deaths = 1")
+      yield* orphan(id, -1)
+      yield* start({ tasks: [Two], lease: "900 millis" })
+      yield* gate.next
+      assert.deepInclude(yield* row(id), { deaths: 0, transitions: 1 })
+      yield* gate.open
+    })
+  )
+
+  test(
+    "end with a failure like any other",
+    Effect.gen(function*() {
+      const Jobs = jobs(() => Effect.fail("an error"), { retryLimit: 1, retryDelay: "1 hour" })
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* orphan(id, -1)
+      yield* start({ tasks: [Jobs], lease: "900 millis" })
+      assert.strictEqual((yield* rowWhere(id, ({ tried }) => tried === 1)).deaths, 0)
+    })
+  )
+})
