@@ -1,0 +1,111 @@
+/**
+ * What the documentation shows is true: its code compiles, and its programs run.
+ */
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { execFile } from "node:child_process"
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { makeDatabase } from "./support/Database.ts"
+import * as Script from "./support/Script.ts"
+import * as Snippets from "./support/snippets.ts"
+
+const pages = ["README.md", ...Snippets.filesIn("docs", ".md")]
+const modules = Snippets.filesIn("src", ".ts")
+const snippets = [...pages.flatMap(Snippets.inPage), ...modules.flatMap(Snippets.inComments)]
+
+const tsc = fileURLToPath(new URL("../node_modules/.bin/tsc", import.meta.url))
+
+/** tsc's messages, each with its further lines. */
+const compile = (folder: string): Promise<ReadonlyArray<string>> =>
+  new Promise((resolve) => {
+    execFile(tsc, ["-p", folder, "--pretty", "false"], { cwd: folder, maxBuffer: 1e8 }, (_, stdout, stderr) => {
+      resolve(`${stdout}${stderr}`.split(/\n(?=\S)/).filter((message) => message.trim() !== ""))
+    })
+  })
+
+describe("the documentation's code", () => {
+  let folder = ""
+  let errors: ReadonlyArray<string> = []
+
+  beforeAll(async () => {
+    folder = Snippets.write(snippets)
+    errors = await compile(folder)
+  })
+
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+  const errorsIn = (source: string) =>
+    snippets
+      .filter((snippet) => snippet.source === source)
+      .flatMap(({ file }) => errors.filter((error) => error.startsWith(`${file}(`)))
+
+  it.each(pages)("compiles in %s", (page) => {
+    assert.deepStrictEqual(errorsIn(page), [])
+  })
+
+  it.each(modules)("compiles in the comments of %s", (module) => {
+    assert.deepStrictEqual(errorsIn(module), [])
+  })
+
+  it("has no other errors", () => {
+    assert.deepStrictEqual(errors.filter((error) => !snippets.some(({ file }) => error.startsWith(`${file}(`))), [])
+  })
+
+  /** Runs a program of a page on a database of its own, in the page's folder of snippets. */
+  const run = (url: string, file: string) =>
+    Script.run(join(folder, file), { cwd: join(folder, dirname(file)), env: { DATABASE_URL: url } })
+
+  /** What Ctrl-C does. */
+  const stop = Effect.fnUntraced(function*(script: Script.Script) {
+    yield* script.kill("SIGINT")
+    assert.strictEqual(yield* script.exit, 130, script.lines().join("\n"))
+  })
+
+  it.live("greets, as README.md begins", () =>
+    Effect.gen(function*() {
+      const { url } = yield* makeDatabase
+      writeFileSync(join(folder, "README_md/name.txt"), "Ada")
+      const greeter = yield* run(url, "README_md/greeter.ts")
+      yield* greeter.line(/^Hello, Ada$/)
+      yield* stop(greeter)
+    }), 180_000)
+
+  it.live("ships an order, as docs/getting-started.md goes on", () =>
+    Effect.gen(function*() {
+      const { url } = yield* makeDatabase
+      const worker = yield* run(url, "docs_getting-started_md/worker.ts")
+      yield* worker.line("Worker started")
+      const shop = yield* run(url, "docs_getting-started_md/shop.ts")
+      assert.strictEqual(yield* shop.exit, 0, shop.lines().join("\n"))
+      assert.match(shop.lines().at(-1)!, /^order 1 is task [0-9a-f-]{36}$/)
+      yield* worker.line("charged 1999 cents for order 1 (key ")
+      yield* worker.line("packed order 1")
+      yield* worker.line("shipped order 1")
+      yield* stop(worker)
+    }), 180_000)
+})
+
+describe("the documentation's links", () => {
+  const linksIn = (page: string): ReadonlyArray<string> => {
+    const text = readFileSync(join(Snippets.project, page), "utf8").replaceAll(/```[^]*?\n```/g, "")
+    return [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!)
+  }
+
+  /** As GitHub makes them of headings. */
+  const anchorsIn = (file: string): ReadonlyArray<string> =>
+    [...readFileSync(file, "utf8").matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+      heading!.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
+    )
+
+  it.each(pages)("lead somewhere from %s", (page) => {
+    const isBroken = (link: string) => {
+      if (/^[a-z]+:/.test(link)) return false
+      const [file = "", anchor] = link.split("#")
+      const target = file === "" ? join(Snippets.project, page) : join(Snippets.project, dirname(page), file)
+      return !existsSync(target) || (anchor !== undefined && !anchorsIn(target).includes(anchor))
+    }
+    assert.deepStrictEqual(linksIn(page).filter(isBroken), [])
+  })
+})
