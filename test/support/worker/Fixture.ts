@@ -49,8 +49,8 @@ interface Retries {
 }
 
 /** A task of one step. */
-export const jobs = <E, R, CE = never, CR = never>(
-  handler: (job: Job) => Effect.Effect<NextStep.NextStep<Job, CE, CR>, E, R>,
+export const jobs = <E, R>(
+  handler: (job: Job) => Effect.Effect<NextStep.NextStep<Job, unknown>, E, R>,
   options: Retries = {}
 ) => Task.make("Jobs", [Step.make(Job, { next: [Job], handler, ...options })])
 
