@@ -4,6 +4,7 @@
  */
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type { SqlError } from "effect/sql/SqlError"
@@ -28,6 +29,8 @@ const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.sp
 export class Listener {
   private readonly options: ListenerOptions
   private readonly probe: string
+  /** Open once it is known whether we can listen. */
+  private readonly known = Latch.makeUnsafe(false)
   private connected = false
   /** A probe was sent, and has not come back. */
   private awaited = false
@@ -41,6 +44,11 @@ export class Listener {
   /** Whether notifications come through, as far as we know. */
   get hears(): boolean {
     return this.connected && !this.awaited
+  }
+
+  /** Waits until the first attempt to listen has worked or failed. */
+  get settled(): Effect.Effect<void> {
+    return this.known.await
   }
 
   /** Listens until its fiber is interrupted, connecting anew whenever the connection breaks. */
@@ -73,6 +81,7 @@ export class Listener {
       Effect.flatMap(this.options.client.listen(channel), (notifications) => {
         this.connected = true
         this.awaited = false
+        this.known.openUnsafe()
         // What happened while nobody listened.
         this.options.onChange()
         return Effect.forever(Effect.map(Queue.take(notifications), ({ payload }) => this.receive(payload)))
@@ -91,6 +100,7 @@ export class Listener {
     const first = this.connected || !this.warned
     this.connected = false
     this.warned = true
+    this.known.openUnsafe()
     return first ? Effect.logWarning(`Not listening for notifications: ${messageOf(error)}. Polling until it works`) : Effect.void
   }
 }

@@ -252,6 +252,8 @@ export const startWorker = Effect.fnUntraced(function*(
   const stopped = Deferred.await(ended)
   const stop = Effect.andThen(Deferred.succeed(parts.stopRequest, undefined), stopped)
   yield* Effect.addFinalizer(() => Effect.ignoreCause(stop))
+  // A `stop_worker` that is sent once we say that we have started must be heard.
+  if (parts.listener !== undefined) yield* Effect.timeoutOption(parts.listener.settled, deafPollInterval)
   yield* Effect.logInfo("Worker started")
   return { id, stop, stopped, health: healthOf(parts, link, ended) }
 }, (effect, settings) => Effect.annotateLogs(effect, { tasks: [...settings.tasks.keys()].join(", ") }))
