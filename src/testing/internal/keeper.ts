@@ -44,6 +44,8 @@ done
 mv "$log" "$folder/server.log"
 rm -rf "$folder"/acks/* "$folder/ended" "$folder"/draft-*
 echo "$port" >"$folder/port"
+# Failed starts whose users were killed before they read why.
+find "$folder" -name "start-*.log" -prune -mmin +10 -exec rm -f {} + 2>/dev/null
 
 # Opened for both first, because opening only to read would wait for a user who may have been killed meanwhile.
 exec 3<>"$folder/users" 4<"$folder/users" 3>&-
