@@ -73,8 +73,10 @@ workerTests("a task's name", (test) => {
     "is the same in any spelling",
     Effect.gen(function*() {
       for (const name of names) {
-        const escaped = Array.from({ length: name.length }, (_, index) =>
-          `\\u${name.charCodeAt(index).toString(16).padStart(4, "0")}`).join("")
+        const escaped = Array.from(
+          { length: name.length },
+          (_, index) => `\\u${name.charCodeAt(index).toString(16).padStart(4, "0")}`
+        ).join("")
         for (const step of [`{"${escaped}":{"Job":{}}}`, ` {\t"${escaped}"\n: {\r "Job" : null } } `]) {
           assert.strictEqual((yield* row(yield* insert(step)))!.task, name, step)
         }
