@@ -62,7 +62,7 @@ workerTests("a task's name", (test) => {
       for (const task of tasks) yield* task.enqueue(new Job())
       const stored = yield* rows
       assert.sameMembers(stored.map(({ task }) => task), names)
-      for (const { step, task } of stored) assert.strictEqual(step, `${JSON.stringify({ [task!]: { Job: {} } })}`)
+      for (const { step, task } of stored) assert.strictEqual(step, JSON.stringify({ [task!]: { Job: {} } }))
       yield* start({ tasks })
       assert.sameMembers(yield* within(Queue.takeN(seen, names.length), "all of them"), names)
       yield* empty
