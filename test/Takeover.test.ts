@@ -1,0 +1,141 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect, Layer, Logger, Queue, Schema } from "effect"
+import { Migrations, NextStep, Step, Task } from "../src/index.ts"
+import { testDatabase } from "./support/Database.ts"
+import { makeCrateTable } from "./support/Shape.ts"
+import { start } from "./support/worker/Fixture.ts"
+import { gone, parked, row, rows, run } from "./support/worker/Table.ts"
+import { within } from "./support/worker/Wait.ts"
+
+const id = (n: number) => `00000000-0000-4000-8000-00000000000${n}`
+
+/** Rows in every state in which the crate leaves them. */
+const crateRows: ReadonlyArray<readonly [id: string, step: string, rest: string]> = [
+  [id(1), `{"Greeter":{"ReadName":{"filename":"ready"}}}`, "now() - interval '1 hour', 0, false, null"],
+  [id(2), `{"Greeter":{"ReadName":{"filename":"waiting"}}}`, "now() + interval '1 hour', 0, false, null"],
+  [id(3), `{"Greeter":{"ReadName":{"filename":"retrying"}}}`, "now() + interval '1 second', 3, false, null"],
+  [id(4), `{"Greeter":{"ReadName":{"filename":"running"}}}`, "now() - interval '1 hour', 1, true, null"],
+  [id(5), `{"Greeter":{"ReadName":{"filename":"parked"}}}`, "now() - interval '1 hour', 6, false, 'No such file'"],
+  [id(6), `{"Greeter":{"Done":null}}`, "now() - interval '1 hour', 0, false, null"],
+  [id(7), `{"Other":{"Step":{}}}`, "now() - interval '1 hour', 0, false, null"],
+  [id(8), `{"Greeter":{"ReadName":"ready"}}`, "now() - interval '1 hour', 0, false, null"],
+  [id(9), `garbage`, "now() - interval '1 hour', 0, false, null"]
+]
+
+const columns = "id::text, step, wakeup_at::text, tried, is_running, error, created_at::text, updated_at::text"
+const everything = run(`select ${columns} from pg_task order by id`)
+
+/** A table of the crate with rows in it, taken over, and what was in it before. */
+const takenOver = Effect.gen(function*() {
+  yield* run("drop table if exists pg_task, pg_task_migrations cascade")
+  yield* run("drop function if exists pg_task_notify_on_change, pg_task_before_update_refresh_updated_at")
+  yield* makeCrateTable
+  for (const [id, step, rest] of crateRows) {
+    yield* run(
+      `insert into pg_task (wakeup_at, tried, is_running, error, id, step, created_at, updated_at)
+      select ${rest}, $1::uuid, $2, now() - interval '2 days', now() - interval '1 day'`,
+      [id, step]
+    )
+  }
+  const before = yield* everything
+  yield* Migrations.run
+  return before
+})
+
+class ReadName extends Schema.TaggedClass<ReadName>()("ReadName", { filename: Schema.String }) {}
+class Done extends Schema.TaggedClass<Done>()("Done", {}) {}
+
+/** Shows which states its steps ran on. */
+const greeter = Effect.map(Queue.unbounded<string>(), (seen) => ({
+  seen,
+  Greeter: Task.make("Greeter", [
+    Step.make(ReadName, {
+      next: [Done],
+      handler: ({ filename }) => Effect.as(Queue.offer(seen, filename), NextStep.now(new Done()))
+    }),
+    Step.make(Done, { handler: () => Effect.succeed(NextStep.none) })
+  ])
+}))
+
+layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true })("a table of the Rust crate", (it) => {
+  it.effect("keeps every row as it was, to the last column", () =>
+    Effect.gen(function*() {
+      const before = yield* takenOver
+      assert.strictEqual(before.length, crateRows.length)
+      assert.deepStrictEqual(yield* everything, before)
+    }))
+
+  it.effect("gets the name of each row's task, and gives a running row the time of a lease", () =>
+    Effect.gen(function*() {
+      yield* takenOver
+      const found = yield* rows
+      assert.deepStrictEqual(
+        found.toSorted((a, b) => a.id.localeCompare(b.id)).map(({ status, task }) => [status, task]),
+        [
+          ["ready", "Greeter"],
+          ["waiting", "Greeter"],
+          ["waiting", "Greeter"],
+          ["running", "Greeter"],
+          ["parked", "Greeter"],
+          ["ready", "Greeter"],
+          ["ready", "Other"],
+          ["ready", "Greeter"],
+          ["ready", null]
+        ]
+      )
+      for (const { deaths, id: own, leaseIn, token, transitions } of found) {
+        assert.deepStrictEqual([deaths, token, transitions], [0, null, 0])
+        if (own !== id(4)) assert.isNull(leaseIn)
+        else assert.isTrue(leaseIn! > 20_000 && leaseIn! <= 30_000)
+      }
+    }))
+
+  it.effect("loses the crate's triggers, functions and index", () =>
+    Effect.gen(function*() {
+      yield* takenOver
+      const triggers = yield* run(
+        "select tgname as name from pg_trigger where tgrelid = 'pg_task'::regclass and not tgisinternal order by 1"
+      )
+      const names = triggers.map(({ name }) => name)
+      assert.deepStrictEqual(names, ["pg_task_freed", "pg_task_inserted", "pg_task_touched"])
+      const left = yield* run(
+        `select proname as name from pg_proc where proname like 'pg\\_task%' union all
+        select indexname from pg_indexes where indexname = 'pg_task_wakeup_at_idx' order by 1`
+      )
+      assert.deepStrictEqual(left.map(({ name }) => name), ["pg_task_notify", "pg_task_touch"])
+    }))
+
+  it.effect("is worked on from there: each row goes on from its state", () =>
+    Effect.gen(function*() {
+      yield* takenOver
+      const { Greeter, seen } = yield* greeter
+      yield* start({ tasks: [Greeter] })
+      assert.strictEqual(yield* within(Queue.take(seen), "the ready one"), "ready")
+      yield* gone(id(1))
+      yield* gone(id(6))
+      assert.strictEqual(yield* within(Queue.take(seen), "the retried one"), "retrying")
+      yield* gone(id(3))
+      assert.include((yield* parked(id(8))).error, "must be an object or null")
+      assert.include((yield* parked(id(9))).error, "step is not JSON")
+      assert.deepInclude(yield* row(id(2)), { status: "waiting", tried: 0 })
+      assert.deepInclude(yield* row(id(5)), { status: "parked", tried: 6, error: "No such file" })
+      assert.deepInclude(yield* row(id(7)), { status: "ready", tried: 0, error: null })
+      assert.deepInclude(yield* row(id(4)), { status: "running", deaths: 0 })
+
+      yield* run("update pg_task set error = null where id = $1::uuid", [id(5)])
+      assert.strictEqual(yield* within(Queue.take(seen), "the parked one"), "parked")
+      yield* run("update pg_task set wakeup_at = now() where id = $1::uuid", [id(2)])
+      assert.strictEqual(yield* within(Queue.take(seen), "the waiting one"), "waiting")
+    }))
+
+  it.effect("is worked on from there: a running row is taken over when its time is up", () =>
+    Effect.gen(function*() {
+      yield* takenOver
+      const { Greeter, seen } = yield* greeter
+      yield* run("delete from pg_task where not is_running")
+      yield* run("update pg_task set lease_until = now()")
+      yield* start({ tasks: [Greeter], lease: "1 second" })
+      assert.strictEqual(yield* within(Queue.take(seen), "the running one"), "running")
+      yield* gone(id(4))
+    }))
+})
