@@ -1,0 +1,378 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Cause, Context, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import type { SqlError } from "effect/sql/SqlError"
+import { Admin, Migrations, NextStep, Step, Task, type TaskError } from "effect-pg-task"
+import { TaskTest } from "effect-pg-task/testing"
+import { expectTypeOf } from "vitest"
+import { testDatabase } from "../support/Database.ts"
+
+class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", { item: Schema.String }) {}
+
+/** What the steps ask the outside world. */
+class Shop extends Context.Service<Shop, { readonly order: (item: string) => Effect.Effect<number, OutOfStock> }>()(
+  "test/Shop"
+) {}
+
+const price = (of: (item: string) => Effect.Effect<number, OutOfStock>) => Effect.provideService(Shop, { order: of })
+const cheap = price(() => Effect.succeed(7))
+const soldOut = price((item) => Effect.fail(new OutOfStock({ item })))
+
+class Ordered extends Schema.TaggedClass<Ordered>()("Ordered", { item: Schema.String }) {}
+class Paid extends Schema.TaggedClass<Paid>()("Paid", { item: Schema.String, price: Schema.Number }) {}
+class Reviewed extends Schema.TaggedClass<Reviewed>()("Reviewed", { at: Schema.DateTimeUtcFromString }) {}
+class Archived extends Schema.TaggedClass<Archived>()("Archived", {}) {}
+
+const newYear = DateTime.makeUnsafe("2100-01-01T00:00:00Z")
+
+const Order = Task.make("Order", [
+  Step.make(Ordered, {
+    next: [Paid],
+    retryLimit: 2,
+    retryDelay: "1 hour",
+    handler: Effect.fnUntraced(function*({ item }) {
+      const shop = yield* Shop
+      return NextStep.now(new Paid({ item, price: yield* shop.order(item) }))
+    })
+  }),
+  Step.make(Paid, {
+    next: [Reviewed],
+    handler: () => Effect.succeed(NextStep.delay(new Reviewed({ at: newYear }), "3 days"))
+  }),
+  Step.make(Reviewed, {
+    next: [Archived],
+    handler: ({ at }) => Effect.succeed(NextStep.at(new Archived(), at))
+  }),
+  Step.make(Archived, { handler: () => Effect.succeed(NextStep.none) })
+])
+
+/** A second task, whose states say what to do: the order of things is what matters of it. */
+class Job extends Schema.TaggedClass<Job>()("Job", {
+  name: Schema.String,
+  /** Then this, after so many hours. */
+  after: Schema.optionalKey(Schema.Struct({ hours: Schema.Number, name: Schema.String }))
+}) {}
+
+const Jobs = Task.make("Jobs", [
+  Step.make(Job, {
+    next: [Job],
+    handler: ({ after }) =>
+      Effect.succeed(
+        after === undefined ? NextStep.none : NextStep.delay(new Job({ name: after.name }), `${after.hours} hours`)
+      )
+  })
+])
+
+const job = (name: string, after?: { readonly hours: number; readonly name: string }) =>
+  new Job(after === undefined ? { name } : { name, after })
+
+const endings = (results: ReadonlyArray<{ readonly _tag: string; readonly step: string | null }>) =>
+  results.map(({ _tag, step }) => `${step} ${_tag}`)
+
+const names = (results: ReadonlyArray<TaskTest.Result<typeof Jobs>>) =>
+  results.map((result) => result._tag === "Rejected" ? "" : result.state.name)
+
+const Table = Migrations.layer.pipe(Layer.provideMerge(testDatabase))
+
+const tasks = [Order]
+
+layer(Table)("TaskTest.runAll", (it) => {
+  it.effect("runs tasks to their end, and tells each step", () =>
+    Effect.gen(function*() {
+      const id = yield* Order.enqueue(new Ordered({ item: "tea" }))
+      const results = yield* cheap(TaskTest.runAll({ tasks }))
+      const about = { id, task: "Order" as const, attempt: 1 }
+      const paid = new Paid({ item: "tea", price: 7 })
+      const reviewed = new Reviewed({ at: newYear })
+      assert.deepStrictEqual<ReadonlyArray<unknown>>(results, [
+        { ...about, step: "Ordered", state: new Ordered({ item: "tea" }), _tag: "Moved", next: paid },
+        { ...about, step: "Paid", state: paid, _tag: "Delayed", next: reviewed, delay: Duration.days(3) },
+        { ...about, step: "Reviewed", state: reviewed, _tag: "Scheduled", next: new Archived(), at: newYear },
+        { ...about, step: "Archived", state: new Archived(), _tag: "Finished" }
+      ])
+      assert.deepStrictEqual(yield* TaskTest.enqueued(Order), [])
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("does the same without a transaction", () =>
+    Effect.gen(function*() {
+      yield* Order.enqueue(new Ordered({ item: "tea" }))
+      const results = yield* cheap(TaskTest.runAll({ tasks }))
+      assert.deepStrictEqual(endings(results), [
+        "Ordered Moved",
+        "Paid Delayed",
+        "Reviewed Scheduled",
+        "Archived Finished"
+      ])
+      assert.deepStrictEqual(yield* TaskTest.enqueued(Order), [])
+    }))
+
+  it.effect("returns nothing where there is nothing", () =>
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* cheap(TaskTest.runAll({ tasks })), [])
+      assert.deepStrictEqual(yield* cheap(TaskTest.runStep({ tasks })), Option.none())
+    }))
+
+  it.effect("leaves what is due later, if told to", () =>
+    Effect.gen(function*() {
+      const id = yield* Order.enqueue(new Ordered({ item: "tea" }))
+      const results = yield* cheap(TaskTest.runAll({ tasks, delays: "leave" }))
+      assert.deepStrictEqual(endings(results), ["Ordered Moved", "Paid Delayed"])
+      assert.deepStrictEqual(yield* TaskTest.enqueued(Order), [{
+        id,
+        state: new Reviewed({ at: newYear }),
+        status: "waiting",
+        dueIn: Duration.days(3),
+        tried: 0,
+        error: null
+      }])
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("tries again until a step is parked, with its typed error", () =>
+    Effect.gen(function*() {
+      const id = yield* Order.enqueue(new Ordered({ item: "tea" }))
+      const results = yield* soldOut(TaskTest.runAll({ tasks }))
+      assert.deepStrictEqual(endings(results), ["Ordered Retried", "Ordered Retried", "Ordered Parked"])
+      assert.deepStrictEqual(results.map((result) => result._tag === "Rejected" ? 0 : result.attempt), [1, 2, 3])
+      const [first, , last] = results
+      assert(first?._tag === "Retried" && first.step === "Ordered" && last?._tag === "Parked")
+      assert.deepStrictEqual(Cause.squash(first.cause), new OutOfStock({ item: "tea" }))
+      assert.deepStrictEqual(first.delay, Duration.hours(1))
+      const [row] = yield* TaskTest.enqueued(Order)
+      assert.deepStrictEqual({ ...row, dueIn: undefined }, {
+        id,
+        state: new Ordered({ item: "tea" }),
+        status: "parked",
+        dueIn: undefined,
+        tried: 3,
+        error: last.error
+      })
+      assert.match(last.error, /^OutOfStock/)
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("leaves retries alone, if told to, but not delays", () =>
+    Effect.gen(function*() {
+      yield* Order.enqueue(new Ordered({ item: "tea" }))
+      yield* Order.enqueue(new Paid({ item: "milk", price: 1 }))
+      const results = yield* soldOut(TaskTest.runAll({ tasks, retries: "leave" }))
+      assert.sameMembers(endings(results), [
+        "Ordered Retried",
+        "Paid Delayed",
+        "Reviewed Scheduled",
+        "Archived Finished"
+      ])
+      const [row] = yield* TaskTest.enqueued(Order)
+      assert.deepInclude(row, { status: "waiting", dueIn: Duration.hours(1), tried: 1, error: null })
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("skips retries and leaves delays, if told to", () =>
+    Effect.gen(function*() {
+      yield* Order.enqueue(new Ordered({ item: "tea" }))
+      yield* Order.enqueue(new Paid({ item: "milk", price: 1 }))
+      const results = yield* soldOut(TaskTest.runAll({ tasks, delays: "leave", retries: "skip" }))
+      assert.sameMembers(endings(results), [
+        "Ordered Retried",
+        "Ordered Retried",
+        "Ordered Parked",
+        "Paid Delayed"
+      ])
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("keeps the order in which things would happen when it skips time", () =>
+    Effect.gen(function*() {
+      yield* Jobs.delay(job("third", { hours: 3, name: "sixth" }), "2 hours")
+      yield* Jobs.delay(job("second", { hours: 3, name: "fifth" }), "1 hour")
+      yield* Jobs.delay(job("fourth"), "3 hours")
+      yield* Jobs.enqueue(job("first", { hours: 6, name: "seventh" }))
+      const results = yield* TaskTest.runAll({ tasks: [Jobs] })
+      assert.deepStrictEqual(names(results), ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"])
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("finishes one task before it begins the next", () =>
+    Effect.gen(function*() {
+      const ids = yield* Order.enqueueAll(["tea", "milk", "bread"].map((item) => new Ordered({ item })))
+      const results = yield* cheap(TaskTest.runAll({ tasks, delays: "leave" }))
+      assert.deepStrictEqual(endings(results), [1, 2, 3].flatMap(() => ["Ordered Moved", "Paid Delayed"]))
+      assert.sameMembers(results.filter((_, index) => index % 2 === 0).map(({ id }) => id), [...ids])
+      for (let n = 0; n < results.length; n += 2) assert.strictEqual(results[n]!.id, results[n + 1]!.id)
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("runs only the tasks that it is given, as many as they are", () =>
+    Effect.gen(function*() {
+      yield* Order.enqueue(new Archived())
+      yield* Jobs.enqueue(job("one"))
+      assert.deepStrictEqual(endings(yield* TaskTest.runAll({ tasks: [Jobs] })), ["Job Finished"])
+      yield* Jobs.delay(job("two"), "1 hour")
+      assert.deepStrictEqual(endings(yield* cheap(TaskTest.runAll({ tasks: [Jobs, Order] }))), [
+        "Archived Finished",
+        "Job Finished"
+      ])
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("gives up on tasks that go round for ever, and gives them back", () =>
+    Effect.gen(function*() {
+      const Ticks = Task.make("Ticks", [
+        Step.make(Archived, { next: [Archived], handler: () => Effect.succeed(NextStep.now(new Archived())) })
+      ])
+      const id = yield* Ticks.enqueue(new Archived())
+      const error = yield* Effect.flip(TaskTest.runAll({ tasks: [Ticks], maxSteps: 5 }))
+      assert(error._tag === "TaskTestError")
+      assert.strictEqual(error.reason, "TooManySteps")
+      assert.include(error.message, "within 5 steps (the last were Ticks.Archived, Ticks.Archived, Ticks.Archived)")
+      assert.deepInclude(yield* Admin.get(id), { status: "ready", transitions: 5 })
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("reports rows that can't be decoded", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`insert into pg_task (step) values (${`{"Order":{"Ordered":{}}}`})`
+      const [result] = yield* cheap(TaskTest.runAll({ tasks }))
+      assert(result?._tag === "Rejected")
+      assert.deepInclude(result, { task: "Order", step: "Ordered" })
+      assert.include(result.error, `doesn't fit the schema of state "Ordered"`)
+      assert.strictEqual((yield* Effect.flip(TaskTest.enqueued(Order)))._tag, "InvalidStateError")
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("refuses two tasks of one name", () =>
+    Effect.gen(function*() {
+      const tasks = [Jobs, Jobs] as unknown as readonly [typeof Jobs]
+      assert.strictEqual((yield* Effect.flip(TaskTest.runAll({ tasks })))._tag, "DefinitionError")
+    }))
+})
+
+layer(Table)("TaskTest and real time", (it) => {
+  it.effect("waits by Postgres's clock, if told to, in a transaction too", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const clock = Effect.map(
+        sql<{ now: number }>`select (extract(epoch from clock_timestamp()) * 1000)::float8 as now`,
+        (rows) => rows[0]!.now
+      )
+      const test = Effect.gen(function*() {
+        const start = yield* clock
+        yield* Jobs.delay(job("much later"), "1 day")
+        yield* Jobs.delay(job("second"), "300 millis")
+        yield* Jobs.delay(job("first"), "150 millis")
+        const steps = [
+          yield* TaskTest.runStep({ tasks: [Jobs], delays: "wait" }),
+          yield* TaskTest.runStep({ tasks: [Jobs], delays: "wait" })
+        ]
+        const took = (yield* clock) - start
+        assert.deepStrictEqual(names(steps.map(Option.getOrThrow)), ["first", "second"])
+        assert.isAtLeast(took, 300)
+        const [left] = yield* TaskTest.enqueued(Jobs)
+        assert.isAbove(Duration.toHours(left!.dueIn), 23)
+        yield* Admin.cancel({ task: "Jobs" })
+      })
+      yield* test
+      yield* TaskTest.rolledBack(test)
+    }))
+})
+
+layer(Table)("TaskTest.runStep", (it) => {
+  it.effect("runs one step at a time", () =>
+    Effect.gen(function*() {
+      const id = yield* Order.enqueue(new Ordered({ item: "tea" }))
+      const first = Option.getOrThrow(yield* cheap(TaskTest.runStep({ tasks })))
+      assert.deepInclude(first, { id, step: "Ordered", _tag: "Moved" })
+      const look = Effect.map(TaskTest.enqueued(Order), (rows) => rows.map(({ state, status }) => ({ state, status })))
+      assert.deepStrictEqual(yield* look, [{ state: new Paid({ item: "tea", price: 7 }), status: "ready" }])
+      const second = Option.getOrThrow(yield* cheap(TaskTest.runStep({ tasks })))
+      assert.deepInclude(second, { id, step: "Paid", _tag: "Delayed" })
+      assert.deepStrictEqual(yield* look, [{ state: new Reviewed({ at: newYear }), status: "waiting" }])
+      assert.deepStrictEqual(yield* cheap(TaskTest.runStep({ tasks, delays: "leave" })), Option.none())
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("gives the handler its context", () =>
+    Effect.gen(function*() {
+      const keys: Array<Step.Context["Service"]> = []
+      const Failing = Task.make("Failing", [
+        Step.make(Archived, {
+          retryLimit: 1,
+          handler: () => Effect.flatMap(Step.Context, (context) => Effect.fail(keys.push(context)))
+        })
+      ])
+      const id = yield* Failing.enqueue(new Archived())
+      yield* TaskTest.runAll({ tasks: [Failing] })
+      assert.deepStrictEqual(
+        keys,
+        [1, 2].map((attempt) => ({ id, task: "Failing", step: "Archived", attempt, idempotencyKey: `${id}:0` }))
+      )
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("gives the row back when the test is interrupted", () =>
+    Effect.gen(function*() {
+      const Endless = Task.make("Endless", [Step.make(Archived, { handler: () => Effect.never })])
+      const id = yield* Endless.enqueue(new Archived())
+      const interrupted = yield* TaskTest.runStep({ tasks: [Endless] }).pipe(
+        Effect.raceFirst(Admin.get(id).pipe(Effect.repeat({ until: ({ status }) => status === "running" })))
+      )
+      assert.deepInclude(interrupted, { status: "running" })
+      assert.deepInclude(yield* Admin.get(id), { status: "ready", tried: 0 })
+      yield* Admin.cancel(id)
+    }))
+
+  it.effect("tells that a task was removed while its step ran", () =>
+    Effect.gen(function*() {
+      const Suicidal = Task.make("Suicidal", [
+        Step.make(Archived, {
+          handler: () => Effect.flatMap(Step.Context, ({ id }) => Admin.cancel(id)).pipe(Effect.as(NextStep.none))
+        }),
+        Step.make(Paid, {
+          transactional: true,
+          handler: () => Effect.flatMap(Step.Context, ({ id }) => Admin.cancel(id)).pipe(Effect.as(NextStep.none))
+        })
+      ])
+      yield* Suicidal.enqueue(new Archived())
+      assert.deepStrictEqual(endings(yield* TaskTest.runAll({ tasks: [Suicidal] })), ["Archived Lost"])
+      yield* Suicidal.enqueue(new Paid({ item: "tea", price: 1 }))
+      const lost = Option.getOrThrow(yield* TaskTest.runStep({ tasks: [Suicidal] }))
+      assert.deepInclude(lost, { step: "Paid", _tag: "Lost" })
+    }).pipe(TaskTest.rolledBack))
+})
+
+layer(Table)("TaskTest.enqueued", (it) => {
+  const test = Effect.gen(function*() {
+    yield* Jobs.delay(job("1"), "2 hours")
+    yield* Jobs.enqueue(job("2"))
+    yield* Jobs.enqueueAll(["3", "4", "5"].map((name) => job(name)))
+    yield* Jobs.schedule(job("6"), newYear)
+    yield* Order.enqueue(new Archived())
+    const rows = yield* TaskTest.enqueued(Jobs)
+    assert.deepStrictEqual(rows.map(({ state }) => state), ["1", "2", "3", "4", "5", "6"].map((name) => job(name)))
+    assert.deepStrictEqual(
+      rows.map(({ status }) => status),
+      ["waiting", "ready", "ready", "ready", "ready", "waiting"]
+    )
+    return rows.map(({ dueIn }) => Duration.toMillis(dueIn))
+  })
+
+  it.effect("lists the task's rows as they were enqueued", () =>
+    Effect.gen(function*() {
+      const [first, second] = yield* test
+      assert.isAtMost(first!, 7_200_000)
+      assert.isAbove(first!, 7_000_000)
+      assert.strictEqual(second, 0)
+    }))
+
+  it.effect("does so in a transaction, where it knows exactly when they are due", () =>
+    Effect.gen(function*() {
+      yield* Admin.cancel({ task: "Jobs" })
+      assert.deepStrictEqual((yield* test).slice(0, 5), [7_200_000, 0, 0, 0, 0])
+    }).pipe(TaskTest.rolledBack))
+})
+
+describe("TaskTest's types", () => {
+  it("are those of the tasks", () => {
+    type Ran = TaskTest.Result<typeof Order>
+    type Ordering = Extract<Ran, { readonly step: "Ordered" }>
+    expectTypeOf<Ordering["state"]>().toEqualTypeOf<Ordered>()
+    expectTypeOf<Extract<Ordering, { readonly _tag: "Moved" }>["next"]>().toEqualTypeOf<Paid>()
+    expectTypeOf<Extract<Ordering, { readonly _tag: "Parked" }>["cause"]>().toEqualTypeOf<
+      Cause.Cause<OutOfStock | SqlError | TaskError.InvalidStateError>
+    >()
+    expectTypeOf<Effect.Services<ReturnType<typeof TaskTest.runAll<readonly [typeof Order, typeof Jobs]>>>>()
+      .toEqualTypeOf<SqlClient.SqlClient | Shop>()
+    expectTypeOf<Effect.Success<ReturnType<typeof TaskTest.enqueued<"Order", (typeof Order)["steps"][number]>>>>()
+      .toEqualTypeOf<ReadonlyArray<TaskTest.Enqueued<Ordered | Paid | Reviewed | Archived>>>()
+  })
+})
