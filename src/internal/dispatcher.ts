@@ -13,6 +13,9 @@ const fullScanEvery = 250
 /** A full scan may take this share of the time at most: behind a long transaction it wades through dead rows. */
 const fullScanShare = 20
 
+/** More rows in one statement would not be cheaper each, and the first would wait for the last. */
+const maxClaim = 1000
+
 /** A row is due, but another session holds it: look again after this, doubled each time. In milliseconds. */
 const lockedBackoff = 10
 
@@ -87,7 +90,7 @@ export class Dispatcher {
 
   private get turn(): Effect.Effect<unknown> {
     const wanted = this.options.pool.wanted
-    if (this.hungry && wanted > 0) return this.claim(wanted)
+    if (this.hungry && wanted > 0) return this.claim(Math.min(wanted, maxClaim))
     return this.hungry ? this.waitForRoom : this.sleep
   }
 

@@ -26,6 +26,9 @@ const maxBufferAge = 1000
 /** Looking for lapsed leases may take this share of the time at most: it reads every due row. */
 const scanShare = 20
 
+/** A dead worker may leave a thousand tasks: the log names so many, and counts the rest. */
+const maxLogged = 20
+
 /** Leases to renew with one statement. */
 const renewBatch = 1000
 
@@ -59,9 +62,9 @@ const renew = ({ lease, link, meter, now, pool, sql }: LeaseOptions, batch: Read
       // Nobody's clock but Postgres's says that a lease is over: go on, and try again at the next tick.
       onFailure: (error) => link.noteTrouble(error),
       onSuccess: (rows) => {
-        const kept = new Set(rows.map((row) => row.id))
+        const kept = new Map(rows.map((row) => [row.id, row.renewed]))
         const lost = batch.filter((held) => !kept.has(held.id) && pool.held.get(held.id) === held)
-        for (const held of batch) if (kept.has(held.id)) held.renewedAt = at
+        for (const held of batch) if (kept.get(held.id) === true) held.renewedAt = at
         pool.lose(lost.map((held) => held.id))
         const interrupted = lost.filter((held) => held.stop === "Lost")
         meter.leasesLost(interrupted.length)
@@ -82,7 +85,10 @@ export const freeLapsedRows = (options: LeaseOptions, onFreed: () => void): Effe
     const startedAt = now()
     const freed = yield* link.persist(freeLapsed(sql, { tasks, maxDeaths, lease }))
     meter.leasesTakenOver(freed.length)
-    yield* Effect.forEach(freed, logFreed, { discard: true })
+    yield* Effect.forEach(freed.slice(0, maxLogged), logFreed, { discard: true })
+    if (freed.length > maxLogged) {
+      yield* Effect.logWarning(`${freed.length - maxLogged} more stale leases taken over`)
+    }
     onFreed()
     const lapse = yield* link.persist(untilNextLapse(sql, tasks))
     // A lapse in the past is held by another session, or the server has just started: look again soon.

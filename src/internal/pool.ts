@@ -13,6 +13,7 @@ import { type Ending, endingOf } from "./meter.ts"
 import type { Outcome, RowOutcome } from "./outcome.ts"
 import { Prefetch } from "./prefetch.ts"
 import type { ClaimedRow } from "./sql.ts"
+import type { StoredOutcome } from "./writer.ts"
 
 export interface PoolOptions {
   readonly concurrency: number
@@ -31,6 +32,9 @@ export interface PoolOptions {
   /** There is room for more, or nothing left to do. */
   readonly onChange: () => void
 }
+
+/** Steps to start before other work gets its turn. */
+const startsAtOnce = 100
 
 export class Pool {
   readonly held = new Map<TaskId, Held>()
@@ -77,7 +81,8 @@ export class Pool {
       if (this.draining) this.store(held, { _tag: "Release" })
       else MutableList.append(this.fresh, held)
     }
-    this.pump()
+    // Later, so that the next claim is on its way while these run.
+    queueMicrotask(() => this.pump())
   }
 
   /** Runs one row in a slot that {@link reserveSlot} got, and calls `onEnd` when its attempt has ended. */
@@ -108,11 +113,13 @@ export class Pool {
     this.pump()
   }
 
-  /** The outcome of an attempt was written, or was refused: then the row belongs to somebody else. */
-  stored(held: Held, outcome: RowOutcome, current: boolean): void {
-    this.storing--
-    if (current) this.goOn(held, outcome)
-    else this.drop(held)
+  /** Outcomes were written, or were refused: then the row belongs to somebody else. */
+  stored(results: ReadonlyArray<StoredOutcome>): void {
+    this.storing -= results.length
+    for (const { current, held, outcome } of results) {
+      if (current) this.goOn(held, outcome)
+      else this.drop(held)
+    }
     this.pump()
   }
 
@@ -169,14 +176,16 @@ export class Pool {
     if (this.pumping) return
     // A step may end before `start` returns: its slot is then filled by this loop, not by a deeper one.
     this.pumping = true
-    this.fillSlots()
+    // Steps that never wait would keep the event loop, and with it the next claim, until the buffer is empty.
+    if (this.fillSlots(startsAtOnce) === "More") setImmediate(() => this.pump())
     this.pumping = false
     this.options.onChange()
   }
 
-  private fillSlots(): void {
+  private fillSlots(most: number): "Done" | "More" {
     const { concurrency } = this.options
-    while (this.running < concurrency) {
+    for (let started = 0; this.running < concurrency; started++) {
+      if (started === most) return "More"
       const waiter = this.slotWaiters.shift()
       if (waiter !== undefined) {
         this.running++
@@ -187,6 +196,7 @@ export class Pool {
       if (held === undefined) break
       this.start(held)
     }
+    return "Done"
   }
 
   /** By turns from both queues, so that neither new tasks nor long chains wait for the other's end. */

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { annotationsOf, type Held } from "./attempt.ts"
 import type { RowOutcome } from "./outcome.ts"
+import type { StoredOutcome } from "./writer.ts"
 
 /** The row is no longer the attempt's: its result changes nothing. */
 export const reportLost = (held: Held): Effect.Effect<void> =>
@@ -27,8 +28,11 @@ const message = (outcome: RowOutcome, debug: boolean): Effect.Effect<void> | und
   }
 }
 
-export const report = (held: Held, outcome: RowOutcome, current: boolean, debug: boolean): Effect.Effect<void> => {
-  if (!current) return outcome._tag === "Release" ? Effect.void : reportLost(held)
+const report = ({ current, held, outcome }: StoredOutcome, debug: boolean): Effect.Effect<void> | undefined => {
+  if (!current) return outcome._tag === "Release" ? undefined : reportLost(held)
   const log = message(outcome, debug)
-  return log === undefined ? Effect.void : Effect.annotateLogs(log, annotationsOf(held))
+  return log && Effect.annotateLogs(log, annotationsOf(held))
 }
+
+export const reportAll = (results: ReadonlyArray<StoredOutcome>, debug: boolean): Effect.Effect<void> =>
+  Effect.forEach(results, (result) => report(result, debug) ?? Effect.void, { discard: true })

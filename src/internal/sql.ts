@@ -133,13 +133,14 @@ const claimOneFrom = `with due as (
 /**
  * Any number of tasks, in the order in which they became due: the index gives each task's rows in that order, and
  * the union merges them. `for update` can't be used with a union, so each row is fetched again, in a subquery that
- * the planner can't turn round. Rows without a name are malformed: they are claimed to be parked.
+ * the planner can't turn round. And the limit in each branch keeps it from sorting all that is due; it leaves room
+ * for rows that other workers are claiming. Rows without a name are malformed: they are claimed to be parked.
  */
 const claimMany = (tasks: number, fromParam: string | undefined): string => {
   const branch = (condition: string) =>
     `(select ctid, wakeup_at from pg_task where ${condition} and ${ready} and wakeup_at <= now()${
       fromParam === undefined ? "" : ` and ${from(fromParam)}`
-    } order by wakeup_at)`
+    } order by wakeup_at limit 4 * $1)`
   const branches = Array.from({ length: tasks }, (_, index) => branch(`task = $${4 + index}`))
   const all = fromParam === undefined ? [...branches, branch("task is null")] : branches
   return `with due as (
@@ -207,18 +208,28 @@ export interface Attempt {
   readonly transitions: number
 }
 
-/** Renews leases, and returns the ids whose lease is still the attempt's. */
-export const renewLeases = (
-  sql: SqlClient,
-  attempts: ReadonlyArray<Attempt>,
-  lease: number
-): Rows<{ readonly id: TaskId }> =>
-  query(
+/** What became of a lease that was to be renewed. Rows that are no longer the attempt's are not among the answer. */
+export interface RenewedRow {
+  readonly id: TaskId
+  /** False when another session holds the row just now, our own write of its outcome for one. */
+  readonly renewed: boolean
+}
+
+/** Renews leases, without waiting for anybody. */
+export const renewLeases = (sql: SqlClient, attempts: ReadonlyArray<Attempt>, lease: number): Rows<RenewedRow> =>
+  queryAlone(
     sql,
-    `update pg_task t set lease_until = now() + ${millis("$3")}, updated_at = now()
-from unnest($1::uuid[], $2::uuid[]) as a(id, token)
-where ${briefLocks} and ${few("a.id", "'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'")}
-  and t.id = a.id and t.is_running and t.lease_token = a.token returning t.id`,
+    `with mine as materialized (
+  select t.id from unnest($1::uuid[], $2::uuid[]) as a(id, token) join pg_task t on t.id = a.id
+  where ${few("a.id", "'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'")}
+    and t.is_running and t.lease_token = a.token
+), free as (
+  select ctid from pg_task where id = any(array(select id from mine)) for update skip locked
+), renewed as (
+  update pg_task t set lease_until = now() + ${millis("$3")}, updated_at = now()
+  where t.ctid = any(array(select ctid from free)) returning t.id
+)
+select m.id, r.id is not null as renewed from mine m left join renewed r on r.id = m.id`,
     [attempts.map((attempt) => attempt.id), attempts.map((attempt) => attempt.token), lease]
   )
 

@@ -20,7 +20,7 @@ import { Listener } from "./listener.ts"
 import { Meter } from "./meter.ts"
 import type { Settings } from "./options.ts"
 import { Pool } from "./pool.ts"
-import { report } from "./report.ts"
+import { reportAll } from "./report.ts"
 import { isTraced, runAttempt } from "./runner.ts"
 import { Signal } from "./signal.ts"
 import { probe } from "./sql.ts"
@@ -113,9 +113,9 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
     link,
     lease,
     meter,
-    onStored: (held, outcome, current) => {
-      pool.stored(held, outcome, current)
-      return report(held, outcome, current, debug)
+    onStored: (results) => {
+      pool.stored(results)
+      return reportAll(results, debug)
     }
   })
   const pool: Pool = new Pool({

@@ -24,14 +24,27 @@ interface Entry {
   readonly outcome: RowOutcome
 }
 
+/** The outcome is in the row, or (not `current`) was refused because the row is no longer the attempt's. */
+export interface StoredOutcome extends Entry {
+  readonly current: boolean
+}
+
+/** Which rows of a batch were written. */
+interface Stored {
+  readonly has: (id: string) => boolean
+  /** The answer to a first try was lost: it may have been written then. */
+  readonly again: boolean
+}
+
+const nothing: Stored = { has: () => false, again: false }
+
 export interface WriterOptions {
   readonly sql: SqlClient
   readonly link: Link
   /** In milliseconds. */
   readonly lease: number
   readonly meter: Meter
-  /** The outcome is in the row, or (not `current`) was refused because the row is no longer the attempt's. */
-  readonly onStored: (held: Held, outcome: RowOutcome, current: boolean) => Effect.Effect<void>
+  readonly onStored: (results: ReadonlyArray<StoredOutcome>) => Effect.Effect<void>
 }
 
 export class Writer {
@@ -64,26 +77,37 @@ export class Writer {
   private store(batch: ReadonlyArray<Entry>): Effect.Effect<void, never, Scope.Scope> {
     return Effect.matchEffect(this.send(batch), {
       onFailure: (error) => this.takeApart(batch, error),
-      onSuccess: (ids) => this.settle(batch, ids)
+      onSuccess: (stored) => this.settle(batch, stored)
     })
   }
 
   /** One statement for the batch. Sent again for as long as the database is away. */
-  private send(batch: ReadonlyArray<Entry>): Effect.Effect<ReadonlySet<string>, SqlError> {
+  private send(batch: ReadonlyArray<Entry>): Effect.Effect<Stored, SqlError> {
     const { lease, link, meter, sql } = this.options
     meter.stored(batch.length)
     const changes = batch.map(({ held, outcome }) => toRowChange(held, outcome))
+    let sent = 0
+    const statement = Effect.suspend(() => {
+      sent++
+      return storeOutcomes(sql, changes, lease)
+    })
     return Effect.map(
-      link.persistUnless(storeOutcomes(sql, changes, lease), (error) => troubleOf(error) !== "Database"),
-      (rows) => new Set(rows.map((row) => row.id))
+      link.persistUnless(statement, (error) => troubleOf(error) !== "Database"),
+      (rows) => {
+        const ids = new Set<string>(rows.map((row) => row.id))
+        return { has: (id) => ids.has(id), again: sent > 1 }
+      }
     )
   }
 
-  private settle(batch: ReadonlyArray<Entry>, ids: ReadonlySet<string>): Effect.Effect<void> {
+  private settle(batch: ReadonlyArray<Entry>, stored: Stored): Effect.Effect<void> {
     const { onStored, sql } = this.options
-    const settled = Effect.forEach(batch, ({ held, outcome }) => onStored(held, outcome, ids.has(held.id)), {
-      discard: true
-    })
+    const settled = onStored(batch.map(({ held, outcome }) => ({
+      held,
+      outcome,
+      // Sent again, most outcomes find that the first time has ended their attempt: it was stored, nobody refused it.
+      current: stored.has(held.id) || (stored.again && outcome._tag !== "Advance")
+    })))
     const released = batch.some(({ outcome }) => outcome._tag === "Release")
     // Other workers can't know that what we gave back is theirs to take; and if they miss it, their poll finds it.
     return released ? Effect.andThen(settled, Effect.ignore(notify(sql, ""))) : settled
@@ -108,9 +132,9 @@ export class Writer {
       onFailure: (error) =>
         Effect.andThen(
           Effect.logError(`The outcome of task ${held.id} could not be stored: ${messageOf(error)}`),
-          this.settle([rest], new Set())
+          this.settle([rest], nothing)
         ),
-      onSuccess: (ids) => this.settle([rest], ids)
+      onSuccess: (stored) => this.settle([rest], stored)
     })
   }
 
@@ -120,7 +144,7 @@ export class Writer {
       Effect.retry({ schedule: Schedule.spaced("200 millis"), while: (error) => troubleOf(error) === "Lock" }),
       Effect.matchEffect({
         onFailure: (error) => this.storeAlone(entry, error),
-        onSuccess: (ids) => this.settle([entry], ids)
+        onSuccess: (stored) => this.settle([entry], stored)
       })
     )
   }
