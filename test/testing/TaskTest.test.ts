@@ -1,80 +1,30 @@
-import { assert, describe, it, layer } from "@effect/vitest"
-import { Cause, Context, DateTime, Duration, Effect, Layer, Option, Schema } from "effect"
+import { assert, layer } from "@effect/vitest"
+import { Cause, Duration, Effect, Option } from "effect"
 import { SqlClient } from "effect/sql"
-import type { SqlError } from "effect/sql/SqlError"
-import { Admin, Migrations, NextStep, Step, Task, type TaskError } from "effect-pg-task"
+import { Admin, NextStep, Step, Task } from "effect-pg-task"
 import { TaskTest } from "effect-pg-task/testing"
-import { expectTypeOf } from "vitest"
-import { testDatabase } from "../support/Database.ts"
+import {
+  Archived,
+  cheap,
+  job,
+  Jobs,
+  newYear,
+  Order,
+  Ordered,
+  OutOfStock,
+  Paid,
+  Reviewed,
+  soldOut,
+  Table
+} from "./orders.ts"
 
-class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", { item: Schema.String }) {}
-
-/** What the steps ask the outside world. */
-class Shop extends Context.Service<Shop, { readonly order: (item: string) => Effect.Effect<number, OutOfStock> }>()(
-  "test/Shop"
-) {}
-
-const price = (of: (item: string) => Effect.Effect<number, OutOfStock>) => Effect.provideService(Shop, { order: of })
-const cheap = price(() => Effect.succeed(7))
-const soldOut = price((item) => Effect.fail(new OutOfStock({ item })))
-
-class Ordered extends Schema.TaggedClass<Ordered>()("Ordered", { item: Schema.String }) {}
-class Paid extends Schema.TaggedClass<Paid>()("Paid", { item: Schema.String, price: Schema.Number }) {}
-class Reviewed extends Schema.TaggedClass<Reviewed>()("Reviewed", { at: Schema.DateTimeUtcFromString }) {}
-class Archived extends Schema.TaggedClass<Archived>()("Archived", {}) {}
-
-const newYear = DateTime.makeUnsafe("2100-01-01T00:00:00Z")
-
-const Order = Task.make("Order", [
-  Step.make(Ordered, {
-    next: [Paid],
-    retryLimit: 2,
-    retryDelay: "1 hour",
-    handler: Effect.fnUntraced(function*({ item }) {
-      const shop = yield* Shop
-      return NextStep.now(new Paid({ item, price: yield* shop.order(item) }))
-    })
-  }),
-  Step.make(Paid, {
-    next: [Reviewed],
-    handler: () => Effect.succeed(NextStep.delay(new Reviewed({ at: newYear }), "3 days"))
-  }),
-  Step.make(Reviewed, {
-    next: [Archived],
-    handler: ({ at }) => Effect.succeed(NextStep.at(new Archived(), at))
-  }),
-  Step.make(Archived, { handler: () => Effect.succeed(NextStep.none) })
-])
-
-/** A second task, whose states say what to do: the order of things is what matters of it. */
-class Job extends Schema.TaggedClass<Job>()("Job", {
-  name: Schema.String,
-  /** Then this, after so many hours. */
-  after: Schema.optionalKey(Schema.Struct({ hours: Schema.Number, name: Schema.String }))
-}) {}
-
-const Jobs = Task.make("Jobs", [
-  Step.make(Job, {
-    next: [Job],
-    handler: ({ after }) =>
-      Effect.succeed(
-        after === undefined ? NextStep.none : NextStep.delay(new Job({ name: after.name }), `${after.hours} hours`)
-      )
-  })
-])
-
-const job = (name: string, after?: { readonly hours: number; readonly name: string }) =>
-  new Job(after === undefined ? { name } : { name, after })
+const tasks = [Order]
 
 const endings = (results: ReadonlyArray<{ readonly _tag: string; readonly step: string | null }>) =>
   results.map(({ _tag, step }) => `${step} ${_tag}`)
 
 const names = (results: ReadonlyArray<TaskTest.Result<typeof Jobs>>) =>
   results.map((result) => result._tag === "Rejected" ? "" : result.state.name)
-
-const Table = Migrations.layer.pipe(Layer.provideMerge(testDatabase))
-
-const tasks = [Order]
 
 layer(Table)("TaskTest.runAll", (it) => {
   it.effect("runs tasks to their end, and tells each step", () =>
@@ -328,51 +278,4 @@ layer(Table)("TaskTest.runStep", (it) => {
       const lost = Option.getOrThrow(yield* TaskTest.runStep({ tasks: [Suicidal] }))
       assert.deepInclude(lost, { step: "Paid", _tag: "Lost" })
     }).pipe(TaskTest.rolledBack))
-})
-
-layer(Table)("TaskTest.enqueued", (it) => {
-  const test = Effect.gen(function*() {
-    yield* Jobs.delay(job("1"), "2 hours")
-    yield* Jobs.enqueue(job("2"))
-    yield* Jobs.enqueueAll(["3", "4", "5"].map((name) => job(name)))
-    yield* Jobs.schedule(job("6"), newYear)
-    yield* Order.enqueue(new Archived())
-    const rows = yield* TaskTest.enqueued(Jobs)
-    assert.deepStrictEqual(rows.map(({ state }) => state), ["1", "2", "3", "4", "5", "6"].map((name) => job(name)))
-    assert.deepStrictEqual(
-      rows.map(({ status }) => status),
-      ["waiting", "ready", "ready", "ready", "ready", "waiting"]
-    )
-    return rows.map(({ dueIn }) => Duration.toMillis(dueIn))
-  })
-
-  it.effect("lists the task's rows as they were enqueued", () =>
-    Effect.gen(function*() {
-      const [first, second] = yield* test
-      assert.isAtMost(first!, 7_200_000)
-      assert.isAbove(first!, 7_000_000)
-      assert.strictEqual(second, 0)
-    }))
-
-  it.effect("does so in a transaction, where it knows exactly when they are due", () =>
-    Effect.gen(function*() {
-      yield* Admin.cancel({ task: "Jobs" })
-      assert.deepStrictEqual((yield* test).slice(0, 5), [7_200_000, 0, 0, 0, 0])
-    }).pipe(TaskTest.rolledBack))
-})
-
-describe("TaskTest's types", () => {
-  it("are those of the tasks", () => {
-    type Ran = TaskTest.Result<typeof Order>
-    type Ordering = Extract<Ran, { readonly step: "Ordered" }>
-    expectTypeOf<Ordering["state"]>().toEqualTypeOf<Ordered>()
-    expectTypeOf<Extract<Ordering, { readonly _tag: "Moved" }>["next"]>().toEqualTypeOf<Paid>()
-    expectTypeOf<Extract<Ordering, { readonly _tag: "Parked" }>["cause"]>().toEqualTypeOf<
-      Cause.Cause<OutOfStock | SqlError | TaskError.InvalidStateError>
-    >()
-    expectTypeOf<Effect.Services<ReturnType<typeof TaskTest.runAll<readonly [typeof Order, typeof Jobs]>>>>()
-      .toEqualTypeOf<SqlClient.SqlClient | Shop>()
-    expectTypeOf<Effect.Success<ReturnType<typeof TaskTest.enqueued<"Order", (typeof Order)["steps"][number]>>>>()
-      .toEqualTypeOf<ReadonlyArray<TaskTest.Enqueued<Ordered | Paid | Reviewed | Archived>>>()
-  })
 })
