@@ -108,8 +108,8 @@ const awkward = [
   ...`s0 S1 root_start __proto__ constructor [*] -- --> --- : ; a:b a;b { } " ' \\ # #35; #quot; %% & &amp;`.split(" "),
   ..."<b> </script> <<fork>> [[join]] $$x$$ order.created order/paid v1.2-beta_3 www.a.com".split(" "),
   ..."*bold* _it_ 1 - . ` größe 订单 🎉 \n a\nb \t \0 \ud800 \u2028".split(" "),
-  ...["::: x", "%% comment", "direction LR", "DIRECTION  TB x", "end note", "a b", "1. one", "- one", " "],
-  ...["accTitle: x", "accDescr {", "style x:y#z;", "classDef x:y#z;", "%%{init: {}}%%"]
+  ..."::: x|%% comment|direction LR|DIRECTION  TB x|end note|a b|1. one|- one| |accTitle: x|accDescr {".split("|"),
+  ..."style x:y#z;|classDef x:y#z;|%%{init: {}}%%".split("|")
 ]
 
 /** Control characters can't be drawn. */
