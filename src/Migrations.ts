@@ -88,10 +88,18 @@ export const run: Effect.Effect<
  *
  * @example
  * ```ts
- * import { Layer } from "effect"
- * import { Migrations, Worker } from "effect-pg-task"
+ * import { Console, Effect, Layer, Schema } from "effect"
+ * import { Migrations, NextStep, Step, Task, Worker } from "effect-pg-task"
  *
- * export const WorkersLive = Worker.layer({ tasks: [] }).pipe(Layer.provide(Migrations.layer))
+ * class SayHello extends Schema.TaggedClass<SayHello>()("SayHello", { name: Schema.String }) {}
+ *
+ * const sayHello = Step.make(SayHello, {
+ *   handler: ({ name }) => Console.log(`Hello, ${name}`).pipe(Effect.as(NextStep.none))
+ * })
+ *
+ * export const WorkerLive = Worker.layer({ tasks: [Task.make("Greeter", [sayHello])] }).pipe(
+ *   Layer.provide(Migrations.layer)
+ * )
  * ```
  * @category layers
  * @since 0.1.0

@@ -144,41 +144,56 @@ export class Context extends EffectContext.Service<Context, {
  * @category options
  * @since 0.1.0
  */
-export interface Options<State extends StateSchema, Next extends ReadonlyArray<StateSchema>, Out, E, R> {
+export interface Options<State extends StateSchema, Next extends ReadonlyArray<StateSchema>, Handled, Retry> {
   /** The states this step may move to. Default none: a final step. */
   readonly next?: Next
   /** RETRY_LIMIT: retries after the first try. Default 0. */
-  readonly retryLimit?: number
+  readonly retryLimit?: EitherRetry<Retry, number>
   /** RETRY_DELAY: the wait before each retry. Default 1 second. */
-  readonly retryDelay?: Duration.Input
+  readonly retryDelay?: EitherRetry<Retry, Duration.Input>
   /**
    * In place of `retryLimit` and `retryDelay`: any schedule, whose input is the handler's error (a defect is handed
    * to it as it is). When it ends, the task is parked with its error.
    */
-  readonly retry?: Schedule.Schedule<unknown, NoInfer<E | CommitError<Out>>>
+  readonly retry?: Retry & Schedule.Schedule<unknown, NoInfer<HandlerError<Handled>>>
   /**
    * Runs the handler in one database transaction with the transition: what it writes through `SqlClient` (tasks it
    * enqueues too) and the task's move to the next step are committed together, or not at all. Default false.
    */
   readonly transactional?: boolean
   /** Does the work, and says where the task goes from here. */
-  readonly handler: (state: State["Type"]) => Effect.Effect<Out, E, R>
+  readonly handler: (state: State["Type"]) => Handled
 }
 
+type AnyEffect = Effect.Effect<unknown, unknown, unknown>
+type AnyNextStep = NextStep<unknown, unknown, unknown>
 type NextState<Out> = Out extends NextStep<infer S, infer _E, infer _R> ? S : never
 type CommitError<Out> = Out extends NextStep<infer _S, infer E, infer _R> ? E : never
 type CommitServices<Out> = Out extends NextStep<infer _S, infer _E, infer R> ? R : never
+type HandlerError<Handled> = Effect.Error<Handled> | CommitError<Effect.Success<Handled>>
+type HandlerServices<Handled> = Effect.Services<Handled> | CommitServices<Effect.Success<Handled>>
 
 type Tag<S> = S extends { readonly _tag: infer T extends string } ? T : never
 
-/** A compile error that names the state `To` a handler moves to without having declared it, or `unknown`. */
-type CheckHandler<Next extends ReadonlyArray<StateSchema>, To> = [To] extends [Next[number]["Type"]] ? unknown
-  : { readonly handler: HandlerError<Next, Exclude<Tag<To>, Next[number]["Type"]["_tag"]>, Tag<To>> }
+/** The type of an option that goes with a schedule's absence only. */
+type EitherRetry<Retry, A> = [Retry] extends [undefined] ? A : "give either `retry`, or `retryLimit` and `retryDelay`"
 
-type HandlerError<Next, Undeclared extends string, All extends string> = Next extends readonly []
+/** A compile error that names what a handler returns and may not, or `unknown`. */
+type CheckHandler<Next extends ReadonlyArray<StateSchema>, Out> = [Out] extends [AnyNextStep]
+  ? [NextState<Out>] extends [Next[number]["Type"]] ? unknown
+  : {
+    readonly handler: MoveError<Next, Exclude<Tag<NextState<Out>>, Next[number]["Type"]["_tag"]>, Tag<NextState<Out>>>
+  }
+  : { readonly handler: ResultError<Tag<Exclude<Out, AnyNextStep>>> }
+
+type MoveError<Next, Undeclared extends string, All extends string> = Next extends readonly []
   ? `this final step moves to "${All}": add it to \`next\`, or return NextStep.none`
   : [Undeclared] extends [never] ? `this step moves to a "${All}" that differs from the state of that tag in \`next\``
   : `this step moves to "${Undeclared}", which is not in its \`next\``
+
+type ResultError<State extends string> = [State] extends [never]
+  ? "this handler's effect must succeed with a NextStep: NextStep.none, now, delay or at"
+  : `this handler's effect succeeds with a "${State}" itself, not with a NextStep: return NextStep.now of it`
 
 /**
  * Makes a step. The types of everything are inferred.
@@ -210,13 +225,13 @@ type HandlerError<Next, Undeclared extends string, All extends string> = Next ex
 export const make = <
   State extends StateSchema,
   const Next extends ReadonlyArray<StateSchema> = readonly [],
-  Out extends NextStep<unknown, unknown, unknown> = NextStep<never>,
-  E = never,
-  R = never
+  Handled extends AnyEffect = Effect.Effect<NextStep<never>>,
+  Retry = undefined
 >(
   state: State,
-  options: Options<State, Next, Out, E, R> & CheckHandler<Next, NextState<Out>>
-): Step<State, Next[number], E | CommitError<Out>, R | CommitServices<Out>> => makeStep(state, options as never) as never
+  options: Options<State, Next, Handled, Retry> & CheckHandler<Next, Effect.Success<Handled>>
+): Step<State, Next[number], HandlerError<Handled>, HandlerServices<Handled>> =>
+  makeStep(state, options as never) as never
 
 /**
  * Tells whether a value is a {@link Step}.

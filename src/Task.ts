@@ -109,20 +109,29 @@ type NextTag<S> = S extends { readonly next: ReadonlyArray<infer N> }
 /** The tags of the steps that name `Tag` as a successor. */
 type StepsTo<S, To> = S extends Step.Any ? To extends NextTag<S> ? Tag<S> : never : never
 
-/** The first tag that two steps share. */
+/** The first tag that two steps share, where tags are known. */
 type Duplicate<Steps extends ReadonlyArray<Step.Any>, Seen = never> = Steps extends
   readonly [infer H extends Step.Any, ...infer T extends ReadonlyArray<Step.Any>]
-  ? Tag<H> extends Seen ? Tag<H> : Duplicate<T, Seen | Tag<H>>
+  ? string extends Tag<H> ? Duplicate<T, Seen> : Tag<H> extends Seen ? Tag<H> : Duplicate<T, Seen | Tag<H>>
+  : never
+
+/** What is wrong with successors whose tag a step has, but not as its state is. */
+type Differing<S, States> = S extends { readonly next: ReadonlyArray<infer N> }
+  ? N extends { readonly Type: infer T extends { readonly _tag: string } } ? T extends States ? never
+    : `step "${Tag<S>}" moves to a "${T["_tag"]}" that differs from the state of this task's step "${T["_tag"]}"`
+  : never
   : never
 
 /** A compile error that names what is wrong with the steps of a task, or `unknown`. */
 type CheckSteps<Steps extends ReadonlyArray<Step.Any>> = Steps extends readonly [] ? "a task needs at least one step"
   : [Duplicate<Steps>] extends [never]
     ? Exclude<NextTag<Steps[number]>, Tag<Steps[number]>> extends infer Missing extends string
-      ? [Missing] extends [never] ? unknown
+      ? [Missing] extends [never] ? CheckStates<Steps[number]>
       : `step "${StepsTo<Steps[number], Missing>}" moves to "${Missing}", but no step of this task has that state`
     : never
   : `two steps of this task have the state "${Duplicate<Steps>}"`
+
+type CheckStates<S> = [Differing<S, State<S>>] extends [never] ? unknown : Differing<S, State<S>>
 
 /**
  * Makes a task of its steps. Keep `name` and the states' tags: rows in the database carry them.

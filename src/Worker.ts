@@ -92,11 +92,12 @@ type Name<T> = T extends { readonly name: infer N extends string } ? N : never
 
 type Duplicate<Tasks extends ReadonlyArray<Task.Any>, Seen = never> = Tasks extends
   readonly [infer H extends Task.Any, ...infer T extends ReadonlyArray<Task.Any>]
-  ? Name<H> extends Seen ? Name<H> : Duplicate<T, Seen | Name<H>>
+  ? string extends Name<H> ? Duplicate<T, Seen> : Name<H> extends Seen ? Name<H> : Duplicate<T, Seen | Name<H>>
   : never
 
-/** A compile error that names a task's name which is there twice, or `unknown`. */
-type CheckTasks<Tasks extends ReadonlyArray<Task.Any>> = [Duplicate<Tasks>] extends [never] ? unknown
+/** A compile error that names what is wrong with a worker's tasks, or `unknown`. */
+type CheckTasks<Tasks extends ReadonlyArray<Task.Any>> = Tasks extends readonly [] ? "a worker needs at least one task"
+  : [Duplicate<Tasks>] extends [never] ? unknown
   : `two tasks of this worker have the name "${Duplicate<Tasks>}"`
 
 /**

@@ -6,5 +6,10 @@ export interface Tagged {
   readonly _tag: string
 }
 
-/** The schema of a state: any codec whose decoded side has a `_tag`. */
-export type StateSchema = Schema.Codec<Tagged, any, any, any>
+/** The schema of a state: any whose decoded side has a `_tag`. No `Codec`, for which TypeScript's errors are long. */
+export interface StateSchema extends Schema.Top {
+  readonly Type: Tagged
+  readonly Encoded: any
+  readonly DecodingServices: any
+  readonly EncodingServices: any
+}

@@ -1,0 +1,50 @@
+// What a task begins with: one of its own states, and the services to write it.
+import { Context, DateTime, Effect, Layer, Schema, SchemaGetter } from "effect"
+import { SqlClient } from "effect/sql"
+import { NextStep, Step, Task } from "effect-pg-task"
+
+class Draft extends Schema.TaggedClass<Draft>()("Draft", {}) {}
+class Paid extends Schema.TaggedClass<Paid>()("Paid", { amount: Schema.Number }) {}
+
+const handler = () => Effect.succeed(NextStep.none)
+const Drafts = Task.make("Drafts", [Step.make(Draft, { handler })])
+const now = DateTime.makeUnsafe("2030-01-01T00:00:00Z")
+
+// error: Argument of type 'Paid' is not assignable to parameter of type 'Draft'
+// error: Type '"Paid"' is not assignable to type '"Draft"'
+export const enqueued = Drafts.enqueue(new Paid({ amount: 1 }))
+
+// error: Argument of type 'Paid' is not assignable to parameter of type 'Draft'
+export const delayed = Drafts.delay(new Paid({ amount: 1 }), "1 day")
+
+// error: Argument of type 'Paid' is not assignable to parameter of type 'Draft'
+export const scheduled = Drafts.schedule(new Paid({ amount: 1 }), now)
+
+// error: Type '"Paid"' is not assignable to type '"Draft"'
+export const many = Drafts.enqueueAll([new Draft(), new Paid({ amount: 1 })])
+
+// error: Argument of type 'string' is not assignable to parameter of type 'Draft'
+export const tag = Drafts.enqueue("Draft")
+
+// error: Argument of type '"soon"' is not assignable to parameter of type 'Input'
+export const soon = Drafts.delay(new Draft(), "soon")
+
+// error: Argument of type 'Date' is not assignable to parameter of type 'DateTime'
+export const date = Drafts.schedule(new Draft(), new Date())
+
+// error: Type 'SqlClient' is not assignable to type 'never'
+export const withoutClient = Effect.runPromise(Drafts.enqueue(new Draft()))
+
+class Key extends Context.Service<Key, string>()("Key") {}
+const Secret = Schema.String.pipe(Schema.decodeTo(Schema.String, {
+  decode: SchemaGetter.passthrough(),
+  encode: SchemaGetter.transformEffect((text: string) => Effect.map(Key, (key) => key + text))
+}))
+const Whisper = Schema.TaggedStruct("Whisper", { secret: Secret })
+const Whispers = Task.make("Whispers", [Step.make(Whisper, { handler })])
+declare const ClientLive: Layer.Layer<SqlClient.SqlClient>
+
+export const withoutKey = Effect.runPromise(
+  // error: Type 'Key' is not assignable to type 'never'
+  Effect.provide(Whispers.enqueue(Whisper.make({ secret: "x" })), ClientLive)
+)
