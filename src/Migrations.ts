@@ -15,13 +15,13 @@ import type { SqlError } from "effect/sql/SqlError"
 import { createTable, createTriggers } from "./internal/schema.ts"
 
 /** Two processes that both find no table must not both make it. */
-const lock = "select pg_advisory_xact_lock(7160925713)"
+const lock = "pg_advisory_xact_lock(7160925713)"
 
 const apply = (statements: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const client = yield* SqlClient.SqlClient
     yield* client.withTransaction(
-      Effect.forEach([lock, ...statements], (statement) => client.unsafe(statement), { discard: true })
+      Effect.forEach([`select ${lock}`, ...statements], (statement) => client.unsafe(statement), { discard: true })
     )
   })
 
@@ -109,7 +109,8 @@ export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError, SqlCl
 )
 
 /**
- * The same as one SQL script, for people who run their own migrations. It may be run again.
+ * The same as SQL text, for people who run their own migrations. It is one statement, so that it is applied as a whole
+ * or not at all, in a transaction of its own or in that of your tool; and it may be run again.
  *
  * @example
  * ```ts
@@ -121,5 +122,7 @@ export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError, SqlCl
  * @category migrations
  * @since 0.1.0
  */
-export const sql: string = ["begin", lock, ...createTable, ...createTriggers, "commit", ""].join(";\n\n").trimEnd() +
-  "\n"
+export const sql: string = `do $pg_task$ begin
+
+${["perform " + lock, ...createTable, ...createTriggers].map((statement) => `${statement};\n\n`).join("")}end $pg_task$;
+`

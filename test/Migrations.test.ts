@@ -24,13 +24,7 @@ const test = <E>(name: string, body: (database: Database) => Effect.Effect<unkno
 
 const applied = [[1, "table"], [2, "triggers"]] as const
 
-/** The text, statement by statement, for a client that takes one at a time; the transaction is the client's. */
-const runText = Effect.flatMap(SqlClient.SqlClient, (sql) => {
-  const statements = Migrations.sql.trimEnd().split(/;\n\n|;$/).filter((statement) => statement !== "")
-  assert.strictEqual(statements[0], "begin")
-  assert.strictEqual(statements.at(-1), "commit")
-  return sql.withTransaction(Effect.forEach(statements.slice(1, -1), (statement) => run(statement), { discard: true }))
-})
+const runText = run(Migrations.sql)
 
 describe("a fresh database", () => {
   test("gets the table, once", () =>
@@ -89,6 +83,10 @@ describe("every way", () => {
     "Migrations.run": Migrations.run,
     "Migrations.layer": Effect.scoped(Layer.build(Migrations.layer)),
     "Migrations.sql": runText,
+    "Migrations.sql in another transaction": Effect.flatMap(
+      SqlClient.SqlClient,
+      (sql) => sql.withTransaction(Effect.andThen(runText, run("create table mine (id int)")))
+    ),
     "Migrations.loader with Effect's PgMigrator": PgMigrator.run({
       loader: Migrations.loader,
       table: Migrations.table
@@ -155,6 +153,16 @@ describe("many at once", () => {
 })
 
 describe("a failed migration", () => {
+  test("leaves everything as it was: Migrations.sql", () =>
+    Effect.gen(function*() {
+      yield* makeCrateTable
+      yield* run("alter table pg_task add column trace int")
+      yield* run("alter table pg_task add column deaths text")
+      const before = yield* shape
+      yield* Effect.flip(runText)
+      assert.deepStrictEqual(yield* shape, before)
+    }))
+
   test("leaves everything as it was", () =>
     Effect.gen(function*() {
       yield* run("create view pg_task as select 1 as id")
