@@ -15,8 +15,7 @@ class HttpError extends Data.TaggedError("HttpError")<{ readonly status: number;
 }
 
 /** As a caller in plain JavaScript, whom no compiler stops. */
-const untyped = (handler: (job: any) => any) =>
-  jobs(handler as (job: Job) => Effect.Effect<NextStep.NextStep<Job>>)
+const untyped = (handler: (job: any) => any) => jobs(handler as (job: Job) => Effect.Effect<NextStep.NextStep<Job>>)
 
 /** What a handler may do wrong, and what the row then says. */
 const mistakes: Record<string, { readonly handler: (job: any) => any; readonly error: string | RegExp }> = {
@@ -53,7 +52,8 @@ const mistakes: Record<string, { readonly handler: (job: any) => any; readonly e
   "interrupts its own fiber": {
     handler: () =>
       Effect.withFiber((fiber: Fiber.Fiber<unknown, unknown>) =>
-        Effect.andThen(Effect.sync(() => fiber.interruptUnsafe()), Effect.never)),
+        Effect.andThen(Effect.sync(() => fiber.interruptUnsafe()), Effect.never)
+      ),
     error: "The step was interrupted from inside"
   },
   "returns undefined": { handler: () => undefined, error: "must return an Effect" },
@@ -82,8 +82,7 @@ const mistakes: Record<string, { readonly handler: (job: any) => any; readonly e
     error: "Defect: "
   },
   "has a finalizer that dies": {
-    handler: () =>
-      Effect.as(Effect.addFinalizer(() => Effect.die(new Error("finalizer"))), NextStep.none),
+    handler: () => Effect.as(Effect.addFinalizer(() => Effect.die(new Error("finalizer"))), NextStep.none),
     error: "Defect: Error: finalizer"
   }
 }
@@ -112,8 +111,10 @@ workerTests("failures", (test) => {
     Effect.gen(function*() {
       const Jobs = jobs(() =>
         Effect.flatMap(Step.Context, ({ attempt }) =>
-          attempt === 1 ? Effect.die(new Error("once"))
-            : attempt === 2 ? Effect.interrupt
+          attempt === 1 ?
+            Effect.die(new Error("once"))
+            : attempt === 2 ?
+            Effect.interrupt
             : Effect.succeed(NextStep.none)), { retryLimit: 2, retryDelay: "10 millis" })
       yield* start({ tasks: [Jobs] })
       yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
@@ -149,7 +150,8 @@ workerTests("failures", (test) => {
       const loop: Error & { cause?: unknown } = new Error("circular")
       loop.cause = new Error("tail", { cause: loop })
       const Jobs = jobs(({ name }): Effect.Effect<never, unknown> =>
-        name === "circular" ? Effect.fail(loop) : Effect.ensuring(Effect.fail("first"), Effect.die("second")))
+        name === "circular" ? Effect.fail(loop) : Effect.ensuring(Effect.fail("first"), Effect.die("second"))
+      )
       yield* start({ tasks: [Jobs] })
       const [both, circular] = yield* Jobs.enqueueAll([new Job({ name: "both" }), new Job({ name: "circular" })])
       const { error } = yield* parked(both!)
@@ -192,12 +194,17 @@ workerTests("failures", (test) => {
     Effect.gen(function*() {
       const Jobs = jobs((job) =>
         Effect.succeed(
-          job.name === "forever" ? NextStep.delay(job, Infinity)
-            : job.name === "never was" ? NextStep.delay(new Job({ name: "end" }), -Infinity)
-            : job.name === "past" ? NextStep.at(new Job({ name: "end" }), DateTime.makeUnsafe(-8.64e15))
-            : job.name === "far" ? NextStep.at(job, DateTime.makeUnsafe(8.64e15))
+          job.name === "forever" ?
+            NextStep.delay(job, Infinity)
+            : job.name === "never was" ?
+            NextStep.delay(new Job({ name: "end" }), -Infinity)
+            : job.name === "past" ?
+            NextStep.at(new Job({ name: "end" }), DateTime.makeUnsafe(-8.64e15))
+            : job.name === "far" ?
+            NextStep.at(job, DateTime.makeUnsafe(8.64e15))
             : NextStep.none
-        ))
+        )
+      )
       yield* start({ tasks: [Jobs] })
       const ids = yield* Jobs.enqueueAll(
         ["forever", "far", "never was", "past"].map((name) => new Job({ name }))

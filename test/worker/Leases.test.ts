@@ -83,7 +83,8 @@ workerTests("leases", (test) => {
             if (workers.add(worker).size === 2) yield* both.open
             yield* both.await
             return name.endsWith("!") ? NextStep.none : NextStep.now(new Job({ name: `${name}!` }))
-          }))
+          })
+        )
       const Jobs = task("first")
       yield* Jobs.enqueueAll(Array.from({ length: 400 }, (_, n) => new Job({ name: `${n}` })))
       yield* start({ tasks: [Jobs], concurrency: 5 })
@@ -104,7 +105,8 @@ workerTests("leases", (test) => {
           attempts.push((yield* Step.Context).attempt)
           yield* gate.enter(name)
           return NextStep.none
-        }))
+        })
+      )
       const ids = yield* Jobs.enqueueAll(["dead", "without", "alive"].map((name) => new Job({ name })))
       const [dead, without, alive] = [ids[0]!, ids[1]!, ids[2]!]
       yield* run("update pg_task set tried = 2")
@@ -152,7 +154,10 @@ const endings: Record<string, (job: Job) => Effect.Effect<AnyEnd, string, SqlCli
   "fails": () => Effect.fail("again"),
   "fails for good": () => Effect.die("for good"),
   "commits with its end": () =>
-    Effect.map(SqlClient.SqlClient, (sql) => NextStep.noneWith({ commit: sql`insert into pg_task (step) values ('x')` }))
+    Effect.map(
+      SqlClient.SqlClient,
+      (sql) => NextStep.noneWith({ commit: sql`insert into pg_task (step) values ('x')` })
+    )
 }
 
 workerTests("an attempt that lost its lease", (test) => {
@@ -189,7 +194,8 @@ workerTests("an attempt that lost its lease", (test) => {
         Effect.as(
           Effect.onInterrupt(gate.enter(name), () => Deferred.succeed(interrupted, name)),
           name === "a" ? NextStep.now(new Job({ name: "late" })) : NextStep.none
-        ))
+        )
+      )
       const logs = Logs.capture()
       yield* Effect.provide(start({ tasks: [Jobs], lease: "900 millis", concurrency: 1 }), logs.layer)
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
@@ -211,7 +217,8 @@ workerTests("an attempt that lost its lease", (test) => {
     Effect.gen(function*() {
       const gate = yield* makeGate
       const Jobs = jobs(({ name }) =>
-        Effect.as(Effect.uninterruptible(gate.enter(name)), NextStep.now(new Job({ name: "late" }))))
+        Effect.as(Effect.uninterruptible(gate.enter(name)), NextStep.now(new Job({ name: "late" })))
+      )
       const logs = Logs.capture()
       yield* Effect.provide(start({ tasks: [Jobs], lease: "900 millis" }), logs.layer)
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
@@ -237,7 +244,8 @@ workerTests("an attempt that lost its lease", (test) => {
         Effect.as(
           Effect.onInterrupt(gate.enter(name), () => Queue.offer(interrupted, name)),
           NextStep.none
-        ))
+        )
+      )
       yield* start({ tasks: [Jobs], lease: "900 millis" })
       yield* Jobs.enqueue(new Job({ name: "a" }))
       yield* gate.next

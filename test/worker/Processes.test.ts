@@ -80,7 +80,11 @@ workerTests("a worker process that is killed", (test) => {
     Effect.gen(function*() {
       yield* prepare
       const neighbours = Array.from({ length: 20 }, (_, n) => chore("slow", `neighbour ${n}`))
-      const ids = yield* Chores.enqueueAll([...neighbours.slice(0, 3), chore("poison", "poison"), ...neighbours.slice(3)])
+      const ids = yield* Chores.enqueueAll([
+        ...neighbours.slice(0, 3),
+        chore("poison", "poison"),
+        ...neighbours.slice(3)
+      ])
       const poison = ids[3]!
       let processes = 0
       while ((yield* row(poison))!.status !== "parked") {
@@ -141,7 +145,10 @@ workerTests("worker processes", (test) => {
     Effect.gen(function*() {
       yield* prepare
       const options = { concurrency: 3 }
-      const [one, two] = yield* Effect.all([startProcess({ name: "one", options }), startProcess({ name: "two", options })], {
+      const [one, two] = yield* Effect.all([
+        startProcess({ name: "one", options }),
+        startProcess({ name: "two", options })
+      ], {
         concurrency: 2
       })
       const names = Array.from({ length: 100 }, (_, n) => `chore ${n}`)

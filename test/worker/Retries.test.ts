@@ -78,8 +78,11 @@ workerTests("retries", (test) => {
           retryLimit: 2,
           retryDelay: "10 millis",
           handler: ({ url }) =>
-            Effect.flatMap(Step.Context, ({ attempt }) =>
-              attempt < 3 ? Effect.fail("not yet") : Effect.succeed(NextStep.now(new Save({ text: url }))))
+            Effect.flatMap(
+              Step.Context,
+              ({ attempt }) =>
+                attempt < 3 ? Effect.fail("not yet") : Effect.succeed(NextStep.now(new Save({ text: url })))
+            )
         }),
         Step.make(Save, { retryLimit: 1, retryDelay: "1 hour", handler: () => broken })
       ])

@@ -130,10 +130,13 @@ workerTests("scheduling", (test) => {
       const Jobs = jobs(({ name }) =>
         Effect.as(
           Queue.offer(seen, name),
-          name === "delay" ? NextStep.delay(new Job({ name: "delayed" }), "1 hour")
-            : name === "at" ? NextStep.at(new Job({ name: "scheduled" }), midnight)
+          name === "delay" ?
+            NextStep.delay(new Job({ name: "delayed" }), "1 hour")
+            : name === "at" ?
+            NextStep.at(new Job({ name: "scheduled" }), midnight)
             : NextStep.none
-        ))
+        )
+      )
       yield* start({ tasks: [Jobs], pollInterval: "1 hour" })
       const [delay, at] = yield* Jobs.enqueueAll([new Job({ name: "delay" }), new Job({ name: "at" })])
       const delayed = yield* rowWhere(delay!, ({ status }) => status === "waiting")
@@ -161,7 +164,8 @@ workerTests("scheduling", (test) => {
           const due = yield* run("select 1 from pg_task where id = $1 and wakeup_at <= clock_timestamp()", [id])
           if (due.length === 0) early.push(name)
           return name === "again" ? NextStep.delay(new Job({ name: "last" }), "200 millis") : NextStep.none
-        }))
+        })
+      )
       const soon = DateTime.makeUnsafe(Date.now() + 500)
       yield* Jobs.delay(new Job({ name: "before it starts" }), "300 millis")
       yield* start({ tasks: [Jobs], pollInterval: "1 hour" })
@@ -178,7 +182,8 @@ workerTests("scheduling", (test) => {
     "wakes for what it has put off itself",
     Effect.gen(function*() {
       const Jobs = jobs(({ name }) =>
-        Effect.succeed(name === "a" ? NextStep.delay(new Job({ name: "b" }), "100 millis") : NextStep.none))
+        Effect.succeed(name === "a" ? NextStep.delay(new Job({ name: "b" }), "100 millis") : NextStep.none)
+      )
       yield* start({ tasks: [Jobs], pollInterval: "1 hour" })
       yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
     })
@@ -194,7 +199,7 @@ workerTests("scheduling", (test) => {
         ])
       const tasks = [task("One"), task("Two"), task("Three")] as const
       const numbers = Array.from({ length: 90 }, (_, n) => (n * 37) % 90)
-      for (const n of numbers) yield* tasks[n % 3]!.delay(new Count({ n, to: 0 }), -100_000 + n * 1000)
+      for (const n of numbers) yield* tasks[n % 3]!.schedule(new Count({ n, to: 0 }), DateTime.makeUnsafe(n * 1000))
       yield* start({ tasks, concurrency: 1 })
       yield* empty
       assert.deepStrictEqual(seen, Array.from({ length: 90 }, (_, n) => n))

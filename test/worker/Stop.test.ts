@@ -18,11 +18,15 @@ workerTests("a worker whose scope closes", (test) => {
       const Jobs = jobs(({ name }) =>
         Effect.andThen(
           gate.enter(name),
-          name === "ends" ? Effect.succeed(NextStep.none)
-            : name === "moves on" ? Effect.succeed(NextStep.now(new Job({ name: "next" })))
-            : name === "moves on later" ? Effect.succeed(NextStep.delay(new Job({ name: "next" }), "1 hour"))
+          name === "ends" ?
+            Effect.succeed(NextStep.none)
+            : name === "moves on" ?
+            Effect.succeed(NextStep.now(new Job({ name: "next" })))
+            : name === "moves on later" ?
+            Effect.succeed(NextStep.delay(new Job({ name: "next" }), "1 hour"))
             : Effect.fail("an error")
-        ))
+        )
+      )
       const names = ["ends", "moves on", "moves on later", "fails"]
       const logs = Logs.capture()
       const apart = yield* Effect.provide(startApart({ tasks: [Jobs], concurrency: 4 }), logs.layer)
@@ -76,7 +80,8 @@ workerTests("a worker whose scope closes", (test) => {
           yield* Effect.addFinalizer(() => Effect.sync(() => seen.push(`cleaned up ${name}`)))
           yield* Effect.onInterrupt(gate.enter(name), () => Effect.sync(() => seen.push(`interrupted ${name}`)))
           return NextStep.none
-        }))
+        })
+      )
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
       yield* run("update pg_task set tried = 2")
       const logs = Logs.capture()
@@ -215,7 +220,8 @@ workerTests("stopping", (test) => {
         Effect.as(
           Effect.andThen(Effect.sync(() => ++steps === 50), Deferred.succeed(started, undefined)),
           NextStep.now(job)
-        ))
+        )
+      )
       const apart = yield* startApart({ tasks: [Jobs] })
       const id = yield* Jobs.enqueue(new Job({ name: "endless" }))
       yield* Deferred.await(started)
@@ -229,7 +235,10 @@ workerTests("stopping", (test) => {
     "with the scope of everything, in the middle of a storm",
     Effect.gen(function*() {
       const Jobs = jobs((job) =>
-        job.name.length < 6 ? Effect.succeed(NextStep.now(new Job({ name: `${job.name}.` }))) : Effect.succeed(NextStep.none))
+        job.name.length < 6
+          ? Effect.succeed(NextStep.now(new Job({ name: `${job.name}.` })))
+          : Effect.succeed(NextStep.none)
+      )
       yield* Jobs.enqueueAll(Array.from({ length: 500 }, () => new Job({ name: "." })))
       const scope = yield* Scope.make()
       yield* start({ tasks: [Jobs] }).pipe(Scope.provide(scope))

@@ -30,6 +30,7 @@ export const capture = (): Logs => {
   return {
     layer: Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "Debug")),
     find,
-    line: (part) => Effect.map(eventually(Effect.sync(() => find(part)), (found) => found.length > 0), (found) => found[0]!)
+    line: (part) =>
+      Effect.map(eventually(Effect.sync(() => find(part)), (found) => found.length > 0), (found) => found[0]!)
   }
 }

@@ -73,8 +73,10 @@ export const empty: Effect.Effect<unknown, SqlError, SqlClient.SqlClient> = even
 
 /** Inserts a row the way that people and programs in other languages do. */
 export const insert = (step: string): Effect.Effect<string, SqlError, SqlClient.SqlClient> =>
-  Effect.map(run<{ id: string }>("insert into pg_task (step) values ($1) returning id::text", [step]), (found) =>
-    found[0]!.id)
+  Effect.map(
+    run<{ id: string }>("insert into pg_task (step) values ($1) returning id::text", [step]),
+    (found) => found[0]!.id
+  )
 
 /** Somebody else takes a task: the row carries another token from now on. */
 export const steal = (id: string): Effect.Effect<unknown, SqlError, SqlClient.SqlClient> =>
