@@ -1,6 +1,6 @@
 /** How one attempt of a step ended, and what that writes into the row. */
 import type * as Cause from "effect/Cause"
-import type { RowChange } from "./sql.ts"
+import type { Changes, RowChange, RowEnd } from "./sql.ts"
 import type { Held } from "./attempt.ts"
 
 /** What is to be written into the row. */
@@ -23,12 +23,10 @@ export type RowOutcome =
 /** How an attempt ended: with something to write, or with its transition stored already, in the step's transaction. */
 export type Outcome = RowOutcome | { readonly _tag: "Stored"; readonly outcome: RowOutcome }
 
-export const toRowChange = (held: Held, outcome: RowOutcome): RowChange => {
-  const fence = { id: held.id, token: held.token, n: held.transitions }
+const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag: "Finish" }>): RowChange => {
   switch (outcome._tag) {
-    case "Finish":
     case "Release":
-      return { ...fence, kind: outcome._tag }
+      return { ...fence, kind: "Release" }
     case "Advance":
       return { ...fence, kind: "Advance", step: outcome.step }
     case "Move":
@@ -44,4 +42,18 @@ export const toRowChange = (held: Held, outcome: RowOutcome): RowChange => {
     case "Reject":
       return { ...fence, kind: outcome._tag, error: outcome.error }
   }
+}
+
+/** What a batch of outcomes writes. */
+export const toChanges = (
+  entries: ReadonlyArray<{ readonly held: Held; readonly outcome: RowOutcome }>
+): Changes => {
+  const ends: Array<RowEnd> = []
+  const changes: Array<RowChange> = []
+  for (const { held, outcome } of entries) {
+    const fence = { id: held.id, token: held.token, n: held.transitions }
+    if (outcome._tag === "Finish") ends.push(fence)
+    else changes.push(toRowChange(fence, outcome))
+  }
+  return { ends, changes }
 }

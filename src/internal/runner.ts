@@ -19,7 +19,7 @@ import { endingOf } from "./meter.ts"
 import type { Outcome, RowOutcome } from "./outcome.ts"
 import { reportLost } from "./report.ts"
 import { clampMillis } from "./sql.ts"
-import { type Decoded, DecodeError, parseStep } from "./stepCodec.ts"
+import { type Decoded, DecodeError, readStep } from "./stepCodec.ts"
 import type { TaskDefinition } from "./taskDefinition.ts"
 import { toTimestamp } from "./timestamp.ts"
 import { parentSpan } from "./trace.ts"
@@ -42,15 +42,15 @@ interface Running extends Decoded {
 
 type AnyNextStep = NextStep<unknown, unknown>
 
-const decode = (runner: Runner, held: Held): Effect.Effect<Running, DecodeError> =>
-  Effect.flatMap(parseStep(held.step), (parsed) => {
-    const task = runner.tasks.get(parsed.task)
-    held.task = parsed.task
-    held.tag = parsed.tag
-    return task === undefined
-      ? new DecodeError({ message: `no worker knows the task "${parsed.task}" by this spelling of its name` })
-      : Effect.map(task.codec.decode(parsed), (decoded) => ({ ...decoded, task }))
-  })
+const decode = (runner: Runner, held: Held): Effect.Effect<Decoded, DecodeError> => {
+  const parsed = readStep(held.step)
+  if (parsed instanceof DecodeError) return parsed
+  const task = runner.tasks.get(parsed.task)
+  held.task = parsed.task
+  held.tag = parsed.tag
+  return task?.codec.decode(parsed) ??
+    new DecodeError({ message: `no worker knows the task "${parsed.task}" by this spelling of its name` })
+}
 
 const invalid = (step: StepDefinition, what: string) =>
   Effect.die(new TypeError(`the handler of step "${step.tag}" ${what}`))
@@ -178,21 +178,37 @@ const withServices = (
 
 type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 
-const attempt = (runner: Runner, held: Held, restore: Restore): Effect.Effect<Outcome> =>
-  Effect.flatMap(Effect.exit(restore(decode(runner, held))), (decoded) => {
-    if (Exit.isSuccess(decoded)) return attemptDecoded(runner, held, decoded.value, restore)
-    return Effect.succeed<Outcome>(
+const attempt = (runner: Runner, held: Held, restore: Restore): Effect.Effect<Outcome> => {
+  const decoded = decode(runner, held)
+  return Exit.isExit(decoded)
+    ? attemptExit(runner, held, decoded as Exit.Exit<Decoded, DecodeError>, restore)
+    : Effect.flatMap(Effect.exit(restore(decoded)), (exit) => attemptExit(runner, held, exit, restore))
+}
+
+const attemptExit = (
+  runner: Runner,
+  held: Held,
+  decoded: Exit.Exit<Decoded, DecodeError>,
+  restore: Restore
+): Effect.Effect<Outcome> => {
+  if (Exit.isFailure(decoded)) {
+    return Effect.succeed(
       wasStopped(held, decoded.cause) ? { _tag: "Release" } : { _tag: "Reject", error: formatCause(decoded.cause) }
     )
-  })
+  }
+  const { step, state } = decoded.value
+  return attemptDecoded(runner, held, { step, state, task: runner.tasks.get(held.task!)! }, restore)
+}
 
-const attemptDecoded = Effect.fnUntraced(function*(runner: Runner, held: Held, running: Running, restore: Restore) {
-  if (runner.debug) yield* Effect.annotateLogs(Effect.logDebug("Attempt started"), annotationsOf(held))
+const attemptDecoded = (runner: Runner, held: Held, running: Running, restore: Restore): Effect.Effect<Outcome> => {
   const performed = restore(withServices(held, running, perform(runner, held, running)))
   const concluded = Effect.flatMap(Effect.exit(performed), (exit) =>
     Effect.map(conclude(held, running.step, exit), (outcome) => ({ exit, outcome })))
-  return (yield* runner.traced ? inSpan(held, running, concluded) : concluded).outcome
-})
+  const ended = Effect.map(runner.traced ? inSpan(held, running, concluded) : concluded, ({ outcome }) => outcome)
+  return runner.debug
+    ? Effect.andThen(Effect.annotateLogs(Effect.logDebug("Attempt started"), annotationsOf(held)), ended)
+    : ended
+}
 
 /**
  * The whole attempt. Interruptible while user code runs; the outcome is always worked out, and noted in `held`, too:

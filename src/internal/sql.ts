@@ -294,7 +294,7 @@ export interface RowChange {
   readonly token: string
   /** The attempt's `transitions`: it is fenced by it, together with the token. */
   readonly n: number
-  readonly kind: "Finish" | "Advance" | "Move" | "Retry" | "Park" | "Reject" | "Release"
+  readonly kind: "Advance" | "Move" | "Retry" | "Park" | "Reject" | "Release"
   readonly step?: string
   /** Due this many milliseconds from now. */
   readonly delay?: number
@@ -303,6 +303,9 @@ export interface RowChange {
   readonly error?: string
 }
 
+/** The end of a task: its row goes. */
+export type RowEnd = Pick<RowChange, "id" | "token" | "n">
+
 /**
  * The fence. An `Advance` keeps its lease, so it may be sent again after its answer was lost: it then finds its own
  * work done, one transition further.
@@ -310,12 +313,16 @@ export interface RowChange {
 const current = `t.id = c.id and t.lease_token = c.token
     and (t.transitions = c.n or (c.kind = 'Advance' and t.transitions = c.n + 1))`
 
-const storeChanges = `with c as materialized (
+/** Most outcomes end their task: those come as arrays, which are much cheaper to read than JSON. */
+const storeChanges = `with f as materialized (
+  select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
+  where ${briefLocks} and ${few("n", "0", "2147483646")}
+), finished as (
+  delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n returning t.id
+), c as materialized (
   select * from json_to_recordset($1::json)
     as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text)
   where ${briefLocks} and ${few("n", "0", "2147483646")}
-), finished as (
-  delete from pg_task t using c where c.kind = 'Finish' and ${current} returning t.id
 ), changed as (
   update pg_task t set
     step = coalesce(c.step, t.step),
@@ -328,24 +335,47 @@ const storeChanges = `with c as materialized (
     deaths = case when c.kind = 'Release' then t.deaths else 0 end,
     error = c.error,
     updated_at = now()
-  from c where c.kind <> 'Finish' and ${current} returning t.id
+  from c where ${current} returning t.id
 )
 select id from finished union all select id from changed`
 
-/** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
-export const storeOutcomes = (
+/** What a batch of outcomes does. */
+export interface Changes {
+  readonly ends: ReadonlyArray<RowEnd>
+  readonly changes: ReadonlyArray<RowChange>
+}
+
+const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<unknown> => [
+  JSON.stringify(changes),
+  lease,
+  ends.map((end) => end.id),
+  ends.map((end) => end.token),
+  ends.map((end) => end.n)
+]
+
+/** A chain's every step waits for this one: nothing in it but the row. */
+const advanceOne = `update pg_task set step = $4, transitions = $3::int + 1, tried = 0, deaths = 0,
+  lease_until = now() + ${millis("$5")}, updated_at = now()
+where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid and transitions in ($3::int, $3::int + 1) returning id`
+
+/** Moves one task on, and keeps its lease. */
+const storeAdvance = (
   sql: SqlClient,
-  changes: ReadonlyArray<RowChange>,
+  { id, n, step, token }: RowChange,
   lease: number
-): Rows<{ readonly id: TaskId }> => queryAlone(sql, storeChanges, [JSON.stringify(changes), lease])
+): Rows<{ readonly id: TaskId }> => query(sql, advanceOne, [id, token, n, step, lease])
+
+/** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
+export const storeOutcomes = (sql: SqlClient, changes: Changes, lease: number): Rows<{ readonly id: TaskId }> => {
+  const [only, more] = changes.changes
+  return only?.kind === "Advance" && more === undefined && changes.ends.length === 0
+    ? storeAdvance(sql, only, lease)
+    : queryAlone(sql, storeChanges, storeParams(changes, lease))
+}
 
 /** Stores one outcome in the transaction of the caller. False when the attempt is no longer the current one. */
-export const storeInTransaction = (
-  sql: SqlClient,
-  change: RowChange,
-  lease: number
-): Effect.Effect<boolean, SqlError> =>
-  Effect.map(query(sql, storeChanges, [JSON.stringify([change]), lease]), (rows) => rows.length === 1)
+export const storeInTransaction = (sql: SqlClient, changes: Changes, lease: number): Effect.Effect<boolean, SqlError> =>
+  Effect.map(query(sql, storeChanges, storeParams(changes, lease)), (rows) => rows.length === 1)
 
 // ---------------------------------------------------------------------------------------------------------------
 // Signals

@@ -1,6 +1,7 @@
 /** Between a state and the text of the `step` column: `{"Task":{"State":{…fields, without _tag}}}`. */
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import { isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { InvalidStateError } from "../TaskError.ts"
@@ -18,7 +19,7 @@ export interface Decoded {
 
 export interface Codec {
   readonly encode: (state: Tagged) => Effect.Effect<string, InvalidStateError>
-  /** Takes the parsed `step`: see {@link parseStep}. */
+  /** Takes the parsed `step`: see {@link readStep}. */
   readonly decode: (parsed: ParsedStep) => Effect.Effect<Decoded, DecodeError>
 }
 
@@ -29,11 +30,15 @@ export interface ParsedStep {
   readonly fields: object
 }
 
-const parseJson = (text: string) =>
-  Effect.try({
-    try: (): unknown => JSON.parse(text),
-    catch: (error) => new DecodeError({ message: `step is not JSON: ${(error as Error).message}` })
-  })
+const malformed = (message: string) => new DecodeError({ message })
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    return malformed(`step is not JSON: ${(error as Error).message}`)
+  }
+}
 
 /** The only key of an object and its value, or undefined for anything else. */
 const onlyEntry = (value: unknown): readonly [string, unknown] | undefined => {
@@ -43,17 +48,23 @@ const onlyEntry = (value: unknown): readonly [string, unknown] | undefined => {
 }
 
 /** Reads the outer shape of a `step`, which is the same for every task. */
+export const readStep = (text: string): ParsedStep | DecodeError => {
+  const json = parseJson(text)
+  if (json instanceof DecodeError) return json
+  const task = onlyEntry(json)
+  const state = task && onlyEntry(task[1])
+  if (state === undefined) return malformed(`step must have the shape {"Task":{"State":{…}}}`)
+  const fields = state[1] ?? {}
+  return typeof fields === "object" && !Array.isArray(fields)
+    ? { task: task![0], tag: state[0], fields }
+    : malformed(`the fields of state "${state[0]}" must be an object or null`)
+}
+
+/** {@link readStep} as an Effect. */
 export const parseStep = (text: string): Effect.Effect<ParsedStep, DecodeError> =>
-  Effect.flatMap(parseJson(text), (json) => {
-    const task = onlyEntry(json)
-    const state = task && onlyEntry(task[1])
-    if (state === undefined) {
-      return new DecodeError({ message: `step must have the shape {"Task":{"State":{…}}}` })
-    }
-    const fields = state[1] ?? {}
-    return typeof fields === "object" && !Array.isArray(fields)
-      ? Effect.succeed({ task: task![0], tag: state[0], fields })
-      : new DecodeError({ message: `the fields of state "${state[0]}" must be an object or null` })
+  Effect.suspend(() => {
+    const step = readStep(text)
+    return step instanceof DecodeError ? step : Effect.succeed(step)
   })
 
 const isRecord = (u: unknown): u is Record<string, unknown> => isObject(u) && !Array.isArray(u)
@@ -71,6 +82,11 @@ const makeStepCodec = (task: string, step: StepDefinition) => {
   const decode = Schema.decodeUnknownEffect(schema)
   const prefix = `${JSON.stringify({ [task]: 0 }).slice(0, -2)}{${JSON.stringify(step.tag)}:`
   const invalid = (message: string) => new InvalidStateError({ task, state: step.tag, message })
+  const onDecoded = {
+    onFailure: (error: Schema.SchemaError) =>
+      malformed(`${task}: step doesn't fit the schema of state "${step.tag}": ${error.message}`),
+    onSuccess: (state: Tagged): Effect.Effect<Decoded> => Effect.succeed({ step, state })
+  }
   return {
     encode: (state: Tagged) =>
       Effect.matchEffect(encode(state), {
@@ -86,12 +102,13 @@ const makeStepCodec = (task: string, step: StepDefinition) => {
           return Effect.succeed(`${prefix}${JSON.stringify(fields)}}}`)
         }
       }),
-    decode: (fields: object) =>
-      Effect.matchEffect(decode({ ...fields, _tag: step.tag }), {
-        onFailure: (error) =>
-          new DecodeError({ message: `${task}: step doesn't fit the schema of state "${step.tag}": ${error.message}` }),
-        onSuccess: (state) => Effect.succeed({ step, state })
-      })
+    decode: (fields: object): Effect.Effect<Decoded, DecodeError> => {
+      const decoded = decode({ ...fields, _tag: step.tag })
+      // Most schemas decode at once: then there is nothing to wait for, and no effect to build.
+      return Exit.isExit(decoded) && Exit.isSuccess(decoded)
+        ? Exit.succeed({ step, state: decoded.value as Tagged })
+        : Effect.matchEffect(decoded, onDecoded)
+    }
   }
 }
 

@@ -6,7 +6,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
 import type { Held } from "./attempt.ts"
 import { troubleOf } from "./database.ts"
-import { type Outcome, type RowOutcome, toRowChange } from "./outcome.ts"
+import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
 import { storeInTransaction } from "./sql.ts"
 
 /** The attempt is no longer the current one: everything it wrote is rolled back. */
@@ -37,8 +37,8 @@ export const storeTogether = (
     Effect.gen(function*() {
       const { commit, outcome } = yield* handled
       if (commit !== undefined) yield* commit
-      const change = toRowChange(held, outcome)
-      const stored = yield* Effect.withTracerEnabled(storeInTransaction(sql, change, lease), false)
+      const changes = toChanges([{ held, outcome }])
+      const stored = yield* Effect.withTracerEnabled(storeInTransaction(sql, changes, lease), false)
       return stored ? outcome : yield* new LeaseLost()
     })
   ).pipe(

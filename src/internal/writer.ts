@@ -12,7 +12,7 @@ import { messageOf, troubleOf } from "./database.ts"
 import { storable } from "./failure.ts"
 import type { Link } from "./link.ts"
 import type { Meter } from "./meter.ts"
-import { type RowOutcome, toRowChange } from "./outcome.ts"
+import { type RowOutcome, toChanges } from "./outcome.ts"
 import { Signal } from "./signal.ts"
 import { notify, storeOutcomes } from "./sql.ts"
 
@@ -85,7 +85,7 @@ export class Writer {
   private send(batch: ReadonlyArray<Entry>): Effect.Effect<Stored, SqlError> {
     const { lease, link, meter, sql } = this.options
     meter.stored(batch.length)
-    const changes = batch.map(({ held, outcome }) => toRowChange(held, outcome))
+    const changes = toChanges(batch)
     let sent = 0
     const statement = Effect.suspend(() => {
       sent++

@@ -5,7 +5,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { type Held, hold } from "../../internal/attempt.ts"
 import { codeOf } from "../../internal/database.ts"
-import { type Outcome, type RowOutcome, toRowChange } from "../../internal/outcome.ts"
+import { type Outcome, type RowOutcome, toChanges } from "../../internal/outcome.ts"
 import { runAttempt, type Runner } from "../../internal/runner.ts"
 import { type ClaimedRow, storeInTransaction } from "../../internal/sql.ts"
 import type { InvalidStateError } from "../../TaskError.ts"
@@ -61,7 +61,7 @@ const runAndStore = Effect.fnUntraced(function*(runner: Runner, held: Held) {
   const attempt = runAttempt(runner, held)
   const outcome = yield* inTransaction ? behindSavepoint(sql, held, attempt) : attempt
   if (outcome._tag === "Stored") return { outcome: outcome.outcome, current: true }
-  return { outcome, current: yield* storeInTransaction(sql, toRowChange(held, outcome), lease) }
+  return { outcome, current: yield* storeInTransaction(sql, toChanges([{ held, outcome }]), lease) }
 })
 
 /** The lock timeout of the caller's transaction stays what it was. */
