@@ -1,4 +1,5 @@
 export * as Admin from "./Admin.ts"
+export * as Diagram from "./Diagram.ts"
 export * as Metrics from "./Metrics.ts"
 export * as Migrations from "./Migrations.ts"
 export * as NextStep from "./NextStep.ts"
