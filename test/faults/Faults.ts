@@ -1,0 +1,81 @@
+/** All faults, and how they are mixed. */
+import { Effect, Fiber } from "effect"
+import { databaseFaults } from "./DatabaseFaults.ts"
+import { networkFaults } from "./NetworkFaults.ts"
+import { processFaults } from "./ProcessFaults.ts"
+import type { Random } from "./Random.ts"
+import { rowFaults } from "./RowFaults.ts"
+import type { Fault, World } from "./World.ts"
+
+const all = { ...processFaults, ...networkFaults, ...databaseFaults, ...rowFaults }
+
+export type Name = keyof typeof all
+
+/** How often each is drawn. Those that stop everybody are rare: between them, work must get done. */
+const weights: Record<Name, number> = {
+  kill: 8,
+  freeze: 8,
+  replace: 6,
+  stopAll: 0.7,
+  stall: 3,
+  "stall and cut": 3,
+  deaf: 5,
+  refuse: 2,
+  slow: 3,
+  terminate: 6,
+  "cancel statements": 4,
+  "restart fast": 1.5,
+  "restart immediate": 1.5,
+  timeouts: 2,
+  "read only": 1.5,
+  crowded: 1.5,
+  vacuum: 2,
+  "long transaction": 2,
+  "lock table": 2,
+  "lock rows": 3,
+  migrate: 1,
+  "full queue": 1.5,
+  steal: 4,
+  free: 5,
+  lapse: 4,
+  hurry: 3,
+  clear: 3,
+  cancel: 3,
+  garbage: 8
+}
+
+/** Those that change the same thing must not undo each other's work: one at a time. */
+const exclusive: ReadonlyArray<ReadonlyArray<Name>> = [
+  Object.keys(networkFaults) as Array<Name>,
+  ["restart fast", "restart immediate"],
+  ["timeouts", "read only", "crowded"],
+  ["full queue"]
+]
+
+/** At most so many at a time. */
+const atOnce = 4
+
+const isBlocked = (name: Name, active: ReadonlySet<Name>): boolean =>
+  active.size >= atOnce || exclusive.some((group) => group.includes(name) && group.some((other) => active.has(other)))
+
+/** Draws faults for so many milliseconds, and returns when the last one is over. */
+export const rage = (world: World, random: Random, millis: number): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const active = new Set<Name>()
+    const fibers: Array<Fiber.Fiber<void>> = []
+    const end = performance.now() + millis
+    while (performance.now() < end) {
+      const name = random.weighted(weights)
+      // Drawn in any case, so that what runs now doesn't change what comes next.
+      const [own, gap] = [random.fork(String(random.next())), random.int(50, 700)]
+      if (!isBlocked(name, active)) {
+        active.add(name)
+        world.log.count(name)
+        world.log.say(name)
+        const fault: Fault = all[name]
+        fibers.push(yield* Effect.forkChild(Effect.ensuring(fault(world, own), Effect.sync(() => active.delete(name)))))
+      }
+      yield* Effect.sleep(gap)
+    }
+    yield* Effect.forEach(fibers, Fiber.join, { discard: true })
+  })

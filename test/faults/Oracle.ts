@@ -1,0 +1,181 @@
+/** Says what is wrong with the end of a round: every plan must have come to what it says, and to nothing else. */
+import type { Evidence, Row } from "./Evidence.ts"
+import { childId } from "./Journey.ts"
+import { initialBalance, type Place, placeOf } from "./Ledger.ts"
+import { forever, type Op, type Plan } from "./Plan.ts"
+
+export interface Case {
+  readonly plans: ReadonlyArray<Plan>
+  readonly evidence: Evidence
+  /** How often a step was interrupted, by its place, where no fault may have run a step again. */
+  readonly interruptions: ReadonlyMap<string, number> | undefined
+}
+
+type Complain = (what: string) => void
+
+/** What must have become of a plan. */
+type Fate =
+  /** It is done, or has come to where it stays. */
+  | "Done"
+  /** It was cancelled on its way. */
+  | "Cancelled"
+  /** It never existed. */
+  | "Nothing"
+
+/** Every place of a plan up to where it stays, and what is done there. */
+const placesOf = (plan: string, ops: ReadonlyArray<Op>): ReadonlyArray<readonly [Place, Op]> => {
+  const end = ops.findIndex((op) => staysAt(op)) + 1
+  return ops.slice(0, end === 0 ? ops.length : end).flatMap((op, seq) =>
+    Array.from({ length: op.rounds }, (_, round) => [{ plan, seq, round: round + 1 }, op] as const)
+  )
+}
+
+/** Whether nobody gets beyond it. */
+export const staysAt = ({ failures, kind }: Op): boolean => kind === "broken" || (kind === "poison" && failures >= forever)
+
+const hasTrace = (id: string, { rows, runs }: Evidence): boolean =>
+  rows.some(({ plan }) => plan === id) || runs.has(placeOf({ plan: id, seq: 0, round: 1 }))
+
+const fateOf = (plan: Plan, evidence: Evidence): Fate => {
+  const { cancelled, enqueued, sent } = evidence
+  if (cancelled.has(plan.id)) return "Cancelled"
+  if (plan.how !== "direct" && plan.how !== "batch") return enqueued.has(plan.id) ? "Done" : "Nothing"
+  const sure = sent.get(plan.id)
+  return sure === true || (sure === false && hasTrace(plan.id, evidence)) ? "Done" : "Nothing"
+}
+
+/** What is wrong with the numbers of the attempts of a step, `last` being the highest. */
+const wrongAttempts = (op: Op, last: number): boolean => {
+  if (op.mode !== "free") return last <= op.failures
+  if (op.kind === "flaky") return last !== op.failures + 1
+  if (op.kind === "broken") return last < 2
+  return op.kind !== "stubborn" && last !== 1
+}
+
+const judgeRuns = (place: Place, op: Op, { evidence, interruptions }: Case, complain: Complain): void => {
+  const name = `${placeOf(place)} (${op.kind}, ${op.mode})`
+  const runs = evidence.runs.get(placeOf(place)) ?? []
+  if (runs.length === 0) return complain(`${name} was never run`)
+  const attempts = new Set(runs.map(({ attempt }) => attempt))
+  const last = Math.max(...attempts)
+  if (attempts.size !== last || wrongAttempts(op, last)) {
+    complain(`${name} failed ${op.failures} times, and has the attempts ${[...attempts].join(", ")}`)
+  }
+  if (new Set(runs.map(({ key }) => key)).size > 1) complain(`${name} has several idempotency keys`)
+  if (interruptions === undefined || op.mode === "bound") return
+  const excused = (interruptions.get(placeOf(place)) ?? 0) + (op.kind === "robbed" ? 1 : 0)
+  if (runs.length > last + excused) {
+    complain(`${name} was run ${runs.length} times, by ${runs.map(({ attempt, worker }) => `${worker} (${attempt})`).join(", ")}`)
+  }
+}
+
+const moves = (op: Op) => op.mode !== "free" && !staysAt(op)
+
+const judgeTransfers = (place: Place, op: Op, { transfers }: Evidence, complain: Complain): void => {
+  const found = transfers.get(placeOf(place)) ?? []
+  const expected = moves(op) ? 1 : 0
+  const alike = found.every(({ amount, source, target }) => amount === op.amount && source === op.from && target === op.to)
+  if (found.length !== expected || !alike) {
+    complain(`${placeOf(place)} (${op.kind}, ${op.mode}) moved money ${found.length} times, not ${expected}: ${JSON.stringify(found)}`)
+  }
+}
+
+/** What it did is a beginning of its plan, each thing once. */
+const judgeCancelled = (plan: Plan, { rows, transfers }: Evidence, complain: Complain): void => {
+  if (rows.some((row) => row.plan === plan.id)) complain(`${plan.id} was cancelled, and is still there`)
+  const counts = placesOf(plan.id, plan.ops).filter(([, op]) => moves(op))
+    .map(([place]) => transfers.get(placeOf(place))?.length ?? 0)
+  const isBeginning = counts.every((count, n) => count <= 1 && count <= (counts[n - 1] ?? 1))
+  if (!isBeginning) complain(`${plan.id} was cancelled, and moved money ${counts.join(", ")} times`)
+}
+
+/** Where a plan is that isn't over, in the table. */
+const judgeRow = (id: string, ops: ReadonlyArray<Op>, evidence: Evidence, complain: Complain): void => {
+  const rows = evidence.rows.filter(({ plan }) => plan === id)
+  const seq = ops.findIndex((op) => staysAt(op))
+  if (rows.length !== (seq < 0 ? 0 : 1)) return complain(`${id} has ${rows.length} rows at the end: ${JSON.stringify(rows)}`)
+  if (seq < 0) return
+  const row = rows[0]!
+  const runs = evidence.runs.get(placeOf({ plan: id, seq, round: 1 })) ?? []
+  const right = ops[seq]!.kind === "broken"
+    ? row.error?.includes("planned") === true && row.tried === Math.max(...runs.map(({ attempt }) => attempt))
+    : row.error?.includes("The worker died") === true && row.tried === 0
+  if (!right || row.leased) complain(`${id} is parked wrongly: ${JSON.stringify(row)}`)
+}
+
+const judgePlan = (
+  plan: { readonly id: string; readonly ops: ReadonlyArray<Op> },
+  fate: Fate,
+  the: Case,
+  seen: Set<string>,
+  complain: Complain
+): void => {
+  if (fate === "Nothing") return
+  judgeRow(plan.id, plan.ops, the.evidence, complain)
+  for (const [place, op] of placesOf(plan.id, plan.ops)) {
+    seen.add(placeOf(place))
+    judgeRuns(place, op, the, complain)
+    judgeTransfers(place, op, the.evidence, complain)
+    if (op.child.length > 0) {
+      const child = { id: childId(place), ops: op.child.map((own) => ({ ...own, child: [] })) }
+      judgePlan(child, fate, the, seen, complain)
+    }
+  }
+}
+
+const judgeGarbage = (id: string, parked: boolean, row: Row | undefined, complain: Complain): void => {
+  if (row === undefined) return complain(`the garbage ${id} is gone`)
+  const right = row.tried === 0 && !row.leased && row.transitions === 0 &&
+    (parked ? row.error !== null : row.error === null && row.deaths === 0)
+  if (!right) complain(`garbage, which should be ${parked ? "parked" : "untouched"}, is ${JSON.stringify(row)}`)
+}
+
+const judgeMoney = ({ balances, transfers }: Evidence, complain: Complain): void => {
+  const expected = new Map([...balances.keys()].map((id) => [id, initialBalance]))
+  for (const { amount, source, target } of [...transfers.values()].flat()) {
+    expected.set(source, expected.get(source)! - amount)
+    expected.set(target, expected.get(target)! + amount)
+  }
+  for (const [id, balance] of balances) {
+    if (balance !== expected.get(id)) complain(`account ${id} has ${balance}, and should have ${expected.get(id)}`)
+  }
+}
+
+const judgeKeys = ({ runs }: Evidence, complain: Complain): void => {
+  const owners = new Map<string, string>()
+  for (const [place, [run]] of runs) {
+    const other = owners.get(run!.key)
+    if (other !== undefined) complain(`${place} and ${other} share an idempotency key`)
+    owners.set(run!.key, place)
+  }
+}
+
+/** All that is wrong. */
+export const judge = (the: Case): ReadonlyArray<string> => {
+  const { evidence, plans } = the
+  const complaints: Array<string> = []
+  const complain = (what: string) => void complaints.push(what)
+  const seen = new Set<string>()
+  const cancelled = new Set<string>()
+  for (const plan of plans) {
+    const fate = fateOf(plan, evidence)
+    if (fate === "Cancelled") {
+      cancelled.add(plan.id)
+      judgeCancelled(plan, evidence, complain)
+    } else judgePlan(plan, fate, the, seen, complain)
+  }
+  for (const place of new Set([...evidence.runs.keys(), ...evidence.transfers.keys()])) {
+    if (!seen.has(place) && !cancelled.has(place.split(" ")[0]!)) complain(`${place} was run, which nobody asked for`)
+  }
+  for (const [id, parked] of evidence.garbage) {
+    judgeGarbage(id, parked, evidence.rows.find((row) => row.id === id), complain)
+  }
+  const known = new Set(plans.map(({ id }) => id))
+  for (const row of evidence.rows) {
+    const mine = evidence.garbage.has(row.id) || (row.plan !== null && known.has(row.plan))
+    if (!mine || row.leased) complain(`a row that should not be there, or not be leased: ${JSON.stringify(row)}`)
+  }
+  judgeMoney(evidence, complain)
+  judgeKeys(evidence, complain)
+  return complaints
+}

@@ -1,0 +1,31 @@
+/** Processes that die, freeze and stop. */
+import { Effect } from "effect"
+import type { Member } from "./Crew.ts"
+import { persist } from "./Ledger.ts"
+import type { Random } from "./Random.ts"
+import type { Fault, World } from "./World.ts"
+
+const onVictim = (act: (world: World, member: Member, random: Random) => Effect.Effect<void>): Fault => (world, random) => {
+  const { victims } = world.crew
+  return victims.length === 0 ? Effect.void : act(world, random.pick(victims), random)
+}
+
+const kill = onVictim(({ crew }, member) => crew.kill(member))
+
+const freeze = onVictim(({ crew }, member, random) =>
+  crew.freeze(member).pipe(
+    Effect.andThen(Effect.sleep(random.int(200, 6000))),
+    Effect.ensuring(crew.thaw(member))
+  )
+)
+
+/** Whoever comes next knows other tasks, and connects in another way. */
+const replace = onVictim(({ crew }, member) => crew.stop(member))
+
+const stopAll: Fault = ({ crew, sql }) =>
+  Effect.suspend(() => {
+    crew.stopSent = true
+    return Effect.asVoid(persist(sql`select pg_notify('pg_task_changed', 'stop_worker')`))
+  })
+
+export const processFaults = { kill, freeze, replace, stopAll }

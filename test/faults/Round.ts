@@ -1,0 +1,157 @@
+/** One round: plans are made and enqueued, things go wrong, they are put right, and the oracle looks at the end. */
+import { Effect, Schema } from "effect"
+import * as Script from "../support/Script.ts"
+import { gather, readRows, type Row } from "./Evidence.ts"
+import { rage } from "./Faults.ts"
+import { emptyLedger, persist } from "./Ledger.ts"
+import { judge, staysAt } from "./Oracle.ts"
+import { makePlans, Plan } from "./Plan.ts"
+import type { Random } from "./Random.ts"
+import type { World } from "./World.ts"
+
+const producers = 3
+
+/** Nothing changes for so long: it never will. In milliseconds. */
+const patience = 60_000
+
+const encode = Schema.encodeSync(Schema.fromJsonString(Plan))
+
+const prepare = ({ sql }: World, plans: ReadonlyArray<Plan>) =>
+  Effect.gen(function*() {
+    for (const statement of emptyLedger) yield* persist(sql.unsafe(statement))
+    const rows = plans.map((plan, n) => ({ id: plan.id, producer: n % producers, content: encode(plan) }))
+    yield* Effect.forEach(rows, (row) => persist(sql`insert into plan ${sql.insert(row)} on conflict do nothing`))
+  })
+
+/** Enqueues all plans, from several processes. Some of these may be killed. */
+const produce = ({ log }: World, url: string, rest: number, victims: ReadonlyArray<number>) =>
+  Effect.forEach(
+    Array.from({ length: producers }, (_, n) => n),
+    (n) =>
+      Effect.scoped(Effect.gen(function*() {
+        const script = yield* Script.run("test/faults/scripts/producer.ts", { args: [String(n), url, String(rest)] })
+        if (victims.includes(n)) yield* Effect.forkScoped(Effect.andThen(Effect.sleep(5000), script.kill("SIGKILL")))
+        const exit = yield* script.exit
+        if (exit === "SIGKILL" && victims.includes(n)) log.count("producers killed")
+        else if (exit !== 0) log.wrong(`producer ${n} ended with ${exit}:\n    ${script.lines().slice(-20).join("\n    ")}`)
+      })),
+    { concurrency: producers, discard: true }
+  )
+
+/** What a row may be parked for, on the way. */
+const plannedErrors = [/planned (failure|defect)/, /has no state "Novel"/]
+const afterFaults = [...plannedErrors, /^The worker died/]
+
+/** Tells which rows have come to where they stay. */
+const atRest = (plans: ReadonlyArray<Plan>, garbage: ReadonlyMap<string, boolean>) => {
+  const ends = new Map(plans.map(({ id, ops }) => [id, ops.findIndex(staysAt)]))
+  const isAtEnd = ({ error, plan, step }: Row) => {
+    const seq = ends.get(plan ?? "") ?? -1
+    const { kind } = plans.find(({ id }) => id === plan)?.ops[seq] ?? {}
+    if (error === null || kind === undefined || !step.includes(`"seq":${seq},`)) return false
+    return kind === "broken" ? error.includes("planned") : error.startsWith("The worker died")
+  }
+  return (row: Row): boolean => {
+    const mustPark = garbage.get(row.id)
+    return mustPark === undefined ? isAtEnd(row) : !mustPark || row.error !== null
+  }
+}
+
+/** Clears the errors of what need not stay parked, and returns what is still on its way. */
+const help = ({ log, sql }: World, rests: (row: Row) => boolean, allowed: ReadonlyArray<RegExp>) =>
+  Effect.gen(function*() {
+    const rows = (yield* readRows(sql)).filter((row) => !rests(row))
+    const parked = rows.filter(({ error }) => error !== null)
+    for (const row of parked) {
+      if (!allowed.some((pattern) => pattern.test(row.error!))) log.wrong(`parked: ${JSON.stringify(row)}`)
+    }
+    const ids = parked.map(({ id }) => id)
+    if (ids.length > 0) yield* persist(sql`update pg_task set error = null where ${sql.in("id", ids)}`)
+    return rows
+  })
+
+/** Fixes the world, and waits until every plan has come to where it stays. */
+const settle = (world: World, plans: ReadonlyArray<Plan>, allowed: ReadonlyArray<RegExp>): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const { log, sql } = world
+    yield* persist(sql`update world set fixed = true`)
+    const garbage = yield* persist(sql<{ id: string; parked: boolean }>`select id::text, parked from garbage`)
+    const rests = atRest(plans, new Map(garbage.map(({ id, parked }) => [id, parked])))
+    let [state, since] = ["", performance.now()]
+    for (;;) {
+      const rows = yield* help(world, rests, allowed)
+      if (rows.length === 0) return
+      const now = JSON.stringify(rows.map(({ id, transitions }) => [id, transitions]))
+      if (now !== state) [state, since] = [now, performance.now()]
+      if (performance.now() - since > patience) {
+        return log.wrong(`stuck for ${patience / 1000} s: ${JSON.stringify(rows.slice(0, 5), null, 1)}`)
+      }
+      yield* Effect.sleep(200)
+    }
+  })
+
+const conclude = (world: World, plans: ReadonlyArray<Plan>, interruptions?: ReadonlyMap<string, number>) =>
+  Effect.gen(function*() {
+    const { log, sql } = world
+    const evidence = yield* gather(sql)
+    for (const complaint of judge({ plans, evidence, interruptions })) log.wrong(complaint)
+    log.count("tasks", evidence.enqueued.size + evidence.sent.size)
+    log.count("runs of steps", [...evidence.runs.values()].reduce((sum, runs) => sum + runs.length, 0))
+    log.count("transfers", [...evidence.transfers.values()].flat().length)
+    log.say(`the oracle has looked at ${plans.length} plans`)
+  })
+
+/** Nobody holds a row, and nobody died: for when all workers have stopped gracefully. */
+const checkReleased = ({ log, sql }: World) =>
+  Effect.gen(function*() {
+    for (const row of yield* readRows(sql)) {
+      if (row.leased || row.deaths > 0) log.wrong(`not given back at a graceful stop: ${JSON.stringify(row)}`)
+    }
+  })
+
+const untilSlow = ({ sql }: World, plans: ReadonlyArray<Plan>): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const slow = plans.filter(({ ops }) => ops.some(({ kind }) => kind === "slow")).map(({ id }) => id)
+    const look = persist(sql`select from ran where seq = 1 and ${sql.in("plan", slow)}`)
+    while ((yield* look).length === 0) yield* Effect.sleep(100)
+  })
+
+/** A round without faults, but with workers that are replaced in the middle of it: everything is run once. */
+export const calmRound = (world: World, random: Random, options: { readonly url: string; readonly slow: number }) =>
+  Effect.gen(function*() {
+    const { crew, log } = world
+    const plans = makePlans(random, 80, { slow: options.slow, faults: false })
+    yield* prepare(world, plans)
+    yield* produce(world, options.url, 0, [])
+    yield* untilSlow(world, plans)
+    log.say("stopping every worker")
+    yield* crew.replaceAll(checkReleased(world))
+    yield* settle(world, plans, plannedErrors)
+    yield* conclude(world, plans, crew.interruptions)
+  })
+
+/** A round in which everything goes wrong. */
+export const wildRound = (world: World, random: Random, options: {
+  readonly url: string
+  readonly plans: number
+  /** How long the faults last, in milliseconds. */
+  readonly millis: number
+  /** Exchanges the workers for odd ones, or for plain ones. */
+  readonly setOdd: (odd: boolean) => void
+}) =>
+  Effect.gen(function*() {
+    const { crew, log } = world
+    const { millis, plans: count, setOdd, url } = options
+    const plans = makePlans(random.fork("plans"), count, { slow: 2500, faults: true })
+    yield* prepare(world, plans)
+    setOdd(true)
+    yield* crew.replaceAll(Effect.void)
+    const victims = random.chance(0.5) ? [random.int(0, producers - 1)] : []
+    const producing = produce(world, url, millis * 2 / (count / producers), victims)
+    yield* Effect.all([producing, rage(world, random.fork("faults"), millis)], { concurrency: 2 })
+    log.say("the faults are over")
+    setOdd(false)
+    yield* crew.replaceAll(Effect.void)
+    yield* settle(world, plans, afterFaults)
+    yield* conclude(world, plans)
+  })

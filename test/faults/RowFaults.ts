@@ -1,0 +1,84 @@
+/** Rows that somebody edits, deletes and inserts by hand. */
+import { Effect } from "effect"
+import type { SqlClient } from "effect/sql"
+import type { SqlError } from "effect/sql/SqlError"
+import { persist } from "./Ledger.ts"
+import type { Fault } from "./World.ts"
+
+/** A statement on a few rows, chosen by a number that is the same for the same seed. */
+const edit = (statement: (sql: SqlClient.SqlClient, seed: string, rows: number) => Effect.Effect<unknown, SqlError>): Fault =>
+(world, random) => Effect.asVoid(persist(statement(world.sql, String(random.int(0, 1e9)), random.int(1, 10))))
+
+/** Somebody takes running rows away, for a while or at once. */
+const steal = edit((sql, seed, rows) =>
+  sql`update pg_task set lease_token = gen_random_uuid(), lease_until = now() + interval '1 second' where id in (
+    select id from pg_task where is_running order by md5(id::text || ${seed}) limit ${rows}::int)`
+)
+
+const free = edit((sql, seed, rows) =>
+  sql`update pg_task set is_running = false, lease_token = null, lease_until = null,
+      wakeup_at = wakeup_at - interval '1 millisecond'
+    where id in (select id from pg_task where is_running order by md5(id::text || ${seed}) limit ${rows}::int)`
+)
+
+const lapse = edit((sql, seed, rows) =>
+  sql`update pg_task set lease_until = now() - interval '1 second' where id in (
+    select id from pg_task where is_running order by md5(id::text || ${seed}) limit ${rows}::int)`
+)
+
+const hurry = edit((sql, seed, rows) =>
+  sql`update pg_task set wakeup_at = now() where id in (
+    select id from pg_task where error is null and not is_running order by md5(id::text || ${seed}) limit ${rows}::int)`
+)
+
+const clear = edit((sql, seed, rows) =>
+  sql`update pg_task set error = null where id in (
+    select id from pg_task where error is not null order by md5(id::text || ${seed}) limit ${rows}::int)`
+)
+
+/** In one statement with a note of it, so that the oracle knows. */
+const cancel = edit((sql, seed, rows) =>
+  sql`with gone as (
+    delete from pg_task where id in (
+      select id from pg_task where step ~ '"plan": ?"c' order by md5(id::text || ${seed}) limit ${rows}::int)
+    returning id, substring(step from '"plan": ?"([^"]+)"') as plan
+  ), noted as (insert into cancelled select plan from gone on conflict do nothing)
+  select pg_notify('pg_task_changed', 'cancel ' || id) from gone`
+)
+
+const deep = `{"Journey":{"Free":${"[".repeat(500)}${"]".repeat(500)}}}`
+
+/** Rows of known tasks, or of none, that nobody can decode. */
+const malformed = [
+  "",
+  "not JSON",
+  "null",
+  "[]",
+  "{}",
+  "\"Journey\"",
+  `{"Journey":{}}`,
+  `{"Journey":{"Free":{}}}`,
+  `{"Journey":{"Free":null}}`,
+  `{"Journey":{"Nope":{}}}`,
+  `{"Errand":{"Bound":{"plan":1,"seq":0,"round":1,"ops":[]}}}`,
+  `{"Journey":{"Free":{"plan":"x","seq":0,"round":1,"ops":[{"kind":"nope"}]}}}`,
+  `{"Journey":{"Free":{}},"Errand":{}}`,
+  `{"\\u0000":{"Free":{}}}`,
+  `  { "Journey" : { "Free" : [ ] } }  `,
+  `{"Errand":{"Free":{"plan":"${"long ".repeat(100_000)}"}}}`,
+  deep
+]
+
+/** Rows of tasks that no worker here knows. */
+const foreign = [`{"Foreign":{"State":{}}}`, `{"journey":{"Free":{}}}`, `{"Journey ":{"Free":{"x":1}}}`]
+
+const garbage: Fault = ({ sql }, random) => {
+  const parked = random.chance(0.8)
+  const step = random.pick(parked ? malformed : foreign)
+  return Effect.asVoid(persist(
+    sql`with made as (insert into pg_task (step) values (${step}) returning id)
+      insert into garbage select id, ${parked}::boolean from made`
+  ))
+}
+
+export const rowFaults = { steal, free, lapse, hurry, clear, cancel, garbage }

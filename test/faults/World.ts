@@ -1,0 +1,20 @@
+/** What faults act on. */
+import type { Effect } from "effect"
+import type { SqlClient } from "effect/sql"
+import type { EmbeddedPostgres } from "../../src/testing/EmbeddedPostgres.ts"
+import type { Crew } from "./Crew.ts"
+import type { Proxy } from "./Proxy.ts"
+import type { Random } from "./Random.ts"
+import type { Logbook } from "./Logbook.ts"
+
+export interface World {
+  readonly log: Logbook
+  readonly crew: Crew
+  readonly proxy: Proxy
+  readonly server: EmbeddedPostgres
+  /** The suite's own connections, as the superuser. Their names begin with "suite". */
+  readonly sql: SqlClient.SqlClient
+}
+
+/** Something that goes wrong, and is put right again before it ends. What it decides comes from `random`. */
+export type Fault = (world: World, random: Random) => Effect.Effect<void>

@@ -1,0 +1,33 @@
+/** `npm run test:faults -- --minutes 30 --seed 1`: the suite for as long as you like. */
+import { Effect } from "effect"
+import { parseArgs } from "node:util"
+import { makeLogbook, summary } from "./Logbook.ts"
+import { runSuite } from "./Suite.ts"
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: "string", default: "10" },
+    seed: { type: "string", default: String(Date.now() % 1_000_000) }
+  }
+})
+const seed = Number(values.seed)
+const minutes = Number(values.minutes)
+
+const print = (line: string) => void process.stdout.write(`${line}\n`)
+const log = makeLogbook(print)
+print(`seed ${seed}, ${minutes} minutes`)
+
+const suite = runSuite({ seed, log, atLeast: minutes * 60_000, faults: 60_000, tasks: 250 })
+
+Effect.runPromise(suite).then(
+  () => {
+    print(`seed ${seed}: ${summary(log)}`)
+    for (const wrong of log.wrongs) print(`WRONG: ${wrong}`)
+    print(log.wrongs.length === 0 ? "Nothing is lost, and nothing is doubled." : `FAILED with seed ${seed}`)
+    process.exitCode = log.wrongs.length === 0 ? 0 : 1
+  },
+  (error: unknown) => {
+    print(`FAILED with seed ${seed}: ${String(error)}`)
+    process.exitCode = 1
+  }
+)

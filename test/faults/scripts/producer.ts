@@ -1,0 +1,108 @@
+/**
+ * A process that enqueues its share of the plans, each in its own way, while the database comes and goes.
+ *
+ * Its arguments: its number, where the database is, and how many milliseconds it rests after each.
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Data from "effect/Data"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as SqlClient from "effect/sql/SqlClient"
+import { beginning, makeJourney } from "../Journey.ts"
+import { makeNotes, persist } from "../Ledger.ts"
+import { Plan } from "../Plan.ts"
+
+const [producer, url, rest] = process.argv.slice(2) as [string, string, string]
+
+/** A ROLLBACK on a connection that is gone is a defect to `withTransaction`. */
+const withDefects = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.catchDefect(effect, (defect) => Effect.fail(defect))
+
+/** A transaction that is rolled back on purpose. */
+class RolledBack extends Data.TaggedError("RolledBack") {}
+
+/** As a person might write it: with spaces, and with an escape in the name. */
+const spelledOut = ({ id, ops, task }: Plan): string => {
+  const { _tag, ...fields } = beginning(id, ops)
+  return JSON.stringify({ [task]: { [_tag]: fields } }, null, 1).replace("\"J", "\"\\u004a")
+}
+
+const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Plan))
+
+const produce = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  const notes = makeNotes(sql, "producer")
+  const tasks = { Journey: makeJourney("Journey", notes), Errand: makeJourney("Errand", notes) }
+  const enqueue = (plan: Plan) => tasks[plan.task].enqueue(beginning(plan.id, plan.ops))
+
+  /** Whatever happens on the way, `insert` is done exactly once: its note is in the same transaction. */
+  const together = <E>(plan: Plan, insert: Effect.Effect<unknown, E, SqlClient.SqlClient>) =>
+    sql.withTransaction(
+      Effect.flatMap(
+        sql`insert into enqueued values (${plan.id}) on conflict do nothing returning plan`,
+        (rows) => rows.length === 0 ? Effect.void : insert
+      )
+    ).pipe(withDefects, Effect.retry(Schedule.spaced("100 millis")))
+
+  /** Fails with `RolledBack` if it came that far. */
+  const rollback = <E, R>(insert: Effect.Effect<unknown, E, R>) =>
+    sql.withTransaction(Effect.andThen(insert, Effect.fail(new RolledBack())))
+
+  const caught = <E, R>(rolledBack: Effect.Effect<never, E | RolledBack, R>) =>
+    Effect.catch(rolledBack, (error) => error instanceof RolledBack ? Effect.void : Effect.fail(error))
+
+  /** Sends once. `sent` tells whether it is known to have arrived. */
+  const once = <E, R>(plans: ReadonlyArray<Plan>, insert: Effect.Effect<unknown, E, R>) =>
+    Effect.gen(function*() {
+      const note = (sure: boolean) =>
+        Effect.forEach(plans, ({ id }) =>
+          persist(sql`insert into sent values (${id}, ${sure}) on conflict (plan) do update set sure = ${sure}`))
+      yield* note(false)
+      const sent = yield* Effect.isSuccess(Effect.asVoid(insert))
+      if (sent) yield* note(true)
+    })
+
+  const one = (plan: Plan) => {
+    const task = tasks[plan.task]
+    const state = beginning(plan.id, plan.ops)
+    switch (plan.how) {
+      case "together":
+        return together(plan, enqueue(plan))
+      case "by hand":
+        return together(plan, sql`insert into pg_task (step) values (${spelledOut(plan)})`)
+      case "savepoint":
+        return together(plan, Effect.andThen(enqueue(plan), caught(rollback(enqueue(plan)))))
+      case "delayed":
+        return together(plan, task.delay(state, 1000))
+      case "scheduled":
+        return Effect.flatMap(notes.fromNow(800), (at) => together(plan, task.schedule(state, DateTime.toUtc(at))))
+      case "rolled back":
+        return caught(rollback(enqueue(plan))).pipe(withDefects, Effect.retry(Schedule.spaced("100 millis")))
+      case "direct":
+      case "batch":
+        return once([plan], enqueue(plan))
+    }
+  }
+
+  const batches = (plans: ReadonlyArray<Plan>) =>
+    Effect.forEach(["Journey", "Errand"] as const, (name) => {
+      const some = plans.filter((plan) => plan.task === name && plan.how === "batch")
+      return once(some, tasks[name].enqueueAll(some.map((plan) => beginning(plan.id, plan.ops))))
+    })
+
+  const rows = yield* persist(sql<{ content: string }>`select content from plan where producer = ${Number(producer)}::int`)
+  const plans = rows.map(({ content }) => decode(content))
+  yield* Effect.forEach(plans.filter(({ how }) => how !== "batch"), (plan) => Effect.andThen(one(plan), Effect.sleep(Number(rest))), {
+    concurrency: 3
+  })
+  yield* batches(plans)
+}).pipe(
+  Effect.provide(
+    PgClient.layer({ url: Redacted.make(url), maxConnections: 5, applicationName: `producer ${producer}` })
+  )
+)
+
+NodeRuntime.runMain(produce)

@@ -1,0 +1,96 @@
+/**
+ * A worker process that runs journeys until it is told to stop. Its argument is JSON: see `Variant.ts`.
+ *
+ * When it has ended it says what is left of it, and does not end the process itself: a socket or a timer that leaked
+ * keeps it alive.
+ */
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Redacted from "effect/Redacted"
+import type * as SqlClient from "effect/sql/SqlClient"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import * as Worker from "../../../src/Worker.ts"
+import { makeJourney, makeOlder } from "../Journey.ts"
+import { makeNotes } from "../Ledger.ts"
+import type { Variant } from "../Variant.ts"
+
+const variant = JSON.parse(process.argv[2]!) as Variant
+
+const realNow = Date.now
+Date.now = () => realNow() + variant.clockOffset
+
+const say = (line: string) => void process.stdout.write(`${line}\n`)
+
+setFlagsFromString("--expose-gc")
+const collectGarbage = runInNewContext("gc") as () => void
+
+const megabytes = (bytes: number) => Math.round(bytes / 2 ** 20)
+
+const sayMemory = () => {
+  collectGarbage()
+  const { heapUsed, rss } = process.memoryUsage()
+  say(`memory ${JSON.stringify({ heap: megabytes(heapUsed), rss: megabytes(rss) })}`)
+}
+const memoryTimer = setInterval(sayMemory, variant.sayMemoryEvery).unref()
+
+let fibers = 0
+const countFibers = Context.make(Metric.FiberRuntimeMetrics, {
+  recordFiberStart: () => void fibers++,
+  recordFiberEnd: () => void fibers--
+})
+
+class Observer extends Context.Service<Observer, SqlClient.SqlClient>()("test/faults/Observer") {}
+
+const observer = Layer.effect(Observer, PgClient.PgClient).pipe(
+  Layer.provide(PgClient.layer({
+    url: Redacted.make(variant.observerUrl),
+    maxConnections: 3,
+    applicationName: `${variant.name} observer`
+  }))
+)
+
+const database = PgClient.layer({
+  url: Redacted.make(variant.url),
+  maxConnections: variant.maxConnections,
+  multiplex: variant.multiplex,
+  prepare: variant.prepare,
+  applicationName: variant.name,
+  startupParameters: variant.settings
+})
+
+const program = Effect.gen(function*() {
+  const notes = makeNotes(yield* Observer, variant.name)
+  const { tasks, options } = variant
+  switch (tasks) {
+    case "all":
+      return yield* Worker.run({ ...options, tasks: [makeJourney("Journey", notes), makeJourney("Errand", notes)] })
+    case "journeys":
+      return yield* Worker.run({ ...options, tasks: [makeJourney("Journey", notes)] })
+    case "errands":
+      return yield* Worker.run({ ...options, tasks: [makeJourney("Errand", notes)] })
+    case "older":
+      return yield* Worker.run({ ...options, tasks: [makeOlder("Journey", notes), makeOlder("Errand", notes)] })
+  }
+}).pipe(Effect.provide(Layer.merge(observer, database)), Effect.scoped)
+
+const main = Effect.runForkWith(countFibers)(program)
+
+process.on("SIGTERM", () => main.interruptUnsafe())
+
+/** The pipes of stdout and stderr are no leak. */
+const leftovers = () => process.getActiveResourcesInfo().filter((name) => !/Pipe|TTY|SignalWrap|FSReq|Immediate/.test(name))
+
+main.addObserver((exit) => {
+  clearInterval(memoryTimer)
+  if (Exit.isFailure(exit) && !Exit.hasInterrupts(exit)) {
+    say(`failed: ${String(exit.cause)}`)
+    process.exitCode = 1
+  }
+  // Sockets take a turn or two to close; and this timer itself is none that leaked.
+  setTimeout(() => setImmediate(() => say(`left ${JSON.stringify({ fibers, resources: leftovers() })}`)), 500)
+})
