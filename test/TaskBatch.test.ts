@@ -1,9 +1,8 @@
 import { PgClient } from "@effect/sql-pg"
-import { assert, describe, it, layer } from "@effect/vitest"
-import { DateTime, Effect, Layer, Redacted, Result, Schema, String } from "effect"
+import { assert } from "@effect/vitest"
+import { DateTime, Effect, Result, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { Migrations, NextStep, Step, Task } from "../src/index.ts"
-import { makeDatabase, testDatabaseWith } from "./support/Database.ts"
+import { NextStep, Step, Task } from "../src/index.ts"
 import { workerTests } from "./support/worker/Fixture.ts"
 import { rows, run } from "./support/worker/Table.ts"
 
@@ -146,42 +145,4 @@ workerTests("a transaction", (test) => {
       assert.deepStrictEqual((yield* rows).map(({ step }) => step), [textOf("kept")])
     })
   )
-})
-
-/** As in a project whose columns are in snake case and whose fields aren't. */
-const renaming = Layer.unwrap(Effect.map(makeDatabase, ({ url }) =>
-  PgClient.layer({
-    url: Redacted.make(url),
-    transformResultNames: String.snakeToCamel,
-    transformQueryNames: String.camelToSnake
-  })))
-
-describe("a client that renames columns", () => {
-  it.live("makes no difference", () =>
-    Effect.gen(function*() {
-      const sql = yield* SqlClient.SqlClient
-      yield* Migrations.run
-      const ids = [
-        yield* Greeter.enqueue(name("a")),
-        yield* Greeter.delay(name("b"), "1 day"),
-        ...(yield* Greeter.enqueueAll([name("c")]))
-      ]
-      const found = yield* sql<
-        { id: string; wakeupAt: Date }
-      >`select id, wakeup_at from pg_task order by created_at, id`
-      assert.deepStrictEqual(found.map(({ id }) => id).toSorted(), ids.toSorted())
-      assert.isTrue(found.every(({ wakeupAt }) => wakeupAt instanceof Date))
-    }).pipe(Effect.provide(renaming)))
-})
-
-const pipelining = Layer.provideMerge(Migrations.layer, testDatabaseWith({ multiplex: true }))
-
-layer(pipelining, { excludeTestServices: true })("a client that pipelines", (it) => {
-  it.effect("gives each task its own id, too", () =>
-    Effect.gen(function*() {
-      const names = Array.from({ length: 200 }, (_, n) => `${n}`)
-      const ids = yield* Effect.forEach(names, (each) => Greeter.enqueue(name(each)), { concurrency: "unbounded" })
-      const byId = new Map((yield* rows).map(({ id, step }) => [id, step]))
-      assert.deepStrictEqual(ids.map((id) => byId.get(id)), names.map(textOf))
-    }))
 })
