@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { Data, DateTime, Effect, Fiber, Schema } from "effect"
+import { Data, DateTime, Effect, type Fiber, Schema } from "effect"
 import { NextStep, Step, Task } from "../../src/index.ts"
 import { Job, jobs, start, workerTests } from "../support/worker/Fixture.ts"
 import { gone, parked, rowWhere } from "../support/worker/Table.ts"
@@ -178,7 +178,7 @@ workerTests("failures", (test) => {
       const Narrowing = Task.make("Narrowing", [
         Step.make(Job, {
           next: [Narrow],
-          handler: ({ name }) => Effect.sync(() => NextStep.now({ _tag: "Narrow", text: name } as Narrow))
+          handler: ({ name }) => Effect.sync(() => NextStep.now({ _tag: "Narrow", text: name }))
         }),
         Step.make(Narrow, { handler: () => Effect.succeed(NextStep.none) })
       ])

@@ -199,8 +199,10 @@ workerTests("worker processes", (test) => {
         options: { concurrency: 2, shutdownTimeout: "2 seconds" }
       })
       const ids = yield* Chores.enqueueAll([
-        ...[chore("until SIGTERM", "in time", 2), chore("endless", "endless")],
-        ...[chore("quick", "buffered 1"), chore("quick", "buffered 2")]
+        chore("until SIGTERM", "in time", 2),
+        chore("endless", "endless"),
+        chore("quick", "buffered 1"),
+        chore("quick", "buffered 2")
       ])
       yield* process.line("started in time.")
       yield* process.line("started endless.")

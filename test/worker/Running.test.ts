@@ -113,8 +113,14 @@ workerTests("running", (test) => {
       yield* start({ tasks: [Jobs] })
       yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
       assert.deepStrictEqual(seen, [
-        ...["begin a", "Failure a", "begin a", "Success a"],
-        ...["begin b", "Failure b", "begin b", "Success b"]
+        "begin a",
+        "Failure a",
+        "begin a",
+        "Success a",
+        "begin b",
+        "Failure b",
+        "begin b",
+        "Success b"
       ])
     })
   )

@@ -1,6 +1,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert } from "@effect/vitest"
-import { Context, Effect, Queue, Scope } from "effect"
+import { Context, Effect, Queue, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { NextStep } from "../../src/index.ts"
