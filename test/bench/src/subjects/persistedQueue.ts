@@ -22,7 +22,7 @@ const bench = PersistedQueue.make({ name: "bench", schema: JobSchema })
 
 export const subject: Subject = {
   title: "Effect PersistedQueue 4.1.0",
-  settings: "100 takers, pollInterval 10 ms, PgClient with multiplex; no bulk offer: 64 offers in flight",
+  settings: "500 takers, pollInterval 10 ms, PgClient with multiplex; no bulk offer: 64 offers in flight",
   table: "effect_queue",
   unfinished: "state = 'pending'",
   prepare: (url) => once(url, Effect.scoped(PersistedQueue.makeStoreSql())),
@@ -32,7 +32,7 @@ export const subject: Subject = {
     const one = (job: typeof JobSchema.Type) => run(queue.offer(job))
     return { one, all: (jobs) => forEachInFlight(jobs, 64, one), close }
   },
-  work: async (url, { body, concurrency = 100 }) => {
+  work: async (url, { body, concurrency = 500 }) => {
     const { run, fork, close } = await open(queues(url))
     const queue = await run(bench)
     for (let i = 0; i < concurrency; i++) fork(Effect.forever(queue.take((job) => runBody(body, job, 0))))

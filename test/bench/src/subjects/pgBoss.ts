@@ -19,7 +19,7 @@ const make = (url: string, listen: boolean): PgBoss => {
 
 export const subject: Subject = {
   title: "pg-boss 12.38.0",
-  settings: "batchSize 5,000, burstWhenBatchFull, localConcurrency 2, LISTEN/NOTIFY on, supervise and schedule off; " +
+  settings: "batchSize 5,000, burstWhenBatchFull, localConcurrency 4, LISTEN/NOTIFY on, supervise and schedule off; " +
     "bulk by insert, 10,000 a call",
   table: "pgboss.job_common",
   unfinished: "name = 'bench' and state < 'completed' and start_after <= now()",
@@ -44,7 +44,7 @@ export const subject: Subject = {
   work: async (url, { body, concurrency = 10_000 }) => {
     const boss = make(url, true)
     await boss.start()
-    const lanes = 2
+    const lanes = 4
     await boss.work<Job>(
       queue,
       { batchSize: 5000, burstWhenBatchFull: true, localConcurrency: lanes, pollingIntervalSeconds: 0.5 },
