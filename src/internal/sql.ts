@@ -54,15 +54,24 @@ const few = (column: string, min: string, max: string) => `${column} between ${m
 // Producers
 // ---------------------------------------------------------------------------------------------------------------
 
-export const insertTask = (
-  sql: SqlClient,
-  task: { readonly step: string; readonly delay: number; readonly at: string | null; readonly trace: string | null }
-): Effect.Effect<TaskId, SqlError> =>
+export interface NewTask {
+  readonly step: string
+  readonly delay: number
+  readonly at: string | null
+  readonly trace: string | null
+}
+
+const newTask = `$1, coalesce($2::timestamptz, now() + ${millis("$3")}), $4`
+const insertLoudly = `insert into pg_task (step, wakeup_at, trace) values (${newTask}) returning id`
+const insertQuietly = `with quiet as materialized (select set_config('pg_task.quiet', 'on', true))
+insert into pg_task (step, wakeup_at, trace) select ${newTask} from quiet returning id`
+
+/** Stores a task. `quiet` only outside of transactions: it lasts until the end of the one it is in. */
+export const insertTask = (sql: SqlClient, task: NewTask, quiet: boolean): Effect.Effect<TaskId, SqlError> =>
   Effect.map(
     query<{ id: TaskId }>(
       sql,
-      `insert into pg_task (step, wakeup_at, trace)
-values ($1, coalesce($2::timestamptz, now() + ${millis("$3")}), $4) returning id`,
+      quiet ? insertQuietly : insertLoudly,
       [task.step, task.at, clampMillis(task.delay), task.trace]
     ),
     (rows) => rows[0]!.id

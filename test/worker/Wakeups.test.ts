@@ -49,6 +49,16 @@ workerTests("a worker that polls once an hour", (test) => {
   )
 
   test(
+    "runs at once what many enqueue at the same time, though most of them don't notify by themselves",
+    Effect.gen(function*() {
+      yield* sleeper
+      const Jobs = jobs(none)
+      const all = Array.from({ length: 64 }, (_, n) => Jobs.enqueue(new Job({ name: String(n) })))
+      for (const id of yield* Effect.all(all, { concurrency: "unbounded" })) yield* gone(id)
+    })
+  )
+
+  test(
     "runs at once what anybody inserts",
     Effect.gen(function*() {
       yield* sleeper
