@@ -33,6 +33,7 @@ import {
 } from "./internal/adminTarget.ts"
 import { explain } from "./internal/database.ts"
 import { insertTask } from "./internal/enqueue.ts"
+import { toTimestamp } from "./internal/timestamp.ts"
 import type * as Step from "./Step.ts"
 import type * as Task from "./Task.ts"
 import type * as TaskError from "./TaskError.ts"
@@ -119,7 +120,7 @@ const toRow = ({ age, key: _, ...row }: AdminRow): Row =>
     updatedAt: DateTime.makeUnsafe(row.updatedAt),
     leaseUntil: row.leaseUntil === null ? null : DateTime.makeUnsafe(row.leaseUntil),
     since: DateTime.makeUnsafe(row.since),
-    age: Duration.millis(age)
+    age: Duration.millis(Math.round(age))
   })
 
 /**
@@ -156,7 +157,9 @@ export type Cursor = string & Brand.Brand<"effect-pg-task/Admin/Cursor">
  * @category schemas
  * @since 0.1.0
  */
-export const Cursor: Schema.Codec<Cursor, string> = Schema.String.check(Schema.isPattern(cursorPattern)).pipe(
+export const Cursor: Schema.Codec<Cursor, string> = Schema.String.check(
+  Schema.isPattern(cursorPattern, { message: "the `next` of a page" })
+).pipe(
   Schema.brand("effect-pg-task/Admin/Cursor")
 )
 
@@ -382,7 +385,7 @@ export const counts: (
   "Admin.counts"
 )(function*(filter: Filter = {}) {
   const rows = yield* Statements.counts(yield* SqlClient.SqlClient, whereOf(filter))
-  return rows.map((row) => new Count({ ...row, oldest: Duration.millis(row.oldest) }))
+  return rows.map((row) => new Count({ ...row, oldest: Duration.millis(Math.round(row.oldest)) }))
 }, Effect.catchTag("SqlError", explain))
 
 /**
@@ -598,10 +601,10 @@ export interface EnqueueOptions {
 export const enqueueRaw: (
   raw: string,
   options?: EnqueueOptions
-) => Effect.Effect<TaskId.TaskId, TaskError.EnqueueError, SqlClient.SqlClient> = Effect.fn("Admin.enqueueRaw")(
+) => Effect.Effect<TaskId.TaskId, TaskError.EnqueueError, SqlClient.SqlClient> = Effect.fnUntraced(
   function*(raw: string, { at, delay }: EnqueueOptions = {}) {
     yield* checkRaw(raw)
-    const due = at !== undefined ? { at: DateTime.formatIso(at) } : delay !== undefined ? { delay } : undefined
+    const due = at !== undefined ? { at: toTimestamp(at) } : delay !== undefined ? { delay } : undefined
     return yield* insertTask(raw, due)
   }
 )

@@ -42,7 +42,9 @@ export const idRange = (
 }
 
 export const notOne = (beginning: string, several: boolean): TaskIdError | TaskNotFoundError =>
-  several
+  isTaskId(beginning)
+    ? notFound(beginning)
+    : several
     ? new TaskIdError({
       id: beginning,
       message: `More than one task has an id that begins with "${beginning}": give more of it`

@@ -1,0 +1,52 @@
+/** The command `pg-task`: everything that `Admin` can do, for people and for scripts. */
+import * as CliConfig from "effect/cli/CliConfig"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
+import * as Effect from "effect/Effect"
+import { cancel } from "./commands/cancel.ts"
+import { diagram } from "./commands/diagram.ts"
+import { edit } from "./commands/edit.ts"
+import { enqueue } from "./commands/enqueue.ts"
+import { list } from "./commands/list.ts"
+import { migrate } from "./commands/migrate.ts"
+import { retry } from "./commands/retry.ts"
+import { runNow } from "./commands/runNow.ts"
+import { show } from "./commands/show.ts"
+import { stats } from "./commands/stats.ts"
+import { stop } from "./commands/stop.ts"
+import { watch } from "./commands/watch.ts"
+import { Json, Url } from "./options.ts"
+
+const root = Command.make("pg-task").pipe(
+  Command.withDescription("See and steer the tasks in a table pg_task"),
+  Command.withSubcommands([
+    { group: "Look", commands: [list, show, stats, watch, diagram] },
+    { group: "Change", commands: [retry, edit, runNow, cancel, enqueue] },
+    { group: "Operate", commands: [migrate, stop] }
+  ]),
+  Command.withGlobalFlags([Url, Json])
+)
+
+/** What is wrong with a command line is said in one line, where all errors are: see failure.ts. */
+const presenter: CliOutput.Presenter = {
+  present: (event) => event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)
+}
+
+const config = CliConfig.make({
+  builtIns: [
+    GlobalFlag.Help,
+    GlobalFlag.Version,
+    GlobalFlag.Wizard,
+    // All its names of shells in one place make every other line of the help too long.
+    { ...GlobalFlag.Completions, flag: Flag.withMetavar(GlobalFlag.Completions.flag, "shell") }
+  ]
+})
+
+/** Runs the command line `args`. */
+export const run = (version: string) => (args: ReadonlyArray<string>) =>
+  Command.runWith(root, { version })(args).pipe(
+    Effect.provideService(CliOutput.Presenter, presenter),
+    Effect.provideService(CliConfig.CliConfig, config)
+  )

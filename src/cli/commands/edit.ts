@@ -1,0 +1,115 @@
+import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { isObject } from "effect/Predicate"
+import * as Admin from "../../Admin.ts"
+import { checkRaw, decodeRaw } from "../../internal/adminEdit.ts"
+import { connected, limits, within } from "../connection.ts"
+import { editText } from "../editor.ts"
+import { Declined, UsageError } from "../failure.ts"
+import { id, Json, optional, optionalModule } from "../options.ts"
+import * as Output from "../output.ts"
+import { findTask } from "../tasksModule.ts"
+import { oneLine } from "../text.ts"
+
+interface Changes {
+  readonly set: Readonly<Record<string, string>> | undefined
+  readonly fields: string | undefined
+  readonly state: string | undefined
+  readonly raw: string | undefined
+}
+
+const parseJson = (text: string) =>
+  Effect.try({
+    try: (): unknown => JSON.parse(text),
+    catch: (error) => new UsageError({ message: `That is not JSON: ${oneLine((error as Error).message)}` })
+  })
+
+/** A field that is a text stays one; any other takes JSON, or what is no JSON as a text. */
+const valueOf = (before: unknown, given: string): unknown => {
+  if (typeof before === "string") return given
+  try {
+    return JSON.parse(given)
+  } catch {
+    return given
+  }
+}
+
+const setFields = (fields: object, set: Readonly<Record<string, string>>) => {
+  const before = fields as Record<string, unknown>
+  const changed = Object.entries(set).map(([name, given]) => [name, valueOf(before[name], given)])
+  return { ...fields, ...Object.fromEntries(changed) }
+}
+
+/** The whole state in an editor, as people like to read JSON. */
+const editRow = Effect.fnUntraced(function*(row: Admin.Row) {
+  const { canPrompt } = yield* TerminalCapabilities.TerminalCapabilities
+  if (!canPrompt) return yield* new UsageError({ message: "Say what to change: --set, --fields, --state or --raw" })
+  const before = yield* Effect.map(
+    Effect.option(parseJson(row.raw)),
+    (json) => json._tag === "Some" && isObject(json.value) ? JSON.stringify(json.value, undefined, 2) : row.raw
+  )
+  const after = yield* editText(`${before}\n`, `${row.id.slice(0, 8)}.json`)
+  if (after.trim() === before.trim()) return yield* new Declined({ message: "Nothing was changed" })
+  return JSON.stringify(yield* parseJson(after))
+})
+
+const changed = Effect.fnUntraced(function*(row: Admin.Row, { fields, raw, set, state }: Changes) {
+  if (raw !== undefined) return raw.trim()
+  if (fields === undefined && set === undefined && state === undefined) return yield* editRow(row)
+  const parsed = yield* checkRaw(row.raw)
+  const base = fields === undefined ? parsed.fields : yield* parseJson(fields)
+  if (!isObject(base) || Array.isArray(base)) {
+    return yield* new UsageError({ message: "The fields must be a JSON object" })
+  }
+  return JSON.stringify({ [parsed.task]: { [state ?? parsed.tag]: setFields(base, set ?? {}) } })
+})
+
+const run = Effect.fnUntraced(function*(given: string, changes: Changes, options: {
+  readonly module: string | undefined
+  readonly retry: boolean
+}) {
+  const row = yield* within(limits.read)(Effect.flatMap(Admin.findId(given), Admin.get))
+  const raw = yield* changed(row, changes)
+  const parsed = yield* checkRaw(raw)
+  if (options.module !== undefined) yield* decodeRaw(yield* findTask(options.module, parsed.task), raw)
+  yield* within(limits.read)(Admin.editRaw(row.id, raw, { transitions: row.transitions }))
+  const retried = options.retry ? yield* within(limits.read)(Admin.retry(row.id)) : 0
+  if (yield* Json) return yield* Output.json({ id: row.id, step: raw, retried: retried > 0 })
+  yield* Console.log(`${row.id} is now ${oneLine(raw)}`)
+  if (retried > 0) return yield* Console.log("Retried")
+  if (row.status === "parked") yield* Output.note(`It is still parked: pg-task retry ${row.id.slice(0, 8)}`)
+})
+
+export const edit = Command.make(
+  "edit",
+  {
+    id,
+    set: optional(
+      Flag.KeyValuePair("set").pipe(
+        Flag.withDescription("Change a field of the state; give it again for more than one")
+      )
+    ),
+    fields: optional(Flag.String("fields").pipe(Flag.withMetavar("json"), Flag.withDescription("Replace all fields"))),
+    state: optional(Flag.String("state").pipe(Flag.withMetavar("tag"), Flag.withDescription("Move to another state"))),
+    raw: optional(
+      Flag.String("raw").pipe(
+        Flag.withMetavar("json"),
+        Flag.withDescription("Replace it all: {\"Task\":{\"State\":{…}}}")
+      )
+    ),
+    retry: Flag.Boolean("retry").pipe(Flag.withDescription("Retry it afterwards"), Flag.withDefault(false)),
+    module: optionalModule
+  },
+  ({ id, module, retry, ...changes }) => connected(run(id, changes, { module, retry }))
+).pipe(
+  Command.withDescription(
+    "Replace the state of a task that doesn't run: in your editor, or by flags. With --module, its schema checks it"
+  ),
+  Command.withExamples([
+    { command: "pg-task edit 5d0bb27f --set filename=name.txt --retry", description: "Change a field, and go on" },
+    { command: "pg-task edit 5d0bb27f --module ./tasks.ts", description: "In your editor, checked by the schema" }
+  ])
+)

@@ -1,0 +1,64 @@
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Admin from "../../Admin.ts"
+import { checkRaw, decodeRaw } from "../../internal/adminEdit.ts"
+import { connected, limits, within } from "../connection.ts"
+import { UsageError } from "../failure.ts"
+import { dateTime, duration, Json, optional, optionalModule } from "../options.ts"
+import * as Output from "../output.ts"
+import { findTask } from "../tasksModule.ts"
+
+/** The text of the `step` column: given whole, or in parts. */
+const rawOf = (task: string, state: Option.Option<string>, fields: Option.Option<string>) => {
+  if (Option.isNone(state)) {
+    return task.trim().startsWith("{")
+      ? Effect.succeed(task.trim())
+      : new UsageError({ message: `Which state? pg-task enqueue ${task} State '{…fields}'` })
+  }
+  const given = Option.getOrElse(fields, () => "{}")
+  return Effect.try({
+    try: () => {
+      JSON.parse(given)
+      // Not parsed and printed again: that would change numbers that JavaScript can't hold.
+      return `{${JSON.stringify(task)}:{${JSON.stringify(state.value)}:${given}}}`
+    },
+    catch: (error) => new UsageError({ message: `The fields are not JSON: ${(error as Error).message}` })
+  })
+}
+
+export const enqueue = Command.make(
+  "enqueue",
+  {
+    task: Argument.String("task").pipe(
+      Argument.withDescription("The task's name; or all as JSON: {\"Task\":{\"State\":{…fields}}}")
+    ),
+    state: Argument.String("state").pipe(Argument.withDescription("The tag of its first state"), Argument.optional),
+    fields: Argument.String("fields").pipe(
+      Argument.withDescription("The fields of that state, as JSON. Default {}"),
+      Argument.optional
+    ),
+    delay: optional(duration("delay").pipe(Flag.withDescription("Due so long from now. Default: at once"))),
+    at: optional(dateTime("at").pipe(Flag.withDescription("Due at this time"))),
+    module: optionalModule
+  },
+  Effect.fnUntraced(function*({ at, delay, fields, module, state, task }) {
+    if (at !== undefined && delay !== undefined) {
+      return yield* new UsageError({ message: "Give --delay or --at, not both" })
+    }
+    const raw = yield* rawOf(task, state, fields)
+    const parsed = yield* checkRaw(raw)
+    if (module !== undefined) yield* decodeRaw(yield* findTask(module, parsed.task), raw)
+    const id = yield* connected(within(limits.read)(Admin.enqueueRaw(raw, { at, delay })))
+    yield* (yield* Json) ? Output.json({ id }) : Console.log(id)
+  })
+).pipe(
+  Command.withDescription("Store a new task, and print its id. With --module, its schema checks it"),
+  Command.withExamples([
+    { command: `pg-task enqueue Greeter ReadName '{"filename":"name.txt"}'`, description: "Due at once" },
+    { command: `pg-task enqueue '{"Greeter":{"ReadName":{"filename":"name.txt"}}}' --delay 1h`, description: "Later" }
+  ])
+)

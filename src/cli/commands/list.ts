@@ -1,0 +1,103 @@
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Admin from "../../Admin.ts"
+import { connected, limits, within } from "../connection.ts"
+import { filter, Json, optional, status } from "../options.ts"
+import * as Output from "../output.ts"
+import { rowColumns } from "../rowView.ts"
+import { oneLine } from "../text.ts"
+
+/** One statement's worth of rows. */
+const pageSize = 1000
+
+const encode = Schema.encodeSync(Admin.Row)
+
+/** Reads up to `limit` rows, page by page, and hands on each page as it comes. */
+const eachPage = <E, R>(
+  { limit, ...options }: Admin.ListOptions & { readonly limit: number },
+  onPage: (rows: ReadonlyArray<Admin.Row>, isFirst: boolean) => Effect.Effect<void, E, R>
+) =>
+  Effect.gen(function*() {
+    let { after } = options
+    let read = 0
+    do {
+      const page = yield* within(limits.read)(
+        Admin.list({ ...options, after, limit: Math.min(limit - read, pageSize) })
+      )
+      yield* onPage(page.rows, read === 0)
+      read += page.rows.length
+      after = page.next
+    } while (after !== undefined && read < limit)
+    return { next: after, read }
+  })
+
+type Options = Parameters<typeof eachPage>[0]
+
+/** The whole is one JSON document, but written as the rows come: there may be a million. */
+const printJson = Effect.fnUntraced(function*(options: Options) {
+  yield* Console.log(`{"tasks":[`)
+  const { next } = yield* eachPage(options, (rows, isFirst) => {
+    const lines = rows.map((row) => JSON.stringify(encode(row)))
+    return lines.length === 0 ? Effect.void : Console.log(`${isFirst ? "" : ","}${lines.join("\n,")}`)
+  })
+  yield* Console.log(`],"next":${JSON.stringify(next ?? null)}}`)
+})
+
+const printTable = Effect.fnUntraced(function*(options: Options) {
+  const { next, read } = yield* eachPage(
+    options,
+    (rows, isFirst) =>
+      Effect.flatMap(
+        Output.rows(rowColumns, rows),
+        (lines) => rows.length === 0 ? Effect.void : Output.lines(isFirst ? lines : lines.slice(1))
+      )
+  )
+  if (read === 0) yield* Output.note("No task matches")
+  if (next !== undefined) {
+    yield* Output.note(`There are more: give a greater --limit, or --after '${oneLine(next)}'`)
+  }
+})
+
+export const list = Command.make(
+  "list",
+  {
+    ...filter,
+    status,
+    newest: Flag.Boolean("newest").pipe(
+      Flag.withDescription("Those that are due last come first. Default: those that are due first"),
+      Flag.withDefault(false)
+    ),
+    limit: Flag.Int("limit").pipe(
+      Flag.withAlias("n"),
+      Flag.withDescription("How many at most. Default 50"),
+      Flag.filter((limit) => limit > 0, () => "a number of 1 or more"),
+      Flag.withDefault(50)
+    ),
+    all: Flag.Boolean("all").pipe(Flag.withDescription("All of them, however many"), Flag.withDefault(false)),
+    after: optional(
+      Flag.String("after").pipe(
+        Flag.withMetavar("cursor"),
+        Flag.withDescription("Go on from here: the `next` of the page before"),
+        Flag.withSchema(Admin.Cursor)
+      )
+    )
+  },
+  Effect.fnUntraced(function*({ all, limit, newest, ...options }) {
+    const wanted = { ...options, first: newest ? "newest" : "oldest", limit: all ? Infinity : limit } as const
+    yield* connected((yield* Json) ? printJson(wanted) : printTable(wanted))
+  })
+).pipe(
+  Command.withAlias("ls"),
+  Command.withDescription("List tasks, in the order in which they are or were due"),
+  Command.withExamples([
+    { command: "pg-task list --status parked", description: "What has failed for good" },
+    { command: "pg-task list --status ready --older-than 10m", description: "What nobody takes" },
+    {
+      command: "pg-task list -t Greeter -e 'connect*timeout' --json | jq -r '.tasks[].id'",
+      description: "Ids for a script"
+    }
+  ])
+)

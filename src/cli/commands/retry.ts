@@ -1,0 +1,16 @@
+import * as Command from "effect/cli/Command"
+import * as Admin from "../../Admin.ts"
+import { changeSelected, selectionFlags } from "../selection.ts"
+
+export const retry = Command.make(
+  "retry",
+  selectionFlags,
+  changeSelected({ verb: "Retry", done: "Retried", touches: "parked", asksAlways: false, run: Admin.retry })
+).pipe(
+  Command.withDescription("Let parked tasks go on from where they stopped, with all their tries before them"),
+  Command.withExamples([
+    { command: "pg-task retry 5d0bb27f", description: "One task" },
+    { command: "pg-task retry --task Greeter --error 'connect*timeout'", description: "All of a kind" },
+    { command: "pg-task retry --all --newer-than 2h --yes", description: "What an outage has parked, without asking" }
+  ])
+)

@@ -1,0 +1,22 @@
+/** Asking before something is changed. */
+import * as Prompt from "effect/cli/Prompt"
+import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
+import * as Effect from "effect/Effect"
+import { Declined, UsageError } from "./failure.ts"
+
+/** Goes on only if somebody says yes, or said `--yes`. */
+export const confirm = Effect.fnUntraced(function*(question: string, { details, yes }: {
+  readonly yes: boolean
+  /** Shown before the question. */
+  readonly details: Effect.Effect<void>
+}) {
+  if (yes) return
+  const { canPrompt } = yield* TerminalCapabilities.TerminalCapabilities
+  if (!canPrompt) {
+    return yield* new UsageError({ message: `${question} Nobody can be asked here: give --yes` })
+  }
+  yield* details
+  if (!(yield* Prompt.run(Prompt.Confirm({ message: question })))) {
+    return yield* new Declined({ message: "Nothing was changed" })
+  }
+})

@@ -1,0 +1,101 @@
+/** A live view of the table: counts, and the latest failures. */
+import * as Console from "effect/Console"
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Terminal from "effect/Terminal"
+import * as Admin from "../Admin.ts"
+import { databaseName, limits, within } from "./connection.ts"
+import { statsColumns, toStats } from "./countView.ts"
+import { report } from "./failure.ts"
+import { Json } from "./options.ts"
+import * as Output from "./output.ts"
+import { failureColumns } from "./rowView.ts"
+import * as Screen from "./screen.ts"
+import { cut, formatDuration } from "./text.ts"
+
+interface Options {
+  readonly task: string | undefined
+  readonly interval: Duration.Duration
+}
+
+/** What one look finds. */
+interface Snapshot {
+  readonly counts: ReadonlyArray<Admin.Count>
+  readonly failures: ReadonlyArray<Admin.Row>
+}
+
+/** Looking reads the whole table: it may take this share of the time at most. */
+const lookShare = 5
+
+/** More than any screen has room for. */
+const maxFailures = 100
+
+const look = ({ task }: Options) =>
+  within(limits.read)(
+    Effect.all({
+      counts: Admin.counts({ task }),
+      failures: Effect.map(
+        Admin.list({ task, status: "parked", first: "newest", limit: maxFailures }),
+        ({ rows }) => rows
+      )
+    })
+  )
+
+type LookError = Effect.Error<ReturnType<typeof look>>
+
+const encode = ({ counts, failures }: Snapshot, at: DateTime.Utc) => ({
+  at: DateTime.formatIso(at),
+  counts: counts.map((count) => Schema.encodeSync(Admin.Count)(count)),
+  parked: failures.map((row) => Schema.encodeSync(Admin.Row)(row))
+})
+
+const render = Effect.fnUntraced(function*({ counts, failures }: Snapshot, title: string, trouble: string | undefined) {
+  const style = yield* Output.style
+  const width = yield* Output.width
+  const tables = [
+    counts.length === 0 ? ["No tasks"] : yield* Output.rows(statsColumns, toStats(counts)),
+    ...(failures.length === 0 ? [] : [[""], yield* Output.rows(failureColumns, failures)])
+  ]
+  return [
+    style.bold(cut(title, width)),
+    trouble === undefined ? "" : style.red(cut(trouble, width)),
+    ...tables.flat()
+  ]
+})
+
+/** Looks again and again, and hands on what it finds, or what keeps it from looking. */
+const lookForever = (options: Options, onLook: (found: Result.Result<Snapshot, LookError>) => Effect.Effect<void>) =>
+  Effect.forever(Effect.gen(function*() {
+    const [took, found] = yield* Effect.timed(Effect.result(look(options)))
+    yield* onLook(found)
+    yield* Effect.sleep(Duration.max(options.interval, Duration.times(took, lookShare)))
+  }))
+
+/** Draws until it is interrupted. A database that goes away is waited for; one that never was there is not. */
+export const dashboard = Effect.fnUntraced(function*(options: Options) {
+  const json = yield* Json
+  const where = yield* databaseName
+  const { size } = yield* Terminal.Terminal
+  let snapshot = yield* look(options)
+  let trouble: string | undefined
+  const live = !json && process.stdout.isTTY
+  const screen = live ? yield* Screen.open : Screen.plain
+  const draw = Effect.gen(function*() {
+    const now = yield* DateTime.now
+    if (json) return yield* Console.log(JSON.stringify(encode(snapshot, now)))
+    const title = `${where}  ${DateTime.formatIso(now).slice(11, 19)}  every ${formatDuration(options.interval)}`
+    yield* screen.draw(yield* render(snapshot, title, trouble))
+  })
+  if (live) {
+    yield* Effect.forkScoped(Effect.flatMap(size, (sizes) => Effect.forever(Effect.andThen(Queue.take(sizes), draw))))
+  }
+  yield* lookForever(options, (found) => {
+    trouble = Result.isFailure(found) ? report(found.failure).message : undefined
+    snapshot = Result.getOrElse(found, () => snapshot)
+    return draw
+  })
+}, Effect.scoped)

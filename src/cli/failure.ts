@@ -1,0 +1,117 @@
+/** What went wrong, as one line that says what to do, and as an exit code. */
+import type * as CliError from "effect/cli/CliError"
+import * as Data from "effect/Data"
+import type { MigrationError } from "effect/sql/Migrator"
+import type { SqlError } from "effect/sql/SqlError"
+import { messageOf } from "../internal/database.ts"
+import type * as TaskError from "../TaskError.ts"
+import { oneLine } from "./text.ts"
+
+/** What the process ends with. */
+export const exitCode = {
+  ok: 0,
+  /** It failed, or nothing matched. */
+  failed: 1,
+  /** The command line makes no sense, or a question could not be asked. */
+  usage: 2,
+  /** The database can't be reached, refuses, or has no table. */
+  database: 3,
+  interrupted: 130
+} as const
+
+/** The command line is well-formed, but makes no sense. */
+export class UsageError extends Data.TaggedError("UsageError")<{ readonly message: string }> {}
+
+/** There is nothing that the command could be about. */
+export class NothingMatched extends Data.TaggedError("NothingMatched")<{ readonly message: string }> {}
+
+/** Somebody was asked, and said no. */
+export class Declined extends Data.TaggedError("Declined")<{ readonly message: string }> {}
+
+/** The task that was watched has failed for good. */
+export class Parked extends Data.TaggedError("Parked")<{ readonly message: string }> {}
+
+/** The database did not answer in time. */
+export class NoAnswer extends Data.TaggedError("NoAnswer")<{ readonly message: string }> {}
+
+/** A file with tasks can't be loaded. */
+export class ModuleError extends Data.TaggedError("ModuleError")<{ readonly message: string }> {}
+
+export type Failure =
+  | CliError.CliError
+  | UsageError
+  | NothingMatched
+  | Declined
+  | Parked
+  | NoAnswer
+  | ModuleError
+  | SqlError
+  | MigrationError
+  | TaskError.DefinitionError
+  | TaskError.TaskIdError
+  | TaskError.TaskNotFoundError
+  | TaskError.FilterError
+  | TaskError.InvalidStateError
+  | TaskError.EditError
+  | TaskError.StopTimeoutError
+  | TaskError.TableError
+
+/** What to say, if anything is left to be said, and what to end with. */
+export interface Report {
+  readonly message: string | undefined
+  readonly code: number
+}
+
+const tableMessage = (error: TaskError.TableError): string => {
+  switch (error.reason) {
+    case "Missing":
+      return "This database has no table pg_task: make it with `pg-task migrate` (or check the search_path)"
+    case "Outdated":
+      return "The table pg_task is older than this pg-task: bring it up to date with `pg-task migrate`"
+    case "PermissionDenied":
+    case "LoginRefused":
+      return error.message
+  }
+}
+
+const sqlMessage = (error: SqlError): string =>
+  error.reason._tag === "ConnectionError"
+    ? `Can't reach the database: ${messageOf(error)}. Check --url (or DATABASE_URL), and that the server runs`
+    : `The database refused: ${messageOf(error)}`
+
+const usageReport = (error: CliError.CliError): Report => {
+  if (error._tag !== "ShowHelp") return { message: oneLine(error.message), code: exitCode.usage }
+  // Nothing is wrong: the help was what there is to say.
+  if (error.errors.length === 0) return { message: undefined, code: exitCode.ok }
+  const messages = error.errors.map(({ message }) => oneLine(message)).join("; ")
+  return { message: `${messages}. See ${error.commandPath.join(" ")} --help`, code: exitCode.usage }
+}
+
+const databaseMessage = (error: SqlError | TaskError.TableError | NoAnswer | MigrationError): string =>
+  error._tag === "SqlError" ? sqlMessage(error) : error._tag === "TableError" ? tableMessage(error) : error.message
+
+export const report = (error: Failure): Report => {
+  switch (error._tag) {
+    case "SqlError":
+    case "TableError":
+    case "NoAnswer":
+    case "MigrationError":
+      return { message: databaseMessage(error), code: exitCode.database }
+    case "UsageError":
+    case "FilterError":
+    case "TaskIdError":
+      return { message: error.message, code: exitCode.usage }
+    case "NothingMatched":
+    case "Declined":
+    case "Parked":
+    case "ModuleError":
+    case "DefinitionError":
+    case "TaskNotFoundError":
+    case "InvalidStateError":
+    case "EditError":
+    case "StopTimeoutError":
+      return { message: error.message, code: exitCode.failed }
+    default:
+      return usageReport(error)
+  }
+}

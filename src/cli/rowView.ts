@@ -1,0 +1,82 @@
+/** How rows of the table look in a terminal. */
+import * as Duration from "effect/Duration"
+import * as DateTime from "effect/DateTime"
+import type * as Admin from "../Admin.ts"
+import type { Style } from "./output.ts"
+import type { Column } from "./table.ts"
+import { formatDuration, oneLine } from "./text.ts"
+
+export const paintStatus = (style: Style) => (text: string, { status }: { readonly status: Admin.Status }): string => {
+  switch (status) {
+    case "parked":
+      return style.red(text)
+    case "running":
+      return style.green(text)
+    case "ready":
+      return style.yellow(text)
+    case "waiting":
+      return style.cyan(text)
+  }
+}
+
+/** What Postgres's clock showed when it read the row. */
+export const readAt = (row: Admin.Row): DateTime.Utc => DateTime.addDuration(row.since, row.age)
+
+/** How long after it was read a row's moment comes: negative if it is past. */
+const until = (row: Admin.Row, moment: DateTime.Utc): Duration.Duration =>
+  Duration.millis(Math.max(DateTime.toEpochMillis(moment) - DateTime.toEpochMillis(readAt(row)), 0))
+
+/** The fields of a state, or whatever else is in the row. */
+export const fieldsOf = (row: Admin.Row): unknown => {
+  if (row.task === null || row.step === null) return row.raw
+  return (JSON.parse(row.raw) as Record<string, Record<string, unknown>>)[row.task]?.[row.step]
+}
+
+/** What matters most about a row, in its status. */
+export const detailOf = (row: Admin.Row): string => {
+  switch (row.status) {
+    case "parked":
+      return oneLine(row.error ?? "")
+    case "waiting":
+      return `due in ${formatDuration(until(row, row.wakeupAt))}${row.tried > 0 ? `, failed ${row.tried}×` : ""}`
+    case "running":
+      return row.leaseUntil === null ? "" : `lease ends in ${formatDuration(until(row, row.leaseUntil))}`
+    case "ready":
+      return oneLine(JSON.stringify(fieldsOf(row)))
+  }
+}
+
+/** Where there is room for it, an id is whole: it may be copied to anywhere. */
+const wideEnough = 120
+const shortId = 8
+
+const idColumn = (width: number): Column<Admin.Row> => ({
+  title: "ID",
+  value: (row) => width >= wideEnough ? row.id : row.id.slice(0, shortId)
+})
+
+const taskColumn: Column<Admin.Row> = { title: "TASK", value: (row) => oneLine(row.task ?? "?"), min: 8 }
+const stepColumn: Column<Admin.Row> = { title: "STEP", value: (row) => oneLine(row.step ?? "?"), min: 8 }
+const ageColumn: Column<Admin.Row> = { title: "FOR", value: (row) => formatDuration(row.age), align: "right" }
+const triedColumn: Column<Admin.Row> = { title: "TRIED", value: (row) => String(row.tried), align: "right" }
+
+/** For lists of all kinds of rows. */
+export const rowColumns = (style: Style, width: number): ReadonlyArray<Column<Admin.Row>> => [
+  idColumn(width),
+  taskColumn,
+  stepColumn,
+  { title: "STATUS", value: (row) => row.status, paint: paintStatus(style) },
+  ageColumn,
+  triedColumn,
+  { title: "DETAIL", value: detailOf, min: 12 }
+]
+
+/** For lists of parked rows. */
+export const failureColumns = (style: Style, width: number): ReadonlyArray<Column<Admin.Row>> => [
+  idColumn(width),
+  taskColumn,
+  stepColumn,
+  { ...ageColumn, title: "PARKED FOR" },
+  triedColumn,
+  { title: "ERROR", value: detailOf, min: 12, paint: style.red }
+]

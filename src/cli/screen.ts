@@ -1,0 +1,39 @@
+/** A screen that is drawn again and again, in place. */
+import * as Effect from "effect/Effect"
+import * as Terminal from "effect/Terminal"
+import { cut } from "./text.ts"
+
+const enter = "\u001b[?1049h\u001b[?25l"
+const leave = "\u001b[?25h\u001b[?1049l"
+const home = "\u001b[H"
+const clearLine = "\u001b[K"
+const clearBelow = "\u001b[J"
+
+export interface Screen {
+  readonly draw: (lines: ReadonlyArray<string>) => Effect.Effect<void>
+}
+
+/** Takes the terminal's other screen until the scope closes; what was drawn last stays on the usual one. */
+export const open = Effect.gen(function*() {
+  const terminal = yield* Terminal.Terminal
+  const display = (text: string) => Effect.orDie(terminal.display(text))
+  let last: ReadonlyArray<string> = []
+  yield* Effect.acquireRelease(
+    display(enter),
+    () => display(`${leave}${last.map((line) => `${line}\n`).join("")}`)
+  )
+  const screen: Screen = {
+    draw: (lines) =>
+      Effect.gen(function*() {
+        last = lines.slice(0, Math.max((yield* terminal.rows) - 1, 1))
+        yield* display(home + last.map((line) => `${line}${clearLine}\n`).join("") + clearBelow)
+      })
+  }
+  return screen
+})
+
+/** For what is not a terminal: one after the other. */
+export const plain: Screen = {
+  draw: (lines) =>
+    Effect.sync(() => void process.stdout.write(`${lines.map((line) => cut(line, 1000)).join("\n")}\n\n`))
+}
