@@ -175,8 +175,7 @@ export const delay = <const S extends Tagged, E = never, R = never>(
   state: S,
   duration: Duration.Input,
   options?: Options<E, R>
-): NextStep<S, E, R> =>
-  make({ _tag: "Delay", state, duration: Duration.fromInputUnsafe(duration) }, options?.commit)
+): NextStep<S, E, R> => make({ _tag: "Delay", state, duration: Duration.fromInputUnsafe(duration) }, options?.commit)
 
 /**
  * Moves to `state`, which becomes due at `dateTime`. A moment in the past is due at once.

@@ -1,6 +1,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, layer } from "@effect/vitest"
-import { Context, DateTime, Deferred, Duration, Effect, Fiber, Result, Schema, Scope, Stream } from "effect"
+import { Context, DateTime, Deferred, Duration, Effect, Fiber, Result, Schema, type Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { Admin, NextStep, Step, Task, type TaskError } from "../src/index.ts"
 import { page, type PageOptions } from "../src/internal/adminPage.ts"

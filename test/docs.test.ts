@@ -3,12 +3,14 @@
  */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { SqlClient } from "effect/sql/SqlClient"
 import { execFile } from "node:child_process"
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { makeDatabase } from "./support/Database.ts"
+import { makeDatabase, testDatabase } from "./support/Database.ts"
 import * as Script from "./support/Script.ts"
+import * as Migrations from "../src/Migrations.ts"
 import * as Snippets from "./support/snippets.ts"
 
 const pages = ["README.md", ...Snippets.filesIn("docs", ".md")]
@@ -108,4 +110,25 @@ describe("the documentation's links", () => {
     }
     assert.deepStrictEqual(linksIn(page).filter(isBroken), [])
   })
+})
+
+describe("the documentation's SQL", () => {
+  const blocksIn = (page: string) =>
+    [...readFileSync(join(Snippets.project, page), "utf8").matchAll(/^```sql\n([^]*?)^```$/gm)].map(([, block]) =>
+      block!
+    )
+
+  /** Comments may have semicolons in them. */
+  const statementsIn = (block: string) =>
+    block.replaceAll(/--.*$/gm, "").split(/;\s*$/m).map((statement) => statement.trim()).filter((text) => text !== "")
+
+  const withSql = pages.filter((page) => blocksIn(page).length > 0)
+
+  it.live.each(withSql)("works in %s", (page) =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient
+      yield* Migrations.run
+      yield* sql`create table users (id int)`
+      for (const statement of blocksIn(page).flatMap(statementsIn)) yield* sql.unsafe(statement)
+    }).pipe(Effect.provide(testDatabase)))
 })

@@ -79,7 +79,7 @@ const sqlMessage = (error: SqlError): string =>
     ? `Can't reach the database: ${messageOf(error)}. Check --url (or DATABASE_URL), and that the server runs`
     : `The database refused: ${messageOf(error)}`
 
-const usageReport = (error: CliError.CliError): Report => {
+const syntaxReport = (error: CliError.CliError): Report => {
   if (error._tag !== "ShowHelp") return { message: oneLine(error.message), code: exitCode.usage }
   // Nothing is wrong: the help was what there is to say.
   if (error.errors.length === 0) return { message: undefined, code: exitCode.ok }
@@ -87,31 +87,38 @@ const usageReport = (error: CliError.CliError): Report => {
   return { message: `${messages}. See ${error.commandPath.join(" ")} --help`, code: exitCode.usage }
 }
 
-const databaseMessage = (error: SqlError | TaskError.TableError | NoAnswer | MigrationError): string =>
-  error._tag === "SqlError" ? sqlMessage(error) : error._tag === "TableError" ? tableMessage(error) : error.message
+/** Of each failure that isn't one of the command line's syntax. */
+const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
+  SqlError: exitCode.database,
+  TableError: exitCode.database,
+  NoAnswer: exitCode.database,
+  MigrationError: exitCode.database,
+  UsageError: exitCode.usage,
+  FilterError: exitCode.usage,
+  TaskIdError: exitCode.usage,
+  NothingMatched: exitCode.failed,
+  Declined: exitCode.failed,
+  Parked: exitCode.failed,
+  ModuleError: exitCode.failed,
+  DefinitionError: exitCode.failed,
+  TaskNotFoundError: exitCode.failed,
+  InvalidStateError: exitCode.failed,
+  EditError: exitCode.failed,
+  StopTimeoutError: exitCode.failed
+}
 
-export const report = (error: Failure): Report => {
+const isSyntax = (error: Failure): error is CliError.CliError => !(error._tag in codes)
+
+const messageFor = (error: Exclude<Failure, CliError.CliError>): string => {
   switch (error._tag) {
     case "SqlError":
+      return sqlMessage(error)
     case "TableError":
-    case "NoAnswer":
-    case "MigrationError":
-      return { message: databaseMessage(error), code: exitCode.database }
-    case "UsageError":
-    case "FilterError":
-    case "TaskIdError":
-      return { message: error.message, code: exitCode.usage }
-    case "NothingMatched":
-    case "Declined":
-    case "Parked":
-    case "ModuleError":
-    case "DefinitionError":
-    case "TaskNotFoundError":
-    case "InvalidStateError":
-    case "EditError":
-    case "StopTimeoutError":
-      return { message: error.message, code: exitCode.failed }
+      return tableMessage(error)
     default:
-      return usageReport(error)
+      return error.message
   }
 }
+
+export const report = (error: Failure): Report =>
+  isSyntax(error) ? syntaxReport(error) : { message: oneLine(messageFor(error)), code: codes[error._tag] }

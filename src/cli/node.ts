@@ -102,7 +102,7 @@ const files = FileSystem.layerNoop({
 
 const paths = Layer.effect(
   Path.Path,
-  Effect.map(Path.Path, (path) => ({ ...path, resolve: NodePath.resolve }))
+  Effect.map(Path.Path, (path) => ({ ...path, resolve: (...parts) => NodePath.resolve(...parts) }))
 ).pipe(Layer.provide(Path.layer))
 
 const noChildren = Layer.succeed(

@@ -50,7 +50,10 @@ export const keepLeases = (options: LeaseOptions): Effect.Effect<never> => {
 
 const renewAll = (options: LeaseOptions, old: ReadonlyArray<Held>): Effect.Effect<void> =>
   Effect.forEach(
-    Array.from({ length: Math.ceil(old.length / renewBatch) }, (_, n) => old.slice(n * renewBatch, (n + 1) * renewBatch)),
+    Array.from(
+      { length: Math.ceil(old.length / renewBatch) },
+      (_, n) => old.slice(n * renewBatch, (n + 1) * renewBatch)
+    ),
     (batch) => renew(options, batch),
     { discard: true }
   )

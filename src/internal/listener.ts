@@ -101,6 +101,8 @@ export class Listener {
     this.connected = false
     this.warned = true
     this.known.openUnsafe()
-    return first ? Effect.logWarning(`Not listening for notifications: ${messageOf(error)}. Polling until it works`) : Effect.void
+    return first
+      ? Effect.logWarning(`Not listening for notifications: ${messageOf(error)}. Polling until it works`)
+      : Effect.void
   }
 }

@@ -36,7 +36,9 @@ const findMistake = (tasks: ReadonlyArray<TaskDefinition>, settings: Settings): 
   if (!isWhole(settings.concurrency, 1)) return "`concurrency` must be a whole number of 1 or more"
   if (!isWhole(settings.bufferSize, 0)) return "`bufferSize` must be a whole number of 0 or more"
   if (!isWhole(settings.maxDeaths, 1)) return "`maxDeaths` must be a whole number of 1 or more"
-  if (!(settings.lease >= 100 && settings.lease < Infinity)) return "`lease` must be 100 milliseconds or more, and finite"
+  if (!(settings.lease >= 100 && settings.lease < Infinity)) {
+    return "`lease` must be 100 milliseconds or more, and finite"
+  }
   if (!(settings.pollInterval >= 10)) return "`pollInterval` must be 10 milliseconds or more"
   if (!(settings.shutdownTimeout >= 0)) return "`shutdownTimeout` must be 0 or more"
   return undefined

@@ -69,7 +69,7 @@ const callHandler = ({ state, step }: Running): Effect.Effect<AnyNextStep, unkno
 const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcome, unknown> => {
   if (move._tag === "None") return Effect.succeed({ _tag: "Finish" })
   if (!step.nextTags.includes(move.state?._tag)) {
-    return invalid(step, `moved to "${String(move.state?._tag)}", which is not in its \`next\``)
+    return invalid(step, `moved to "${move.state?._tag}", which is not in its \`next\``)
   }
   return Effect.map(task.codec.encode(move.state), (text): RowOutcome => {
     switch (move._tag) {
@@ -84,8 +84,10 @@ const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcom
 }
 
 const perform = (runner: Runner, held: Held, running: Running): Effect.Effect<Outcome, unknown> => {
-  const handled = Effect.flatMap(callHandler(running), (next) =>
-    Effect.map(toOutcome(running, next.move), (outcome) => ({ outcome, commit: next.commit })))
+  const handled = Effect.flatMap(
+    callHandler(running),
+    (next) => Effect.map(toOutcome(running, next.move), (outcome) => ({ outcome, commit: next.commit }))
+  )
   if (running.step.transactional) return storeTogether(runner, held, handled)
   return Effect.flatMap(handled, (result) =>
     result.commit === undefined
@@ -171,8 +173,7 @@ const withServices = (
         Context.add(Step.Context, stepContext),
         Context.add(Scope.Scope, scope),
         Context.add(CurrentLogAnnotations, { ...Context.get(context, CurrentLogAnnotations), ...annotations })
-      )
-    )
+      ))
   )
 }
 
@@ -202,8 +203,10 @@ const attemptExit = (
 
 const attemptDecoded = (runner: Runner, held: Held, running: Running, restore: Restore): Effect.Effect<Outcome> => {
   const performed = restore(withServices(held, running, perform(runner, held, running)))
-  const concluded = Effect.flatMap(Effect.exit(performed), (exit) =>
-    Effect.map(conclude(held, running.step, exit), (outcome) => ({ exit, outcome })))
+  const concluded = Effect.flatMap(
+    Effect.exit(performed),
+    (exit) => Effect.map(conclude(held, running.step, exit), (outcome) => ({ exit, outcome }))
+  )
   const ended = Effect.map(runner.traced ? inSpan(held, running, concluded) : concluded, ({ outcome }) => outcome)
   return runner.debug
     ? Effect.andThen(Effect.annotateLogs(Effect.logDebug("Attempt started"), annotationsOf(held)), ended)

@@ -22,9 +22,11 @@ const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unkno
   Effect.flatMap(Effect.serviceOption(sql.transactionService), (transaction) =>
     Option.isSome(transaction)
       ? transaction.value[0].execute(text, params, undefined)
-      : Effect.scoped(Effect.flatMap(sql.reserve, (connection) => connection.execute(text, params, undefined)))) as Rows<
-        A
-      >
+      : Effect.scoped(
+        Effect.flatMap(sql.reserve, (connection) => connection.execute(text, params, undefined))
+      )) as Rows<
+      A
+    >
 
 /** Postgres's timestamps end: what lies further ahead than 10,000 years never comes anyway. */
 const maxMillis = 3.2e14
@@ -160,8 +162,10 @@ const claimMany = (tasks: number, fromParam: string | undefined): string => {
 }
 
 export const claim = (sql: SqlClient, { from, lease, limit, tasks, token }: Claim): Rows<ClaimedRow> => {
-  const text = from === undefined ? claimMany(tasks.length, undefined)
-    : tasks.length === 1 ? claimOneFrom
+  const text = from === undefined ?
+    claimMany(tasks.length, undefined)
+    : tasks.length === 1 ?
+    claimOneFrom
     : claimMany(tasks.length, `$${4 + tasks.length}`)
   return queryAlone(sql, text, [limit, token, lease, ...tasks, ...(from === undefined ? [] : [from])])
 }

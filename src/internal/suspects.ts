@@ -25,11 +25,11 @@ export class Suspects {
   }
 
   get run(): Effect.Effect<never> {
-    return Effect.forever(Effect.andThen(this.signal.wait(), this.runAll))
+    return Effect.forever(Effect.andThen(this.signal.wait(), this.runAll()))
   }
 
-  private get runAll(): Effect.Effect<void> {
-    return Effect.flatMap(this.runOne, (found) => found ? this.runAll : Effect.void)
+  private runAll(): Effect.Effect<void> {
+    return Effect.flatMap(this.runOne, (found) => found ? this.runAll() : Effect.void)
   }
 
   /** False when there was none. */
@@ -53,7 +53,10 @@ export class Suspects {
     return link.once(claimSuspect(sql, { tasks, token, lease, maxDeaths: mayRun })).pipe(
       Effect.map((rows) => rows[0]),
       Effect.catch((error) =>
-        Effect.as(Effect.andThen(link.noteTrouble(error), Effect.ignore(link.once(releaseClaim(sql, token)))), undefined)
+        Effect.as(
+          Effect.andThen(link.noteTrouble(error), Effect.ignore(link.once(releaseClaim(sql, token)))),
+          undefined
+        )
       )
     )
   }

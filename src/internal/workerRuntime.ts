@@ -1,6 +1,7 @@
 /** A worker's parts put together, and its life: start, work, drain, end. */
 import { PgClient } from "@effect/sql-pg/PgClient"
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -21,7 +22,7 @@ import { Meter } from "./meter.ts"
 import type { Settings } from "./options.ts"
 import { Pool } from "./pool.ts"
 import { reportAll } from "./report.ts"
-import { isTraced, runAttempt } from "./runner.ts"
+import { isTraced, runAttempt, type Runner } from "./runner.ts"
 import { Signal } from "./signal.ts"
 import { probe } from "./sql.ts"
 import { Suspects } from "./suspects.ts"
@@ -97,25 +98,28 @@ const makeListener = (
     })
   })
 
-const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, link: Link, meter: Meter) {
-  const sql = yield* SqlClient.SqlClient
-  const debug = yield* LogLevel.isEnabled("Debug")
-  const runner = { sql, tasks: settings.tasks, lease: settings.lease, traced: yield* isTraced, debug }
-  const context = yield* Effect.context()
-  const fork = Effect.runForkWith(context)
-  const stopRequest = yield* Deferred.make<void>()
-  const changed = new Signal()
-  const tasks = [...settings.tasks.keys()]
-  const { lease, maxDeaths } = settings
+interface Core {
+  readonly settings: Settings
+  readonly link: Link
+  readonly meter: Meter
+  readonly sql: SqlClient.SqlClient
+  readonly runner: Runner
+  readonly context: Context.Context<never>
+  readonly changed: Signal
+}
 
+/** The pool, and the writer that stores what comes out of it. The dispatcher that fills it comes later. */
+const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" | "writer"> => {
+  const { changed, link, meter, runner, settings, sql } = core
+  const fork = Effect.runForkWith(core.context)
   const writer: Writer = new Writer({
     sql,
     link,
-    lease,
+    lease: settings.lease,
     meter,
     onStored: (results) => {
       pool.stored(results)
-      return reportAll(results, debug)
+      return reportAll(results, runner.debug)
     }
   })
   const pool: Pool = new Pool({
@@ -125,18 +129,35 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
     run: (held) => fork(runAttempt(runner, held)),
     store: (held, outcome) => writer.submit(held, outcome),
     onEnd: (held, ending) => meter.ended(held, ending, now() - held.startedAt),
-    onDue: (delay) => dispatcher.dueIn(delay),
+    onDue: (delay) => dispatcher().dueIn(delay),
     onChange: () => {
       meter.levels(pool.counts)
-      dispatcher.roomChanged()
+      dispatcher().roomChanged()
       changed.set()
     }
   })
+  return { pool, writer }
+}
+
+const makeCore = Effect.fnUntraced(function*(settings: Settings, link: Link, meter: Meter) {
+  const sql = yield* SqlClient.SqlClient
+  const debug = yield* LogLevel.isEnabled("Debug")
+  const runner = { sql, tasks: settings.tasks, lease: settings.lease, traced: yield* isTraced, debug }
+  const core: Core = { settings, link, meter, sql, runner, context: yield* Effect.context(), changed: new Signal() }
+  return core
+})
+
+const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, link: Link, meter: Meter) {
+  const core = yield* makeCore(settings, link, meter)
+  const stopRequest = yield* Deferred.make<void>()
+  const { pool, writer } = makePool(core, () => dispatcher)
+  const { lease, maxDeaths } = settings
+  const shared = { sql: core.sql, link, pool, tasks: [...settings.tasks.keys()], lease, now }
+  const leases = { ...shared, meter, maxDeaths, pollInterval: () => Math.min(settings.pollInterval, lease) }
+  const suspects = new Suspects(leases)
   const pollInterval = () =>
     listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
-  const leases = { sql, link, pool, meter, tasks, lease, maxDeaths, now, pollInterval: () => settings.pollInterval }
-  const suspects = new Suspects(leases)
-  const dispatcher: Dispatcher = new Dispatcher({ sql, link, pool, tasks, lease, now, pollInterval })
+  const dispatcher: Dispatcher = new Dispatcher({ ...shared, pollInterval })
   const listener = yield* makeListener(id, {
     wake: () => {
       dispatcher.wake()
@@ -154,7 +175,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
     suspects,
     keepLeases: keepLeases(leases),
     freeLapsedRows: freeLapsedRows(leases, () => suspects.look()),
-    changed,
+    changed: core.changed,
     stopRequest
   }
   return parts

@@ -57,11 +57,14 @@ export class Crew {
   /** Adds a slot: a worker, and whoever follows it. */
   hire(elder?: Variant): Effect.Effect<void, never, Scope.Scope> {
     const random = this.options.random.fork(`slot ${this.slots.length}`)
-    const life = Effect.andThen(this.hiring.await, Effect.suspend(() => {
-      if (this.closing) return Effect.void
-      const variant = elder ?? this.options.variant(`worker ${++this.hired}`, random)
-      return Effect.andThen(Effect.scoped(this.live(variant, elder !== undefined)), Effect.sleep(random.int(0, 500)))
-    }))
+    const life = Effect.andThen(
+      this.hiring.await,
+      Effect.suspend(() => {
+        if (this.closing) return Effect.void
+        const variant = elder ?? this.options.variant(`worker ${++this.hired}`, random)
+        return Effect.andThen(Effect.scoped(this.live(variant, elder !== undefined)), Effect.sleep(random.int(0, 500)))
+      })
+    )
     const slot = Effect.whileLoop({ while: () => !this.closing, body: () => life, step: () => {} })
     return Effect.map(Effect.forkScoped(slot), (fiber) => void this.slots.push(fiber))
   }
@@ -97,18 +100,18 @@ export class Crew {
 
   /** Waits until every slot has a worker that works. */
   get ready(): Effect.Effect<void> {
-    return Effect.suspend(() =>
-      this.members.size >= this.slots.length && [...this.members].every(hasStarted)
-        ? Effect.void
-        : Effect.andThen(Effect.sleep(100), this.ready)
-    )
+    const isReady = () => this.members.size >= this.slots.length && [...this.members].every(hasStarted)
+    return Effect.whileLoop({ while: () => !isReady(), body: () => Effect.sleep(100), step: () => {} })
   }
 
   /** Stops everybody, and hires nobody again. */
   get close(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.closing = true
-      return Effect.andThen(this.dismissed([...this.members]), Effect.forEach(this.slots, Fiber.join, { discard: true }))
+      return Effect.andThen(
+        this.dismissed([...this.members]),
+        Effect.forEach(this.slots, Fiber.join, { discard: true })
+      )
     })
   }
 

@@ -1,5 +1,5 @@
 /** A server that ends connections, limits them, locks the table, and goes away. */
-import { Effect, Scope } from "effect"
+import { Effect, type Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { Migrations } from "../../src/index.ts"

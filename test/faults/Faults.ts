@@ -58,6 +58,16 @@ const atOnce = 4
 const isBlocked = (name: Name, active: ReadonlySet<Name>): boolean =>
   active.size >= atOnce || exclusive.some((group) => group.includes(name) && group.some((other) => active.has(other)))
 
+/** Says when one took surprisingly long: it may be what the others, and the workers, are waiting for. */
+const timed = ({ log }: World, name: Name, fault: Effect.Effect<void>) =>
+  Effect.suspend(() => {
+    const startedAt = performance.now()
+    return Effect.tap(fault, () => {
+      const took = (performance.now() - startedAt) / 1000
+      return Effect.sync(() => took > 8 ? log.say(`${name} took ${took.toFixed(1)} s`) : undefined)
+    })
+  })
+
 /** Draws faults for so many milliseconds, and returns when the last one is over. */
 export const rage = (world: World, random: Random, millis: number): Effect.Effect<void> =>
   Effect.gen(function*() {
@@ -73,7 +83,8 @@ export const rage = (world: World, random: Random, millis: number): Effect.Effec
         world.log.count(name)
         world.log.say(name)
         const fault: Fault = all[name]
-        fibers.push(yield* Effect.forkChild(Effect.ensuring(fault(world, own), Effect.sync(() => active.delete(name)))))
+        const over = Effect.sync(() => active.delete(name))
+        fibers.push(yield* Effect.forkChild(Effect.ensuring(timed(world, name, fault(world, own)), over)))
       }
       yield* Effect.sleep(gap)
     }

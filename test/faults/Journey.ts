@@ -167,9 +167,7 @@ const perform = (shop: Workshop) => (state: State): Effect.Effect<Next, Error, S
     const next = yield* onward(shop, op, state)
     return op.mode === "commit" ? committing(next, effects(shop, op, state)) : next
   }).pipe(
-    Effect.onInterrupt(() =>
-      Effect.sync(() => process.stdout.write(`interrupted ${placeOf(state)}\n`))
-    )
+    Effect.onInterrupt(() => Effect.sync(() => process.stdout.write(`interrupted ${placeOf(state)}\n`)))
   )
 }
 

@@ -24,7 +24,9 @@ export const judgeMemory = (name: string, lines: ReadonlyArray<string>, log: Log
   const last = median(samples.slice(2 * third).map(({ heap }) => heap))
   const rss = samples.map((sample) => sample.rss)
   log.say(
-    `${name}: heap ${middle} MB in the middle, ${last} MB at last; rss ${rss[third]} MB to ${Math.max(...rss)} MB at most`
+    `${name}: heap ${middle} MB in the middle, ${last} MB at last; rss ${rss[third]} MB to ${
+      Math.max(...rss)
+    } MB at most`
   )
   if (last > middle * 1.3 + 10) log.wrong(`${name} grows: its heap was ${middle} MB in the middle, ${last} MB at last`)
 }

@@ -31,7 +31,8 @@ const placesOf = (plan: string, ops: ReadonlyArray<Op>): ReadonlyArray<readonly 
 }
 
 /** Whether nobody gets beyond it. */
-export const staysAt = ({ failures, kind }: Op): boolean => kind === "broken" || (kind === "poison" && failures >= forever)
+export const staysAt = ({ failures, kind }: Op): boolean =>
+  kind === "broken" || (kind === "poison" && failures >= forever)
 
 const hasTrace = (id: string, { rows, runs }: Evidence): boolean =>
   rows.some(({ plan }) => plan === id) || runs.has(placeOf({ plan: id, seq: 0, round: 1 }))
@@ -65,7 +66,11 @@ const judgeRuns = (place: Place, op: Op, { evidence, interruptions }: Case, comp
   if (interruptions === undefined || op.mode === "bound") return
   const excused = (interruptions.get(placeOf(place)) ?? 0) + (op.kind === "robbed" ? 1 : 0)
   if (runs.length > last + excused) {
-    complain(`${name} was run ${runs.length} times, by ${runs.map(({ attempt, worker }) => `${worker} (${attempt})`).join(", ")}`)
+    complain(
+      `${name} was run ${runs.length} times, by ${
+        runs.map(({ attempt, worker }) => `${worker} (${attempt})`).join(", ")
+      }`
+    )
   }
 }
 
@@ -74,9 +79,15 @@ const moves = (op: Op) => op.mode !== "free" && !staysAt(op)
 const judgeTransfers = (place: Place, op: Op, { transfers }: Evidence, complain: Complain): void => {
   const found = transfers.get(placeOf(place)) ?? []
   const expected = moves(op) ? 1 : 0
-  const alike = found.every(({ amount, source, target }) => amount === op.amount && source === op.from && target === op.to)
+  const alike = found.every(({ amount, source, target }) =>
+    amount === op.amount && source === op.from && target === op.to
+  )
   if (found.length !== expected || !alike) {
-    complain(`${placeOf(place)} (${op.kind}, ${op.mode}) moved money ${found.length} times, not ${expected}: ${JSON.stringify(found)}`)
+    complain(
+      `${placeOf(place)} (${op.kind}, ${op.mode}) moved money ${found.length} times, not ${expected}: ${
+        JSON.stringify(found)
+      }`
+    )
   }
 }
 
@@ -93,7 +104,9 @@ const judgeCancelled = (plan: Plan, { rows, transfers }: Evidence, complain: Com
 const judgeRow = (id: string, ops: ReadonlyArray<Op>, evidence: Evidence, complain: Complain): void => {
   const rows = evidence.rows.filter(({ plan }) => plan === id)
   const seq = ops.findIndex((op) => staysAt(op))
-  if (rows.length !== (seq < 0 ? 0 : 1)) return complain(`${id} has ${rows.length} rows at the end: ${JSON.stringify(rows)}`)
+  if (rows.length !== (seq < 0 ? 0 : 1)) {
+    return complain(`${id} has ${rows.length} rows at the end: ${JSON.stringify(rows)}`)
+  }
   if (seq < 0) return
   const row = rows[0]!
   const runs = evidence.runs.get(placeOf({ plan: id, seq, round: 1 })) ?? []
@@ -107,8 +120,7 @@ const judgePlan = (
   plan: { readonly id: string; readonly ops: ReadonlyArray<Op> },
   fate: Fate,
   the: Case,
-  seen: Set<string>,
-  complain: Complain
+  { complain, seen }: { readonly seen: Set<string>; readonly complain: Complain }
 ): void => {
   if (fate === "Nothing") return
   judgeRow(plan.id, plan.ops, the.evidence, complain)
@@ -118,7 +130,7 @@ const judgePlan = (
     judgeTransfers(place, op, the.evidence, complain)
     if (op.child.length > 0) {
       const child = { id: childId(place), ops: op.child.map((own) => ({ ...own, child: [] })) }
-      judgePlan(child, fate, the, seen, complain)
+      judgePlan(child, fate, the, { seen, complain })
     }
   }
 }
@@ -162,7 +174,7 @@ export const judge = (the: Case): ReadonlyArray<string> => {
     if (fate === "Cancelled") {
       cancelled.add(plan.id)
       judgeCancelled(plan, evidence, complain)
-    } else judgePlan(plan, fate, the, seen, complain)
+    } else judgePlan(plan, fate, the, { seen, complain })
   }
   for (const place of new Set([...evidence.runs.keys(), ...evidence.transfers.keys()])) {
     if (!seen.has(place) && !cancelled.has(place.split(" ")[0]!)) complain(`${place} was run, which nobody asked for`)

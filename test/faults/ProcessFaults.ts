@@ -5,10 +5,11 @@ import { persist } from "./Ledger.ts"
 import type { Random } from "./Random.ts"
 import type { Fault, World } from "./World.ts"
 
-const onVictim = (act: (world: World, member: Member, random: Random) => Effect.Effect<void>): Fault => (world, random) => {
-  const { victims } = world.crew
-  return victims.length === 0 ? Effect.void : act(world, random.pick(victims), random)
-}
+const onVictim =
+  (act: (world: World, member: Member, random: Random) => Effect.Effect<void>): Fault => (world, random) => {
+    const { victims } = world.crew
+    return victims.length === 0 ? Effect.void : act(world, random.pick(victims), random)
+  }
 
 const kill = onVictim(({ crew }, member) => crew.kill(member))
 

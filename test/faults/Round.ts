@@ -33,7 +33,9 @@ const produce = ({ log }: World, url: string, rest: number, victims: ReadonlyArr
         if (victims.includes(n)) yield* Effect.forkScoped(Effect.andThen(Effect.sleep(5000), script.kill("SIGKILL")))
         const exit = yield* script.exit
         if (exit === "SIGKILL" && victims.includes(n)) log.count("producers killed")
-        else if (exit !== 0) log.wrong(`producer ${n} ended with ${exit}:\n    ${script.lines().slice(-20).join("\n    ")}`)
+        else if (exit !== 0) {
+          log.wrong(`producer ${n} ended with ${exit}:\n    ${script.lines().slice(-20).join("\n    ")}`)
+        }
       })),
     { concurrency: producers, discard: true }
   )
@@ -148,7 +150,8 @@ export const wildRound = (world: World, random: Random, options: {
     yield* crew.replaceAll(Effect.void)
     const victims = random.chance(0.5) ? [random.int(0, producers - 1)] : []
     const producing = produce(world, url, millis * 2 / (count / producers), victims)
-    yield* Effect.all([producing, rage(world, random.fork("faults"), millis)], { concurrency: 2 })
+    const produced = Effect.andThen(producing, Effect.sync(() => log.say("all is enqueued")))
+    yield* Effect.all([produced, rage(world, random.fork("faults"), millis)], { concurrency: 2 })
     log.say("the faults are over")
     setOdd(false)
     yield* crew.replaceAll(Effect.void)

@@ -6,8 +6,9 @@ import { persist } from "./Ledger.ts"
 import type { Fault } from "./World.ts"
 
 /** A statement on a few rows, chosen by a number that is the same for the same seed. */
-const edit = (statement: (sql: SqlClient.SqlClient, seed: string, rows: number) => Effect.Effect<unknown, SqlError>): Fault =>
-(world, random) => Effect.asVoid(persist(statement(world.sql, String(random.int(0, 1e9)), random.int(1, 10))))
+const edit =
+  (statement: (sql: SqlClient.SqlClient, seed: string, rows: number) => Effect.Effect<unknown, SqlError>): Fault =>
+  (world, random) => Effect.asVoid(persist(statement(world.sql, String(random.int(0, 1e9)), random.int(1, 10))))
 
 /** Somebody takes running rows away, for a while or at once. */
 const steal = edit((sql, seed, rows) =>

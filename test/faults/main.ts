@@ -25,6 +25,7 @@ Effect.runPromise(suite).then(
     for (const wrong of log.wrongs) print(`WRONG: ${wrong}`)
     print(log.wrongs.length === 0 ? "Nothing is lost, and nothing is doubled." : `FAILED with seed ${seed}`)
     process.exitCode = log.wrongs.length === 0 ? 0 : 1
+    return undefined
   },
   (error: unknown) => {
     print(`FAILED with seed ${seed}: ${String(error)}`)

@@ -19,7 +19,8 @@ import { Plan } from "../Plan.ts"
 const [producer, url, rest] = process.argv.slice(2) as [string, string, string]
 
 /** A ROLLBACK on a connection that is gone is a defect to `withTransaction`. */
-const withDefects = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.catchDefect(effect, (defect) => Effect.fail(defect))
+const withDefects = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.catchDefect(effect, (defect) => Effect.fail(defect))
 
 /** A transaction that is rolled back on purpose. */
 class RolledBack extends Data.TaggedError("RolledBack") {}
@@ -52,7 +53,7 @@ const produce = Effect.gen(function*() {
     sql.withTransaction(Effect.andThen(insert, Effect.fail(new RolledBack())))
 
   const caught = <E, R>(rolledBack: Effect.Effect<never, E | RolledBack, R>) =>
-    Effect.catch(rolledBack, (error) => error instanceof RolledBack ? Effect.void : Effect.fail(error))
+    rolledBack.pipe(Effect.catch((error) => error instanceof RolledBack ? Effect.void : Effect.fail(error)))
 
   /** Sends once. `sent` tells whether it is known to have arrived. */
   const once = <E, R>(plans: ReadonlyArray<Plan>, insert: Effect.Effect<unknown, E, R>) =>
@@ -62,7 +63,9 @@ const produce = Effect.gen(function*() {
           persist(sql`insert into sent values (${id}, ${sure}) on conflict (plan) do update set sure = ${sure}`))
       yield* note(false)
       const sent = yield* Effect.isSuccess(Effect.asVoid(insert))
-      if (sent) yield* note(true)
+      if (sent) {
+        yield* note(true)
+      }
     })
 
   const one = (plan: Plan) => {
@@ -93,11 +96,17 @@ const produce = Effect.gen(function*() {
       return once(some, tasks[name].enqueueAll(some.map((plan) => beginning(plan.id, plan.ops))))
     })
 
-  const rows = yield* persist(sql<{ content: string }>`select content from plan where producer = ${Number(producer)}::int`)
+  const rows = yield* persist(
+    sql<{ content: string }>`select content from plan where producer = ${Number(producer)}::int`
+  )
   const plans = rows.map(({ content }) => decode(content))
-  yield* Effect.forEach(plans.filter(({ how }) => how !== "batch"), (plan) => Effect.andThen(one(plan), Effect.sleep(Number(rest))), {
-    concurrency: 3
-  })
+  yield* Effect.forEach(
+    plans.filter(({ how }) => how !== "batch"),
+    (plan) => Effect.andThen(one(plan), Effect.sleep(Number(rest))),
+    {
+      concurrency: 3
+    }
+  )
   yield* batches(plans)
 }).pipe(
   Effect.provide(

@@ -83,7 +83,8 @@ const main = Effect.runForkWith(countFibers)(program)
 process.on("SIGTERM", () => main.interruptUnsafe())
 
 /** The pipes of stdout and stderr are no leak. */
-const leftovers = () => process.getActiveResourcesInfo().filter((name) => !/Pipe|TTY|SignalWrap|FSReq|Immediate/.test(name))
+const leftovers = () =>
+  process.getActiveResourcesInfo().filter((name) => !/Pipe|TTY|SignalWrap|FSReq|Immediate/.test(name))
 
 main.addObserver((exit) => {
   clearInterval(memoryTimer)
