@@ -18,6 +18,12 @@ export const messageOf = (error: SqlError): string => {
   return hasProperty(cause, "message") && typeof cause.message === "string" ? cause.message : error.message
 }
 
+/** Whether the connection was lost, or could not be had: the server stopped, crashed or is full, or the network broke. */
+export const isConnectionLost = (error: SqlError): boolean => {
+  const code = codeOf(error)
+  return code === undefined ? error.reason._tag === "ConnectionError" : /^(08...|57P0[123]|53300)$/.test(code)
+}
+
 const misconfigurations: Record<string, { readonly reason: TableError["reason"]; readonly todo: string }> = {
   "42P01": {
     reason: "Missing",

@@ -1,16 +1,21 @@
 /** A step's writes and its transition, committed together or not at all. */
+import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
+import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
-import type { Held } from "./attempt.ts"
-import { troubleOf } from "./database.ts"
+import { annotationsOf, type Held } from "./attempt.ts"
+import { isConnectionLost, troubleOf } from "./database.ts"
 import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
 import { storeInTransaction } from "./sql.ts"
 
 /** The attempt is no longer the current one: everything it wrote is rolled back. */
 export class LeaseLost extends Data.TaggedError("LeaseLost")<{}> {}
+
+/** The connection was lost with the transaction, of which nothing remains. */
+class TransactionLost extends Data.TaggedError("TransactionLost")<{ readonly lost: Cause.Cause<unknown> }> {}
 
 /** What a step returned: its outcome, and what is to be committed with it. */
 interface Handled {
@@ -18,30 +23,92 @@ interface Handled {
   readonly commit: Effect.Effect<unknown, unknown> | undefined
 }
 
+interface Options {
+  readonly sql: SqlClient
+  /** In milliseconds. */
+  readonly lease: number
+}
+
+/** How far a transaction has come, and how often it was lost on the way. */
+interface Progress {
+  stage: "Begin" | "Step" | "Commit"
+  losses: number
+}
+
 /** Retries of a transaction that lost against another one. They don't count as tries of the step. */
 const contentionRetries = 4
 
-/** A serialization failure, a deadlock or a lock timeout, also when the handler wrapped it. */
-const isContention = (error: unknown, depth = 0): boolean =>
+/**
+ * Nor do retries of one whose connection was lost while the step ran: these last for about 15 seconds, longer than
+ * servers take to restart. Then it counts: the step may be what ends the connection.
+ */
+const lossRetries = 8
+
+const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
+
+/** Whether an error, or what caused it, is one of the database of this kind: handlers may wrap it. */
+const isDatabaseError = (error: unknown, kind: (error: Parameters<typeof troubleOf>[0]) => boolean, depth = 0): boolean =>
   isSqlError(error)
-    ? troubleOf(error) === "Lock" && error.reason._tag !== "StatementTimeoutError"
-    : hasProperty(error, "cause") && depth < 5 && isContention(error.cause, depth + 1)
+    ? kind(error)
+    : hasProperty(error, "cause") && depth < 5 && isDatabaseError(error.cause, kind, depth + 1)
+
+/** A serialization failure, a deadlock or a lock timeout. */
+const isContention = (error: unknown): boolean =>
+  isDatabaseError(error, (sqlError) =>
+    troubleOf(sqlError) === "Lock" && sqlError.reason._tag !== "StatementTimeoutError")
+
+/** A ROLLBACK that fails, too, has made defects of all failures. */
+const isLoss = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.some((reason) =>
+    !Cause.isInterruptReason(reason) &&
+    isDatabaseError(Cause.isFailReason(reason) ? reason.error : reason.defect, isConnectionLost))
+
+const transact = ({ lease, sql }: Options, held: Held, handled: Effect.Effect<Handled, unknown>, progress: Progress) =>
+  Effect.suspend(() => {
+    progress.stage = "Begin"
+    return sql.withTransaction(
+      Effect.gen(function*() {
+        progress.stage = "Step"
+        const { commit, outcome } = yield* handled
+        if (commit !== undefined) yield* commit
+        const changes = toChanges([{ held, outcome }])
+        const stored = yield* Effect.withTracerEnabled(storeInTransaction(sql, changes, lease), false)
+        if (!stored) return yield* new LeaseLost()
+        progress.stage = "Commit"
+        return outcome
+      })
+    )
+  })
+
+/** What becomes of a transaction that the connection, and not the step, has ended. */
+const afterLoss = (progress: Progress, cause: Cause.Cause<unknown>): Effect.Effect<Outcome, unknown> => {
+  if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
+  // Nothing of the step has run: whatever the reason is, it is not the step's.
+  if (progress.stage === "Begin") return new TransactionLost({ lost: cause })
+  if (!isLoss(cause)) return Effect.failCause(cause)
+  // It may be committed, then this is refused; else another attempt begins.
+  if (progress.stage === "Commit") return Effect.succeed({ _tag: "Release" })
+  return progress.losses++ < lossRetries ? new TransactionLost({ lost: cause }) : Effect.failCause(cause)
+}
 
 /** Runs `handled`, its `commit`, and the fenced write of its outcome in one transaction. */
 export const storeTogether = (
-  { lease, sql }: { readonly sql: SqlClient; readonly lease: number },
+  options: Options,
   held: Held,
   handled: Effect.Effect<Handled, unknown>
 ): Effect.Effect<Outcome, unknown> =>
-  sql.withTransaction(
-    Effect.gen(function*() {
-      const { commit, outcome } = yield* handled
-      if (commit !== undefined) yield* commit
-      const changes = toChanges([{ held, outcome }])
-      const stored = yield* Effect.withTracerEnabled(storeInTransaction(sql, changes, lease), false)
-      return stored ? outcome : yield* new LeaseLost()
-    })
-  ).pipe(
-    Effect.retry({ times: contentionRetries, while: (error) => isContention(error) }),
-    Effect.map((outcome): Outcome => ({ _tag: "Stored", outcome }))
+  Effect.suspend(() => {
+    const progress: Progress = { stage: "Begin", losses: 0 }
+    return transact(options, held, handled, progress).pipe(
+      Effect.retry({ times: contentionRetries, while: isContention }),
+      Effect.map((outcome): Outcome => ({ _tag: "Stored", outcome })),
+      Effect.catchCause((cause) => afterLoss(progress, cause)),
+      Effect.tapError((error) => error instanceof TransactionLost ? logLost(held) : Effect.void),
+      Effect.retry({ schedule: backoff, while: (error) => error instanceof TransactionLost })
+    )
+  })
+
+const logLost = (held: Held): Effect.Effect<void> =>
+  Effect.logWarning("The connection was lost with the step's transaction: running it again").pipe(
+    Effect.annotateLogs(annotationsOf(held))
   )
