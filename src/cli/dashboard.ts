@@ -53,22 +53,29 @@ const encode = ({ counts, failures }: Snapshot, at: DateTime.Utc) => ({
   parked: failures.map((row) => Schema.encodeSync(Admin.Row)(row))
 })
 
+/** Both tables, cut so that each has room: the second gets what the first leaves, but half of it at least. */
+const fit = (counts: ReadonlyArray<string>, failures: ReadonlyArray<string>, room: number) => {
+  const first = Math.min(counts.length, Math.max(Math.ceil(room / 2), room - failures.length - 1))
+  const cutOff = counts.length - first
+  const shown = cutOff > 0 ? [...counts.slice(0, first - 1), `… ${cutOff + 1} more`] : counts
+  return failures.length === 0 ? shown : [...shown, "", ...failures.slice(0, Math.max(room - first - 1, 0))]
+}
+
 const render = Effect.fnUntraced(function*({ counts, failures }: Snapshot, title: string, trouble: string | undefined) {
   const style = yield* Output.style
   const width = yield* Output.width
-  const tables = [
-    counts.length === 0 ? ["No tasks"] : yield* Output.rows(statsColumns, toStats(counts)),
-    ...(failures.length === 0 ? [] : [[""], yield* Output.rows(failureColumns, failures)])
-  ]
-  return [
-    style.bold(cut(title, width)),
-    trouble === undefined ? "" : style.red(cut(trouble, width)),
-    ...tables.flat()
-  ]
+  const height = process.stdout.isTTY ? (yield* (yield* Terminal.Terminal).rows) - 1 : Infinity
+  const head = [style.bold(cut(title, width)), trouble === undefined ? "" : style.red(cut(trouble, width))]
+  const stats = counts.length === 0 ? ["No tasks"] : yield* Output.rows(statsColumns, toStats(counts))
+  const parked = failures.length === 0 ? [] : yield* Output.rows(failureColumns, failures)
+  return [...head, ...fit(stats, parked, height - head.length)]
 })
 
 /** Looks again and again, and hands on what it finds, or what keeps it from looking. */
-const lookForever = (options: Options, onLook: (found: Result.Result<Snapshot, LookError>) => Effect.Effect<void>) =>
+const lookForever = <R>(
+  options: Options,
+  onLook: (found: Result.Result<Snapshot, LookError>) => Effect.Effect<void, never, R>
+) =>
   Effect.forever(Effect.gen(function*() {
     const [took, found] = yield* Effect.timed(Effect.result(look(options)))
     yield* onLook(found)
@@ -87,7 +94,9 @@ export const dashboard = Effect.fnUntraced(function*(options: Options) {
   const draw = Effect.gen(function*() {
     const now = yield* DateTime.now
     if (json) return yield* Console.log(JSON.stringify(encode(snapshot, now)))
-    const title = `${where}  ${DateTime.formatIso(now).slice(11, 19)}  every ${formatDuration(options.interval)}`
+    const title = `${where}  ${DateTime.formatIso(now).slice(11, 19)}  every ${
+      formatDuration(options.interval)
+    }, Ctrl-C ends`
     yield* screen.draw(yield* render(snapshot, title, trouble))
   })
   if (live) {

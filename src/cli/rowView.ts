@@ -68,7 +68,7 @@ export const rowColumns = (style: Style, width: number): ReadonlyArray<Column<Ad
   { title: "STATUS", value: (row) => row.status, paint: paintStatus(style) },
   ageColumn,
   triedColumn,
-  { title: "DETAIL", value: detailOf, min: 12 }
+  { title: "DETAIL", value: detailOf, min: 24 }
 ]
 
 /** For lists of parked rows. */
@@ -78,5 +78,5 @@ export const failureColumns = (style: Style, width: number): ReadonlyArray<Colum
   stepColumn,
   { ...ageColumn, title: "PARKED FOR" },
   triedColumn,
-  { title: "ERROR", value: detailOf, min: 12, paint: style.red }
+  { title: "ERROR", value: detailOf, min: 24, paint: style.red }
 ]
