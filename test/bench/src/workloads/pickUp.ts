@@ -21,8 +21,8 @@ export const pickUp: Workload = {
   number: 5,
   title: "pick-up latency on an idle worker, 200 tasks",
   note: `Another process enqueues one task every ${gapMs} ms, jittered by half; from just before the enqueue to the ` +
-    "step's start. Floor: `pg_notify` to `LISTEN` between two processes. Those that poll do so at their shortest " +
-    "documented interval.",
+    "step's start. Floor: `pg_notify` to `LISTEN` between two processes. Those that poll do so " +
+    "every 10 ms where that can be set (see the settings), which costs them queries in (10).",
   sizes: {
     floorNotify: 200,
     ours: 200,
