@@ -2,8 +2,10 @@
  * What the documentation shows is true: its code compiles, and its programs run.
  */
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
+import DOMPurify from "dompurify"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import mermaid from "mermaid"
 import { execFile } from "node:child_process"
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -16,6 +18,9 @@ import * as Snippets from "./support/snippets.ts"
 const pages = ["README.md", ...Snippets.filesIn("docs", ".md")]
 const modules = Snippets.filesIn("src", ".ts")
 const snippets = [...pages.flatMap(Snippets.inPage), ...modules.flatMap(Snippets.inComments)]
+
+// Mermaid hands every text to its HTML sanitizer, which needs a browser. Parsing does not.
+Object.assign(DOMPurify, { addHook: () => {}, sanitize: (text: string) => text })
 
 const tsc = fileURLToPath(new URL("../node_modules/.bin/tsc", import.meta.url))
 
@@ -131,4 +136,17 @@ describe("the documentation's SQL", () => {
       yield* sql`create table users (id int)`
       for (const statement of blocksIn(page).flatMap(statementsIn)) yield* sql.unsafe(statement)
     }).pipe(Effect.provide(testDatabase)))
+})
+
+describe("the documentation's diagrams", () => {
+  const diagrams = pages.flatMap((page) =>
+    [...readFileSync(join(Snippets.project, page), "utf8").matchAll(/^```mermaid\n([^]*?)^```$/gm)].map(([, text]) =>
+      text!
+    )
+  )
+
+  it("are drawn by Mermaid", async () => {
+    assert.isNotEmpty(diagrams)
+    for (const diagram of diagrams) await mermaid.parse(diagram)
+  })
 })
