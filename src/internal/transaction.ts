@@ -47,21 +47,28 @@ const lossRetries = 8
 const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
 
 /** Whether an error, or what caused it, is one of the database of this kind: handlers may wrap it. */
-const isDatabaseError = (error: unknown, kind: (error: Parameters<typeof troubleOf>[0]) => boolean, depth = 0): boolean =>
+const isDatabaseError = (
+  error: unknown,
+  kind: (error: Parameters<typeof troubleOf>[0]) => boolean,
+  depth = 0
+): boolean =>
   isSqlError(error)
     ? kind(error)
     : hasProperty(error, "cause") && depth < 5 && isDatabaseError(error.cause, kind, depth + 1)
 
 /** A serialization failure, a deadlock or a lock timeout. */
 const isContention = (error: unknown): boolean =>
-  isDatabaseError(error, (sqlError) =>
-    troubleOf(sqlError) === "Lock" && sqlError.reason._tag !== "StatementTimeoutError")
+  isDatabaseError(
+    error,
+    (sqlError) => troubleOf(sqlError) === "Lock" && sqlError.reason._tag !== "StatementTimeoutError"
+  )
 
 /** A ROLLBACK that fails, too, has made defects of all failures. */
 const isLoss = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.some((reason) =>
     !Cause.isInterruptReason(reason) &&
-    isDatabaseError(Cause.isFailReason(reason) ? reason.error : reason.defect, isConnectionLost))
+    isDatabaseError(Cause.isFailReason(reason) ? reason.error : reason.defect, isConnectionLost)
+  )
 
 const transact = ({ lease, sql }: Options, held: Held, handled: Effect.Effect<Handled, unknown>, progress: Progress) =>
   Effect.suspend(() => {

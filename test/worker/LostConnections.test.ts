@@ -14,7 +14,10 @@ const prepare = Effect.gen(function*() {
   yield* run("alter sequence times restart")
 })
 
-const noted = Effect.map(run<{ attempt: number }>("select attempt from note"), (rows) => rows.map(({ attempt }) => attempt))
+const noted = Effect.map(
+  run<{ attempt: number }>("select attempt from note"),
+  (rows) => rows.map(({ attempt }) => attempt)
+)
 
 /** A task of one transactional step, which is parked by its first failure. */
 const transactional = <R>(work: Effect.Effect<unknown, SqlError, R>) =>
