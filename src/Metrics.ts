@@ -4,7 +4,12 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
+import type { SqlClient } from "effect/sql/SqlClient"
+import * as TableWatch from "./internal/tableWatch.ts"
 
 /** 1 millisecond to about 9 hours, in powers of 4. */
 const millis = Metric.exponentialBoundaries({ start: 1, factor: 4, count: 13 })
@@ -108,3 +113,65 @@ export const reconnects: Metric.Counter<number> = Metric.counter("pg_task_databa
   description: "Times the database was lost and came back",
   incremental: true
 })
+
+/**
+ * How many tasks are in the table, with attributes `task` and `status`: `ready`, `waiting`, `running`, `parked` (as
+ * `Admin.Status` describes them). `task` is empty for rows that don't have the shape of a task. Fed by
+ * {@link watchTable} only.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const tasks: Metric.Gauge<number> = Metric.gauge("pg_task_tasks", {
+  description: "Tasks in the table, by status"
+})
+
+/**
+ * How long the task that has been ready for longest has been due, with attribute `task`; 0 if none is ready. In
+ * milliseconds. Fed by {@link watchTable} only.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const oldestReadyAge: Metric.Gauge<number> = Metric.gauge("pg_task_oldest_ready_age_milliseconds", {
+  description: "For how long the oldest ready task has been due"
+})
+
+/**
+ * Options of {@link watchTable}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface WatchTableOptions {
+  /** How long to wait between two samples. Default 15 seconds. Each reads the whole table, as `Admin.counts` does. */
+  readonly interval?: Duration.Input | undefined
+}
+
+/**
+ * Feeds {@link tasks} and {@link oldestReadyAge} for as long as the layer is alive. They are the table's, not a
+ * worker's: one process is enough, and where several watch, take the maximum, not the sum.
+ *
+ * It never fails. While the database is away, or the table isn't there yet, the gauges keep their last values: the
+ * log says so once, and once more when they are back. A task or status that is no longer in the table goes to 0.
+ * Its statements make no spans.
+ *
+ * @example
+ * ```ts
+ * import { Metrics } from "effect-pg-task"
+ *
+ * // Layer<never, never, SqlClient>: merge it with your worker's layer.
+ * export const TableMetrics = Metrics.watchTable({ interval: "1 minute" })
+ * ```
+ * @category layers
+ * @since 0.1.0
+ */
+export const watchTable = (options: WatchTableOptions = {}): Layer.Layer<never, never, SqlClient> =>
+  Layer.effectDiscard(
+    Effect.forkScoped(
+      TableWatch.watchTable(
+        { tasks, oldestReady: oldestReadyAge },
+        Duration.fromInputUnsafe(options.interval ?? "15 seconds")
+      )
+    )
+  )
