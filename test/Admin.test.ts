@@ -2,53 +2,14 @@ import { PgClient } from "@effect/sql-pg"
 import { assert, describe, layer } from "@effect/vitest"
 import { Context, DateTime, Deferred, Duration, Effect, Fiber, Result, Schema, type Scope, Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import { Admin, NextStep, Step, Task, type TaskError } from "../src/index.ts"
+import { Admin, NextStep, type TaskError } from "../src/index.ts"
 import { page, type PageOptions } from "../src/internal/adminPage.ts"
 import { testDatabase } from "./support/Database.ts"
+import { Greeter, insertEach, nobody, ReadName, readName, SayHello } from "./support/Greeter.ts"
 import { Job, jobs, makeGate, start, startApart, workerTests } from "./support/worker/Fixture.ts"
 import { capture } from "./support/worker/Logs.ts"
 import { gone, insert, parked, row, run } from "./support/worker/Table.ts"
 import { within } from "./support/worker/Wait.ts"
-
-class ReadName
-  extends Schema.TaggedClass<ReadName>()("ReadName", { filename: Schema.String.check(Schema.isMaxLength(9)) })
-{}
-class SayHello extends Schema.TaggedClass<SayHello>()("SayHello", { at: Schema.DateTimeUtcFromString }) {}
-
-const Greeter = Task.make("Greeter", [
-  Step.make(ReadName, { next: [SayHello], handler: () => Effect.succeed(NextStep.none) }),
-  Step.make(SayHello, { handler: () => Effect.succeed(NextStep.none) })
-])
-
-const readName = (filename: string) => JSON.stringify({ Greeter: { ReadName: { filename } } })
-
-const nobody = "00000000-0000-4000-8000-000000000000"
-
-/** Rows of every status; `which` tells them apart. */
-const insertEach = Effect.gen(function*() {
-  const insertOne = (which: string, columns: Record<string, string>) =>
-    Effect.map(
-      run<{ id: string }>(
-        `insert into pg_task (step, ${Object.keys(columns).join(", ")})
-values ($1, ${Object.values(columns).join(", ")}) returning id::text`,
-        [readName(which)]
-      ),
-      (rows) => rows[0]!.id
-    )
-  const lease = { is_running: "true", lease_token: "gen_random_uuid()", lease_until: "now() + interval '1 hour'" }
-  return {
-    ready: yield* insertOne("ready", { wakeup_at: "now() - interval '1 minute'" }),
-    waiting: yield* insertOne("waiting", { wakeup_at: "now() + interval '1 hour'", tried: "2" }),
-    running: yield* insertOne("running", { wakeup_at: "now() - interval '2 minutes'", ...lease }),
-    parked: yield* insertOne("parked", {
-      wakeup_at: "now() - interval '3 minutes'",
-      tried: "3",
-      deaths: "1",
-      error: "'HttpError: 100% of it\n  caused by: Timeout'",
-      updated_at: "now() - interval '2 hours'"
-    })
-  }
-})
 
 const idsOf = (page: Admin.Page) => page.rows.map((row) => row.id)
 

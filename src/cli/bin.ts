@@ -1,13 +1,11 @@
 #!/usr/bin/env node
-import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
-import * as Result from "effect/Result"
 import { readFileSync } from "node:fs"
 import { run } from "./Cli.ts"
-import { exitCode, type Failure, report, type Report } from "./failure.ts"
+import { exitCode, type Failure, reportCause } from "./failure.ts"
 import * as Node from "./node.ts"
 
 const args = process.argv.slice(2)
@@ -16,20 +14,13 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   readonly version: string
 }
 
-/** Nothing is logged but warnings, and these not among the output. */
+/** What is logged doesn't belong among the output. */
 const logger = Logger.layer([Logger.withConsoleError(Logger.formatSimple)])
 
 const program = run(version)(args).pipe(Effect.provide(Layer.merge(Node.layer, logger)))
 
-const reportOf = (cause: Cause.Cause<Failure>): Report => {
-  if (Cause.hasInterruptsOnly(cause)) return { message: undefined, code: exitCode.interrupted }
-  const error = Cause.findError(cause)
-  if (Result.isSuccess(error)) return report(error.success)
-  return { message: `This is a bug of pg-task: ${Cause.pretty(cause)}`, code: exitCode.failed }
-}
-
 const end = (exit: Exit.Exit<void, Failure>): void => {
-  const { code, message } = Exit.isSuccess(exit) ? { code: exitCode.ok, message: undefined } : reportOf(exit.cause)
+  const { code, message } = Exit.isSuccess(exit) ? { code: exitCode.ok, message: undefined } : reportCause(exit.cause)
   const text = args.includes("--json") ? JSON.stringify({ error: { message } }) : `pg-task: ${message}`
   if (message !== undefined) process.stderr.write(`${text}\n`)
   // Not at once: what was printed must have left, and modules of the user may keep the process alive.

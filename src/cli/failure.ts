@@ -1,6 +1,8 @@
 /** What went wrong, as one line that says what to do, and as an exit code. */
+import * as Cause from "effect/Cause"
 import type * as CliError from "effect/cli/CliError"
 import * as Data from "effect/Data"
+import * as Result from "effect/Result"
 import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlError } from "effect/sql/SqlError"
 import { messageOf } from "../internal/database.ts"
@@ -122,3 +124,12 @@ const messageFor = (error: Exclude<Failure, CliError.CliError>): string => {
 
 export const report = (error: Failure): Report =>
   isSyntax(error) ? syntaxReport(error) : { message: oneLine(messageFor(error)), code: codes[error._tag] }
+
+/** The same for everything that can end a command. */
+export const reportCause = (cause: Cause.Cause<Failure>): Report => {
+  if (Cause.hasInterruptsOnly(cause)) return { message: undefined, code: exitCode.interrupted }
+  const error = Cause.findError(cause)
+  return Result.isSuccess(error)
+    ? report(error.success)
+    : { message: `This is a bug of pg-task: ${Cause.pretty(cause)}`, code: exitCode.failed }
+}

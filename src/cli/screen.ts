@@ -1,7 +1,7 @@
 /** A screen that is drawn again and again, in place. */
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Terminal from "effect/Terminal"
-import { cut } from "./text.ts"
 
 const enter = "\u001b[?1049h\u001b[?25l"
 const leave = "\u001b[?25h\u001b[?1049l"
@@ -33,7 +33,4 @@ export const open = Effect.gen(function*() {
 })
 
 /** For what is not a terminal: one after the other. */
-export const plain: Screen = {
-  draw: (lines) =>
-    Effect.sync(() => void process.stdout.write(`${lines.map((line) => cut(line, 1000)).join("\n")}\n\n`))
-}
+export const plain: Screen = { draw: (lines) => Console.log(`${lines.join("\n")}\n`) }
