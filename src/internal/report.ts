@@ -34,5 +34,11 @@ const report = ({ current, held, outcome }: StoredOutcome, debug: boolean): Effe
   return log && Effect.annotateLogs(log, annotationsOf(held))
 }
 
-export const reportAll = (results: ReadonlyArray<StoredOutcome>, debug: boolean): Effect.Effect<void> =>
-  Effect.forEach(results, (result) => report(result, debug) ?? Effect.void, { discard: true })
+/** An outcome that was stored in the transaction of its step. */
+export const reportStored = (held: Held, outcome: RowOutcome, debug: boolean): Effect.Effect<void> =>
+  report({ current: true, held, outcome }, debug) ?? Effect.void
+
+export const reportAll = (results: ReadonlyArray<StoredOutcome>, debug: boolean): Effect.Effect<void> => {
+  const reports = results.flatMap((result) => report(result, debug) ?? [])
+  return reports.length === 0 ? Effect.void : Effect.all(reports, { discard: true })
+}

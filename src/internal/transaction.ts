@@ -9,6 +9,7 @@ import { isSqlError } from "effect/sql/SqlError"
 import { annotationsOf, type Held } from "./attempt.ts"
 import { isConnectionLost, troubleOf } from "./database.ts"
 import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
+import { reportStored } from "./report.ts"
 import { storeInTransaction } from "./sql.ts"
 
 /** The attempt is no longer the current one: everything it wrote is rolled back. */
@@ -27,6 +28,8 @@ interface Options {
   readonly sql: SqlClient
   /** In milliseconds. */
   readonly lease: number
+  /** Whether debug messages are logged at all. */
+  readonly debug: boolean
 }
 
 /** How far a transaction has come, and how often it was lost on the way. */
@@ -108,6 +111,7 @@ export const storeTogether = (
     const progress: Progress = { stage: "Begin", losses: 0 }
     return transact(options, held, handled, progress).pipe(
       Effect.retry({ times: contentionRetries, while: isContention }),
+      Effect.tap((outcome) => reportStored(held, outcome, options.debug)),
       Effect.map((outcome): Outcome => ({ _tag: "Stored", outcome })),
       Effect.catchCause((cause) => afterLoss(progress, cause)),
       Effect.tapError((error) => error instanceof TransactionLost ? logLost(held) : Effect.void),

@@ -12,6 +12,8 @@ export interface Line {
 export interface Logs {
   /** Provide it to a worker. */
   readonly layer: Layer.Layer<never>
+  /** All lines so far. */
+  readonly lines: () => ReadonlyArray<Line>
   /** All lines so far that have this in their message. */
   readonly find: (part: string) => ReadonlyArray<Line>
   /** The first line, past or to come, that has this in its message. */
@@ -20,7 +22,7 @@ export interface Logs {
 
 const textOf = (message: unknown) => (Array.isArray(message) ? message.map(String).join(" ") : String(message))
 
-export const capture = (): Logs => {
+export const capture = (level: "Debug" | "Info" = "Debug"): Logs => {
   const lines: Array<Line> = []
   const logger = Logger.make(({ fiber, logLevel, message }) => {
     const annotations = { ...fiber.getRef(References.CurrentLogAnnotations) }
@@ -28,7 +30,8 @@ export const capture = (): Logs => {
   })
   const find = (part: string) => lines.filter(({ message }) => message.includes(part))
   return {
-    layer: Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "Debug")),
+    layer: Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, level)),
+    lines: () => lines,
     find,
     line: (part) =>
       Effect.map(eventually(Effect.sync(() => find(part)), (found) => found.length > 0), (found) => found[0]!)
