@@ -1,10 +1,10 @@
 /** What most tests of the worker need: a table, a worker, a task of one step, and a gate for its handlers. */
-import type { PgClient } from "@effect/sql-pg"
+import { PgClient } from "@effect/sql-pg"
 import { layer } from "@effect/vitest"
-import { Context, Effect, Exit, Latch, Layer, Logger, Queue, Schema, Scope } from "effect"
+import { Context, Effect, Exit, Latch, Layer, Logger, Queue, Redacted, Schema, Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import { Migrations, type NextStep, Step, Task, Worker } from "../../../src/index.ts"
-import { testDatabase } from "../Database.ts"
+import { client, type ClientOptions, testDatabase } from "../Database.ts"
 import { run } from "./Table.ts"
 import { within } from "./Wait.ts"
 
@@ -28,6 +28,19 @@ export const workerTests = (name: string, tests: (test: Test) => void): void =>
 /** Starts a worker that stops with the scope. */
 export const start = <const Tasks extends ReadonlyArray<Task.Any>>(options: Worker.Options<Tasks>) =>
   Effect.map(Layer.build(Worker.layer(options)), (context) => Context.get(context, Worker.Worker))
+
+/** The address of the test's database. */
+export const urlOfTest: Effect.Effect<string, never, PgClient.PgClient> = Effect.map(
+  PgClient.PgClient,
+  ({ config }) => Redacted.value(config.url!)
+)
+
+/** Starts a worker with a client of its own. */
+export const startWith = <const Tasks extends ReadonlyArray<Task.Any>>(
+  url: string,
+  options: Worker.Options<Tasks>,
+  clientOptions: ClientOptions = {}
+) => Effect.flatMap(Layer.build(client(url, clientOptions)), (context) => Effect.provide(start(options), context))
 
 /** Starts a worker in a scope of its own, for tests that close it. */
 export const startApart = <const Tasks extends ReadonlyArray<Task.Any>>(options: Worker.Options<Tasks>) =>
