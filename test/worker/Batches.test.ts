@@ -21,7 +21,7 @@ const together = (end: (job: Job) => Effect.Effect<NextStep.NextStep<Job>, strin
         Effect.sync(() => attempts++),
         job.name === "end" ? Effect.succeed(NextStep.none) : Effect.andThen(gate.enter(job.name), end(job))
       ), { retryLimit: 1, retryDelay: "1 hour" })
-    yield* Effect.provide(start({ tasks: [Jobs], lease: "3 seconds" }), logs.layer)
+    yield* Effect.provide(start({ tasks: [Jobs], lease: "2 seconds", pollInterval: "500 millis" }), logs.layer)
     const ids = yield* Jobs.enqueueAll(names.map((name) => new Job({ name })))
     for (const _ of names) yield* gate.next
     const others = ids.filter((_, index) => index !== bad)

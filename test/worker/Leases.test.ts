@@ -132,6 +132,19 @@ workerTests("leases", (test) => {
   )
 
   test(
+    "are taken over when they end by a worker that has long been idle, however rarely it polls",
+    Effect.gen(function*() {
+      const Jobs = jobs(() => none)
+      yield* start({ tasks: [Jobs], lease: "900 millis", pollInterval: "1 hour" })
+      yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
+      // Claimed by another worker, so that this one hears nothing of it.
+      const [claimed] = yield* run<{ id: string }>(`insert into pg_task (step, is_running, lease_token, lease_until)
+        values ('{"Jobs":{"Job":{"name":"b"}}}', true, gen_random_uuid(), now() + interval '1 second') returning id::text`)
+      yield* gone(claimed!.id)
+    })
+  )
+
+  test(
     "are taken over when they end, however rarely the worker polls",
     Effect.gen(function*() {
       const Jobs = jobs(() => none)
