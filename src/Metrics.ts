@@ -1,6 +1,6 @@
 /**
  * What workers measure, as Effect metrics: any exporter of Effect's (`effect/observability`: OTLP, Prometheus) takes
- * them from here. Names begin with `pg_task_`; times are in milliseconds.
+ * them from here. Names begin with `pg_task_`; times are in milliseconds, and say so in an attribute `time_unit`.
  *
  * @since 0.1.0
  */
@@ -9,10 +9,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { inMillis, millis } from "./internal/series.ts"
 import * as TableWatch from "./internal/tableWatch.ts"
-
-/** 1 millisecond to about 9 hours, in powers of 4. */
-const millis = Metric.exponentialBoundaries({ start: 1, factor: 4, count: 13 })
 
 /**
  * Attempts that ended, with attributes `task`, `step` and `outcome`: `finished`, `moved`, `retried`, `parked`,
@@ -35,6 +33,7 @@ export const steps: Metric.Counter<number> = Metric.counter("pg_task_steps_total
  */
 export const stepDuration: Metric.Histogram<number> = Metric.histogram("pg_task_step_duration_milliseconds", {
   description: "Duration of attempts of steps",
+  attributes: inMillis,
   boundaries: millis
 })
 
@@ -46,6 +45,7 @@ export const stepDuration: Metric.Histogram<number> = Metric.histogram("pg_task_
  */
 export const stepWait: Metric.Histogram<number> = Metric.histogram("pg_task_step_wait_milliseconds", {
   description: "Time from when a step was due to when it began",
+  attributes: inMillis,
   boundaries: millis
 })
 
@@ -62,7 +62,7 @@ export const leasesLost: Metric.Counter<number> = Metric.counter("pg_task_leases
 })
 
 /**
- * Tasks of dead workers that this one freed.
+ * Tasks of dead workers that these freed.
  *
  * @category metrics
  * @since 0.1.0
@@ -73,7 +73,7 @@ export const leasesTakenOver: Metric.Counter<number> = Metric.counter("pg_task_l
 })
 
 /**
- * Claimed tasks that wait in the worker for a free slot.
+ * Claimed tasks that wait for a free slot, in all workers of the process.
  *
  * @category metrics
  * @since 0.1.0
@@ -83,13 +83,13 @@ export const buffered: Metric.Gauge<number> = Metric.gauge("pg_task_buffered", {
 })
 
 /**
- * Steps that are running in the worker.
+ * Steps that are running, in all workers of the process.
  *
  * @category metrics
  * @since 0.1.0
  */
 export const running: Metric.Gauge<number> = Metric.gauge("pg_task_running", {
-  description: "Steps that are running in this worker"
+  description: "Steps that are running"
 })
 
 /**
@@ -104,7 +104,7 @@ export const batchSize: Metric.Histogram<number> = Metric.histogram("pg_task_bat
 })
 
 /**
- * How often the worker lost its database and got it back.
+ * How often workers lost their database and got it back.
  *
  * @category metrics
  * @since 0.1.0
@@ -134,7 +134,8 @@ export const tasks: Metric.Gauge<number> = Metric.gauge("pg_task_tasks", {
  * @since 0.1.0
  */
 export const oldestReadyAge: Metric.Gauge<number> = Metric.gauge("pg_task_oldest_ready_age_milliseconds", {
-  description: "For how long the oldest ready task has been due"
+  description: "For how long the oldest ready task has been due",
+  attributes: inMillis
 })
 
 /**

@@ -68,9 +68,10 @@ const renew = ({ lease, link, meter, now, pool, sql }: LeaseOptions, batch: Read
         const kept = new Map(rows.map((row) => [row.id, row.renewed]))
         const lost = batch.filter((held) => !kept.has(held.id) && pool.held.get(held.id) === held)
         for (const held of batch) if (kept.get(held.id) === true) held.renewedAt = at
+        // Those that run are counted when their attempt has ended.
+        meter.leasesLost(lost.filter(({ stage }) => stage === "Buffered").length)
         pool.lose(lost.map((held) => held.id))
         const interrupted = lost.filter((held) => held.stop === "Lost")
-        meter.leasesLost(interrupted.length)
         return Effect.forEach(interrupted, logLost, { discard: true })
       }
     })

@@ -1,9 +1,10 @@
-/** Feeds the metrics. Those of one step and outcome are looked up once, not once an attempt. */
+/** Feeds the metrics. The series of a step and an outcome are made once, not once an attempt. */
 import type * as Context from "effect/Context"
-import * as Metric from "effect/Metric"
+import type * as Metric from "effect/Metric"
 import * as Metrics from "../Metrics.ts"
 import type { Held } from "./attempt.ts"
 import type { RowOutcome } from "./outcome.ts"
+import { counterOf, timesOf } from "./series.ts"
 
 export type Ending = "finished" | "moved" | "retried" | "parked" | "rejected" | "released" | "lost"
 
@@ -20,9 +21,9 @@ const endings: Record<RowOutcome["_tag"], Ending> = {
 export const endingOf = (outcome: RowOutcome): Ending => endings[outcome._tag]
 
 interface StepMetrics {
-  readonly ended: (ending: Ending) => Metric.Metric<number, unknown>
-  readonly duration: Metric.Metric<number, unknown>
-  readonly wait: Metric.Metric<number, unknown>
+  readonly ended: (ending: Ending) => Metric.Counter<number>
+  readonly duration: Metric.Histogram<number>
+  readonly wait: Metric.Histogram<number>
 }
 
 const memoize = <K, A>(make: (key: K) => A): (key: K) => A => {
@@ -37,17 +38,24 @@ const memoize = <K, A>(make: (key: K) => A): (key: K) => A => {
 }
 
 const stepMetrics = (attributes: { readonly task: string; readonly step: string }): StepMetrics => ({
-  ended: memoize((outcome: Ending) => Metric.withAttributes(Metrics.steps, { ...attributes, outcome })),
-  duration: Metric.withAttributes(Metrics.stepDuration, attributes),
-  wait: Metric.withAttributes(Metrics.stepWait, attributes)
+  ended: memoize((outcome: Ending) => counterOf(Metrics.steps, { ...attributes, outcome })),
+  duration: timesOf(Metrics.stepDuration, attributes),
+  wait: timesOf(Metrics.stepWait, attributes)
 })
 
 export class Meter {
   private readonly context: Context.Context<never>
   private readonly byTask = memoize((task: string) => memoize((step: string) => stepMetrics({ task, step })))
+  private buffered = 0
+  private running = 0
 
   constructor(context: Context.Context<never>) {
     this.context = context
+    // An alarm compares with what was before: something must have been.
+    for (const counter of [Metrics.leasesLost, Metrics.leasesTakenOver, Metrics.reconnects]) {
+      counter.updateUnsafe(0, context)
+    }
+    for (const gauge of [Metrics.buffered, Metrics.running]) gauge.modifyUnsafe(0, context)
   }
 
   /** An attempt ended. What could not be decoded has no task and no step: its names may be anything. */
@@ -55,14 +63,18 @@ export class Meter {
     const known = ending !== "rejected" && held.task !== undefined && held.tag !== undefined
     const metrics = this.byTask(known ? held.task! : "")(known ? held.tag! : "")
     metrics.ended(ending).updateUnsafe(1, this.context)
+    if (ending === "lost") this.leasesLost(1)
     if (!known) return
     metrics.duration.updateUnsafe(duration, this.context)
     metrics.wait.updateUnsafe(held.waited, this.context)
   }
 
-  levels(counts: { readonly buffered: number; readonly running: number }): void {
-    Metrics.buffered.updateUnsafe(counts.buffered, this.context)
-    Metrics.running.updateUnsafe(counts.running, this.context)
+  /** By how much they changed: several workers of one process share the gauges. */
+  levels({ buffered, running }: { readonly buffered: number; readonly running: number }): void {
+    if (buffered !== this.buffered) Metrics.buffered.modifyUnsafe(buffered - this.buffered, this.context)
+    if (running !== this.running) Metrics.running.modifyUnsafe(running - this.running, this.context)
+    this.buffered = buffered
+    this.running = running
   }
 
   stored(batch: number): void {

@@ -1,0 +1,287 @@
+import { PgClient } from "@effect/sql-pg"
+import { assert } from "@effect/vitest"
+import { Effect, Layer, type Metric, Redacted, Schema } from "effect"
+import { Metrics, NextStep, Step, Task } from "../../src/index.ts"
+import { client } from "../support/Database.ts"
+import * as Series from "../support/telemetry/Series.ts"
+import { closed, Job, jobs, makeGate, start, startApart, workerTests } from "../support/worker/Fixture.ts"
+import * as Logs from "../support/worker/Logs.ts"
+import { makeNetwork } from "../support/worker/Network.ts"
+import { empty, gone, insert, parked, run, steal } from "../support/worker/Table.ts"
+import { eventually } from "../support/worker/Wait.ts"
+
+class Other extends Schema.TaggedClass<Other>()("Other", {}) {}
+
+const none = Effect.succeed(NextStep.none)
+
+const urlOfTest = Effect.map(PgClient.PgClient, ({ config }) => Redacted.value(config.url!))
+
+const ofJob = { task: "Jobs", step: "Job" }
+
+/** Steps by their outcome. */
+const outcomes = (series: Series.Series, of: { readonly task: string; readonly step: string } = ofJob) =>
+  Object.fromEntries(
+    series.all(Metrics.steps)
+      .filter(([{ step, task }]) => task === of.task && step === of.step)
+      .map(([{ outcome }, state]) => [outcome, (state as Metric.CounterState<number>).count])
+  )
+
+workerTests("steps", (test) => {
+  test(
+    "are counted by task, step and outcome",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const job = Step.make(Job, {
+        next: [Job, Other],
+        retryLimit: 1,
+        retryDelay: "10 millis",
+        handler: ({ name }) =>
+          name === "fails" ?
+            Effect.fail(new Error("no")) :
+            name === "soon" ?
+            Effect.succeed(NextStep.delay(new Other(), "1 milli")) :
+            Effect.succeed(NextStep.now(new Job({ name: "soon" })))
+      })
+      const Jobs = Task.make("Jobs", [job, Step.make(Other, { handler: () => none })])
+      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+      const ids = yield* Jobs.enqueueAll(["now", "now", "now"].map((name) => new Job({ name })))
+      for (const id of ids) yield* gone(id)
+      yield* parked(yield* Jobs.enqueue(new Job({ name: "fails" })))
+      yield* parked(yield* insert(`{"Jobs":{"Job":{"name":1}}}`))
+      yield* parked(yield* insert(`{"Jobs":{"Unknown":{}}}`))
+      assert.deepStrictEqual(outcomes(series), { moved: 6, retried: 1, parked: 1 })
+      assert.deepStrictEqual(outcomes(series, { task: "Jobs", step: "Other" }), { finished: 3 })
+      // What a broken row calls itself could be anything, and a new series each.
+      assert.deepStrictEqual(outcomes(series, { task: "", step: "" }), { rejected: 2 })
+      assert.strictEqual(series.all(Metrics.stepDuration).length, 2)
+    })
+  )
+
+  test(
+    "are counted as released when the worker stops, not as failures",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const gate = yield* makeGate
+      const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
+      const apart = yield* Effect.provide(startApart({ tasks: [Jobs], shutdownTimeout: 0 }), series.layer)
+      yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* gate.next
+      yield* series.until(Metrics.running, 1)
+      yield* closed(apart)
+      assert.deepStrictEqual(outcomes(series), { released: 1 })
+      assert.deepStrictEqual(series.value(Metrics.running), { value: 0 })
+    })
+  )
+
+  test(
+    "are timed: how long they took, and how long they had been due",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const Jobs = jobs(() => Effect.as(Effect.sleep("30 millis"), NextStep.none))
+      const ids = yield* Jobs.enqueueAll(["a", "b"].map((name) => new Job({ name })))
+      yield* run("update pg_task set wakeup_at = now() - interval '1 hour'")
+      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+      for (const id of ids) yield* gone(id)
+      const duration = series.value(Metrics.stepDuration, ofJob)
+      const wait = series.value(Metrics.stepWait, ofJob)
+      assert.deepStrictEqual([duration.count, wait.count], [2, 2])
+      // Timers may be early by a fraction of a millisecond.
+      assert.isAtLeast(duration.min, 25)
+      assert.isAtMost(duration.max, 30_000)
+      assert.isAtLeast(wait.min, 3_600_000)
+      assert.isAtMost(wait.max, 3_660_000)
+      const upTo = (millis: number) => wait.buckets.find(([boundary]) => boundary === millis)?.[1]
+      assert.deepStrictEqual([upTo(4 ** 10), upTo(4 ** 11)], [0, 2])
+    })
+  )
+
+  test(
+    "are timed when they fail, too, and transactional ones as all others",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const Jobs = Task.make("Jobs", [
+        Step.make(Job, {
+          transactional: true,
+          handler: ({ name }) => name === "fails" ? Effect.fail(new Error("no")) : none
+        })
+      ])
+      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+      yield* parked(yield* Jobs.enqueue(new Job({ name: "fails" })))
+      yield* gone(yield* Jobs.enqueue(new Job({ name: "works" })))
+      yield* series.until(Metrics.steps, 1, { ...ofJob, outcome: "finished" })
+      assert.deepStrictEqual(outcomes(series), { parked: 1, finished: 1 })
+      assert.strictEqual(series.value(Metrics.stepDuration, ofJob).count, 2)
+      assert.strictEqual(series.value(Metrics.stepWait, ofJob).count, 2)
+    })
+  )
+})
+
+workerTests("leases that are lost", (test) => {
+  const renewed = (name: string, transactional: boolean) =>
+    test(
+      name,
+      Effect.gen(function*() {
+        const series = Series.capture()
+        const gate = yield* makeGate
+        const Jobs = Task.make("Jobs", [
+          Step.make(Job, {
+            transactional,
+            handler: ({ name }) => Effect.as(gate.enter(name), NextStep.none)
+          })
+        ])
+        yield* Effect.provide(start({ tasks: [Jobs], lease: "600 millis" }), series.layer)
+        const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+        yield* gate.next
+        assert.deepStrictEqual(series.value(Metrics.leasesLost).count, 0)
+        yield* steal(id)
+        yield* series.until(Metrics.leasesLost, 1)
+        assert.deepStrictEqual(outcomes(series), { lost: 1 })
+      })
+    )
+
+  renewed("are counted once, when a renewal finds out", false)
+  renewed("are counted once for transactional steps, too", true)
+
+  test(
+    "are counted when the transaction of a step finds out",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const gate = yield* makeGate
+      const Jobs = Task.make("Jobs", [
+        Step.make(Job, {
+          transactional: true,
+          handler: ({ name }) => Effect.as(gate.enter(name), NextStep.none)
+        })
+      ])
+      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* gate.next
+      yield* steal(id)
+      yield* gate.open
+      yield* series.until(Metrics.leasesLost, 1)
+      assert.deepStrictEqual(outcomes(series), { lost: 1 })
+    })
+  )
+
+  test(
+    "are none while all goes well, and the series is there all the same",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const Jobs = jobs(() => none)
+      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+      yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
+      for (const counter of [Metrics.leasesLost, Metrics.leasesTakenOver, Metrics.reconnects]) {
+        assert.deepStrictEqual(series.all(counter), [[{}, { count: 0, incremental: true }]])
+      }
+    })
+  )
+})
+
+workerTests("leases that are taken over", (test) => {
+  test(
+    "are counted, also those of tasks that are parked for it",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const Jobs = jobs(() => none)
+      const ids = yield* Jobs.enqueueAll(["a", "b", "c"].map((name) => new Job({ name })))
+      yield* run(
+        "update pg_task set is_running = true, lease_token = gen_random_uuid(), lease_until = now() - interval '1 s'"
+      )
+      yield* run("update pg_task set deaths = 2 where id = $1::uuid", [ids[2]])
+      yield* Effect.provide(start({ tasks: [Jobs], lease: "600 millis" }), series.layer)
+      yield* parked(ids[2]!)
+      yield* gone(ids[0]!)
+      yield* gone(ids[1]!)
+      yield* series.until(Metrics.leasesTakenOver, 3)
+    })
+  )
+})
+
+workerTests("gauges of the process", (test) => {
+  test(
+    "say how many steps run, and how many tasks wait for a slot, in all of its workers",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const gate = yield* makeGate
+      const handler = ({ name }: Job) => Effect.as(name === "short" ? Effect.void : gate.enter(name), NextStep.none)
+      const task = (name: string) => Task.make(name, [Step.make(Job, { handler })])
+      const [First, Second] = [task("First"), task("Second")]
+      const first = yield* Effect.provide(startApart({ tasks: [First], concurrency: 2 }), series.layer)
+      yield* Effect.provide(start({ tasks: [Second], concurrency: 3 }), series.layer)
+      yield* First.enqueueAll(Array.from({ length: 2 }, () => new Job({ name: "long" })))
+      yield* Second.enqueueAll(Array.from({ length: 3 }, () => new Job({ name: "long" })))
+      yield* series.until(Metrics.running, 5)
+      yield* gate.open
+      yield* closed(first)
+      yield* series.until(Metrics.running, 0)
+      assert.deepStrictEqual(series.value(Metrics.buffered), { value: 0 })
+    })
+  )
+
+  test(
+    "show the buffer in use while short steps come by the thousand",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      let most = 0
+      const Jobs = jobs(() =>
+        Effect.sync(() => {
+          most = Math.max(most, series.value(Metrics.buffered).value)
+          return NextStep.none
+        })
+      )
+      yield* Jobs.enqueueAll(Array.from({ length: 3000 }, () => new Job({ name: "a" })))
+      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+      yield* empty
+      assert.isAbove(most, 10)
+      yield* series.until(Metrics.buffered, 0)
+    })
+  )
+})
+
+workerTests("batches", (test) => {
+  test(
+    "are measured: every outcome is in one of them",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const Jobs = jobs(() => none)
+      yield* Jobs.enqueueAll(Array.from({ length: 500 }, () => new Job({ name: "a" })))
+      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+      yield* empty
+      const { count, max, sum } = series.value(Metrics.batchSize)
+      assert.strictEqual(sum, 500)
+      assert.isBelow(count, 500)
+      assert.isAbove(max, 1)
+    })
+  )
+})
+
+workerTests("reconnects", (test) => {
+  test(
+    "are counted whenever the log says that the database is back",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const logs = Logs.capture()
+      const network = yield* makeNetwork(yield* urlOfTest)
+      yield* network.mend
+      const Jobs = jobs(() => none)
+      yield* Layer.build(client(network.url)).pipe(
+        Effect.flatMap((context) =>
+          Effect.provide(
+            start({ tasks: [Jobs], pollInterval: "50 millis" }),
+            Layer.mergeAll(series.layer, logs.layer, Layer.succeedContext(context))
+          )
+        )
+      )
+      const log = (part: string) => Effect.sync(() => logs.find(part).length)
+      for (const times of [1, 2]) {
+        yield* network.cut
+        yield* eventually(log("Database lost"), (lost) => lost >= times)
+        assert.isBelow(series.value(Metrics.reconnects).count, yield* log("Database lost"))
+        yield* network.mend
+        yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
+        yield* eventually(log("Database back"), (back) => back >= times)
+        assert.strictEqual(series.value(Metrics.reconnects).count, yield* log("Database back"))
+      }
+    })
+  )
+})
