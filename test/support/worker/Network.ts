@@ -1,6 +1,7 @@
-/** A network between a worker and its database that can be cut. */
-import { Effect, type Scope } from "effect"
+/** A network between a worker and its database that can be cut, and that can lose answers. */
+import { Deferred, Effect, type Scope } from "effect"
 import { connect, createServer, type Server, type Socket } from "node:net"
+import { within } from "./Wait.ts"
 
 export interface Network {
   /** Leads to the database through here. */
@@ -8,10 +9,34 @@ export interface Network {
   /** Ends all connections, and refuses new ones. */
   readonly cut: Effect.Effect<void>
   readonly mend: Effect.Effect<void>
+  /**
+   * The next statement that has this in its text reaches the database, but no answer comes back on its connection.
+   * The inner effect waits until it was sent. A statement's text is only sent the first time on each connection.
+   */
+  readonly loseAnswer: (text: string) => Effect.Effect<Effect.Effect<void>>
 }
 
-const pipe = (sockets: Set<Socket>, target: URL) => (socket: Socket) => {
+/** A statement whose answer is to be lost. */
+interface Trap {
+  readonly text: string
+  readonly sent: Deferred.Deferred<void>
+}
+
+interface State {
+  readonly sockets: Set<Socket>
+  trap: Trap | undefined
+}
+
+const pipe = (state: State, target: URL) => (socket: Socket) => {
+  const { sockets } = state
   const upstream = connect(Number(target.port === "" ? 5432 : target.port), target.hostname)
+  socket.on("data", (data) => {
+    const { trap } = state
+    if (trap === undefined || !data.includes(trap.text)) return
+    state.trap = undefined
+    upstream.unpipe(socket)
+    Deferred.doneUnsafe(trap.sent, Effect.void)
+  })
   for (const [one, other] of [[socket, upstream], [upstream, socket]] as const) {
     sockets.add(one)
     one.on("error", () => other.destroy()).on("close", () => {
@@ -31,11 +56,11 @@ const listen = (server: Server, port: number) =>
 export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Scope> =>
   Effect.gen(function*() {
     const target = new URL(url)
-    const sockets = new Set<Socket>()
-    const server = createServer(pipe(sockets, target))
+    const state: State = { sockets: new Set(), trap: undefined }
+    const server = createServer(pipe(state, target))
     const cut = Effect.callback<void>((resume) => {
       server.close(() => resume(Effect.void))
-      for (const socket of sockets) socket.destroy()
+      for (const socket of state.sockets) socket.destroy()
     })
     // A port that is ours, and that nobody listens on now.
     yield* listen(server, 0)
@@ -44,5 +69,11 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
     yield* Effect.addFinalizer(() => cut)
     const through = new URL(url)
     through.host = `127.0.0.1:${port}`
-    return { url: through.href, cut, mend: listen(server, port) }
+    const loseAnswer = (text: string) =>
+      Effect.sync(() => {
+        const sent = Deferred.makeUnsafe<void>()
+        state.trap = { text, sent }
+        return within(Deferred.await(sent), `the statement "${text}"`)
+      })
+    return { url: through.href, cut, mend: listen(server, port), loseAnswer }
   })
