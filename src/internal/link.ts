@@ -4,29 +4,43 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { messageOf } from "./database.ts"
 import type { Meter } from "./meter.ts"
+import { Signal } from "./signal.ts"
 
-/** A statement of ours that takes longer hangs: its connection is gone, and nobody told us. */
-const statementTimeout = Duration.seconds(15)
+/** A statement of ours that takes longer hangs: its connection is gone, and nobody told us. In looks of a second. */
+const maxLooks = 15
 
-const backoff = Schedule.min([Schedule.exponential("50 millis", 2), Schedule.spaced("5 seconds")]).pipe(
+const firstBackoff = Duration.millis(50)
+
+const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.spaced("5 seconds")]).pipe(
   Schedule.jittered
 )
 
 const timedOut = new SqlError({
   reason: new ConnectionError({
-    cause: new Error(`no answer within ${Duration.format(statementTimeout)}`),
+    cause: new Error(`no answer within ${maxLooks}s`),
     message: "The database did not answer",
     operation: "execute"
   })
 })
 
+/** A statement that waits for its answer. */
+interface Underway {
+  looks: number
+  readonly giveUp: () => void
+}
+
 export class Link {
   private readonly meter: Meter
   private isLost = false
+  private readonly underway = new Set<Underway>()
+  private readonly sent = new Signal()
+  private watching = false
 
   constructor(meter: Meter) {
     this.meter = meter
@@ -37,9 +51,46 @@ export class Link {
     return this.isLost
   }
 
+  /**
+   * Gives up what hangs, forever. One watch for all statements: a race against a timer for each would cost a chain a
+   * tenth of its speed.
+   */
+  get watch(): Effect.Effect<never> {
+    const look = Effect.sync(() => {
+      for (const statement of this.underway) if (++statement.looks > maxLooks) statement.giveUp()
+      // Nobody is woken for nothing: a worker without work looks at nothing.
+      this.watching = this.underway.size > 0
+      return this.watching
+    })
+    const doze = Effect.flatMap(look, (busy) => busy ? Effect.void : this.sent.wait())
+    return Effect.forever(Effect.andThen(Effect.sleep("1 second"), doze))
+  }
+
   /** Sends a statement, at most for a while. */
   readonly once = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
-    Effect.timeoutOrElse(statement, { duration: statementTimeout, orElse: () => Effect.fail(timedOut) })
+    Effect.contextWith((context) =>
+      Effect.callback((resume) => {
+        const fiber = Effect.runForkWith(context)(statement)
+        const entry: Underway = {
+          looks: 0,
+          giveUp: () => {
+            this.underway.delete(entry)
+            fiber.interruptUnsafe()
+            resume(Exit.fail(timedOut))
+          }
+        }
+        this.underway.add(entry)
+        fiber.addObserver((exit) => {
+          this.underway.delete(entry)
+          resume(exit)
+        })
+        if (!this.watching) {
+          this.watching = true
+          this.sent.set()
+        }
+        return Effect.suspend(() => Fiber.interrupt(fiber))
+      })
+    )
 
   /** Sends a statement again and again until the database takes it. */
   readonly persist = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A> =>
@@ -50,11 +101,23 @@ export class Link {
     statement: Effect.Effect<A, SqlError>,
     refused: (error: SqlError) => boolean
   ): Effect.Effect<A, SqlError> =>
-    this.once(statement).pipe(
-      Effect.tapError((error) => refused(error) ? Effect.void : this.noteTrouble(error)),
+    Effect.matchEffect(this.once(statement), {
+      onFailure: (error) =>
+        refused(error) ? Effect.fail(error) : Effect.andThen(this.noteTrouble(error), this.again(statement, refused)),
+      onSuccess: (a) => this.isLost ? Effect.as(this.noteBack, a) : Effect.succeed(a)
+    })
+
+  /** The first try has failed: the schedule of the others is made only now, because hardly any statement needs it. */
+  private again<A>(
+    statement: Effect.Effect<A, SqlError>,
+    refused: (error: SqlError) => boolean
+  ): Effect.Effect<A, SqlError> {
+    return this.once(statement).pipe(
       Effect.retry({ schedule: backoff, while: (error) => !refused(error) }),
+      Effect.delay(firstBackoff),
       Effect.tap(() => this.isLost ? this.noteBack : Effect.void)
     )
+  }
 
   /** A statement failed that is not sent again. */
   noteTrouble(error: SqlError): Effect.Effect<void> {

@@ -1,7 +1,7 @@
 /** A worker's parts put together, and its life: start, work, drain, end. */
 import { PgClient } from "@effect/sql-pg/PgClient"
 import * as Cause from "effect/Cause"
-import type * as Context from "effect/Context"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -143,7 +143,9 @@ const makeCore = Effect.fnUntraced(function*(settings: Settings, link: Link, met
   const sql = yield* SqlClient.SqlClient
   const debug = yield* LogLevel.isEnabled("Debug")
   const runner = { sql, tasks: settings.tasks, lease: settings.lease, traced: yield* isTraced, debug }
-  const core: Core = { settings, link, meter, sql, runner, context: yield* Effect.context(), changed: new Signal() }
+  // Made flat: what layers add one by one is slow to add to, and each attempt adds its own services.
+  const context = Context.makeUnsafe<never>((yield* Effect.context<never>()).mapUnsafe)
+  const core: Core = { settings, link, meter, sql, runner, context, changed: new Signal() }
   return core
 })
 
@@ -266,6 +268,7 @@ export const startWorker = Effect.fnUntraced(function*(
   const id = crypto.randomUUID()
   const meter = new Meter(yield* Effect.context())
   const link = new Link(meter)
+  yield* Effect.forkScoped(link.watch)
   yield* Effect.withTracerEnabled(checkTable(link), false)
   const parts = yield* makeParts(settings, id, link, meter)
   const ended = yield* Deferred.make<void>()
