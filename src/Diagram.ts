@@ -28,6 +28,7 @@ export interface Count {
    * `ready`: due and not yet begun. `waiting`: due later. `running`. `parked`: stopped with an error.
    */
   readonly status: "ready" | "waiting" | "running" | "parked"
+  /** How many there are. */
   readonly count: number
   /** For how long the oldest of them has been so. Default: not said. */
   readonly oldest?: Duration.Duration | undefined

@@ -26,6 +26,8 @@ import type { Tagged } from "./internal/types.ts"
 export const TypeId: TypeId = "~effect-pg-task/NextStep"
 
 /**
+ * The type of {@link TypeId}.
+ *
  * @category type ids
  * @since 0.1.0
  */

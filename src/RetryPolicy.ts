@@ -79,6 +79,7 @@ const failureTimes = <E>(step: Steps<E>, { error, tried }: Failure<E>) =>
 export interface Failure<E> {
   /** How often the step had failed before. */
   readonly tried: number
+  /** What it has failed with now. */
   readonly error: E
 }
 

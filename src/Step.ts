@@ -23,6 +23,8 @@ import type { TaskId } from "./TaskId.ts"
 export const TypeId: TypeId = "~effect-pg-task/Step"
 
 /**
+ * The type of {@link TypeId}.
+ *
  * @category type ids
  * @since 0.1.0
  */
@@ -103,6 +105,7 @@ export type Services<S> = S extends {
 } ? Exclude<R, Scope.Scope | Context> | St["DecodingServices"] | EncodingServices<Next>
   : never
 
+/** The services that a schema needs to encode. */
 type EncodingServices<St> = St extends { readonly EncodingServices: infer R } ? R : never
 
 /**
@@ -165,12 +168,18 @@ export interface Options<State extends StateSchema, Next extends ReadonlyArray<S
   readonly handler: (state: State["Type"]) => Handled
 }
 
+/** Any effect. {@link make} complains if it succeeds with anything but a `NextStep`. */
 type AnyEffect = Effect.Effect<unknown, unknown, unknown>
+
 type AnyNextStep = NextStep<unknown, unknown, unknown>
 type NextState<Out> = Out extends NextStep<infer S, infer _E, infer _R> ? S : never
 type CommitError<Out> = Out extends NextStep<infer _S, infer E, infer _R> ? E : never
 type CommitServices<Out> = Out extends NextStep<infer _S, infer _E, infer R> ? R : never
+
+/** What a handler may fail with, and the `commit` of the `NextStep` that it returns. */
 type HandlerError<Handled> = Effect.Error<Handled> | CommitError<Effect.Success<Handled>>
+
+/** The services of a handler, and of the `commit` of the `NextStep` that it returns. */
 type HandlerServices<Handled> = Effect.Services<Handled> | CommitServices<Effect.Success<Handled>>
 
 type Tag<S> = S extends { readonly _tag: infer T extends string } ? T : never

@@ -23,6 +23,8 @@ import type { TaskId } from "./TaskId.ts"
 export const TypeId: TypeId = "~effect-pg-task/Task"
 
 /**
+ * The type of {@link TypeId}.
+ *
  * @category type ids
  * @since 0.1.0
  */

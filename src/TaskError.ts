@@ -37,8 +37,12 @@ export class InvalidStateError extends Schema.TaggedError<InvalidStateError>("ef
 ) {}
 
 /**
- * The database is reachable, but `pg_task` can't be used: the table (or a column of it) is missing, or this role
- * may not use it.
+ * The database is reachable, but `pg_task` can't be used.
+ *
+ * - `Missing`: there is no such table where the connection's `search_path` leads.
+ * - `Outdated`: it lacks a column. Run the migrations.
+ * - `PermissionDenied`: this role may not use it.
+ * - `LoginRefused`: the server doesn't let this role in, or has no such database.
  *
  * @category errors
  * @since 0.1.0

@@ -37,7 +37,8 @@ export class Worker extends Context.Service<Worker, {
 
 export type {
   /**
-   * How a worker is: what `health` returns, for readiness probes.
+   * How a worker is: what `health` returns, for readiness probes. `running` is how many steps run in it, `buffered`
+   * how many tasks it has claimed that wait for a free slot.
    *
    * @example
    * ```ts

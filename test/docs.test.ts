@@ -95,16 +95,26 @@ describe("the documentation's code", () => {
 })
 
 describe("the documentation's links", () => {
+  const withoutCode = (file: string): string => readFileSync(file, "utf8").replaceAll(/^```[^]*?\n```$/gm, "")
+
+  const headingsIn = (file: string): ReadonlyArray<string> =>
+    [...withoutCode(file).matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading!)
+
   const linksIn = (page: string): ReadonlyArray<string> => {
-    const text = readFileSync(join(Snippets.project, page), "utf8").replaceAll(/```[^]*?\n```/g, "")
+    const text = withoutCode(join(Snippets.project, page))
     return [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target!)
   }
 
-  /** As GitHub makes them of headings. */
-  const anchorsIn = (file: string): ReadonlyArray<string> =>
-    [...readFileSync(file, "utf8").matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
-      heading!.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
-    )
+  /** As GitHub makes them of headings: the same one is numbered from the second time on. */
+  const anchorsIn = (file: string): ReadonlyArray<string> => {
+    const times = new Map<string, number>()
+    return headingsIn(file).map((heading) => {
+      const anchor = heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
+      const time = times.get(anchor) ?? 0
+      times.set(anchor, time + 1)
+      return time === 0 ? anchor : `${anchor}-${time}`
+    })
+  }
 
   it.each(pages)("lead somewhere from %s", (page) => {
     const isBroken = (link: string) => {
@@ -114,6 +124,13 @@ describe("the documentation's links", () => {
       return !existsSync(target) || (anchor !== undefined && !anchorsIn(target).includes(anchor))
     }
     assert.deepStrictEqual(linksIn(page).filter(isBroken), [])
+  })
+
+  it.each(["docs/index.md", "docs/api/index.md"])("lead to every page beside %s", (index) => {
+    const folder = dirname(index)
+    const beside = pages.filter((page) => page !== index && dirname(page) === folder)
+    const linked = linksIn(index).map((link) => join(folder, link))
+    assert.deepStrictEqual(beside.filter((page) => !linked.includes(page)), [])
   })
 })
 

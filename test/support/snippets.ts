@@ -3,7 +3,7 @@
  *
  * Each block is a module of its own, and keeps its place: line 40 of a page is line 40 of the file, so an error's line
  * is the page's. A block that begins with `// name.ts` becomes that file; one whose fence says `ts continued` goes on
- * with the block before it.
+ * with the block before it. `ts signature` marks what the API reference cut from the sources: no program.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -36,7 +36,7 @@ const blocksOf = (lines: ReadonlyArray<string>): ReadonlyArray<Block> => {
     if (open !== undefined && text === "```") {
       blocks.push({ ...open, code: lines.slice(open.line, index) })
       open = undefined
-    } else if (open === undefined && fence?.[1] === "ts") {
+    } else if (open === undefined && fence?.[1] === "ts" && fence[2] !== "signature") {
       open = { line: index + 1, continued: fence[2] === "continued" }
     }
   })
@@ -83,6 +83,7 @@ export const filesIn = (folder: string, ending: string): ReadonlyArray<string> =
 const config = (files: ReadonlyArray<string>) => ({
   extends: "../tsconfig.json",
   compilerOptions: { noUnusedLocals: false, noUnusedParameters: false },
+  include: [],
   files
 })
 
