@@ -61,6 +61,19 @@ workerTests("pg-task list", (test) => {
   )
 
   test(
+    "finds what is no task, and what a dead worker holds",
+    Effect.gen(function*() {
+      yield* insertEach
+      yield* run("insert into pg_task (step) values ('garbage')")
+      yield* run("update pg_task set lease_until = now() - interval '5 seconds' where is_running")
+      const [, found, ...others] = lines(yield* pgTask(["list", "--task", "?"]))
+      assert.match(found!, / {2}\? +\? +ready /)
+      assert.deepStrictEqual(others, [])
+      assert.match(lines(yield* pgTask(["list", "--status", "running"]))[1]!, /its lease ended \d+s ago$/)
+    })
+  )
+
+  test(
     "goes on where the page before ended",
     Effect.gen(function*() {
       yield* insertEach
@@ -96,6 +109,20 @@ workerTests("pg-task list", (test) => {
   )
 })
 
+workerTests("pg-task --help", (test) => {
+  test(
+    "fits the terminal, but for commands to be copied",
+    Effect.gen(function*() {
+      const commands = "list show stats watch diagram retry edit run-now cancel enqueue migrate stop".split(" ")
+      for (const command of [[], ...commands.map((name) => [name])]) {
+        const help = yield* pgTask([...command, "--help"], { columns: 80 })
+        const wide = lines(help).filter((line) => line.length > 80)
+        assert.deepStrictEqual(wide.filter((line) => !line.startsWith("  pg-task ")), [])
+      }
+    })
+  )
+})
+
 workerTests("pg-task show", (test) => {
   test(
     "prints all there is, and what to do next",
@@ -107,7 +134,7 @@ workerTests("pg-task show", (test) => {
       assert.include(shown.out, "parked for 2h")
       assert.include(shown.out, "ERROR\n  HttpError: 100% of it\n    caused by: Timeout")
       assert.include(shown.out, "\"filename\": \"parked\"")
-      assert.include(shown.out, `pg-task retry ${parked.slice(0, 8)}`)
+      assert.match(shown.out, new RegExp(`^  pg-task retry ${parked.slice(0, 8)} +go on`, "m"))
       const json = JSON.parse((yield* pgTask(["show", parked, "--json"])).out)
       assert.deepInclude(json, { id: parked, status: "parked", raw: readName("parked") })
     })
@@ -299,7 +326,12 @@ workerTests("pg-task edit", (test) => {
       const { parked } = yield* insertEach
       const set = ["--set", "filename=42", "--set", "more={\"a\":1}", "--set", "text=plain"]
       const edited = yield* pgTask(["edit", parked, ...set])
-      assert.include(edited.err, "It is still parked")
+      assert.deepStrictEqual(edited.err.split("\n"), [
+        "more is a new field: this state had none of that name",
+        "text is a new field: this state had none of that name",
+        `It is still parked: pg-task retry ${parked.slice(0, 8)}`,
+        ""
+      ])
       assert.deepInclude(yield* row(parked), {
         step: "{\"Greeter\":{\"ReadName\":{\"filename\":\"42\",\"more\":{\"a\":1},\"text\":\"plain\"}}}",
         status: "parked"

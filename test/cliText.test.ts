@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration } from "effect"
 import { type Column, table } from "../src/cli/table.ts"
-import { cut, formatDuration, oneLine, pad, printable, widthOf } from "../src/cli/text.ts"
+import { cut, formatDuration, oneLine, pad, printable, widthOf, wrap } from "../src/cli/text.ts"
 
 describe("text for a terminal", () => {
   it("is cut to its width in columns, not in characters", () => {
@@ -18,6 +18,12 @@ describe("text for a terminal", () => {
     assert.strictEqual(pad("接続", 6, "left"), "接続  ")
     assert.strictEqual(pad("7", 3, "right"), "  7")
     assert.strictEqual(pad("long", 3, "right"), "long")
+  })
+
+  it("is wrapped between words", () => {
+    assert.deepStrictEqual(wrap("one two three", 7), ["one two", "three"])
+    assert.deepStrictEqual(wrap("a longerword b", 5), ["a", "longerword", "b"])
+    assert.deepStrictEqual(wrap("", 5), [""])
   })
 
   it("can't control the terminal", () => {

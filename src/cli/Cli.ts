@@ -17,6 +17,7 @@ import { show } from "./commands/show.ts"
 import { stats } from "./commands/stats.ts"
 import { stop } from "./commands/stop.ts"
 import { watch } from "./commands/watch.ts"
+import { presenter } from "./help.ts"
 import { Json, Url } from "./options.ts"
 
 const root = Command.make("pg-task").pipe(
@@ -28,11 +29,6 @@ const root = Command.make("pg-task").pipe(
   ]),
   Command.withGlobalFlags([Url, Json])
 )
-
-/** What is wrong with a command line is said in one line, where all errors are: see failure.ts. */
-const presenter: CliOutput.Presenter = {
-  present: (event) => event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)
-}
 
 const config = CliConfig.make({
   builtIns: [

@@ -3,6 +3,7 @@ import * as Prompt from "effect/cli/Prompt"
 import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
 import * as Effect from "effect/Effect"
 import { Declined, UsageError } from "./failure.ts"
+import * as Output from "./output.ts"
 
 /** Goes on only if somebody says yes, or said `--yes`. */
 export const confirm = Effect.fnUntraced(function*(question: string, { details, yes }: {
@@ -16,7 +17,11 @@ export const confirm = Effect.fnUntraced(function*(question: string, { details, 
     return yield* new UsageError({ message: `${question} Nobody can be asked here: give --yes` })
   }
   yield* details
-  if (!(yield* Prompt.run(Prompt.Confirm({ message: question })))) {
+  const sure = yield* Prompt.run(Prompt.Confirm({ message: question })).pipe(
+    // The cursor is still behind the question.
+    Effect.tapError(() => Output.note("\nNothing was changed"))
+  )
+  if (!sure) {
     return yield* new Declined({ message: "Nothing was changed" })
   }
 })

@@ -18,7 +18,7 @@ import * as Screen from "./screen.ts"
 import { cut, formatDuration } from "./text.ts"
 
 interface Options {
-  readonly task: string | undefined
+  readonly task: string | null | undefined
   readonly interval: Duration.Duration
 }
 

@@ -7,6 +7,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import type { SqlError } from "effect/sql/SqlError"
 import { messageOf } from "../internal/database.ts"
 import type * as TaskError from "../TaskError.ts"
+import { self } from "./self.ts"
 import { oneLine } from "./text.ts"
 
 /** What the process ends with. */
@@ -67,9 +68,9 @@ export interface Report {
 const tableMessage = (error: TaskError.TableError): string => {
   switch (error.reason) {
     case "Missing":
-      return "This database has no table pg_task: make it with `pg-task migrate` (or check the search_path)"
+      return `This database has no table pg_task: make it with \`${self("migrate")}\` (or check the search_path)`
     case "Outdated":
-      return "The table pg_task is older than this pg-task: bring it up to date with `pg-task migrate`"
+      return `The table pg_task is older than this pg-task: bring it up to date with \`${self("migrate")}\``
     case "PermissionDenied":
     case "LoginRefused":
       return error.message

@@ -10,6 +10,7 @@ import { Parked } from "./failure.ts"
 import { Json } from "./options.ts"
 import * as Output from "./output.ts"
 import { detailOf, paintStatus, readAt } from "./rowView.ts"
+import { self } from "./self.ts"
 import { oneLine, pad } from "./text.ts"
 
 /** What makes a row worth another line. */
@@ -41,7 +42,7 @@ export const follow = Effect.fnUntraced(function*(given: string, interval: Durat
     if (row === undefined) break
     if (mark(row) !== last) yield* print(row)
     if (row.status === "parked") {
-      return yield* new Parked({ message: `${id} is parked: pg-task show ${id.slice(0, 8)}` })
+      return yield* new Parked({ message: `${id} is parked: ${self(`show ${id.slice(0, 8)}`)}` })
     }
     last = mark(row)
     yield* Effect.sleep(interval)

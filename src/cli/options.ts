@@ -66,9 +66,19 @@ export const dryRun = Flag.Boolean("dry-run").pipe(
 
 const statuses = ["ready", "waiting", "running", "parked"] as const
 
+/** How what has no name is shown, and asked for. */
+const unnamed = "?"
+
+export const taskName = Flag.String("task").pipe(Flag.withAlias("t"), Flag.withDescription("The task's name"))
+
 /** Which tasks. */
 export const filter = {
-  task: optional(Flag.String("task").pipe(Flag.withAlias("t"), Flag.withDescription("The task's name"))),
+  task: optional(
+    taskName.pipe(
+      Flag.withDescription("The task's name; '?' for rows that are no task"),
+      Flag.map((name) => name === unnamed ? null : name)
+    )
+  ),
   step: optional(Flag.String("step").pipe(Flag.withAlias("s"), Flag.withDescription("The tag of its state"))),
   error: optional(
     Flag.String("error").pipe(

@@ -22,9 +22,18 @@ export const paintStatus = (style: Style) => (text: string, { status }: { readon
 /** What Postgres's clock showed when it read the row. */
 export const readAt = (row: Admin.Row): DateTime.Utc => DateTime.addDuration(row.since, row.age)
 
-/** How long after it was read a row's moment comes: negative if it is past. */
-const until = (row: Admin.Row, moment: DateTime.Utc): Duration.Duration =>
-  Duration.millis(Math.max(DateTime.toEpochMillis(moment) - DateTime.toEpochMillis(readAt(row)), 0))
+/** How many milliseconds after it was read a row's moment comes: negative if it is past. */
+const until = (row: Admin.Row, moment: DateTime.Utc): number =>
+  DateTime.toEpochMillis(moment) - DateTime.toEpochMillis(readAt(row))
+
+const formatMillis = (millis: number) => formatDuration(Duration.millis(Math.max(millis, 0)))
+
+/** A lease that is over says that its worker is gone, and that another one will take the task. */
+const leaseOf = (row: Admin.Row): string => {
+  if (row.leaseUntil === null) return ""
+  const left = until(row, row.leaseUntil)
+  return left < 0 ? `its lease ended ${formatMillis(-left)} ago` : `lease ends in ${formatMillis(left)}`
+}
 
 /** The fields of a state, or whatever else is in the row. */
 export const fieldsOf = (row: Admin.Row): unknown => {
@@ -38,9 +47,9 @@ export const detailOf = (row: Admin.Row): string => {
     case "parked":
       return oneLine(row.error ?? "")
     case "waiting":
-      return `due in ${formatDuration(until(row, row.wakeupAt))}${row.tried > 0 ? `, failed ${row.tried}×` : ""}`
+      return `due in ${formatMillis(until(row, row.wakeupAt))}${row.tried > 0 ? `, failed ${row.tried}×` : ""}`
     case "running":
-      return row.leaseUntil === null ? "" : `lease ends in ${formatDuration(until(row, row.leaseUntil))}`
+      return leaseOf(row)
     case "ready":
       return oneLine(JSON.stringify(fieldsOf(row)))
   }

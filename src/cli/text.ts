@@ -32,6 +32,22 @@ export const cut = (text: string, width: number): string => {
   return `${result}…`
 }
 
+/** Lines of at most so many columns, where words allow it. */
+export const wrap = (text: string, width: number): ReadonlyArray<string> => {
+  const lines: Array<string> = []
+  let line = ""
+  for (const word of text.split(" ")) {
+    const longer = line === "" ? word : `${line} ${word}`
+    if (line === "" || widthOf(longer) <= width) {
+      line = longer
+    } else {
+      lines.push(line)
+      line = word
+    }
+  }
+  return [...lines, line]
+}
+
 export const pad = (text: string, width: number, align: "left" | "right"): string => {
   const space = " ".repeat(Math.max(width - widthOf(text), 0))
   return align === "left" ? text + space : space + text

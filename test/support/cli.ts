@@ -82,6 +82,7 @@ export const runHere = (
       Layer.succeed(TerminalCapabilities.TerminalCapabilities, capabilities),
       keys === undefined ? Layer.empty : Layer.succeed(Terminal.Terminal, terminalWith(keys))
     )
+    delete process.env["npm_command"]
     process.env["COLUMNS"] = columns === undefined ? "" : String(columns)
     return Effect.map(
       Effect.exit(

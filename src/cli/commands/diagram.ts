@@ -6,7 +6,7 @@ import * as Admin from "../../Admin.ts"
 import * as Task from "../../Task.ts"
 import { connected, limits, within } from "../connection.ts"
 import { NothingMatched } from "../failure.ts"
-import { filter, Json, module } from "../options.ts"
+import { Json, module, optional, taskName } from "../options.ts"
 import * as Output from "../output.ts"
 import { loadTasks } from "../tasksModule.ts"
 
@@ -14,7 +14,7 @@ export const diagram = Command.make(
   "diagram",
   {
     module,
-    task: filter.task,
+    task: optional(taskName),
     format: Flag.Literals("format", ["mermaid", "dot"]).pipe(
       Flag.withDescription("Default mermaid"),
       Flag.withDefault("mermaid")

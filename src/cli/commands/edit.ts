@@ -11,6 +11,7 @@ import { editText } from "../editor.ts"
 import { Declined, UsageError } from "../failure.ts"
 import { id, Json, optional, optionalModule } from "../options.ts"
 import * as Output from "../output.ts"
+import { self } from "../self.ts"
 import { findTask } from "../tasksModule.ts"
 import { oneLine } from "../text.ts"
 
@@ -56,6 +57,14 @@ const editRow = Effect.fnUntraced(function*(row: Admin.Row) {
   return JSON.stringify(yield* parseJson(after))
 })
 
+/** A field that wasn't there before may be a typing error, which no schema notices: it takes fields it doesn't know. */
+const noteNewFields = (before: object, set: Readonly<Record<string, string>>) =>
+  Effect.forEach(
+    Object.keys(set).filter((name) => !Object.hasOwn(before, name)),
+    (name) => Output.note(`${oneLine(name)} is a new field: this state had none of that name`),
+    { discard: true }
+  )
+
 const changed = Effect.fnUntraced(function*(row: Admin.Row, { fields, raw, set, state }: Changes) {
   if (raw !== undefined) return raw.trim()
   if (fields === undefined && set === undefined && state === undefined) return yield* editRow(row)
@@ -64,6 +73,7 @@ const changed = Effect.fnUntraced(function*(row: Admin.Row, { fields, raw, set, 
   if (!isObject(base) || Array.isArray(base)) {
     return yield* new UsageError({ message: "The fields must be a JSON object" })
   }
+  if (set !== undefined && state === undefined) yield* noteNewFields(base, set)
   return JSON.stringify({ [parsed.task]: { [state ?? parsed.tag]: setFields(base, set ?? {}) } })
 })
 
@@ -80,7 +90,7 @@ const run = Effect.fnUntraced(function*(given: string, changes: Changes, options
   if (yield* Json) return yield* Output.json({ id: row.id, step: raw, retried: retried > 0 })
   yield* Console.log(`${row.id} is now ${oneLine(raw)}`)
   if (retried > 0) return yield* Console.log("Retried")
-  if (row.status === "parked") yield* Output.note(`It is still parked: pg-task retry ${row.id.slice(0, 8)}`)
+  if (row.status === "parked") yield* Output.note(`It is still parked: ${self(`retry ${row.id.slice(0, 8)}`)}`)
 })
 
 export const edit = Command.make(

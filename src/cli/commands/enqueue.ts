@@ -10,6 +10,7 @@ import { connected, limits, within } from "../connection.ts"
 import { UsageError } from "../failure.ts"
 import { dateTime, duration, Json, optional, optionalModule } from "../options.ts"
 import * as Output from "../output.ts"
+import { self } from "../self.ts"
 import { findTask } from "../tasksModule.ts"
 
 /** The text of the `step` column: given whole, or in parts. */
@@ -17,7 +18,7 @@ const rawOf = (task: string, state: Option.Option<string>, fields: Option.Option
   if (Option.isNone(state)) {
     return task.trim().startsWith("{")
       ? Effect.succeed(task.trim())
-      : new UsageError({ message: `Which state? pg-task enqueue ${task} State '{…fields}'` })
+      : new UsageError({ message: `Which state? ${self(`enqueue ${task} State '{…fields}'`)}` })
   }
   const given = Option.getOrElse(fields, () => "{}")
   return Effect.try({

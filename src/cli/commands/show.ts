@@ -7,28 +7,39 @@ import { connected, limits, within } from "../connection.ts"
 import { id, Json } from "../options.ts"
 import * as Output from "../output.ts"
 import { fieldsOf, paintStatus } from "../rowView.ts"
+import { self } from "../self.ts"
 import { formatDuration, oneLine, pad, printable } from "../text.ts"
 
 const time = (moment: DateTime.Utc) => DateTime.formatIso(moment).replace("T", " ").replace(/\.000Z$/, "Z")
 
 const indent = (text: string) => text.split("\n").map((line) => `  ${line}`).join("\n")
 
+type Hint = readonly [command: string, why: string]
+
 /** What can be done about it next. */
-const hints = (row: Admin.Row): ReadonlyArray<string> => {
-  const short = row.id.slice(0, 8)
-  switch (row.status) {
+const hintsOf = ({ id, status }: Admin.Row): ReadonlyArray<Hint> => {
+  const short = id.slice(0, 8)
+  const cancel: Hint = [`cancel ${short}`, "delete it for good"]
+  switch (status) {
     case "parked":
       return [
-        `pg-task retry ${short}`,
-        `pg-task edit ${short} --retry`,
-        `pg-task cancel ${short}`
+        [`retry ${short}`, "go on from this step, with all its tries before it"],
+        [`edit ${short} --retry`, "change its state first"],
+        cancel
       ]
     case "waiting":
-      return [`pg-task run-now ${short}`, `pg-task cancel ${short}`]
+      return [[`run-now ${short}`, "don't wait"], [`edit ${short}`, "change its state"], cancel]
     case "running":
+      return [[`watch ${short}`, "see what becomes of it"], [`cancel ${short}`, "interrupt it, and delete it for good"]]
     case "ready":
-      return [`pg-task watch ${short}`, `pg-task cancel ${short}`]
+      return [[`watch ${short}`, "see what becomes of it"], cancel]
   }
+}
+
+const describeHints = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> => {
+  const hints = hintsOf(row).map(([command, why]) => [self(command), why] as const)
+  const width = Math.max(...hints.map(([command]) => command.length))
+  return hints.map(([command, why]) => `  ${pad(command, width, "left")}  ${style.dim(why)}`)
 }
 
 const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> => {
@@ -59,7 +70,7 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     ...(row.error === null ? [] : ["", style.bold("ERROR"), style.red(indent(printable(row.error)))]),
     "",
     style.bold("NEXT"),
-    ...hints(row).map(indent)
+    ...describeHints(row, style)
   ]
 }
 
