@@ -2,7 +2,7 @@ import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Logger, Queue, Schema } from "effect"
 import { Migrations, NextStep, Step, Task } from "../src/index.ts"
 import { testDatabase } from "./support/Database.ts"
-import { makeCrateTable } from "./support/Shape.ts"
+import { makeCrateTable, shape } from "./support/Shape.ts"
 import { start } from "./support/worker/Fixture.ts"
 import { gone, parked, row, rows, run } from "./support/worker/Table.ts"
 import { within } from "./support/worker/Wait.ts"
@@ -22,11 +22,36 @@ const crateRows: ReadonlyArray<readonly [id: string, step: string, rest: string]
   [id(9), `garbage`, "now() - interval '1 hour', 0, false, null"]
 ]
 
+/** What version 1.0 of the crate makes of its table: leases. */
+const withLeases: ReadonlyArray<string> = [
+  "alter table pg_task add column locked_by uuid, add column lock_expires_at timestamptz",
+  "update pg_task set locked_by = gen_random_uuid(), lock_expires_at = now() where is_running",
+  `alter table pg_task add constraint pg_task_lease_state_check check ((locked_by is null and lock_expires_at is null)
+    or (locked_by is not null and lock_expires_at is not null))`,
+  "alter table pg_task drop column is_running",
+  "drop index pg_task_wakeup_at_idx",
+  "create index pg_task_locked_by_idx on pg_task (locked_by) where locked_by is not null and error is null",
+  `create index pg_task_next_available_at_idx on pg_task (
+    (case when locked_by is not null then greatest(wakeup_at, lock_expires_at) else wakeup_at end)
+  ) where error is null`,
+  "drop trigger pg_task_changed on pg_task",
+  ...["insert", "delete"].map((event) =>
+    `create trigger pg_task_changed_${event} after ${event} on pg_task
+      for each row execute procedure pg_task_notify_on_change()`
+  ),
+  `create trigger pg_task_changed_update after update on pg_task for each row when (
+    old.step is distinct from new.step or old.wakeup_at is distinct from new.wakeup_at
+    or old.tried is distinct from new.tried or old.error is distinct from new.error
+    or old.locked_by is distinct from new.locked_by
+  ) execute procedure pg_task_notify_on_change()`,
+  "update pg_task set lock_expires_at = now() + interval '1 hour' where locked_by is not null"
+]
+
 const columns = "id::text, step, wakeup_at::text, tried, is_running, error, created_at::text, updated_at::text"
 const everything = run(`select ${columns} from pg_task order by id`)
 
-/** A table of the crate with rows in it, taken over, and what was in it before. */
-const takenOver = Effect.gen(function*() {
+/** A table of the crate, as it was before 1.0, with rows in it. */
+const filled = Effect.gen(function*() {
   yield* run("drop table if exists pg_task, pg_task_migrations cascade")
   yield* run("drop function if exists pg_task_notify_on_change, pg_task_before_update_refresh_updated_at")
   yield* makeCrateTable
@@ -37,10 +62,14 @@ const takenOver = Effect.gen(function*() {
       [id, step]
     )
   }
-  const before = yield* everything
-  yield* Migrations.run
-  return before
+  return yield* everything
 })
+
+/** The same, taken over, and what was in it before. */
+const takenOver = Effect.tap(filled, () => Migrations.run)
+
+/** The same after the crate's own migrations to 1.0, not yet taken over. */
+const filledWithLeases = Effect.tap(filled, () => Effect.forEach(withLeases, (statement) => run(statement)))
 
 class ReadName extends Schema.TaggedClass<ReadName>()("ReadName", { filename: Schema.String }) {}
 class Done extends Schema.TaggedClass<Done>()("Done", {}) {}
@@ -139,3 +168,66 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
       yield* gone(id(4))
     }))
 })
+
+layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true })(
+  "a table of the crate's 1.0",
+  (it) => {
+    const others = "id::text, step, wakeup_at::text, tried, error, created_at::text, updated_at::text"
+    const content = run(`select ${others} from pg_task order by id`)
+
+    it.effect("keeps every row, and the leases of those that run", () =>
+      Effect.gen(function*() {
+        yield* filledWithLeases
+        const before = yield* content
+        const locks = yield* run(
+          "select id, locked_by as token, lock_expires_at::text as until from pg_task order by id"
+        )
+        yield* Migrations.run
+        assert.deepStrictEqual(
+          (yield* content).map((row) => ({ ...row, updated_at: "" })),
+          before.map((row) => ({ ...row, updated_at: "" }))
+        )
+        assert.deepStrictEqual(
+          yield* run("select id, lease_token as token, lease_until::text as until from pg_task order by id"),
+          locks
+        )
+        assert.deepStrictEqual(yield* run("select id from pg_task where is_running"), [{ id: id(4) }])
+        assert.deepInclude(yield* row(id(4)), { status: "running", tried: 1, deaths: 0, transitions: 0 })
+      }))
+
+    it.effect("becomes the same as any other, and stays so", () =>
+      Effect.gen(function*() {
+        // Only the order of the columns is another.
+        const sorted = Effect.map(shape, (made) => {
+          const { columns, ...rest } = made as { readonly columns: ReadonlyArray<{ readonly name: string }> }
+          return { ...rest, columns: columns.toSorted((a, b) => a.name.localeCompare(b.name)) }
+        })
+        yield* filledWithLeases
+        yield* Migrations.run
+        const made = yield* sorted
+        yield* run(Migrations.sql)
+        assert.deepStrictEqual(yield* sorted, made)
+        yield* run("drop table pg_task, pg_task_migrations")
+        yield* Migrations.run
+        assert.deepStrictEqual(yield* sorted, made)
+      }))
+
+    it.effect("is worked on from there, and what runs is left alone until its lease is over", () =>
+      Effect.gen(function*() {
+        yield* filledWithLeases
+        yield* run(Migrations.sql)
+        const { Greeter, seen } = yield* greeter
+        yield* start({ tasks: [Greeter], lease: "1 second" })
+        assert.strictEqual(yield* within(Queue.take(seen), "the ready one"), "ready")
+        assert.strictEqual(yield* within(Queue.take(seen), "the retried one"), "retrying")
+        yield* gone(id(1))
+        yield* gone(id(3))
+        assert.deepInclude(yield* row(id(4)), { status: "running", deaths: 0 })
+        yield* run("update pg_task set lease_until = now() where id = $1::uuid", [id(4)])
+        assert.strictEqual(yield* within(Queue.take(seen), "the running one"), "running")
+        yield* gone(id(4))
+        assert.deepInclude(yield* row(id(2)), { status: "waiting", tried: 0 })
+        assert.deepInclude(yield* row(id(5)), { status: "parked", tried: 6, error: "No such file" })
+      }))
+  }
+)

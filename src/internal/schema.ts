@@ -16,6 +16,21 @@ const anySpelling = `case when right(step, 200) ~ '\\}\\s*\\}\\s*$'
 const usualSpelling = `step like '{"%":{"%}}' and split_part(step, '"', 3) = ':{'
       and split_part(step, '"', 2) !~ '[\\\\[:cntrl:]]' and split_part(step, '"', 2) <> ''`
 
+/**
+ * Since its version 1.0 the crate has leases, too: `locked_by` for `lease_token`, `lock_expires_at` for `lease_until`,
+ * and no `is_running`. They say the same, so they become ours, and a row that runs keeps its lease.
+ */
+const takeLeases = `do $$ begin
+  if exists (
+    select 1 from pg_attribute where attrelid = 'pg_task'::regclass and attname = 'locked_by' and not attisdropped
+  ) then
+    alter table pg_task rename column locked_by to lease_token;
+    alter table pg_task rename column lock_expires_at to lease_until;
+    alter table pg_task add column if not exists is_running boolean not null default false;
+    update pg_task set is_running = true where lease_token is not null;
+  end if;
+end $$`
+
 /** Null for a `step` of another shape. */
 const taskName = `case when ${usualSpelling} then split_part(step, '"', 2)
     else ${anySpelling} end`
@@ -34,7 +49,9 @@ export const createTable: ReadonlyArray<string> = [
   // What the Rust crate made goes first: its triggers would notify on each of the updates below, and touch every row.
   "drop function if exists pg_task_notify_on_change() cascade",
   "drop function if exists pg_task_before_update_refresh_updated_at() cascade",
-  "drop index if exists pg_task_wakeup_at_idx",
+  "drop index if exists pg_task_wakeup_at_idx, pg_task_locked_by_idx, pg_task_next_available_at_idx",
+  "alter table pg_task drop constraint if exists pg_task_lease_state_check",
+  takeLeases,
   "alter table pg_task alter column id set default gen_random_uuid()",
   "alter table pg_task alter column wakeup_at set default now()",
   "alter table pg_task alter column tried set default 0",
