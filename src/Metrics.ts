@@ -1,6 +1,7 @@
 /**
  * What workers measure, as Effect metrics: any exporter of Effect's (`effect/observability`: OTLP, Prometheus) takes
- * them from here. Names begin with `pg_task_`; times are in milliseconds, and say so in an attribute `time_unit`.
+ * them from here. Names begin with `pg_task_`; times are in milliseconds. Units are in the attributes `unit` and
+ * `time_unit`, as Effect's exporters want them.
  *
  * @since 0.1.0
  */
@@ -9,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { inMillis, millis } from "./internal/series.ts"
+import { inMillis, inSteps, inTasks, millis } from "./internal/series.ts"
 import * as TableWatch from "./internal/tableWatch.ts"
 
 /**
@@ -79,7 +80,8 @@ export const leasesTakenOver: Metric.Counter<number> = Metric.counter("pg_task_l
  * @since 0.1.0
  */
 export const buffered: Metric.Gauge<number> = Metric.gauge("pg_task_buffered", {
-  description: "Claimed tasks that wait for a free slot"
+  description: "Claimed tasks that wait for a free slot",
+  attributes: inTasks
 })
 
 /**
@@ -89,7 +91,8 @@ export const buffered: Metric.Gauge<number> = Metric.gauge("pg_task_buffered", {
  * @since 0.1.0
  */
 export const running: Metric.Gauge<number> = Metric.gauge("pg_task_running", {
-  description: "Steps that are running"
+  description: "Steps that are running",
+  attributes: inSteps
 })
 
 /**
@@ -123,7 +126,8 @@ export const reconnects: Metric.Counter<number> = Metric.counter("pg_task_databa
  * @since 0.1.0
  */
 export const tasks: Metric.Gauge<number> = Metric.gauge("pg_task_tasks", {
-  description: "Tasks in the table, by status"
+  description: "Tasks in the table, by status",
+  attributes: inTasks
 })
 
 /**

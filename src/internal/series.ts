@@ -7,8 +7,10 @@ import * as Metric from "effect/Metric"
 /** 1 millisecond to about 70 minutes, in powers of 4, and what is beyond. */
 export const millis: ReadonlyArray<number> = Metric.exponentialBoundaries({ start: 1, factor: 4, count: 13 })
 
-/** Effect's exporters read the unit from here. */
+// Effect's exporters read units from attributes. Without one, a gauge becomes a ratio on its way to Prometheus.
 export const inMillis = { time_unit: "milliseconds" } as const
+export const inTasks = { unit: "{task}" } as const
+export const inSteps = { unit: "{step}" } as const
 
 type Attributes = Readonly<Record<string, string>>
 

@@ -33,7 +33,7 @@ export const capture = (): Series => {
     value,
     all: ({ id }) =>
       Metric.snapshotUnsafe(context).filter((series) => series.id === id).map(({ attributes, state }) => {
-        const { time_unit: _, ...rest } = attributes ?? {}
+        const { time_unit: _, unit: __, ...rest } = attributes ?? {}
         return [rest, state]
       }),
     until: (metric, expected, attributes = {}) =>
