@@ -14,7 +14,8 @@ import type { Task } from "../../src/index.ts"
 import { lease, maxDeaths } from "./Model.ts"
 import { type Answer, Ears, Other, Script, type Told, Walk } from "./Walk.ts"
 
-export type { Held, Outcome, RowOutcome }
+export type { Held, Outcome }
+export type ClaimedRow = Statements.ClaimedRow
 
 const workers: ReadonlyArray<ReadonlyArray<Task.Any>> = [[Walk], [Walk, Other]]
 
@@ -46,7 +47,7 @@ export const renew = (attempts: ReadonlyArray<Held>) => withSql((sql) => Stateme
 export const sweep = (worker: number) =>
   withSql((sql) => Statements.freeLapsed(sql, { tasks: tasksOf(worker), maxDeaths, lease: 0 }))
 
-export const held = (row: Statements.ClaimedRow, token: string): Held => hold(row, token, 0)
+export const held = (row: ClaimedRow, token: string): Held => hold(row, token, 0)
 
 const runnerOf = (sql: SqlClient.SqlClient, worker: number): Runner => ({
   sql,

@@ -8,9 +8,9 @@
  * a batch, the late result of an attempt while the next one runs), and can be shrunk: what is printed on failure is
  * about the shortest list of commands that fails. The faults (`test/faults`) test whole workers.
  *
- * `effect/Arbitrary`, which is Effect's port of fast-check, generates and shrinks. Environment variables:
+ * `effect/Arbitrary`, which is Effect's own fast-check, generates and shrinks. Environment variables:
  *
- * - `MODEL_RUNS`: how many lives. Default 100.
+ * - `MODEL_RUNS`: how many lives. Default 150.
  * - `MODEL_SEED`: other lives than the usual ones.
  * - `MODEL_REPLAY`: the token that a failure has printed, to see just that one again.
  */
@@ -25,7 +25,7 @@ import { createNotes } from "./Walk.ts"
 const env = (name: string): string | undefined => process.env[name] === "" ? undefined : process.env[name]
 
 const seed = env("MODEL_SEED") ?? "a row's life"
-const runs = Number(env("MODEL_RUNS") ?? 100)
+const runs = Number(env("MODEL_RUNS") ?? 150)
 
 layer(database, { excludeTestServices: true })("a row's life", (it) => {
   it.effect(

@@ -9,8 +9,6 @@ export class Plain extends Schema.TaggedClass<Plain>()("Plain", { n: Schema.Int 
 export class Safe extends Schema.TaggedClass<Safe>()("Safe", { n: Schema.Int }) {}
 export class Only extends Schema.TaggedClass<Only>()("Only", { n: Schema.Int }) {}
 
-export type State = Plain | Safe | Only
-
 const hour = 3_600_000
 const far = DateTime.makeUnsafe("2100-01-01T00:00:00.123Z")
 const past = DateTime.makeUnsafe("2001-01-01T00:00:00.456Z")

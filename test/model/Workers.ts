@@ -34,18 +34,9 @@ const sameIds = (actual: Iterable<string>, expected: Iterable<string>) =>
 // Claims
 // ---------------------------------------------------------------------------------------------------------------
 
-interface ClaimedRow {
-  readonly id: string
-  readonly step: string
-  readonly tried: number
-  readonly transitions: number
-  readonly deaths: number
-  readonly due: number
-}
-
 /** The earliest of those that may be claimed, as many as were asked for. Of equals any. */
-const checkClaim = (may: ReadonlyArray<Model.Row>, limit: number, got: ReadonlyArray<ClaimedRow>) => {
-  const ids = new Set(got.map(({ id }) => id))
+const checkClaim = (may: ReadonlyArray<Model.Row>, limit: number, got: ReadonlyArray<Hands.ClaimedRow>) => {
+  const ids = new Set<string>(got.map(({ id }) => id))
   const allowed = new Map(may.map((row) => [row.id, row]))
   const wakeups = (taken: boolean) =>
     may.filter(({ id }) => ids.has(id) === taken).map(({ wakeup }) => wakeup as number)
@@ -63,10 +54,13 @@ const checkClaim = (may: ReadonlyArray<Model.Row>, limit: number, got: ReadonlyA
   })
 }
 
-const admit = (world: World, worker: number, token: string, got: Parameters<typeof Hands.held>[0]): Model.Row => {
-  const row = world.rows.get(got.id)!
-  world.attempts.push({ worker, held: Hands.held(got, token), belief: Model.believe(row, token) })
-  return Model.claimed(row, token)
+/** In the order of the table, which is the same at each replay. */
+const admit = (world: World, worker: number, token: string, got: ReadonlyArray<Hands.ClaimedRow>) => {
+  const byId = new Map<string, Hands.ClaimedRow>(got.map((row) => [row.id, row]))
+  return [...world.rows.values()].filter(({ id }) => byId.has(id)).map((row) => {
+    world.attempts.push({ worker, held: Hands.held(byId.get(row.id)!, token), belief: Model.believe(row, token) })
+    return Model.claimed(row, token)
+  })
 }
 
 export const claim = (world: World, { answer, from, limit, pick, worker }: Of<"Claim">) =>
@@ -85,7 +79,7 @@ export const claim = (world: World, { answer, from, limit, pick, worker }: Of<"C
       yield* sameIds((yield* Hands.releaseClaim(token)).map(({ id }) => id), got.map(({ id }) => id))
       return change(world, got.map(({ id }) => Model.released(world.rows.get(id)!)))
     }
-    return change(world, got.map((row) => admit(world, worker, token, row)))
+    return change(world, admit(world, worker, token, got))
   })
 
 export const claimSuspect = (world: World, { lastChance, worker }: Of<"ClaimSuspect">) =>
@@ -97,7 +91,7 @@ export const claimSuspect = (world: World, { lastChance, worker }: Of<"ClaimSusp
       Model.isSuspect(row, Hands.tasksOf(worker), world.clock) && row.deaths <= most
     )
     yield* checkClaim(may, 1, got)
-    return change(world, got.map((row) => admit(world, worker, token, row)))
+    return change(world, admit(world, worker, token, got))
   })
 
 // ---------------------------------------------------------------------------------------------------------------
