@@ -35,6 +35,8 @@ interface Options {
 /** How far a transaction has come, and how often it was lost on the way. */
 interface Progress {
   stage: "Begin" | "Step" | "Commit"
+  /** What is to be committed. */
+  outcome: RowOutcome | undefined
   losses: number
 }
 
@@ -84,20 +86,41 @@ const transact = ({ lease, sql }: Options, held: Held, handled: Effect.Effect<Ha
         const changes = toChanges([{ held, outcome }])
         const stored = yield* Effect.withTracerEnabled(storeInTransaction(sql, changes, lease), false)
         if (!stored) return yield* new LeaseLost()
+        progress.outcome = outcome
         progress.stage = "Commit"
         return outcome
       })
     )
   })
 
+/**
+ * A COMMIT whose answer was lost. If it was carried out, a `NextStep.now` has kept the lease for a next step that
+ * nobody knows of: gives that back. Then this attempt's own release is refused; else another attempt begins.
+ */
+const afterLostCommit = ({ lease, sql }: Options, held: Held, { outcome }: Progress): Effect.Effect<Outcome> => {
+  const released: Outcome = { _tag: "Release" }
+  if (outcome?._tag !== "Advance") return Effect.succeed(released)
+  const next = toChanges([{ held: { ...held, transitions: held.transitions + 1 }, outcome: released }])
+  return storeInTransaction(sql, next, lease).pipe(
+    Effect.withTracerEnabled(false),
+    Effect.retry(backoff),
+    Effect.ignore,
+    Effect.as(released)
+  )
+}
+
 /** What becomes of a transaction that the connection, and not the step, has ended. */
-const afterLoss = (progress: Progress, cause: Cause.Cause<unknown>): Effect.Effect<Outcome, unknown> => {
+const afterLoss = (
+  options: Options,
+  held: Held,
+  progress: Progress,
+  cause: Cause.Cause<unknown>
+): Effect.Effect<Outcome, unknown> => {
   if (Cause.hasInterrupts(cause)) return Effect.failCause(cause)
   // Nothing of the step has run: whatever the reason is, it is not the step's.
   if (progress.stage === "Begin") return new TransactionLost({ lost: cause })
   if (!isLoss(cause)) return Effect.failCause(cause)
-  // It may be committed, then this is refused; else another attempt begins.
-  if (progress.stage === "Commit") return Effect.succeed({ _tag: "Release" })
+  if (progress.stage === "Commit") return afterLostCommit(options, held, progress)
   return progress.losses++ < lossRetries ? new TransactionLost({ lost: cause }) : Effect.failCause(cause)
 }
 
@@ -108,12 +131,12 @@ export const storeTogether = (
   handled: Effect.Effect<Handled, unknown>
 ): Effect.Effect<Outcome, unknown> =>
   Effect.suspend(() => {
-    const progress: Progress = { stage: "Begin", losses: 0 }
+    const progress: Progress = { stage: "Begin", outcome: undefined, losses: 0 }
     return transact(options, held, handled, progress).pipe(
       Effect.retry({ times: contentionRetries, while: isContention }),
       Effect.tap((outcome) => reportStored(held, outcome, options.debug)),
       Effect.map((outcome): Outcome => ({ _tag: "Stored", outcome })),
-      Effect.catchCause((cause) => afterLoss(progress, cause)),
+      Effect.catchCause((cause) => afterLoss(options, held, progress, cause)),
       Effect.tapError((error) => error instanceof TransactionLost ? logLost(held) : Effect.void),
       Effect.retry({ schedule: backoff, while: (error) => error instanceof TransactionLost })
     )

@@ -1,7 +1,7 @@
 /** A statement may have been carried out though its answer never came. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import { NextStep } from "../../src/index.ts"
+import { NextStep, Step, Task } from "../../src/index.ts"
 import { Job, jobs, makeGate, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { makeNetwork } from "../support/worker/Network.ts"
@@ -112,6 +112,33 @@ workerTests("an answer that never comes", (test) => {
       yield* worker.logs.line("Retry in")
       assert.deepInclude(yield* row(id), { status: "waiting", tried: 1 })
       assert.deepStrictEqual(worker.logs.find("Lease lost"), [])
+    })
+  )
+
+  test(
+    "to the COMMIT of a transactional step: the next step runs, once, and no death is counted",
+    Effect.gen(function*() {
+      const ran: Array<string> = []
+      const Jobs = Task.make("Jobs", [
+        Step.make(Job, {
+          next: [Job],
+          transactional: true,
+          handler: ({ name }) =>
+            Effect.sync(() => {
+              ran.push(name)
+              return name === "a" ? NextStep.now(new Job({ name: "b" })) : NextStep.none
+            })
+        })
+      ])
+      const worker = yield* distant(Jobs)
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      const sent = yield* worker.loseAnswer("COMMIT")
+      yield* worker.begin
+      yield* sent
+      yield* rowWhere(id, ({ transitions }) => transitions === 1)
+      yield* worker.mendAgain
+      yield* gone(id)
+      assert.deepStrictEqual(ran, ["a", "b"])
     })
   )
 })
