@@ -85,6 +85,17 @@ export const steal = (id: string): Effect.Effect<unknown, SqlError, SqlClient.Sq
     [id]
   )
 
+/** A row as a worker leaves it that is no more: claimed, with a lease that ends so many milliseconds from now. */
+export const orphan = (
+  id: string,
+  leaseIn: number | null
+): Effect.Effect<unknown, SqlError, SqlClient.SqlClient> =>
+  run(
+    `update pg_task set is_running = true, lease_token = gen_random_uuid(),
+      lease_until = now() + $2::float8 * interval '1 millisecond' where id = $1::uuid`,
+    [id, leaseIn]
+  )
+
 /** Waits until so many connections of this database listen. */
 export const listening = (connections: number): Effect.Effect<unknown, SqlError, SqlClient.SqlClient> =>
   eventually(
