@@ -76,8 +76,7 @@ export class Pool {
     const now = this.options.now()
     this.prefetch.claimed(now)
     for (const row of rows) {
-      const held = hold(row, token, now)
-      this.held.set(held.id, held)
+      const held = this.take(row, token, now)
       if (this.draining) this.store(held, { _tag: "Release" })
       else MutableList.append(this.fresh, held)
     }
@@ -87,9 +86,8 @@ export class Pool {
 
   /** Runs one row in a slot that {@link reserveSlot} got, and calls `onEnd` when its attempt has ended. */
   admitReserved(row: ClaimedRow, token: string, onEnd: () => void): void {
-    const held = hold(row, token, this.options.now())
+    const held = this.take(row, token, this.options.now())
     held.onEnd = onEnd
-    this.held.set(held.id, held)
     this.running--
     this.start(held)
   }
@@ -125,15 +123,25 @@ export class Pool {
 
   /** These rows' leases are lost. */
   lose(ids: Iterable<TaskId>): void {
-    for (const id of ids) {
-      const held = this.held.get(id)
-      // A row that is being stored is fenced by its write.
-      if (held === undefined || held.stage === "Storing") continue
-      held.stop = "Lost"
-      if (held.fiber === undefined) this.drop(held)
-      else held.fiber.interruptUnsafe()
-    }
+    for (const id of ids) this.loseOne(id)
     this.pump()
+  }
+
+  private loseOne(id: TaskId): void {
+    const held = this.held.get(id)
+    // A row that is being stored is fenced by its write.
+    if (held === undefined || held.stage === "Storing") return
+    held.stop = "Lost"
+    if (held.fiber === undefined) this.drop(held)
+    else held.fiber.interruptUnsafe()
+  }
+
+  /** A claimed row. An attempt of ours that still holds it has lost its lease: to us. */
+  private take(row: ClaimedRow, token: string, now: number): Held {
+    const held = hold(row, token, now)
+    this.loseOne(held.id)
+    this.held.set(held.id, held)
+    return held
   }
 
   /** A task was cancelled: its row is gone, and its lease with it. */

@@ -38,7 +38,12 @@ const report = ({ current, held, outcome }: StoredOutcome, debug: boolean): Effe
 export const reportStored = (held: Held, outcome: RowOutcome, debug: boolean): Effect.Effect<void> =>
   report({ current: true, held, outcome }, debug) ?? Effect.void
 
-export const reportAll = (results: ReadonlyArray<StoredOutcome>, debug: boolean): Effect.Effect<void> => {
-  const reports = results.flatMap((result) => report(result, debug) ?? [])
-  return reports.length === 0 ? Effect.void : Effect.all(reports, { discard: true })
+/** Undefined when there is nothing to say, as for most of what goes well. */
+export const reportAll = (results: ReadonlyArray<StoredOutcome>, debug: boolean): Effect.Effect<void> | undefined => {
+  let all: Effect.Effect<void> | undefined
+  for (const result of results) {
+    const one = report(result, debug)
+    if (one !== undefined) all = all === undefined ? one : Effect.andThen(all, one)
+  }
+  return all
 }

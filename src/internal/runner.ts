@@ -142,7 +142,7 @@ const inSpan = (held: Held, { step, task }: Running, concluded: Effect.Effect<Co
   const ended = Effect.flatMap(concluded, (conclusion) => {
     result = conclusion
     const { outcome } = conclusion
-    const ending = endingOf(outcome._tag === "Stored" ? outcome.outcome : outcome)
+    const ending = held.stop === "Lost" ? "lost" : endingOf(outcome._tag === "Stored" ? outcome.outcome : outcome)
     return Effect.andThen(Effect.annotateCurrentSpan("pg_task.outcome", ending), conclusion.exit)
   })
   const spanned = Effect.withSpan(ended, `${task.name}.${step.tag}`, {

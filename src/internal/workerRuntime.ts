@@ -117,9 +117,12 @@ const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" 
     link,
     lease: settings.lease,
     meter,
+    // Reported first: the next step of a chain is another attempt, and begins as soon as the pool knows.
     onStored: (results) => {
-      pool.stored(results)
-      return reportAll(results, runner.debug)
+      meter.leasesLost(results.filter(({ current, outcome }) => !current && outcome._tag !== "Release").length)
+      const settle = () => pool.stored(results)
+      const report = reportAll(results, runner.debug)
+      return report === undefined ? Effect.sync(settle) : Effect.map(report, settle)
     }
   })
   const pool: Pool = new Pool({

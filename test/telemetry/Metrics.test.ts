@@ -1,6 +1,6 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert } from "@effect/vitest"
-import { Effect, Layer, type Metric, Redacted, Schema } from "effect"
+import { Effect, Layer, Metric, Redacted, Schema } from "effect"
 import { Metrics, NextStep, Step, Task } from "../../src/index.ts"
 import { client } from "../support/Database.ts"
 import * as Series from "../support/telemetry/Series.ts"
@@ -143,6 +143,21 @@ workerTests("leases that are lost", (test) => {
   renewed("are counted once for transactional steps, too", true)
 
   test(
+    "are counted when the result is refused",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const gate = yield* makeGate
+      const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
+      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* gate.next
+      yield* steal(id)
+      yield* gate.open
+      yield* series.until(Metrics.leasesLost, 1)
+    })
+  )
+
+  test(
     "are counted when the transaction of a step finds out",
     Effect.gen(function*() {
       const series = Series.capture()
@@ -215,6 +230,32 @@ workerTests("gauges of the process", (test) => {
       yield* closed(first)
       yield* series.until(Metrics.running, 0)
       assert.deepStrictEqual(series.value(Metrics.buffered), { value: 0 })
+    })
+  )
+
+  test(
+    "are apart for workers that were given attributes of their own",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const gate = yield* makeGate
+      const handler = ({ name }: Job) => Effect.as(gate.enter(name), NextStep.none)
+      const tasks = ["First", "Second"].map((name) => Task.make(name, [Step.make(Job, { handler })]))
+      for (const task of tasks) {
+        const attributes = Layer.succeed(Metric.CurrentMetricAttributes, { pool: task.name })
+        yield* Effect.provide(start({ tasks: [task] }), Layer.merge(series.layer, attributes))
+        yield* task.enqueue(new Job({ name: "a" }))
+        yield* series.until(Metrics.running, 1, { pool: task.name })
+      }
+      yield* gate.open
+      for (const { name } of tasks) {
+        const attributes = { task: name, step: "Job", outcome: "finished", pool: name }
+        yield* series.until(Metrics.steps, 1, attributes)
+        yield* series.until(Metrics.running, 0, { pool: name })
+      }
+      assert.deepStrictEqual(series.all(Metrics.running).map(([attributes]) => attributes), [
+        { pool: "First" },
+        { pool: "Second" }
+      ])
     })
   )
 

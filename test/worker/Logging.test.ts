@@ -74,14 +74,19 @@ workerTests("the log", (test) => {
           })
         )
         const ofTask = logs.lines().filter(({ annotations }) => annotations["id"] === id)
-        assert.deepStrictEqual(ofTask.map(({ level, message }) => `${level}: ${message}`).sort(), [
-          "Debug: Attempt started",
-          "Debug: Attempt started",
-          "Debug: Attempt started",
-          "Debug: Finished",
-          "Debug: Moved on",
-          "Warn: Retry in 20ms: not yet"
-        ])
+        assert.deepStrictEqual(
+          ofTask.map(({ annotations, level, message }) =>
+            `${level}: ${message} (attempt ${String(annotations["attempt"])})`
+          ),
+          [
+            "Debug: Attempt started (attempt 1)",
+            "Warn: Retry in 20ms: not yet (attempt 1)",
+            "Debug: Attempt started (attempt 2)",
+            "Debug: Moved on (attempt 2)",
+            "Debug: Attempt started (attempt 1)",
+            "Debug: Finished (attempt 1)"
+          ]
+        )
         for (const { annotations } of ofTask) assert.deepInclude(annotations, { task: "Jobs", step: "Job", id })
       })
     )
