@@ -15,8 +15,8 @@ import * as TableWatch from "./internal/tableWatch.ts"
 
 /**
  * Attempts that ended, with attributes `task`, `step` and `outcome`: `finished`, `moved`, `retried`, `parked`,
- * `rejected` (the row could not be decoded), `released` (interrupted by a shutdown, or never begun), `lost` (the
- * lease was taken over).
+ * `rejected` (the row could not be decoded; `task` and `step` are empty), `released` (given back unfinished: the worker
+ * stopped), `lost` (the lease was lost).
  *
  * @category metrics
  * @since 0.1.0
