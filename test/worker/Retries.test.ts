@@ -69,29 +69,34 @@ workerTests("retries", (test) => {
     })
   )
 
-  test(
-    "begins to count anew with the next step",
-    Effect.gen(function*() {
-      const Twice = Task.make("Twice", [
-        Step.make(Fetch, {
-          next: [Save],
-          retryLimit: 2,
-          retryDelay: "10 millis",
-          handler: ({ url }) =>
-            Effect.flatMap(
-              Step.Context,
-              ({ attempt }) =>
-                attempt < 3 ? Effect.fail("not yet") : Effect.succeed(NextStep.now(new Save({ text: url })))
-            )
-        }),
-        Step.make(Save, { retryLimit: 1, retryDelay: "1 hour", handler: () => broken })
-      ])
-      yield* start({ tasks: [Twice] })
-      const id = yield* Twice.enqueue(new Fetch({ url: "x" }))
-      const waiting = yield* rowWhere(id, ({ step, tried }) => step.includes("Save") && tried > 0)
-      assert.deepInclude(waiting, { status: "waiting", tried: 1, transitions: 1 })
-    })
-  )
+  const moves = {
+    "at once": (state: Save) => NextStep.now(state),
+    "later": (state: Save) => NextStep.delay(state, "10 millis")
+  }
+  for (const [when, move] of Object.entries(moves)) {
+    test(
+      `begins to count anew with the next step, ${when}`,
+      Effect.gen(function*() {
+        const Twice = Task.make("Twice", [
+          Step.make(Fetch, {
+            next: [Save],
+            retryLimit: 2,
+            retryDelay: "10 millis",
+            handler: ({ url }) =>
+              Effect.flatMap(
+                Step.Context,
+                ({ attempt }) => attempt < 3 ? Effect.fail("not yet") : Effect.succeed(move(new Save({ text: url })))
+              )
+          }),
+          Step.make(Save, { retryLimit: 1, retryDelay: "1 hour", handler: () => broken })
+        ])
+        yield* start({ tasks: [Twice] })
+        const id = yield* Twice.enqueue(new Fetch({ url: "x" }))
+        const waiting = yield* rowWhere(id, ({ step, tried }) => step.includes("Save") && tried > 0)
+        assert.deepInclude(waiting, { status: "waiting", tried: 1, transitions: 1 })
+      })
+    )
+  }
 
   test(
     "takes any schedule's delays, one after the other",

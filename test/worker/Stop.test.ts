@@ -56,7 +56,14 @@ workerTests("a worker whose scope closes", (test) => {
       yield* run(`insert into pg_task (step, wakeup_at)
         select format('{"Jobs":{"Job":{"name":"%s"}}}', n), now() - interval '1 hour' + n * interval '1 second'
         from generate_series(1, 600) n`)
-      const apart = yield* startApart({ tasks: [Jobs], concurrency: 1 })
+      const clock = yield* makeWrongClock(0)
+      const apart = yield* startApart({ tasks: [Jobs], concurrency: 1 }).pipe(
+        // So slow that it never comes to give back what is only old.
+        Effect.provideService(Clock.Clock, {
+          ...clock,
+          sleep: (duration) => clock.sleep(Duration.times(duration, 1000))
+        })
+      )
       yield* gate.next
       const held = yield* run("select 1 from pg_task where is_running")
       assert.isAbove(held.length, 1)
