@@ -41,7 +41,7 @@ const counts: ReadonlyArray<Diagram.Count> = [
   count("Ordered", "parked", 0, 0),
   count("Charged", "parked", 4, "5 minutes"),
   count("Charged", "ready", 1, "3 seconds"),
-  count("Paid.v1", "ready", 2, "30 days"),
+  count("Paid.v1", "ready", 2000, "30 days"),
   count(null, "ready", 7),
   { ...count("Ordered", "parked", 9), task: "Other" },
   { ...count("Ordered", "parked", 9), task: null }
@@ -83,7 +83,9 @@ const parse = (text: string) =>
   })
 
 const string = /"(?:[^"\\]|\\.)*"/.source
-const setting = `\\w+=(?:${string}|[\\w.]+)`
+const tags = "b|/b|br/|font point-size=\"11\"|/font"
+const html = `<(?:<(?:${tags})>|&(?:amp|lt|gt);|\\\\\\\\|[^<>&\\\\])+>`
+const setting = `\\w+=(?:${string}|${html}|[\\w.]+)`
 const declaration = `(?:graph|node|${string}) \\[${setting}(?:, ${setting})*\\]`
 const statement = new RegExp(`^  (?:${string} -> ${string}|${declaration})$`)
 
@@ -111,6 +113,11 @@ const awkward = [
   ..."::: x|%% comment|direction LR|DIRECTION  TB x|end note|a b|1. one|- one| |accTitle: x|accDescr {".split("|"),
   ..."style x:y#z;|classDef x:y#z;|%%{init: {}}%%".split("|")
 ]
+
+/** What a browser shows for the entities of an SVG. */
+const unescaped = (text: string) =>
+  text.replace(/&#(\d+);/g, (_, code) => String.fromCodePoint(Number(code))).replaceAll("\u00a0", " ")
+    .replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&quot;", "\"").replaceAll("&amp;", "&")
 
 /** Control characters can't be drawn. */
 const escaped = (tag: string) =>
@@ -178,7 +185,10 @@ stateDiagram-v2
         classes: ["parked"]
       })
       assert.deepStrictEqual(look("Shipped"), { texts: [], classes: ["empty"] })
-      assert.deepStrictEqual(look("s3"), { texts: ["Paid.v1", "2 ready, oldest 30d"], classes: ["ready", "unknown"] })
+      assert.deepStrictEqual(look("s3"), {
+        texts: ["Paid.v1", "2,000 ready, oldest 30d"],
+        classes: ["ready", "unknown"]
+      })
       assert.strictEqual(states.size, 6)
     }))
 
@@ -211,17 +221,18 @@ stateDiagram-v2
 describe("Task.toDot", () => {
   it("draws the same machine", () =>
     assert.deepStrictEqual(parseDot(Task.toDot(Order, { counts, direction: "LR" })), [
-      `graph [label="Order", labelloc=t, rankdir=LR, fontname="Helvetica"]`,
+      `graph [label=<<b>Order</b><br/><font point-size="11"> </font>>, labelloc=t, rankdir=LR, fontname="Helvetica"]`,
       `node [shape=box, style="rounded,filled", fillcolor="white", fontname="Helvetica"]`,
       `"[start]" [shape=circle, style=filled, fillcolor=black, label="", width=0.15]`,
       `"[end]" [shape=doublecircle, fillcolor=black, label="", width=0.1]`,
-      `"Ordered" [label="Ordered\\n5 retries, 1s apart\\n3 ready, oldest 1d 2h\\n2 running, oldest 800ms\\n1 waiting", `
-      + `fillcolor="#fff8c5", color="#9a6700"]`,
-      `"Charged" [label="Charged\\nretries by a schedule\\ntransactional\\n4 parked, oldest 5m\\n1 ready, oldest 3s", `
-      + `fillcolor="#ffd7d5", color="#cf222e"]`,
-      `"Shipped" [label="Shipped\\n1 retry after 1m 30s", fillcolor="#f6f8fa", color="#57606a"]`,
-      `"s3" [label="Paid.v1\\nno step of this task\\n2 ready, oldest 30d", fillcolor="#fff8c5", color="#9a6700", `
-      + `style="rounded,filled,dashed"]`,
+      `"Ordered" [label=<<b>Ordered</b><br/><font point-size="11">5 retries, 1s apart<br/>3 ready, oldest 1d 2h<br/>`
+      + `2 running, oldest 800ms<br/>1 waiting</font>>, fillcolor="#fff8c5", color="#9a6700"]`,
+      `"Charged" [label=<<b>Charged</b><br/><font point-size="11">retries by a schedule<br/>transactional<br/>`
+      + `4 parked, oldest 5m<br/>1 ready, oldest 3s</font>>, fillcolor="#ffd7d5", color="#cf222e"]`,
+      `"Shipped" [label=<<b>Shipped</b><br/><font point-size="11">1 retry after 1m 30s</font>>, fillcolor="#f6f8fa", `
+      + `color="#57606a"]`,
+      `"s3" [label=<<b>Paid.v1</b><br/><font point-size="11">no step of this task<br/>2,000 ready, oldest 30d</font>>, `
+      + `fillcolor="#fff8c5", color="#9a6700", style="rounded,filled,dashed"]`,
       `"[start]" -> "Ordered"`,
       `"Ordered" -> "Charged"`,
       `"Ordered" -> "Ordered"`,
@@ -231,17 +242,25 @@ describe("Task.toDot", () => {
 
   it("escapes any tag and any name", () => {
     const lines = parseDot(Task.toDot(machine("Awkward", awkward.map((tag) => [tag, [tag]]))))
-    const labels = lines.flatMap((line) => /^"\w+" \[label="(.*)"/.exec(line)?.[1] ?? [])
+    const labels = lines.flatMap((line) => /^"\w+" \[label=<<b>(.*)<\/b>>\]/.exec(line)?.[1] ?? [])
     assert.strictEqual(new Set(labels).size, awkward.length)
-    assert.includeMembers(labels, [`\\"`, `\\\\`, `&amp;amp;`, `a\\\\u000ab`, `<b>`])
+    assert.includeMembers(labels, [`"`, `\\\\`, `&amp;amp;`, `a\\\\u000ab`, `&lt;b&gt;`])
     for (const name of names) parseDot(Task.toDot(machine(name, [["A", []]])))
   })
 
-  it.runIf(hasGraphviz)("is read by Graphviz", () => {
-    const task = machine("Awkward \\N \"x\"", awkward.map((tag) => [tag, [tag]]))
-    for (const text of [Task.toDot(Order, { counts }), Task.toDot(task)]) {
-      const { status, stderr } = spawnSync(graphviz, ["-Tcanon"], { input: text, encoding: "utf8" })
+  it.runIf(hasGraphviz)("is drawn by Graphviz, with any tag as it is", () => {
+    const draw = (task: Task.Any) => {
+      const { status, stderr, stdout } = spawnSync(graphviz, ["-Tsvg"], {
+        input: Task.toDot(task, { counts }),
+        encoding: "utf8"
+      })
       assert.deepStrictEqual({ status, stderr }, { status: 0, stderr: "" })
+      return [...stdout.matchAll(/<text [^>]*font-weight="bold"[^>]*>([^<]*)<\/text>/g)].map(([, text]) =>
+        unescaped(text!)
+      )
     }
+    assert.deepStrictEqual(draw(Order), ["Order", "Ordered", "Charged", "Shipped", "Paid.v1"])
+    const name = "Awkward \\N \"x\" <b> &amp;"
+    assert.deepStrictEqual(draw(machine(name, awkward.map((tag) => [tag, [tag]]))), [name, ...awkward.map(escaped)])
   })
 })

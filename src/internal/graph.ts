@@ -71,7 +71,7 @@ const moodOf = (counts: ReadonlyArray<Count>): Mood =>
 const linesOf = (counts: ReadonlyArray<Count>): ReadonlyArray<string> =>
   statuses.flatMap((one) =>
     counts.filter(({ status }) => status === one).map(({ count, oldest, status }) =>
-      `${count} ${status}${oldest === undefined ? "" : `, oldest ${short(oldest)}`}`
+      `${count.toLocaleString("en-US")} ${status}${oldest === undefined ? "" : `, oldest ${short(oldest)}`}`
     )
   )
 

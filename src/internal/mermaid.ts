@@ -45,7 +45,7 @@ export const renderMermaid = ({ direction, edges, entries, finals, nodes, title 
     ...nodes.flatMap(note),
     ...paint(nodes)
   ]
-  // JSON's strings are YAML's, too; and Mermaid looks for HTML in everything.
-  const quoted = JSON.stringify(title).replaceAll("<", "\\u003c")
+  // JSON's strings are YAML's, too. Mermaid takes what begins with < for HTML, here without any way to escape it.
+  const quoted = JSON.stringify(title.replaceAll("<", "＜"))
   return `---\ntitle: ${quoted}\n---\nstateDiagram-v2\n${lines.map((line) => `  ${line}\n`).join("")}`
 }

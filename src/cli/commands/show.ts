@@ -23,7 +23,7 @@ const hintsOf = ({ id, status }: Admin.Row): ReadonlyArray<Hint> => {
   switch (status) {
     case "parked":
       return [
-        [`retry ${short}`, "go on from this step, with all its tries before it"],
+        [`retry ${short}`, "go on from this step, with all its tries"],
         [`edit ${short} --retry`, "change its state first"],
         cancel
       ]
