@@ -3,8 +3,9 @@
  * that it exports are run, and its layers are built. What runs by itself is run as a process.
  */
 import { NodeServices } from "@effect/platform-node"
-import { afterAll, assert, layer } from "@effect/vitest"
+import { afterAll, assert, beforeAll, layer } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer, Schedule, Schema } from "effect"
+import { HttpRouter } from "effect/http"
 import { SqlClient } from "effect/sql/SqlClient"
 import { rmSync } from "node:fs"
 import { dirname, join } from "node:path"
@@ -24,7 +25,11 @@ const snippets = [
   ...pages.flatMap(Snippets.inPage),
   ...Snippets.filesIn("src", ".ts").flatMap(Snippets.inComments)
 ]
-const folder = Snippets.write(snippets)
+let folder = ""
+
+beforeAll(() => {
+  folder = Snippets.write(snippets)
+})
 
 afterAll(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 }))
 
@@ -40,6 +45,7 @@ const idler = Task.make("Idler", [Step.make(Idle, { handler: () => Effect.succee
 /** What handlers and probes ask for. */
 const world = Layer.mergeAll(
   Worker.layer({ tasks: [idler] }),
+  HttpRouter.layer,
   Layer.succeed(Step.Context, { id, task: "Greeter", step: "ReadName", attempt: 1, idempotencyKey: "key" })
 )
 

@@ -18,14 +18,14 @@ const dprint = path.join(project, "node_modules/.bin/dprint")
 const guides: Readonly<Record<string, ReadonlyArray<string>>> = {
   Admin: ["admin", "operations"],
   Diagram: ["cli"],
-  Metrics: ["operations"],
+  Metrics: ["telemetry", "operations"],
   Migrations: ["workers-and-deployment", "sql-reference"],
   NextStep: ["defining-tasks", "exactly-once"],
   RetryPolicy: ["retries-and-errors"],
   Step: ["defining-tasks", "retries-and-errors", "exactly-once"],
   Task: ["defining-tasks", "getting-started"],
   TaskError: ["retries-and-errors", "operations"],
-  Worker: ["workers-and-deployment", "how-it-works"],
+  Worker: ["workers-and-deployment", "telemetry", "how-it-works"],
   EmbeddedPostgres: ["testing"],
   TaskTest: ["testing"]
 }
