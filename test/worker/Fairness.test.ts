@@ -1,7 +1,8 @@
 import { assert } from "@effect/vitest"
-import { Deferred, Effect, Queue } from "effect"
+import { Deferred, Effect, Latch, Queue } from "effect"
+import { SqlClient } from "effect/sql"
 import { NextStep, Step, Task } from "../../src/index.ts"
-import { Job, jobs, makeGate, start, workerTests } from "../support/worker/Fixture.ts"
+import { Job, jobs, makeGate, start, startApart, workerTests } from "../support/worker/Fixture.ts"
 import { gone, row, rowWhere, run } from "../support/worker/Table.ts"
 import { eventually, within } from "../support/worker/Wait.ts"
 
@@ -79,6 +80,41 @@ workerTests("long chains of immediate steps", (test) => {
       assert.isAtLeast(turns.length, 5)
       yield* end
       yield* gone(chain)
+    })
+  )
+})
+
+workerTests("a worker with much to do", (test) => {
+  test(
+    "comes back to the row that another session held when it came by",
+    Effect.gen(function*() {
+      const count = 5000
+      const order: Array<string> = []
+      const Crowd = jobs(({ name }) => Effect.sync(() => (order.push(name), NextStep.none)).pipe(Effect.delay(5)))
+      yield* run(
+        `insert into pg_task (step, wakeup_at)
+        select format('{"Jobs":{"Job":{"name":"%s"}}}', n), now() - interval '1 hour' + n * interval '1 millisecond'
+        from generate_series(1, $1::int) n`,
+        [count]
+      )
+      const sql = yield* SqlClient.SqlClient
+      const letGo = yield* Latch.make()
+      const locked = yield* Latch.make()
+      const holder = sql.withTransaction(
+        Effect.gen(function*() {
+          yield* run("select 1 from pg_task order by wakeup_at limit 1 for update")
+          yield* locked.open
+          yield* letGo.await
+        })
+      )
+      yield* Effect.forkScoped(holder)
+      yield* locked.await
+      const { worker } = yield* startApart({ tasks: [Crowd], bufferSize: 50 })
+      yield* eventually(Effect.sync(() => order.length), (length) => length > 200)
+      yield* letGo.open
+      yield* eventually(Effect.sync(() => order), (order) => order.includes("1"))
+      assert.isBelow(order.indexOf("1"), count - 1000)
+      yield* worker.stop
     })
   )
 })
