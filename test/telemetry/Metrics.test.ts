@@ -3,11 +3,12 @@ import { assert } from "@effect/vitest"
 import { Effect, Layer, Metric, Redacted, Schema } from "effect"
 import { Metrics, NextStep, Step, Task } from "../../src/index.ts"
 import { client } from "../support/Database.ts"
+import { ofJob, outcomes } from "../support/telemetry/Outcomes.ts"
 import * as Series from "../support/telemetry/Series.ts"
 import { closed, Job, jobs, makeGate, start, startApart, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { makeNetwork } from "../support/worker/Network.ts"
-import { empty, gone, insert, parked, run, steal } from "../support/worker/Table.ts"
+import { empty, gone, insert, parked, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
 class Other extends Schema.TaggedClass<Other>()("Other", {}) {}
@@ -15,16 +16,6 @@ class Other extends Schema.TaggedClass<Other>()("Other", {}) {}
 const none = Effect.succeed(NextStep.none)
 
 const urlOfTest = Effect.map(PgClient.PgClient, ({ config }) => Redacted.value(config.url!))
-
-const ofJob = { task: "Jobs", step: "Job" }
-
-/** Steps by their outcome. */
-const outcomes = (series: Series.Series, of: { readonly task: string; readonly step: string } = ofJob) =>
-  Object.fromEntries(
-    series.all(Metrics.steps)
-      .filter(([{ step, task }]) => task === of.task && step === of.step)
-      .map(([{ outcome }, state]) => [outcome, (state as Metric.CounterState<number>).count])
-  )
 
 workerTests("steps", (test) => {
   test(
@@ -112,102 +103,6 @@ workerTests("steps", (test) => {
       assert.deepStrictEqual(outcomes(series), { parked: 1, finished: 1 })
       assert.strictEqual(series.value(Metrics.stepDuration, ofJob).count, 2)
       assert.strictEqual(series.value(Metrics.stepWait, ofJob).count, 2)
-    })
-  )
-})
-
-workerTests("leases that are lost", (test) => {
-  const renewed = (name: string, transactional: boolean) =>
-    test(
-      name,
-      Effect.gen(function*() {
-        const series = Series.capture()
-        const gate = yield* makeGate
-        const Jobs = Task.make("Jobs", [
-          Step.make(Job, {
-            transactional,
-            handler: ({ name }) => Effect.as(gate.enter(name), NextStep.none)
-          })
-        ])
-        yield* Effect.provide(start({ tasks: [Jobs], lease: "600 millis" }), series.layer)
-        const id = yield* Jobs.enqueue(new Job({ name: "a" }))
-        yield* gate.next
-        assert.deepStrictEqual(series.value(Metrics.leasesLost).count, 0)
-        yield* steal(id)
-        yield* series.until(Metrics.leasesLost, 1)
-        assert.deepStrictEqual(outcomes(series), { lost: 1 })
-      })
-    )
-
-  renewed("are counted once, when a renewal finds out", false)
-  renewed("are counted once for transactional steps, too", true)
-
-  test(
-    "are counted when the result is refused",
-    Effect.gen(function*() {
-      const series = Series.capture()
-      const gate = yield* makeGate
-      const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
-      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
-      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
-      yield* gate.next
-      yield* steal(id)
-      yield* gate.open
-      yield* series.until(Metrics.leasesLost, 1)
-    })
-  )
-
-  test(
-    "are counted when the transaction of a step finds out",
-    Effect.gen(function*() {
-      const series = Series.capture()
-      const gate = yield* makeGate
-      const Jobs = Task.make("Jobs", [
-        Step.make(Job, {
-          transactional: true,
-          handler: ({ name }) => Effect.as(gate.enter(name), NextStep.none)
-        })
-      ])
-      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
-      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
-      yield* gate.next
-      yield* steal(id)
-      yield* gate.open
-      yield* series.until(Metrics.leasesLost, 1)
-      assert.deepStrictEqual(outcomes(series), { lost: 1 })
-    })
-  )
-
-  test(
-    "are none while all goes well, and the series is there all the same",
-    Effect.gen(function*() {
-      const series = Series.capture()
-      const Jobs = jobs(() => none)
-      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
-      yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
-      for (const counter of [Metrics.leasesLost, Metrics.leasesTakenOver, Metrics.reconnects]) {
-        assert.deepStrictEqual(series.all(counter), [[{}, { count: 0, incremental: true }]])
-      }
-    })
-  )
-})
-
-workerTests("leases that are taken over", (test) => {
-  test(
-    "are counted, also those of tasks that are parked for it",
-    Effect.gen(function*() {
-      const series = Series.capture()
-      const Jobs = jobs(() => none)
-      const ids = yield* Jobs.enqueueAll(["a", "b", "c"].map((name) => new Job({ name })))
-      yield* run(
-        "update pg_task set is_running = true, lease_token = gen_random_uuid(), lease_until = now() - interval '1 s'"
-      )
-      yield* run("update pg_task set deaths = 2 where id = $1::uuid", [ids[2]])
-      yield* Effect.provide(start({ tasks: [Jobs], lease: "600 millis" }), series.layer)
-      yield* parked(ids[2]!)
-      yield* gone(ids[0]!)
-      yield* gone(ids[1]!)
-      yield* series.until(Metrics.leasesTakenOver, 3)
     })
   )
 })

@@ -1,0 +1,105 @@
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { Metrics, NextStep, Step, Task } from "../../src/index.ts"
+import { outcomes } from "../support/telemetry/Outcomes.ts"
+import * as Series from "../support/telemetry/Series.ts"
+import { Job, jobs, makeGate, start, workerTests } from "../support/worker/Fixture.ts"
+import { gone, parked, run, steal } from "../support/worker/Table.ts"
+
+const none = Effect.succeed(NextStep.none)
+
+workerTests("leases that are lost", (test) => {
+  const renewed = (name: string, transactional: boolean) =>
+    test(
+      name,
+      Effect.gen(function*() {
+        const series = Series.capture()
+        const gate = yield* makeGate
+        const Jobs = Task.make("Jobs", [
+          Step.make(Job, {
+            transactional,
+            handler: ({ name }) => Effect.as(gate.enter(name), NextStep.none)
+          })
+        ])
+        yield* Effect.provide(start({ tasks: [Jobs], lease: "600 millis" }), series.layer)
+        const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+        yield* gate.next
+        assert.deepStrictEqual(series.value(Metrics.leasesLost).count, 0)
+        yield* steal(id)
+        yield* series.until(Metrics.leasesLost, 1)
+        assert.deepStrictEqual(outcomes(series), { lost: 1 })
+      })
+    )
+
+  renewed("are counted once, when a renewal finds out", false)
+  renewed("are counted once for transactional steps, too", true)
+
+  test(
+    "are counted when the result is refused",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const gate = yield* makeGate
+      const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
+      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* gate.next
+      yield* steal(id)
+      yield* gate.open
+      yield* series.until(Metrics.leasesLost, 1)
+    })
+  )
+
+  test(
+    "are counted when the transaction of a step finds out",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const gate = yield* makeGate
+      const Jobs = Task.make("Jobs", [
+        Step.make(Job, {
+          transactional: true,
+          handler: ({ name }) => Effect.as(gate.enter(name), NextStep.none)
+        })
+      ])
+      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* gate.next
+      yield* steal(id)
+      yield* gate.open
+      yield* series.until(Metrics.leasesLost, 1)
+      assert.deepStrictEqual(outcomes(series), { lost: 1 })
+    })
+  )
+
+  test(
+    "are none while all goes well, and the series is there all the same",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const Jobs = jobs(() => none)
+      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+      yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
+      for (const counter of [Metrics.leasesLost, Metrics.leasesTakenOver, Metrics.reconnects]) {
+        assert.deepStrictEqual(series.all(counter), [[{}, { count: 0, incremental: true }]])
+      }
+    })
+  )
+})
+
+workerTests("leases that are taken over", (test) => {
+  test(
+    "are counted, also those of tasks that are parked for it",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const Jobs = jobs(() => none)
+      const ids = yield* Jobs.enqueueAll(["a", "b", "c"].map((name) => new Job({ name })))
+      yield* run(
+        "update pg_task set is_running = true, lease_token = gen_random_uuid(), lease_until = now() - interval '1 s'"
+      )
+      yield* run("update pg_task set deaths = 2 where id = $1::uuid", [ids[2]])
+      yield* Effect.provide(start({ tasks: [Jobs], lease: "600 millis" }), series.layer)
+      yield* parked(ids[2]!)
+      yield* gone(ids[0]!)
+      yield* gone(ids[1]!)
+      yield* series.until(Metrics.leasesTakenOver, 3)
+    })
+  )
+})
