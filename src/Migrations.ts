@@ -67,6 +67,9 @@ export const table = "pg_task_migrations"
  * The role needs `create` on the schema, and must own a `pg_task` that exists already. The table goes where the
  * connection's `search_path` puts it.
  *
+ * It is one transaction. Fails with a `MigrationError` whose `cause` is the database's error if a migration
+ * can't be applied, and with a `SqlError` if the database is away or {@link table} can't be made.
+ *
  * @example
  * ```ts
  * import { Effect } from "effect"

@@ -5,6 +5,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Module, readModules, toModule } from "../.ci/reference/modules.ts"
 import { renderPages } from "../.ci/reference/page.ts"
 import { parseSource } from "../.ci/reference/source.ts"
+import * as Root from "../src/index.ts"
+import * as Testing from "../src/testing/index.ts"
 
 const moduleOf = (text: string): Module => toModule("Clocks", "clocks", parseSource("src/Clocks.ts", text))
 
@@ -13,11 +15,15 @@ const pageOf = (text: string): string => renderPages([moduleOf(text)], () => "")
 const tags = (category: string) => ` * @category ${category}\n * @since 0.1.0\n */`
 
 describe("the API reference", () => {
-  it("has every public module", () => {
-    assert.deepStrictEqual(
-      readModules().map(({ name }) => name).filter((name) => /^(Step|Task|Worker|TaskTest)$/.test(name)),
-      ["Step", "Task", "Worker", "TaskTest"]
-    )
+  it("has every public module, and every export of it", () => {
+    const modules = { ...Root, ...Testing }
+    assert.sameMembers(readModules().map(({ name }) => name), Object.keys(modules))
+    for (const { entries, hidden, name } of readModules()) {
+      const shown = entries.map((entry) => entry.name)
+      const exported = Object.keys(modules[name as keyof typeof modules]).filter((each) => each !== "TypeId")
+      assert.includeMembers(shown, exported, name)
+      assert.isEmpty(hidden.filter((type) => shown.includes(type.name)), name)
+    }
   })
 
   it.each([

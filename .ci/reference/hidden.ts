@@ -32,14 +32,15 @@ const find = (source: Source, name: string): Found | undefined => {
   return { name, description, signature: signatureOf(source, declaration), located: [source, declaration] }
 }
 
-/** The hidden types that declarations name, and those that these name, each once. */
-export const hiddenTypes = (shown: ReadonlyArray<Located>): ReadonlyArray<Hidden> => {
+/** The hidden types that a module's exports name, and those that these name, each once. */
+export const hiddenTypes = (module: Source, shown: ReadonlyArray<Located>): ReadonlyArray<Hidden> => {
+  const exported = new Set(module.exports.map(({ name }) => name))
   const found = new Map<string, Found>()
   const queue = [...shown]
   for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
     const [source, declaration] = next
     for (const name of typesNamedBy(declaration)) {
-      const type = found.has(name) ? undefined : find(source, name)
+      const type = found.has(name) || exported.has(name) ? undefined : find(source, name)
       if (type === undefined) continue
       found.set(name, type)
       queue.push(type.located)

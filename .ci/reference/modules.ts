@@ -81,7 +81,7 @@ export const toModule = (name: string, specifier: string, source: Source): Modul
     .filter((entry) => entry.doc.category !== internalCategory)
   const doc = within(source.file, () => parseDoc(source.comment ?? ""))
   if (doc.description === "") throw new Error(`${source.file}: the module has no doc comment`)
-  return { name, specifier, doc, entries, hidden: hiddenTypes(entries.map(({ located }) => located)) }
+  return { name, specifier, doc, entries, hidden: hiddenTypes(source, entries.map(({ located }) => located)) }
 }
 
 const indexes = { "effect-pg-task": "src/index.ts", "effect-pg-task/testing": "src/testing/index.ts" }

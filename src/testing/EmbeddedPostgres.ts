@@ -68,6 +68,7 @@ export interface EmbeddedPostgres {
    * file system without FIFOs), in a folder for temporary files that belongs to that `dataDir`.
    */
   readonly dataDir: string
+  /** The port it listens on, on the loopback address. */
   readonly port: number
   /**
    * Stops the server and starts it again, with the same data and port, for tests of what happens then. `fast` ends all
@@ -131,7 +132,8 @@ export const start = (
   })
 
 /**
- * A client for a server of its own, as {@link start} makes it.
+ * A client for a server of its own, as {@link start} makes it, for as long as the layer is alive. Fails as
+ * {@link start} does.
  *
  * @example
  * ```ts
