@@ -89,10 +89,11 @@ export class Pool {
     const held = this.take(row, token, this.options.now())
     held.onEnd = onEnd
     this.running--
-    this.start(held)
+    if (this.draining) this.store(held, { _tag: "Release" })
+    else this.start(held)
   }
 
-  /** Waits for a free slot, ahead of the buffer. Must be used, or returned. */
+  /** Waits for a free slot, ahead of the buffer: in vain once the pool drains. Must be used, or returned. */
   get reserveSlot(): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
       const granted = () => resume(Effect.void)
@@ -194,7 +195,7 @@ export class Pool {
     const { concurrency } = this.options
     for (let started = 0; this.running < concurrency; started++) {
       if (started === most) return "More"
-      const waiter = this.slotWaiters.shift()
+      const waiter = this.draining ? undefined : this.slotWaiters.shift()
       if (waiter !== undefined) {
         this.running++
         waiter()

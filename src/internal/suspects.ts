@@ -10,6 +10,12 @@ import { type ClaimedRow, claimSuspect, releaseClaim } from "./sql.ts"
 
 const maxInt = 2 ** 31 - 1
 
+/**
+ * Between a sign that there may be suspects and the look. Most notifications are about other rows, whose claim must
+ * not share the server with a look that finds nothing; and what has waited for a lease to end is in no hurry.
+ */
+const restraint = "50 millis"
+
 export class Suspects {
   private readonly options: LeaseOptions
   private readonly signal = new Signal()
@@ -25,7 +31,10 @@ export class Suspects {
   }
 
   get run(): Effect.Effect<never> {
-    return Effect.forever(Effect.andThen(this.signal.wait(), this.runAll()))
+    return Effect.forever(this.signal.wait().pipe(
+      Effect.andThen(Effect.sleep(restraint)),
+      Effect.andThen(Effect.suspend(() => this.runAll()))
+    ))
   }
 
   private runAll(): Effect.Effect<void> {

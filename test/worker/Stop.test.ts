@@ -4,7 +4,7 @@ import { NextStep, Step, Task, Worker } from "../../src/index.ts"
 import { makeWrongClock } from "../support/worker/Clocks.ts"
 import { closed, Job, jobs, makeGate, start, startApart, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
-import { empty, gone, listening, parked, row, rows, rowWhere, run } from "../support/worker/Table.ts"
+import { empty, gone, insert, listening, parked, row, rows, rowWhere, run } from "../support/worker/Table.ts"
 import { eventually, within } from "../support/worker/Wait.ts"
 
 const stopAll = run("select pg_notify('pg_task_changed', 'stop_worker')")
@@ -44,6 +44,26 @@ workerTests("a worker whose scope closes", (test) => {
       assert.deepInclude(later, { ...untouched, status: "waiting", transitions: 1, delay: 3_600_000 })
       assert.deepInclude(fails, { ...untouched, status: "parked", tried: 1, error: "an error" })
       assert.deepInclude(yield* row(late), untouched)
+    })
+  )
+
+  test(
+    "doesn't begin the tasks of dead workers either",
+    Effect.gen(function*() {
+      const gate = yield* makeGate
+      const logs = Logs.capture()
+      const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
+      const apart = yield* Effect.provide(startApart({ tasks: [Jobs], concurrency: 1 }), logs.layer)
+      yield* Jobs.enqueue(new Job({ name: "holds the only slot" }))
+      yield* gate.next
+      const orphaned = yield* insert(`{"Jobs":{"Job":{"name":"its worker died"}}}`)
+      yield* run("update pg_task set deaths = 1 where id = $1::uuid", [orphaned])
+      const closing = yield* Effect.forkChild(closed(apart))
+      yield* logs.line("Worker draining")
+      yield* gate.open
+      yield* Fiber.join(closing)
+      assert.strictEqual(yield* gate.unseen, 0)
+      assert.deepInclude(yield* row(orphaned), { ...untouched, deaths: 1 })
     })
   )
 
