@@ -31,10 +31,12 @@ export class Suspects {
   }
 
   get run(): Effect.Effect<never> {
-    return Effect.forever(this.signal.wait().pipe(
-      Effect.andThen(Effect.sleep(restraint)),
-      Effect.andThen(Effect.suspend(() => this.runAll()))
-    ))
+    return Effect.forever(
+      this.signal.wait().pipe(
+        Effect.andThen(Effect.sleep(restraint)),
+        Effect.andThen(Effect.suspend(() => this.runAll()))
+      )
+    )
   }
 
   private runAll(): Effect.Effect<void> {
