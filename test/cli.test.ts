@@ -103,7 +103,11 @@ workerTests("pg-task list", (test) => {
   test(
     "says when there is nothing",
     Effect.gen(function*() {
-      assert.deepStrictEqual(yield* pgTask(["list"]), { out: "", err: "No task matches\n", code: 0 })
+      assert.deepStrictEqual(yield* pgTask(["list"]), {
+        out: "",
+        err: "No task matches: see pg-task stats\n",
+        code: 0
+      })
       assert.deepStrictEqual(JSON.parse((yield* pgTask(["list", "--json"])).out), { tasks: [], next: null })
     })
   )
@@ -210,6 +214,8 @@ workerTests("pg-task retry, run-now and cancel", (test) => {
       yield* insertEach
       const no = yield* pgTask(["retry", "--task", "Greeter"], { keys: ["n"] })
       assert.deepInclude(no, { err: "Nothing was changed", code: 1 })
+      const json = yield* pgTask(["retry", "--task", "Greeter", "--json"], { keys: ["y"] })
+      assert.deepInclude(json, { out: "", err: "Retry 2 parked tasks? Nobody can be asked here: give --yes", code: 2 })
       assert.match(no.out, /Greeter +ReadName .* 2 +2h\n/)
       assert.strictEqual(yield* Admin.count({ status: "parked" }), 2)
       const yes = yield* pgTask(["retry", "--task", "Greeter"], { keys: ["y"] })
@@ -256,7 +262,7 @@ workerTests("pg-task retry, run-now and cancel", (test) => {
         err: `Nothing to retry: ${waiting} is waiting, not parked`,
         code: 1
       })
-      assert.include((yield* pgTask(["run-now", "--task", "Other"])).err, "No waiting task matches")
+      assert.include((yield* pgTask(["run-now", "--task", "Other"])).err, "No waiting task matches: see pg-task stats")
     })
   )
 

@@ -3,6 +3,7 @@ import * as Prompt from "effect/cli/Prompt"
 import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
 import * as Effect from "effect/Effect"
 import { Declined, UsageError } from "./failure.ts"
+import { Json } from "./options.ts"
 import * as Output from "./output.ts"
 
 /** Goes on only if somebody says yes, or said `--yes`. */
@@ -13,7 +14,8 @@ export const confirm = Effect.fnUntraced(function*(question: string, { details, 
 }) {
   if (yes) return
   const { canPrompt } = yield* TerminalCapabilities.TerminalCapabilities
-  if (!canPrompt) {
+  // Who reads JSON reads no question.
+  if (!canPrompt || (yield* Json)) {
     return yield* new UsageError({ message: `${question} Nobody can be asked here: give --yes` })
   }
   yield* details

@@ -9,6 +9,7 @@ import { statsColumns, toStats } from "./countView.ts"
 import { NothingMatched, UsageError } from "./failure.ts"
 import { dryRun, filter, ids, Json, status, yes } from "./options.ts"
 import * as Output from "./output.ts"
+import { self } from "./self.ts"
 import { plural } from "./text.ts"
 
 const all = Flag.Boolean("all").pipe(Flag.withDescription("All of them"), Flag.withDefault(false))
@@ -72,7 +73,7 @@ const selectAll = Effect.fnUntraced(function*(filter: Admin.Filter, { touches }:
       ? { status: Admin.Status.literals }
       : target,
     counts: yield* Admin.counts(target),
-    nothing: `No ${touches ?? ""} task matches`.replace("  ", " ")
+    nothing: `No ${touches ?? ""} task matches: see ${self("stats")}`.replace("  ", " ")
   }
   return selected
 })

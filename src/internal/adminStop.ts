@@ -30,7 +30,9 @@ export const stopAndWait = Effect.fnUntraced(function*(
     if (running > 0 && (yield* Clock.currentTimeMillis) >= deadline) {
       return yield* new StopTimeoutError({
         running,
-        message: `${running} steps still run after ${Duration.format(timeout)}: wait longer, or look at them (running)`
+        message: `${running === 1 ? "1 step still runs" : `${running} steps still run`} after ${
+          Duration.format(timeout)
+        }: wait longer, or look at what is running`
       })
     }
     if (quiet < quietLooks) yield* Effect.sleep(Math.max(pause, Duration.toMillis(took) * lookShare))

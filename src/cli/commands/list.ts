@@ -8,6 +8,7 @@ import { connected, limits, within } from "../connection.ts"
 import { filter, Json, optional, status } from "../options.ts"
 import * as Output from "../output.ts"
 import { rowColumns } from "../rowView.ts"
+import { self } from "../self.ts"
 import { oneLine } from "../text.ts"
 
 /** One statement's worth of rows. */
@@ -55,7 +56,7 @@ const printTable = Effect.fnUntraced(function*(options: Options) {
         (lines) => rows.length === 0 ? Effect.void : Output.lines(isFirst ? lines : lines.slice(1))
       )
   )
-  if (read === 0) yield* Output.note("No task matches")
+  if (read === 0) yield* Output.note(`No task matches: see ${self("stats")}`)
   if (next !== undefined) {
     yield* Output.note(`There are more: give a greater --limit, or --after '${oneLine(next)}'`)
   }
