@@ -81,7 +81,7 @@ const weights = [
   [Claim, 10],
   [ClaimSuspect, 5],
   [End, 14],
-  [Echo, 2],
+  [Echo, 4],
   [Lapse, 4],
   [Die, 1],
   [Sweep, 4],

@@ -187,7 +187,9 @@ export const end = (world: World, command: Of<"End">) =>
 /** Outcomes arrive once more, however late: with the next try after an answer was lost, or from a slow connection. */
 export const echo = (world: World, { pick }: Of<"Echo">) =>
   Effect.gen(function*() {
-    const sent = pickFrom(world.sent, pick)
+    const chains = world.sent.filter(({ outcomes }) => outcomes.some(({ ending }) => ending._tag === "Advance"))
+    // Mostly those that may still find a row of theirs.
+    const sent = pickFrom(pick > 5 || chains.length === 0 ? world.sent : chains, pick)
     if (sent === undefined) return change(world, [])
     const known = sent.outcomes.flatMap(({ belief, ending }) => {
       const row = world.rows.get(belief.id)
