@@ -77,7 +77,7 @@ workerTests("a worker whose scope closes", (test) => {
         select format('{"Jobs":{"Job":{"name":"%s"}}}', n), now() - interval '1 hour' + n * interval '1 second'
         from generate_series(1, 600) n`)
       const clock = yield* makeWrongClock(0)
-      const apart = yield* startApart({ tasks: [Jobs], concurrency: 1 }).pipe(
+      const apart = yield* startApart({ tasks: [Jobs], concurrency: 1, shutdownTimeout: "40 millis" }).pipe(
         // So slow that it never comes to give back what is only old.
         Effect.provideService(Clock.Clock, {
           ...clock,
