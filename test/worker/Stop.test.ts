@@ -155,7 +155,8 @@ workerTests("a worker whose scope closes", (test) => {
         })
       )
       yield* gate.next
-      yield* closed(apart)
+      yield* Effect.addFinalizer(() => gate.open)
+      yield* within(closed(apart), "the stop")
       yield* logs.line("can't be interrupted")
       yield* gate.open
       assert.deepInclude(yield* row(id), { status: "running", tried: 0 })
