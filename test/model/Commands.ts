@@ -99,7 +99,28 @@ const weighted = Schema.Union(weights.flatMap(([command, weight]) => Array.from(
 
 export type Command = typeof weighted.Type
 
+type Commands = ReadonlyArray<Command>
+
+/** Half of the commands, a quarter, …, one of them: from the end to the beginning, so that what came after it goes first. */
+const shorter = (commands: Commands): ReadonlyArray<Commands> => {
+  const found: Array<Commands> = []
+  for (let size = commands.length >> 1; size > 0; size >>= 1) {
+    for (let end = commands.length; end > 0; end -= size) {
+      found.push([...commands.slice(0, Math.max(end - size, 0)), ...commands.slice(end)])
+    }
+  }
+  return found
+}
+
+/** Of attempts that end together, one each. */
+const simpler = (commands: Commands): ReadonlyArray<Commands> =>
+  commands.flatMap((command, n) =>
+    command._tag !== "End" || command.attempts.length === 1
+      ? []
+      : command.attempts.map((one) => commands.with(n, { ...command, attempts: [one] }))
+  )
+
 /** A life is a list of commands. It shrinks by leaving commands out. */
-export const life: Arbitrary.Arbitrary<ReadonlyArray<Command>> = Arbitrary.array(Arbitrary.schema(weighted), {
-  minLength: 1
+export const life: Arbitrary.Arbitrary<Commands> = Arbitrary.schema(Schema.Array(weighted), {
+  shrink: (commands) => [...shorter(commands), ...simpler(commands)]
 })

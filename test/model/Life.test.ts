@@ -33,7 +33,7 @@ layer(database, { excludeTestServices: true })("a row's life", (it) => {
     () =>
       Effect.gen(function*() {
         yield* run(createNotes)
-        const options = { runs, seed, size: 200, maxShrinks: 300, replay: env("MODEL_REPLAY") }
+        const options = { runs, seed, size: 200, maxShrinks: 500, replay: env("MODEL_REPLAY") }
         const result = yield* Arbitrary.checkEffect(life, live, options)
         const failure = Arbitrary.formatCheckFailure(result)
         if (failure !== undefined) assert.fail(`${failure}\nSeed: ${seed}`)
