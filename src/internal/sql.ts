@@ -346,7 +346,7 @@ const storeChanges = `with f as materialized (
     lease_token = case when c.kind = 'Advance' then t.lease_token end,
     lease_until = case when c.kind = 'Advance' then now() + ${millis("$2")} end,
     deaths = case when c.kind = 'Release' then t.deaths else 0 end,
-    error = c.error,
+    error = case when c.kind = 'Release' then t.error else c.error end,
     updated_at = now()
   from c where ${current} returning t.id
 )
@@ -367,7 +367,7 @@ const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<u
 ]
 
 /** A chain's every step waits for this one: nothing in it but the row. */
-const advanceOne = `update pg_task set step = $4, transitions = $3::int + 1, tried = 0, deaths = 0,
+const advanceOne = `update pg_task set step = $4, transitions = $3::int + 1, tried = 0, deaths = 0, error = null,
   lease_until = now() + ${millis("$5")}, updated_at = now()
 where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid and transitions in ($3::int, $3::int + 1) returning id`
 

@@ -32,11 +32,13 @@ export interface StoredOutcome extends Entry {
 /** Which rows of a batch were written. */
 interface Stored {
   readonly has: (id: string) => boolean
+  /** Each of them: then no row is in the batch twice. */
+  readonly all: boolean
   /** The answer to a first try was lost: it may have been written then. */
   readonly again: boolean
 }
 
-const nothing: Stored = { has: () => false, again: false }
+const nothing: Stored = { has: () => false, all: false, again: false }
 
 export interface WriterOptions {
   readonly sql: SqlClient
@@ -95,18 +97,21 @@ export class Writer {
       link.persistUnless(statement, (error) => troubleOf(error) !== "Database"),
       (rows) => {
         const ids = new Set<string>(rows.map((row) => row.id))
-        return { has: (id) => ids.has(id), again: sent > 1 }
+        return { has: (id) => ids.has(id), all: ids.size === batch.length, again: sent > 1 }
       }
     )
   }
 
   private settle(batch: ReadonlyArray<Entry>, stored: Stored): Effect.Effect<void> {
     const { onStored, sql } = this.options
+    // A row that this worker lost and claimed again may be among them twice: the last of its attempts is the current one.
+    const last = stored.all ? undefined : new Map(batch.map(({ held }) => [held.id, held]))
+    const isStored = (held: Held) => stored.has(held.id) && (last === undefined || last.get(held.id) === held)
     const settled = onStored(batch.map(({ held, outcome }) => ({
       held,
       outcome,
       // Sent again, most outcomes find that the first time has ended their attempt: it was stored, nobody refused it.
-      current: stored.has(held.id) || (stored.again && outcome._tag !== "Advance")
+      current: isStored(held) || (stored.again && outcome._tag !== "Advance")
     })))
     const released = batch.some(({ outcome }) => outcome._tag === "Release")
     // Other workers can't know that what we gave back is theirs to take; and if they miss it, their poll finds it.
