@@ -33,6 +33,11 @@ const tail = (script: Script.Script) => script.lines().slice(-25).join("\n    ")
 
 const hasStarted = ({ script }: Member) => script.lines().some((line) => line.includes("Worker started"))
 
+const hasPoison = ({ script }: Member) => script.lines().some((line) => line.startsWith("poisoned"))
+
+/** What a worker says when it has ended of itself. */
+const lastWords = ({ script }: Member) => script.lines().find((line) => line.startsWith("left "))
+
 export class Crew {
   readonly members = new Set<Member>()
   /** `stop_worker` was sent: a worker may end unasked. */
@@ -160,17 +165,25 @@ export class Crew {
   private judge(member: Member, exit: number | NodeJS.Signals): void {
     const { log } = this.options
     const { asked, name, script } = member
-    if (exit === "SIGKILL" && (asked === "kill" || script.lines().some((line) => line.startsWith("poisoned")))) return
+    if (exit === "SIGKILL") log.count(asked === "kill" ? "workers killed" : "workers killed by their own step")
+    if (exit === "SIGKILL" && (asked === "kill" || hasPoison(member))) return
     // Before it could say what to do about it.
     if (exit === "SIGTERM" && asked === "stop" && !hasStarted(member)) return
-    if (exit === 0 && (asked === "stop" || this.stopSent)) return this.judgeEnd(member)
+    if (this.hasStopped(member, exit)) return this.judgeEnd(member)
     log.wrong(`${name} ended with ${exit}: ${JSON.stringify(member.variant)}\n    ${tail(script)}`)
   }
 
-  private judgeEnd({ name, script, variant }: Member): void {
+  private hasStopped(member: Member, exit: number | NodeJS.Signals): boolean {
+    const wasTold = member.asked === "stop" || this.stopSent
+    // Told once more when it had said all: at the very end Node listens to no signal.
+    return wasTold && (exit === 0 || (exit === "SIGTERM" && lastWords(member) !== undefined))
+  }
+
+  private judgeEnd(member: Member): void {
     const { log } = this.options
+    const { name, script, variant } = member
     log.count("workers stopped")
-    const left = script.lines().find((line) => line.startsWith("left "))
+    const left = lastWords(member)
     if (left !== `left {"fibers":0,"resources":[]}`) {
       log.wrong(`${name} left something behind: ${left}\n    ${JSON.stringify(variant)}`)
     }

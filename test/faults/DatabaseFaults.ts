@@ -16,13 +16,18 @@ const attempt = ({ sql }: World, ...texts: ReadonlyArray<string>): Effect.Effect
 
 const others = "datname = current_database() and application_name not like 'suite%' and pid <> pg_backend_pid()"
 
+const connectionsEnded = "connections terminated"
+const statementsCancelled = "statements cancelled"
+
 const onSome = (call: "pg_terminate_backend" | "pg_cancel_backend"): Fault => (world, random) =>
-  run(
-    world,
-    `select ${call}(pid) from (
+  Effect.map(
+    persist(world.sql.unsafe(
+      `select ${call}(pid) from (
       select pid from pg_stat_activity where ${others} order by md5(pid || '${random.int(0, 1e9)}')
       limit ${random.int(1, 8)}
     ) p`
+    )),
+    (rows) => world.log.count(call === "pg_terminate_backend" ? connectionsEnded : statementsCancelled, rows.length)
   )
 
 const restart = (mode: "fast" | "immediate"): Fault => ({ server }) => Effect.orDie(server.restart(mode))

@@ -16,6 +16,7 @@ const weights: Record<Name, number> = {
   kill: 8,
   freeze: 8,
   replace: 6,
+  roll: 1,
   stopAll: 0.7,
   stall: 3,
   "stall and cut": 3,
@@ -52,8 +53,10 @@ const exclusive: ReadonlyArray<ReadonlyArray<Name>> = [
   ["full queue"]
 ]
 
+const names = Object.keys(all) as Array<Name>
+
 /** At most so many at a time. */
-const atOnce = 4
+const atOnce = 5
 
 const isBlocked = (name: Name, active: ReadonlySet<Name>): boolean =>
   active.size >= atOnce || exclusive.some((group) => group.includes(name) && group.some((other) => active.has(other)))
@@ -68,25 +71,49 @@ const timed = ({ log }: World, name: Name, fault: Effect.Effect<void>) =>
     })
   })
 
+/** Which fault comes next: each once, in random order, and then as often as the weights say. */
+class Deck {
+  private readonly random: Random
+  private readonly unseen: Array<Name>
+  /** Those that had to wait for others. */
+  private readonly waiting: Array<Name> = []
+
+  constructor(random: Random) {
+    this.random = random
+    const place = Object.fromEntries(names.map((name) => [name, random.next()]))
+    this.unseen = names.toSorted((a, b) => place[a]! - place[b]!)
+  }
+
+  draw(active: ReadonlySet<Name>): Name | undefined {
+    const first = this.waiting.findIndex((name) => !isBlocked(name, active))
+    if (first >= 0) return this.waiting.splice(first, 1)[0]
+    const next = this.unseen.shift()
+    const name = next ?? this.random.weighted(weights)
+    if (!isBlocked(name, active)) return name
+    if (next !== undefined) this.waiting.push(next)
+    return undefined
+  }
+}
+
 /** Draws faults for so many milliseconds, and returns when the last one is over. */
 export const rage = (world: World, random: Random, millis: number): Effect.Effect<void> =>
   Effect.gen(function*() {
     const active = new Set<Name>()
     const fibers: Array<Fiber.Fiber<void>> = []
+    const deck = new Deck(random)
     const end = performance.now() + millis
-    while (performance.now() < end) {
-      const name = random.weighted(weights)
-      // Drawn in any case, so that what runs now doesn't change what comes next.
-      const [own, gap] = [random.fork(String(random.next())), random.int(50, 700)]
-      if (!isBlocked(name, active)) {
+    for (let turn = 0; performance.now() < end; turn++) {
+      const name = deck.draw(active)
+      if (name !== undefined) {
         active.add(name)
         world.log.count(name)
         world.log.say(name)
         const fault: Fault = all[name]
         const over = Effect.sync(() => active.delete(name))
+        const own = random.fork(`${name} ${turn}`)
         fibers.push(yield* Effect.forkChild(Effect.ensuring(timed(world, name, fault(world, own)), over)))
       }
-      yield* Effect.sleep(gap)
+      yield* Effect.sleep(random.int(50, 600))
     }
     yield* Effect.forEach(fibers, Fiber.join, { discard: true })
   })

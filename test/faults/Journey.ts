@@ -44,6 +44,7 @@ const tagOf = ({ kind, mode }: Op) => {
     case "slow":
     case "poison":
     case "robbed":
+    case "hung":
       return Free
   }
 }
@@ -83,6 +84,12 @@ const robbed = (notes: Notes, place: Place) =>
     for (let n = 0; n < 100 && !(yield* notes.isTaken(id)); n++) yield* Effect.sleep(10)
   })
 
+const hangs = (notes: Notes, place: Place) =>
+  Effect.flatMap(
+    Step.Context,
+    ({ id }) => Effect.flatMap(notes.rob(place, id), (did) => did ? Effect.never : Effect.void)
+  )
+
 const dies = (notes: Notes, place: Place, times: number) =>
   Effect.gen(function*() {
     if ((yield* notes.dies(place)) > times) return
@@ -111,6 +118,8 @@ const behave = ({ notes }: Workshop, op: Op, state: State): Effect.Effect<void, 
         return yield* dies(notes, state, op.failures)
       case "robbed":
         return yield* robbed(notes, state)
+      case "hung":
+        return yield* hangs(notes, state)
     }
   })
 

@@ -64,7 +64,7 @@ const judgeRuns = (place: Place, op: Op, { evidence, interruptions }: Case, comp
   }
   if (new Set(runs.map(({ key }) => key)).size > 1) complain(`${name} has several idempotency keys`)
   if (interruptions === undefined || op.mode === "bound") return
-  const excused = (interruptions.get(placeOf(place)) ?? 0) + (op.kind === "robbed" ? 1 : 0)
+  const excused = (interruptions.get(placeOf(place)) ?? 0) + (op.kind === "robbed" || op.kind === "hung" ? 1 : 0)
   if (runs.length > last + excused) {
     complain(
       `${name} was run ${runs.length} times, by ${

@@ -17,6 +17,8 @@ export const Kind = Schema.Literals([
   "poison",
   /** The first time, somebody takes the row away from it, and it goes on all the same. */
   "robbed",
+  /** The same, but it would never end: it has to be interrupted. */
+  "hung",
   /** A state that older workers don't know. */
   "novel"
 ])
@@ -135,6 +137,7 @@ const shapes = {
     op(random, {})
   ],
   robbed: (random: Random) => [op(random, {}), op(random, { kind: "robbed" }), op(random, { mode: "bound" })],
+  hung: (random: Random) => [op(random, { kind: "hung" }), op(random, { mode: "bound" })],
   novel: (random: Random) => [op(random, { kind: "novel", mode: "free" }), op(random, {})],
   poison: (random: Random) => [
     op(random, { kind: "poison", mode: "free", failures: random.pick([1, 2, forever]) }),
@@ -152,6 +155,7 @@ const weights: Record<keyof typeof shapes, number> = {
   broken: 3,
   parent: 12,
   robbed: 6,
+  hung: 2,
   novel: 4,
   poison: 2
 }

@@ -23,10 +23,16 @@ const freeze = onVictim(({ crew }, member, random) =>
 /** Whoever comes next knows other tasks, and connects in another way. */
 const replace = onVictim(({ crew }, member) => crew.stop(member))
 
+/** Everybody, one after the other, as a deployment does. */
+const roll: Fault = ({ crew }) =>
+  Effect.suspend(() =>
+    Effect.forEach(crew.victims, (member) => Effect.andThen(crew.stop(member), member.script.exit), { discard: true })
+  )
+
 const stopAll: Fault = ({ crew, sql }) =>
   Effect.suspend(() => {
     crew.stopSent = true
     return Effect.asVoid(persist(sql`select pg_notify('pg_task_changed', 'stop_worker')`))
   })
 
-export const processFaults = { kill, freeze, replace, stopAll }
+export const processFaults = { kill, freeze, replace, roll, stopAll }

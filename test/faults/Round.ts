@@ -1,11 +1,11 @@
 /** One round: plans are made and enqueued, things go wrong, they are put right, and the oracle looks at the end. */
-import { Effect, Schema } from "effect"
+import { Effect, Fiber, Schema } from "effect"
 import * as Script from "../support/Script.ts"
 import { gather, readRows, type Row } from "./Evidence.ts"
 import { rage } from "./Faults.ts"
-import { emptyLedger, persist } from "./Ledger.ts"
+import { emptyLedger, initialBalance, persist } from "./Ledger.ts"
 import { judge, staysAt } from "./Oracle.ts"
-import { makePlans, Plan } from "./Plan.ts"
+import { accounts, makePlans, Plan } from "./Plan.ts"
 import type { Random } from "./Random.ts"
 import type { World } from "./World.ts"
 
@@ -98,7 +98,7 @@ const conclude = (world: World, plans: ReadonlyArray<Plan>, interruptions?: Read
     const evidence = yield* gather(sql)
     for (const complaint of judge({ plans, evidence, interruptions })) log.wrong(complaint)
     log.count("tasks", evidence.enqueued.size + evidence.sent.size)
-    log.count("runs of steps", [...evidence.runs.values()].reduce((sum, runs) => sum + runs.length, 0))
+    log.count("steps", [...evidence.runs.values()].reduce((sum, runs) => sum + runs.length, 0))
     log.count("transfers", [...evidence.transfers.values()].flat().length)
     log.say(`the oracle has looked at ${plans.length} plans`)
   })
@@ -111,12 +111,25 @@ const checkReleased = ({ log, sql }: World) =>
     }
   })
 
-const untilSlow = ({ sql }: World, plans: ReadonlyArray<Plan>): Effect.Effect<void> =>
+const untilSlow = ({ log, sql }: World, plans: ReadonlyArray<Plan>): Effect.Effect<void> =>
   Effect.gen(function*() {
     const slow = plans.filter(({ ops }) => ops.some(({ kind }) => kind === "slow")).map(({ id }) => id)
     const look = persist(sql`select from ran where seq = 1 and ${sql.in("plan", slow)}`)
-    while ((yield* look).length === 0) yield* Effect.sleep(100)
+    const end = performance.now() + patience
+    while ((yield* look).length === 0) {
+      if (performance.now() > end) return log.wrong(`no slow step has begun for ${patience / 1000} s`)
+      yield* Effect.sleep(100)
+    }
   })
+
+/** Looks, until it is interrupted: in every snapshot of the database the accounts hold the same money. */
+const watchMoney = ({ log, sql }: World): Effect.Effect<never> =>
+  Effect.forever(Effect.gen(function*() {
+    const rows = yield* persist(sql<{ sum: number }>`select sum(balance)::int as sum from account`)
+    log.count("looks at the accounts")
+    if (rows[0]!.sum !== accounts * initialBalance) log.wrong(`the accounts hold ${rows[0]!.sum} for a moment`)
+    yield* Effect.sleep(500)
+  }))
 
 /** A round without faults, but with workers that are replaced in the middle of it: everything is run once. */
 export const calmRound = (world: World, random: Random, options: { readonly url: string; readonly slow: number }) =>
@@ -151,10 +164,12 @@ export const wildRound = (world: World, random: Random, options: {
     const victims = random.chance(0.5) ? [random.int(0, producers - 1)] : []
     const producing = produce(world, url, millis * 2 / (count / producers), victims)
     const produced = Effect.andThen(producing, Effect.sync(() => log.say("all is enqueued")))
+    const watch = yield* Effect.forkChild(watchMoney(world))
     yield* Effect.all([produced, rage(world, random.fork("faults"), millis)], { concurrency: 2 })
     log.say("the faults are over")
     setOdd(false)
     yield* crew.replaceAll(Effect.void)
     yield* settle(world, plans, afterFaults)
+    yield* Fiber.interrupt(watch)
     yield* conclude(world, plans)
   })

@@ -85,9 +85,16 @@ const play = (options: Options, server: EmbeddedPostgres.EmbeddedPostgres) =>
     yield* checkConnections(world)
   })
 
+/** More than so many findings tell nothing new: something is broken that everything needs. */
+const enough = 50
+
+const untilEnough = ({ log }: Options): Effect.Effect<void> =>
+  Effect.whileLoop({ while: () => log.wrongs.length < enough, body: () => Effect.sleep(500), step: () => {} })
+
 /** Plays it all. What is wrong is in the log. */
 export const runSuite = (options: Options) =>
   Effect.gen(function*() {
     const server = yield* EmbeddedPostgres.start({ settings })
-    yield* Effect.provide(play(options, server), Layer.fresh(suiteClient(server.url)))
+    const played = Effect.provide(play(options, server), Layer.fresh(suiteClient(server.url)))
+    yield* Effect.raceFirst(played, untilEnough(options))
   }).pipe(Effect.scoped)

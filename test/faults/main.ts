@@ -1,7 +1,7 @@
 /** `npm run test:faults -- --minutes 30 --seed 1`: the suite for as long as you like. */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
-import { makeLogbook, summary } from "./Logbook.ts"
+import { inventory, makeLogbook, summary } from "./Logbook.ts"
 import { runSuite } from "./Suite.ts"
 
 const { values } = parseArgs({
@@ -21,9 +21,10 @@ const suite = runSuite({ seed, log, atLeast: minutes * 60_000, faults: 60_000, t
 
 Effect.runPromise(suite).then(
   () => {
-    print(`seed ${seed}: ${summary(log)}`)
     for (const wrong of log.wrongs) print(`WRONG: ${wrong}`)
+    print(`In all: ${inventory(log)}`)
     print(log.wrongs.length === 0 ? "Nothing is lost, and nothing is doubled." : `FAILED with seed ${seed}`)
+    print(`seed ${seed}: ${summary(log)}`)
     process.exitCode = log.wrongs.length === 0 ? 0 : 1
     return undefined
   },
