@@ -40,7 +40,7 @@ const counts: ReadonlyArray<Diagram.Count> = [
   count("Ordered", "running", 2, "800 millis"),
   count("Ordered", "parked", 0, 0),
   count("Charged", "parked", 4, "5 minutes"),
-  count("Charged", "ready", 1, "3 seconds"),
+  count("Charged", "ready", 1, "3778 millis"),
   count("Paid.v1", "ready", 2000, "30 days"),
   count(null, "ready", 7),
   { ...count("Ordered", "parked", 9), task: "Other" },

@@ -1,6 +1,7 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
+import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { inject } from "vitest"
 import { Admin } from "../src/index.ts"
@@ -113,11 +114,28 @@ workerTests("pg-task list", (test) => {
   )
 })
 
+const commands = "list show stats watch diagram retry edit run-now cancel enqueue migrate stop".split(" ")
+
 workerTests("pg-task --help", (test) => {
+  test(
+    "has no command and no flag that docs/cli.md doesn't tell of",
+    Effect.gen(function*() {
+      const guide = readFileSync(new URL("../docs/cli.md", import.meta.url), "utf8")
+      const { out } = yield* pgTask(["--help"])
+      assert.deepStrictEqual([...out.matchAll(/^ {2}([a-z][a-z-]+)(?:, ls)? {2,}/gm)].map(([, name]) => name), commands)
+      for (const command of commands) {
+        const flags = (yield* pgTask([command, "--help"])).out.matchAll(/--[a-z-]+/g)
+        const unknown = [`\n## ${command}\n`, ...[...flags].map(([flag]) => flag)].filter((text) =>
+          !guide.includes(text)
+        )
+        assert.deepStrictEqual(unknown, [], command)
+      }
+    })
+  )
+
   test(
     "fits the terminal, but for commands to be copied",
     Effect.gen(function*() {
-      const commands = "list show stats watch diagram retry edit run-now cancel enqueue migrate stop".split(" ")
       for (const command of [[], ...commands.map((name) => [name])]) {
         const help = yield* pgTask([...command, "--help"], { columns: 80 })
         const wide = lines(help).filter((line) => line.length > 80)

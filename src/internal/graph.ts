@@ -45,8 +45,11 @@ const reserved = new Set(
 const idOf = (tag: string, index: number): string =>
   /^[a-z]\w*$/i.test(tag) && !/^(s\d+|root_\w*)$/i.test(tag) && !reserved.has(tag.toLowerCase()) ? tag : `s${index}`
 
-/** The two largest units say enough. */
-const short = (duration: Duration.Duration): string => Duration.format(duration).split(" ").slice(0, 2).join(" ")
+/** The two largest units say enough, and milliseconds only where there is nothing else. */
+const short = (duration: Duration.Duration): string => {
+  const seconds = Math.floor(Duration.toSeconds(duration))
+  return Duration.format(seconds === 0 ? duration : Duration.seconds(seconds)).split(" ").slice(0, 2).join(" ")
+}
 
 const retryNote = ({ retryDelay, retryLimit }: StepDefinition): ReadonlyArray<string> => {
   if (retryLimit === undefined || retryDelay === undefined) return ["retries by a schedule"]
