@@ -10,7 +10,7 @@
  *
  * `effect/Arbitrary`, which is Effect's own fast-check, generates and shrinks. Environment variables:
  *
- * - `MODEL_RUNS`: how many lives. Default 150.
+ * - `MODEL_RUNS`: how many lives. Default 120.
  * - `MODEL_SEED`: other lives than the usual ones.
  * - `MODEL_REPLAY`: the token that a failure has printed, to see just that one again.
  */
@@ -25,7 +25,7 @@ import { createNotes } from "./Walk.ts"
 const env = (name: string): string | undefined => process.env[name] === "" ? undefined : process.env[name]
 
 const seed = env("MODEL_SEED") ?? "a row's life"
-const runs = Number(env("MODEL_RUNS") ?? 150)
+const runs = Number(env("MODEL_RUNS") ?? 120)
 
 layer(database, { excludeTestServices: true })("a row's life", (it) => {
   it.effect(
