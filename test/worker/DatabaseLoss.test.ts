@@ -6,7 +6,7 @@ import { client } from "../support/Database.ts"
 import { chains } from "../support/worker/Chains.ts"
 import { makeWrongClock } from "../support/worker/Clocks.ts"
 import {
-  closed,
+  closedInTime,
   Job,
   jobs,
   makeGate,
@@ -258,7 +258,7 @@ workerTests("when the database can't be reached", (test) => {
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
       yield* gate.next
       yield* network.cut
-      yield* within(closed(apart), "the stop")
+      yield* closedInTime(apart, Effect.andThen(network.mend, gate.open))
       yield* logs.line("could not be stored")
       yield* gate.open
       yield* start({ tasks: [Jobs], lease: "1 second", pollInterval: "200 millis" })

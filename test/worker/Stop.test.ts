@@ -2,7 +2,7 @@ import { assert } from "@effect/vitest"
 import { Clock, Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
 import { NextStep, Step, Task, Worker } from "../../src/index.ts"
 import { makeWrongClock } from "../support/worker/Clocks.ts"
-import { closed, Job, jobs, makeGate, start, startApart, workerTests } from "../support/worker/Fixture.ts"
+import { closed, closedInTime, Job, jobs, makeGate, start, startApart, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { empty, gone, insert, listening, parked, row, rows, rowWhere, run } from "../support/worker/Table.ts"
 import { eventually, within } from "../support/worker/Wait.ts"
@@ -155,8 +155,7 @@ workerTests("a worker whose scope closes", (test) => {
         })
       )
       yield* gate.next
-      yield* Effect.addFinalizer(() => gate.open)
-      yield* within(closed(apart), "the stop")
+      yield* closedInTime(apart, gate.open)
       yield* logs.line("can't be interrupted")
       yield* gate.open
       assert.deepInclude(yield* row(id), { status: "running", tried: 0 })

@@ -1,7 +1,7 @@
 /** What most tests of the worker need: a table, a worker, a task of one step, and a gate for its handlers. */
 import { PgClient } from "@effect/sql-pg"
 import { layer } from "@effect/vitest"
-import { Context, Effect, Exit, Latch, Layer, Logger, Queue, Redacted, Schema, Scope } from "effect"
+import { Context, Effect, Exit, Fiber, Latch, Layer, Logger, Queue, Redacted, Schema, Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import { Migrations, type NextStep, Step, Task, Worker } from "../../../src/index.ts"
 import { client, type ClientOptions, testDatabase } from "../Database.ts"
@@ -52,6 +52,17 @@ export const startApart = <const Tasks extends ReadonlyArray<Task.Any>>(options:
 /** Stops a worker by closing its scope. */
 export const closed = ({ scope }: { readonly scope: Scope.Closeable }): Effect.Effect<void> =>
   Scope.close(scope, Exit.void)
+
+/** The same, but fails when that takes too long; at the end of the test `letGo` ends what holds it up. */
+export const closedInTime = (
+  apart: { readonly scope: Scope.Closeable },
+  letGo: Effect.Effect<unknown>
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const closing = yield* Effect.forkScoped(closed(apart))
+    yield* Effect.addFinalizer(() => letGo)
+    yield* within(Fiber.join(closing), "the stop")
+  })
 
 /** A state with a name to tell tasks apart, that may go on to itself. */
 export class Job extends Schema.TaggedClass<Job>()("Job", { name: Schema.String }) {}
