@@ -76,6 +76,7 @@ export interface Options<Tasks extends ReadonlyArray<Task.Any>> {
   /**
    * How long a task stays this worker's without a sign of life. Default 30 seconds. Running steps renew it after a
    * third of it, so it does not limit how long a step may take; it is how long the tasks of a dead worker wait.
+   * 100 milliseconds or more.
    */
   readonly lease?: Duration.Input
   /** After how many workers that died in a row while they ran a step its task is parked. Default 3. */
@@ -84,7 +85,7 @@ export interface Options<Tasks extends ReadonlyArray<Task.Any>> {
   readonly shutdownTimeout?: Duration.Input
   /**
    * How often to look for work when no notification comes: a backstop. Default 10 seconds. Without a `PgClient`, or
-   * while notifications don't come through, it is at most 1 second.
+   * while notifications don't come through, it is at most 1 second. 10 milliseconds or more.
    */
   readonly pollInterval?: Duration.Input
 }
