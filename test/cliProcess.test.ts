@@ -6,10 +6,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
 import { inject } from "vitest"
 import { Migrations, NextStep } from "../src/index.ts"
-import { type Ended, runProcess } from "./support/cli.ts"
+import { type Ended, module, runProcess } from "./support/cli.ts"
 import { client, makeDatabase } from "./support/Database.ts"
 import { insertEach } from "./support/Greeter.ts"
 import { run as runScript } from "./support/Script.ts"
@@ -18,7 +17,6 @@ import { run } from "./support/worker/Table.ts"
 import { within } from "./support/worker/Wait.ts"
 
 const bin = "src/cli/bin.ts"
-const module = fileURLToPath(new URL("support/Greeter.ts", import.meta.url))
 
 type Services = Layer.Success<ReturnType<typeof client>> | Scope.Scope
 

@@ -15,7 +15,7 @@ import { Json } from "./options.ts"
 import * as Output from "./output.ts"
 import { failureColumns } from "./rowView.ts"
 import * as Screen from "./screen.ts"
-import { cut, formatDuration } from "./text.ts"
+import { cut } from "./text.ts"
 
 interface Options {
   readonly task: string | null | undefined
@@ -95,7 +95,7 @@ export const dashboard = Effect.fnUntraced(function*(options: Options) {
     const now = yield* DateTime.now
     if (json) return yield* Console.log(JSON.stringify(encode(snapshot, now)))
     const title = `${where}  ${DateTime.formatIso(now).slice(11, 19)}  every ${
-      formatDuration(options.interval)
+      Duration.format(options.interval)
     }, Ctrl-C ends`
     yield* screen.draw(yield* render(snapshot, title, trouble))
   })

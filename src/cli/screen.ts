@@ -3,8 +3,9 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Terminal from "effect/Terminal"
 
-const enter = "\u001b[?1049h\u001b[?25l"
-const leave = "\u001b[?25h\u001b[?1049l"
+/** A screen of its own, without a cursor; and what is too wide for it is cut, or else every line would be two. */
+const enter = "\u001b[?1049h\u001b[?25l\u001b[?7l"
+const leave = "\u001b[?7h\u001b[?25h\u001b[?1049l"
 const home = "\u001b[H"
 const clearLine = "\u001b[K"
 const clearBelow = "\u001b[J"
@@ -26,7 +27,8 @@ export const open = Effect.gen(function*() {
     draw: (lines) =>
       Effect.gen(function*() {
         last = lines.slice(0, Math.max((yield* terminal.rows) - 1, 1))
-        yield* display(home + last.map((line) => `${line}${clearLine}\n`).join("") + clearBelow)
+        // Cleared first: behind a line that fills the screen, the last column would be cleared.
+        yield* display(home + last.map((line) => `${clearLine}${line}\n`).join("") + clearBelow)
       })
   }
   return screen

@@ -1,6 +1,7 @@
 /** The tasks that a module of the user exports. */
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
+import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import { definitionOf } from "../internal/adminEdit.ts"
@@ -23,6 +24,7 @@ const explain = (path: string, error: unknown): ModuleError => {
 
 /** All tasks among the exports, in arrays too. */
 export const loadTasks = Effect.fnUntraced(function*(path: string) {
+  if (!existsSync(path)) return yield* new ModuleError({ message: `There is no file ${path}` })
   const url = pathToFileURL(resolve(path)).href
   const exports = yield* Effect.tryPromise({
     try: () => import(url) as Promise<Record<string, unknown>>,

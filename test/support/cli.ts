@@ -2,8 +2,10 @@
 import { Effect, Exit, Layer, Option, Queue, Terminal } from "effect"
 import { TerminalCapabilities } from "effect/cli"
 import * as Console from "effect/Console"
+import { SqlClient } from "effect/sql"
 import { spawn } from "node:child_process"
 import { fileURLToPath } from "node:url"
+import { inject } from "vitest"
 import { run } from "../../src/cli/Cli.ts"
 import { reportCause } from "../../src/cli/failure.ts"
 import * as Node from "../../src/cli/node.ts"
@@ -15,6 +17,9 @@ export interface Ended {
   readonly err: string
   readonly code: number | null
 }
+
+/** A module that exports a task. */
+export const module = fileURLToPath(new URL("Greeter.ts", import.meta.url))
 
 const bin = fileURLToPath(new URL("../../src/cli/bin.ts", import.meta.url))
 
@@ -97,3 +102,15 @@ export const runHere = (
       }
     )
   })
+
+/** Runs it in this process, on the database of the test's client. */
+export const pgTask = (args: ReadonlyArray<string>, face?: Face): Effect.Effect<Ended, never, SqlClient.SqlClient> =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const [found] = yield* Effect.orDie(sql<{ name: string }>`select current_database() as name`)
+    const url = new URL(inject("databaseUrl"))
+    url.pathname = found!.name
+    return yield* runHere([...args, "--url", url.href], face)
+  })
+
+export const lines = ({ out }: Ended): ReadonlyArray<string> => out.trimEnd().split("\n")
