@@ -1,10 +1,10 @@
 import { assert } from "@effect/vitest"
-import { Clock, Duration, Effect, Fiber, Layer, Scope } from "effect"
+import { Clock, Effect, Fiber, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { NextStep } from "../../src/index.ts"
 import { client } from "../support/Database.ts"
 import { chains } from "../support/worker/Chains.ts"
-import { makeWrongClock } from "../support/worker/Clocks.ts"
+import { makePacedClock } from "../support/worker/Clocks.ts"
 import {
   closedInTime,
   Job,
@@ -242,7 +242,6 @@ workerTests("when the database can't be reached", (test) => {
       const network = yield* makeNetwork(yield* urlOfTest)
       yield* network.mend
       const gate = yield* makeGate
-      const clock = yield* makeWrongClock(0)
       const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
       const logs = Logs.capture()
       const context = yield* Layer.build(client(network.url))
@@ -250,10 +249,7 @@ workerTests("when the database can't be reached", (test) => {
         Effect.provide(context),
         Effect.provide(logs.layer),
         // Patience of seconds, in a fraction of the time.
-        Effect.provideService(Clock.Clock, {
-          ...clock,
-          sleep: (duration) => clock.sleep(Duration.times(duration, 0.1))
-        })
+        Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.1))
       )
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
       yield* gate.next

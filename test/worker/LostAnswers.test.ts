@@ -1,11 +1,12 @@
 /** A statement may have been carried out though its answer never came. */
 import { assert } from "@effect/vitest"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { NextStep, Step, Task } from "../../src/index.ts"
+import { makePacedClock } from "../support/worker/Clocks.ts"
 import { Job, jobs, makeGate, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { makeNetwork } from "../support/worker/Network.ts"
-import { empty, gone, row, rowWhere } from "../support/worker/Table.ts"
+import { empty, gone, orphan, row, rowWhere } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
 /** A worker behind a network, whose leases would outlast the test. */
@@ -45,9 +46,32 @@ workerTests("an answer that never comes", (test) => {
       yield* sent
       yield* rowWhere(id, ({ status }) => status === "running")
       assert.deepStrictEqual(ran, [])
+      const others = yield* Jobs.enqueue(new Job({ name: "another worker's" }))
+      yield* orphan(others, 3_600_000)
+      const before = yield* row(others)
       yield* worker.mendAgain
       yield* gone(id)
       assert.deepStrictEqual(ran, ["a"])
+      assert.strictEqual((yield* row(others))!.token, before!.token)
+    })
+  )
+
+  test(
+    "to a claim, on a connection that stays: it is given up, what it took is given back, and runs",
+    Effect.gen(function*() {
+      const { gate, Jobs, ran } = yield* gated(() => NextStep.none)
+      const worker = yield* distant(Jobs)
+      yield* gate.open
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      const sent = yield* worker.loseAnswer("set is_running = true")
+      yield* worker.begin.pipe(
+        // Patience of seconds, in a fraction of the time.
+        Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.1))
+      )
+      yield* sent
+      yield* gone(id)
+      assert.deepStrictEqual(ran, ["a"])
+      yield* worker.logs.line("Database back")
     })
   )
 

@@ -1,7 +1,7 @@
 import { assert } from "@effect/vitest"
-import { Clock, Deferred, Duration, Effect, Exit, Fiber, Scope } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { NextStep, Step, Task, Worker } from "../../src/index.ts"
-import { makeWrongClock } from "../support/worker/Clocks.ts"
+import { makePacedClock } from "../support/worker/Clocks.ts"
 import { closed, closedInTime, Job, jobs, makeGate, start, startApart, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { empty, gone, insert, listening, parked, row, rows, rowWhere, run } from "../support/worker/Table.ts"
@@ -76,13 +76,9 @@ workerTests("a worker whose scope closes", (test) => {
       yield* run(`insert into pg_task (step, wakeup_at)
         select format('{"Jobs":{"Job":{"name":"%s"}}}', n), now() - interval '1 hour' + n * interval '1 second'
         from generate_series(1, 600) n`)
-      const clock = yield* makeWrongClock(0)
       const apart = yield* startApart({ tasks: [Jobs], concurrency: 1, shutdownTimeout: "40 millis" }).pipe(
         // So slow that it never comes to give back what is only old.
-        Effect.provideService(Clock.Clock, {
-          ...clock,
-          sleep: (duration) => clock.sleep(Duration.times(duration, 1000))
-        })
+        Effect.provideServiceEffect(Clock.Clock, makePacedClock(1000))
       )
       yield* gate.next
       const held = yield* run("select 1 from pg_task where is_running")
@@ -142,17 +138,13 @@ workerTests("a worker whose scope closes", (test) => {
     "does not wait for a step that can't be interrupted, forever",
     Effect.gen(function*() {
       const gate = yield* makeGate
-      const clock = yield* makeWrongClock(0)
       const Jobs = jobs(({ name }) => Effect.as(Effect.uninterruptible(gate.enter(name)), NextStep.none))
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
       const logs = Logs.capture()
       const apart = yield* startApart({ tasks: [Jobs], shutdownTimeout: "50 millis", lease: "5 seconds" }).pipe(
         Effect.provide(logs.layer),
         // Patience of seconds, in a fraction of the time.
-        Effect.provideService(Clock.Clock, {
-          ...clock,
-          sleep: (duration) => clock.sleep(Duration.times(duration, 0.1))
-        })
+        Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.1))
       )
       yield* gate.next
       yield* closedInTime(apart, gate.open)

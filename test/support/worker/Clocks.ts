@@ -1,5 +1,5 @@
 /** Clocks that are wrong. */
-import { Clock, Effect } from "effect"
+import { Clock, Duration, Effect } from "effect"
 
 /** A clock that is off by some milliseconds, and can be set anew. Its timers are right: only the time of day is not. */
 export interface WrongClock extends Clock.Clock {
@@ -22,3 +22,10 @@ export const makeWrongClock = (offset: number): Effect.Effect<WrongClock> =>
     }
     return wrong
   })
+
+/** A clock that is right, but whose sleeps take so many times as long: for patience of seconds, or for none. */
+export const makePacedClock = (factor: number): Effect.Effect<Clock.Clock> =>
+  Effect.map(makeWrongClock(0), (clock) => ({
+    ...clock,
+    sleep: (duration) => clock.sleep(Duration.times(duration, factor))
+  }))
