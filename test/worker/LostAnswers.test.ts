@@ -1,13 +1,13 @@
 /** A statement may have been carried out though its answer never came. */
 import { assert } from "@effect/vitest"
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Fiber } from "effect"
 import { NextStep, Step, Task } from "../../src/index.ts"
 import { makePacedClock } from "../support/worker/Clocks.ts"
 import { Job, jobs, makeGate, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { makeNetwork } from "../support/worker/Network.ts"
 import { empty, gone, orphan, row, rowWhere } from "../support/worker/Table.ts"
-import { eventually } from "../support/worker/Wait.ts"
+import { eventually, within } from "../support/worker/Wait.ts"
 
 /** A worker behind a network, whose leases would outlast the test. */
 const distant = (task: ReturnType<typeof jobs<string, never>>) =>
@@ -72,6 +72,22 @@ workerTests("an answer that never comes", (test) => {
       yield* gone(id)
       assert.deepStrictEqual(ran, ["a"])
       yield* worker.logs.line("Database back")
+    })
+  )
+
+  test(
+    "to the look at the table with which a worker starts: it is sent again",
+    Effect.gen(function*() {
+      const { gate, Jobs } = yield* gated(() => NextStep.none)
+      const worker = yield* distant(Jobs)
+      yield* gate.open
+      const sent = yield* worker.loseAnswer("where false")
+      const starting = yield* Effect.forkScoped(
+        Effect.provideServiceEffect(worker.begin, Clock.Clock, makePacedClock(0.1))
+      )
+      yield* sent
+      yield* within(Fiber.join(starting), "the start")
+      yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
     })
   )
 
