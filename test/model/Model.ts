@@ -4,8 +4,8 @@ import { type Answer, moments, waits } from "./Walk.ts"
 /** In microseconds: since 1970, or since the statement that wrote the row. */
 export type Moment = number | { readonly fromNow: number }
 
-/** What a column must hold: this; a text with this in it; or one of these, where nobody promises which. */
-export type Text = string | null | { readonly part: string } | { readonly oneOf: ReadonlyArray<string | null> }
+/** What a column must hold: this, or a text with this in it. */
+export type Text = string | null | { readonly part: string }
 
 export interface Row {
   readonly id: string
@@ -193,9 +193,6 @@ export const isCurrent = (row: Row | undefined, { token, transitions }: Belief):
 export const isCurrentAgain = (row: Row | undefined, belief: Belief): row is Row =>
   isCurrent(row, { ...belief, transitions: belief.transitions + 1 })
 
-/** Nobody promises what becomes of an error that somebody sets while the step runs, unless the step has an outcome. */
-const unsettled = ({ error }: Row): Text => error === null ? null : { oneOf: [null, pausedByHand] }
-
 const onwards = (row: Row, step: string): Row => ({
   ...row,
   step,
@@ -212,16 +209,19 @@ export const endedAgain = (row: Row, { step }: Advance): Row => ({
   task: taskOf(step),
   tried: 0,
   deaths: 0,
-  error: unsettled(row)
+  error: null
 })
 
-/** The row of a current attempt after it has ended; undefined when the task is done. */
+/**
+ * The row of a current attempt after it has ended; undefined when the task is done. Only what is given back keeps an
+ * error that somebody has set while it ran: of all else, the outcome decides.
+ */
 export const ended = (row: Row, ending: Ending): Row | undefined => {
   switch (ending._tag) {
     case "Finish":
       return undefined
     case "Advance":
-      return { ...onwards(row, ending.step), leaseUntil: inMillis(lease), error: unsettled(row), updated: now }
+      return { ...onwards(row, ending.step), leaseUntil: inMillis(lease), error: null, updated: now }
     case "Move":
       return { ...freed(onwards(row, ending.step)), wakeup: ending.wakeup, error: null }
     case "Retry":
@@ -231,7 +231,7 @@ export const ended = (row: Row, ending: Ending): Row | undefined => {
     case "Reject":
       return { ...freed(row), deaths: 0, error: ending.error }
     case "Release":
-      return { ...freed(row), error: unsettled(row) }
+      return freed(row)
   }
 }
 
