@@ -29,6 +29,21 @@ workerTests("pg-task list", (test) => {
   )
 
   test(
+    "fits narrow terminals, too",
+    Effect.gen(function*() {
+      yield* insertEach
+      yield* run(
+        "insert into pg_task (step) values ('{\"A name that is long\":{\"And so is that of this state\":{}}}')"
+      )
+      for (const columns of [60, 70, 77, 78, 79, 100]) {
+        for (const command of ["list", "stats"]) {
+          for (const line of lines(yield* pgTask([command], { columns }))) assert.isAtMost(line.length, columns)
+        }
+      }
+    })
+  )
+
+  test(
     "filters, and turns the order round",
     Effect.gen(function*() {
       const { parked, running, waiting } = yield* insertEach

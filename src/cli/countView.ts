@@ -39,7 +39,10 @@ export const toStats = (counts: ReadonlyArray<Admin.Count>): ReadonlyArray<Stats
   return stats.size > 1 ? [...stats.values(), counts.reduce(add, total)] : [...stats.values()]
 }
 
-export const statsColumns = (style: Style): ReadonlyArray<Column<Stats>> => {
+/** On a narrower screen than this only the counts themselves have room. */
+const roomForAges = 78
+
+export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<Stats>> => {
   const number = (title: string, value: (stats: Stats) => number, paint: (text: string) => string): Column<Stats> => ({
     title,
     value: (stats) => formatCount(value(stats)),
@@ -51,15 +54,16 @@ export const statsColumns = (style: Style): ReadonlyArray<Column<Stats>> => {
     value: ({ oldest }) => oldest[status] === undefined ? "" : formatDuration(oldest[status]),
     align: "right"
   })
+  const wide = (...columns: ReadonlyArray<Column<Stats>>) => width < roomForAges ? [] : columns
   return [
     { title: "TASK", value: ({ task }) => oneLine(task), min: 8 },
     { title: "STEP", value: ({ step }) => oneLine(step), min: 8 },
     number("READY", ({ count }) => count.ready, style.yellow),
-    age("ready"),
+    ...wide(age("ready")),
     number("WAITING", ({ count }) => count.waiting, style.cyan),
-    number("RETRY", ({ retrying }) => retrying, style.yellow),
+    ...wide(number("RETRY", ({ retrying }) => retrying, style.yellow)),
     number("RUNNING", ({ count }) => count.running, style.green),
     number("PARKED", ({ count }) => count.parked, style.red),
-    age("parked")
+    ...wide(age("parked"))
   ]
 }

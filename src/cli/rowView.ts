@@ -55,6 +55,9 @@ export const detailOf = (row: Admin.Row): string => {
   }
 }
 
+/** Details matter more than names, but for a screen so narrow that the table would not fit. */
+const detailMin = (width: number) => width < 80 ? 8 : 24
+
 /** Where there is room for it, an id is whole: it may be copied to anywhere. */
 const wideEnough = 120
 const shortId = 8
@@ -77,7 +80,7 @@ export const rowColumns = (style: Style, width: number): ReadonlyArray<Column<Ad
   { title: "STATUS", value: (row) => row.status, paint: paintStatus(style) },
   ageColumn,
   triedColumn,
-  { title: "DETAIL", value: detailOf, min: 24 }
+  { title: "DETAIL", value: detailOf, min: detailMin(width) }
 ]
 
 /** For lists of parked rows. */
@@ -87,5 +90,5 @@ export const failureColumns = (style: Style, width: number): ReadonlyArray<Colum
   stepColumn,
   { ...ageColumn, title: "PARKED FOR" },
   triedColumn,
-  { title: "ERROR", value: detailOf, min: 24, paint: style.red }
+  { title: "ERROR", value: detailOf, min: detailMin(width), paint: style.red }
 ]
