@@ -44,6 +44,8 @@ export class Crew {
   stopSent = false
   /** How often each step was interrupted, by its place, in processes that have ended. */
   readonly interruptions = new Map<string, number>()
+  /** Workers that interrupted steps at their stop: also some that were only being stored, which can't tell. */
+  readonly interrupters = new Set<string>()
   private readonly options: CrewOptions
   private readonly hiring = Latch.makeUnsafe(true)
   private readonly slots: Array<Fiber.Fiber<void>> = []
@@ -154,8 +156,9 @@ export class Crew {
     )
   }
 
-  private noteInterruptions({ script }: Member): void {
+  private noteInterruptions({ name, script }: Member): void {
     for (const line of script.lines()) {
+      if (line.includes("Interrupting ")) this.interrupters.add(name)
       if (!line.startsWith("interrupted ")) continue
       const place = line.slice("interrupted ".length)
       this.interruptions.set(place, (this.interruptions.get(place) ?? 0) + 1)

@@ -9,6 +9,8 @@ export interface Case {
   readonly evidence: Evidence
   /** How often a step was interrupted, by its place, where no fault may have run a step again. */
   readonly interruptions: ReadonlyMap<string, number> | undefined
+  /** Workers that interrupted steps. */
+  readonly interrupters: ReadonlySet<string>
 }
 
 type Complain = (what: string) => void
@@ -53,7 +55,18 @@ const wrongAttempts = (op: Op, last: number): boolean => {
   return op.kind !== "stubborn" && last !== 1
 }
 
-const judgeRuns = (place: Place, op: Op, { evidence, interruptions }: Case, complain: Complain): void => {
+/** How often a step may have run in vain: it was interrupted, or somebody took its row away. */
+const excuses = (place: Place, op: Op, { evidence, interrupters, interruptions }: Case): number => {
+  const noted = interruptions?.get(placeOf(place)) ?? 0
+  const robbed = op.kind === "robbed" || op.kind === "hung"
+  // Its handler had ended when its `commit` was interrupted, and could not take note.
+  const silently = op.mode === "commit" && noted === 0 &&
+    evidence.runs.get(placeOf(place))?.some(({ worker }) => interrupters.has(worker)) === true
+  return noted + (robbed ? 1 : 0) + (silently ? 1 : 0)
+}
+
+const judgeRuns = (place: Place, op: Op, the: Case, complain: Complain): void => {
+  const { evidence, interruptions } = the
   const name = `${placeOf(place)} (${op.kind}, ${op.mode})`
   const runs = evidence.runs.get(placeOf(place)) ?? []
   if (runs.length === 0) return complain(`${name} was never run`)
@@ -64,8 +77,7 @@ const judgeRuns = (place: Place, op: Op, { evidence, interruptions }: Case, comp
   }
   if (new Set(runs.map(({ key }) => key)).size > 1) complain(`${name} has several idempotency keys`)
   if (interruptions === undefined || op.mode === "bound") return
-  const excused = (interruptions.get(placeOf(place)) ?? 0) + (op.kind === "robbed" || op.kind === "hung" ? 1 : 0)
-  if (runs.length > last + excused) {
+  if (runs.length > last + excuses(place, op, the)) {
     complain(
       `${name} was run ${runs.length} times, by ${
         runs.map(({ attempt, worker }) => `${worker} (${attempt})`).join(", ")

@@ -94,9 +94,9 @@ const settle = (world: World, plans: ReadonlyArray<Plan>, allowed: ReadonlyArray
 
 const conclude = (world: World, plans: ReadonlyArray<Plan>, interruptions?: ReadonlyMap<string, number>) =>
   Effect.gen(function*() {
-    const { log, sql } = world
+    const { crew: { interrupters }, log, sql } = world
     const evidence = yield* gather(sql)
-    for (const complaint of judge({ plans, evidence, interruptions })) log.wrong(complaint)
+    for (const complaint of judge({ plans, evidence, interruptions, interrupters })) log.wrong(complaint)
     log.count("tasks", evidence.enqueued.size + evidence.sent.size)
     log.count("steps", [...evidence.runs.values()].reduce((sum, runs) => sum + runs.length, 0))
     log.count("transfers", [...evidence.transfers.values()].flat().length)
