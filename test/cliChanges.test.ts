@@ -76,12 +76,14 @@ workerTests("pg-task retry, run-now and cancel", (test) => {
   test(
     "say why there is nothing to do",
     Effect.gen(function*() {
-      const { waiting } = yield* insertEach
+      const { parked, waiting } = yield* insertEach
       assert.deepStrictEqual(yield* pgTask(["retry", waiting]), {
         out: "",
         err: `Nothing to retry: ${waiting} is waiting, not parked`,
         code: 1
       })
+      const both = yield* pgTask(["retry", waiting, parked])
+      assert.deepStrictEqual(both, { out: "Retried 1 task\n", err: `${waiting} is waiting, not parked\n`, code: 0 })
       assert.include((yield* pgTask(["run-now", "--task", "Other"])).err, "No waiting task matches: see pg-task stats")
     })
   )

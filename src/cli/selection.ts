@@ -41,7 +41,10 @@ interface Selection extends Admin.Filter {
 interface Selected {
   readonly target: Admin.Target
   readonly counts: ReadonlyArray<Admin.Count>
+  /** What to say when there is nothing to change. */
   readonly nothing: string
+  /** What to say of those that were named, and are not to be changed. */
+  readonly others: ReadonlyArray<string>
 }
 
 const countOf = (row: Admin.Row): Admin.Count =>
@@ -56,12 +59,14 @@ const countOf = (row: Admin.Row): Admin.Count =>
 
 const selectIds = Effect.fnUntraced(function*(given: ReadonlyArray<string>, { touches, verb }: Change) {
   const rows = yield* Effect.forEach(new Set(given), (id) => Effect.flatMap(Admin.findId(id), Admin.get))
-  const touched = rows.filter((row) => touches === undefined || row.status === touches)
-  const [other] = rows
+  const isTouched = (row: Admin.Row) => touches === undefined || row.status === touches
+  const touched = rows.filter(isTouched)
+  const others = rows.filter((row) => !isTouched(row)).map(({ id, status }) => `${id} is ${status}, not ${touches}`)
   const selected: Selected = {
     target: touched.map((row) => row.id),
     counts: touched.map(countOf),
-    nothing: `Nothing to ${verb.toLowerCase()}: ${other?.id} is ${other?.status}, not ${touches}`
+    nothing: `Nothing to ${verb.toLowerCase()}: ${others.join(", ")}`,
+    others
   }
   return selected
 })
@@ -73,7 +78,8 @@ const selectAll = Effect.fnUntraced(function*(filter: Admin.Filter, { touches }:
       ? { status: Admin.Status.literals }
       : target,
     counts: yield* Admin.counts(target),
-    nothing: `No ${touches ?? ""} task matches: see ${self("stats")}`.replace("  ", " ")
+    nothing: `No ${touches ?? ""} task matches: see ${self("stats")}`.replace("  ", " "),
+    others: []
   }
   return selected
 })
@@ -105,7 +111,7 @@ const dryRunOf = Effect.fnUntraced(function*(change: Change, counts: ReadonlyArr
 })
 
 const perform = Effect.fnUntraced(function*(change: Change, selection: Selection) {
-  const { counts, nothing, target } = yield* within(limits.read)(select(selection, change))
+  const { counts, nothing, others, target } = yield* within(limits.read)(select(selection, change))
   if (counts.length === 0) return yield* new NothingMatched({ message: nothing })
   const json = yield* Json
   const tasks = plural(total(counts), `${change.touches ?? ""} task`.trim())
@@ -114,6 +120,7 @@ const perform = Effect.fnUntraced(function*(change: Change, selection: Selection
     yield* confirm(`${change.verb} ${tasks}?`, { yes: selection.yes, details: describe(counts) })
   }
   const changed = yield* within(limits.write)(change.run(target))
+  yield* Effect.forEach(others, Output.note, { discard: true })
   yield* json ? Output.json({ changed }) : Console.log(`${change.done} ${plural(changed, "task")}`)
 })
 
