@@ -79,7 +79,7 @@ const tableMessage = (error: TaskError.TableError): string => {
 
 const sqlMessage = (error: SqlError): string =>
   error.reason._tag === "ConnectionError"
-    ? `Can't reach the database: ${messageOf(error)}. Check --url (or DATABASE_URL), and that the server runs`
+    ? `Can't reach the database: ${messageOf(error)}. Check --url (or DATABASE_URL), and that Postgres runs there`
     : `The database refused: ${messageOf(error)}`
 
 const syntaxReport = (error: CliError.CliError): Report => {
