@@ -50,7 +50,7 @@ const atRest = (plans: ReadonlyArray<Plan>, garbage: ReadonlyMap<string, boolean
   const isAtEnd = ({ error, plan, step }: Row) => {
     const seq = ends.get(plan ?? "") ?? -1
     const { kind } = plans.find(({ id }) => id === plan)?.ops[seq] ?? {}
-    if (error === null || kind === undefined || !step.includes(`"seq":${seq},`)) return false
+    if (error === null || kind === undefined || !new RegExp(`"seq": ?${seq},`).test(step)) return false
     return kind === "broken" ? error.includes("planned") : error.startsWith("The worker died")
   }
   return (row: Row): boolean => {
