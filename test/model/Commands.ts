@@ -90,7 +90,7 @@ const weights = [
   [Clear, 3],
   [Reschedule, 4],
   [Edit, 1],
-  [Pause, 1],
+  [Pause, 2],
   [SetCounts, 2],
   [Cancel, 1]
 ] as const

@@ -185,7 +185,7 @@ export const edit = (world: World, command: Of<"Edit">) =>
 
 export const pause = (world: World, command: Of<"Pause">) =>
   Effect.gen(function*() {
-    const row = rowOf(world, command)
+    const row = rowOf(world, command, ({ running }) => running)
     if (row === undefined) return nothing(world)
     yield* byHand("error = $2 where id = $1::uuid", [row.id, Model.pausedByHand])
     return change(world, [Model.edited(row, { error: Model.pausedByHand })])
