@@ -186,6 +186,20 @@ workerTests("pg-task show", (test) => {
   )
 })
 
+workerTests("pg-task watch", (test) => {
+  test(
+    "takes a whole id that is gone for a task that has finished already",
+    Effect.gen(function*() {
+      assert.deepStrictEqual(yield* pgTask(["watch", nobody]), {
+        out: `${nobody} is gone: it has finished, or was cancelled\n`,
+        err: "",
+        code: 0
+      })
+      assert.deepInclude(yield* pgTask(["watch", nobody.slice(0, 8)]), { out: "", code: 1 })
+    })
+  )
+})
+
 workerTests("pg-task stats", (test) => {
   test(
     "has a line for each state, and their sum",

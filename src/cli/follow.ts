@@ -5,6 +5,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Admin from "../Admin.ts"
+import { TaskId } from "../TaskId.ts"
 import { limits, within } from "./connection.ts"
 import { Parked } from "./failure.ts"
 import { Json } from "./options.ts"
@@ -31,9 +32,24 @@ const print = Effect.fnUntraced(function*(row: Admin.Row) {
   yield* Console.log(line(row, yield* Output.style))
 })
 
+const printGone = Effect.fnUntraced(function*(id: string) {
+  yield* (yield* Json)
+    ? Console.log(JSON.stringify({ id, status: "gone" }))
+    : Console.log(`${id} is gone: it has finished, or was cancelled`)
+})
+
+const isTaskId = Schema.is(TaskId)
+
+/** Undefined: it is gone already, as a task that was enqueued a moment ago may be. Part of an id can't tell that. */
+const findId = (given: string) =>
+  within(limits.read)(Admin.findId(given)).pipe(
+    Effect.catchTag("TaskNotFoundError", (error) => isTaskId(given) ? Effect.succeed(undefined) : Effect.fail(error))
+  )
+
 /** Prints a line for every change, until the task is parked or gone. */
 export const follow = Effect.fnUntraced(function*(given: string, interval: Duration.Duration) {
-  const id = yield* within(limits.read)(Admin.findId(given))
+  const id = yield* findId(given)
+  if (id === undefined) return yield* printGone(given)
   let last = ""
   for (;;) {
     const row = yield* within(limits.read)(Admin.get(id)).pipe(
@@ -47,7 +63,5 @@ export const follow = Effect.fnUntraced(function*(given: string, interval: Durat
     last = mark(row)
     yield* Effect.sleep(interval)
   }
-  yield* (yield* Json)
-    ? Console.log(JSON.stringify({ id, status: "gone" }))
-    : Console.log(`${id} is gone: it has finished, or was cancelled`)
+  yield* printGone(id)
 })
