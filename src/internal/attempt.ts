@@ -1,7 +1,7 @@
 /** One claimed row while this worker holds it. */
 import type * as Fiber from "effect/Fiber"
 import type { ClaimedRow } from "./sql.ts"
-import type { Outcome } from "./outcome.ts"
+import type { Outcome, RowOutcome } from "./outcome.ts"
 import type { TaskId } from "../TaskId.ts"
 
 /** Where a held row is on its way through the worker. */
@@ -30,6 +30,8 @@ export interface Held {
   fiber: Fiber.Fiber<Outcome> | undefined
   /** What the attempt came to: also when its fiber's own exit is an interruption from inside. */
   outcome: Outcome | undefined
+  /** Committed with the step's transaction: it stands, though an interruption may hide it from the fiber's exit. */
+  committed: RowOutcome | undefined
   /** Why its fiber was interrupted, if we did it: the lease is lost, or the worker stops. */
   stop: "Lost" | "Release" | undefined
   /** Called when its first attempt here has ended. */
@@ -53,6 +55,7 @@ export const hold = (row: ClaimedRow, token: string, now: number): Held => ({
   renewedAt: now,
   fiber: undefined,
   outcome: undefined,
+  committed: undefined,
   stop: undefined,
   onEnd: undefined
 })

@@ -229,6 +229,7 @@ export class Pool {
     this.running++
     held.stage = "Running"
     held.outcome = undefined
+    held.committed = undefined
     held.startedAt = this.options.now()
     held.waited += held.startedAt - held.heldSince
     held.fiber = this.options.run(held)

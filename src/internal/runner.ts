@@ -131,7 +131,7 @@ const conclude = (held: Held, step: StepDefinition, exit: Exit.Exit<Outcome, unk
     return Effect.as(reportLost(held), { _tag: "Release" })
   }
   return wasStopped(held, exit.cause)
-    ? Effect.succeed({ _tag: "Release" })
+    ? Effect.succeed(held.committed === undefined ? { _tag: "Release" } : { _tag: "Stored", outcome: held.committed })
     : failed(held, step, exit.cause)
 }
 

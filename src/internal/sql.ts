@@ -123,7 +123,7 @@ export interface Claim {
 /** The columns of a claimed row, and the time in them as numbers, so that no driver's date type is involved. */
 const claimed = `t.id, t.step, t.tried, t.transitions, t.deaths, t.trace,
   (extract(epoch from t.wakeup_at) * 1000)::float8 as due,
-  (extract(epoch from clock_timestamp() - t.wakeup_at) * 1000)::float8 as waited`
+  ((extract(epoch from clock_timestamp()) - extract(epoch from t.wakeup_at)) * 1000)::float8 as waited`
 
 /**
  * Updates what was locked, by its place in the table. Nothing moves a locked row; and given as an array, the planner
@@ -178,7 +178,8 @@ export const claimSuspect = (
   query(
     sql,
     `with due as (
-  select ctid from pg_task where task = any($4::text[]) and ${suspect} and deaths <= $5 and wakeup_at <= now()
+  select ctid from pg_task where (task = any($4::text[]) or task is null) and ${suspect} and deaths <= $5
+    and wakeup_at <= now()
   order by wakeup_at limit $1 for update skip locked
 ) ${take}`,
     [1, claim.token, claim.lease, claim.tasks, claim.maxDeaths]
@@ -201,7 +202,7 @@ export const untilNextDue = (
   Effect.map(
     query<{ wait: number | null }>(
       sql,
-      `select (extract(epoch from min(d.wakeup_at) - clock_timestamp()) * 1000)::float8 as wait
+      `select ((extract(epoch from min(d.wakeup_at)) - extract(epoch from clock_timestamp())) * 1000)::float8 as wait
 from unnest($1::text[]) as n(task) cross join lateral (
   select wakeup_at from pg_task p where p.task = n.task and ${ready} order by wakeup_at limit 1
 ) d`,
@@ -290,7 +291,7 @@ export const untilNextLapse = (
   Effect.map(
     query<{ wait: number | null }>(
       sql,
-      `select (extract(epoch from min(lease_until) - clock_timestamp()) * 1000)::float8 as wait
+      `select ((extract(epoch from min(lease_until)) - extract(epoch from clock_timestamp())) * 1000)::float8 as wait
 from pg_task where ${running("$1")}`,
       [tasks]
     ),

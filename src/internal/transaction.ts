@@ -86,6 +86,10 @@ const transact = ({ lease, sql }: Options, held: Held, handled: Effect.Effect<Ha
         const changes = toChanges([{ held, outcome }])
         const stored = yield* Effect.withTracerEnabled(storeInTransaction(sql, changes, lease), false)
         if (!stored) return yield* new LeaseLost()
+        // An interruption that comes during COMMIT hides its success: this doesn't miss it.
+        yield* sql.afterCommit(Effect.sync(() => {
+          held.committed = outcome
+        }))
         progress.outcome = outcome
         progress.stage = "Commit"
         return outcome
