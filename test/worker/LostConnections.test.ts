@@ -1,8 +1,9 @@
 import { assert } from "@effect/vitest"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { NextStep, Step, Task } from "../../src/index.ts"
+import { makePacedClock } from "../support/worker/Clocks.ts"
 import { Job, start, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { gone, parked, rowWhere, run } from "../support/worker/Table.ts"
@@ -84,14 +85,17 @@ workerTests("a transactional step whose connection is lost", (test) => {
       let refused = 0
       const error = new SqlError({ reason: new ConnectionError({ cause: new Error("refused"), operation: "connect" }) })
       const withTransaction: typeof sql.withTransaction = (effect) =>
-        Effect.suspend(() => refused++ < 3 ? Effect.fail(error) : sql.withTransaction(effect))
+        Effect.suspend(() => refused++ < 12 ? Effect.fail(error) : sql.withTransaction(effect))
       const weak = new Proxy(sql, {
         get: (target, key, receiver) => key === "withTransaction" ? withTransaction : Reflect.get(target, key, receiver)
       })
-      yield* start({ tasks: [Jobs] }).pipe(Effect.provideService(SqlClient.SqlClient, weak))
+      yield* start({ tasks: [Jobs] }).pipe(
+        Effect.provideService(SqlClient.SqlClient, weak),
+        Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.05))
+      )
       yield* gone(yield* Jobs.enqueue(task))
       assert.deepStrictEqual(yield* noted, [1])
-      assert.strictEqual(refused, 4)
+      assert.strictEqual(refused, 13)
     })
   )
 

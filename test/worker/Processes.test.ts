@@ -114,14 +114,15 @@ workerTests("a worker process that is frozen", (test) => {
     Effect.gen(function*() {
       yield* prepare
       const gate = yield* makeGate
-      const process = yield* startProcess({ name: "frozen", options: { lease: "1500 millis" } })
+      const process = yield* startProcess({ name: "frozen", options: { lease: "2 seconds" } })
       const late = yield* Chores.enqueue(chore("frozen", "late"))
       const stuck = yield* Chores.enqueue(chore("endless", "stuck"))
       yield* process.line("started late.")
       yield* process.line("started stuck.")
       yield* process.kill("SIGSTOP")
       const Mine = makeChores("heir", ({ name }) => Effect.as(gate.enter(name), nextRound(chore("quick", name))))
-      yield* start({ tasks: [Mine], lease: "1500 millis" })
+      // Longer than this process may be starved.
+      yield* start({ tasks: [Mine], lease: "6 seconds" })
       assert.deepStrictEqual([yield* gate.next, yield* gate.next].sort(), ["late", "stuck"])
       const before = [yield* row(late), yield* row(stuck)]
       yield* process.kill("SIGCONT")
@@ -135,7 +136,8 @@ workerTests("a worker process that is frozen", (test) => {
       yield* empty
       const made = (yield* traces).map(({ name, worker }) => `${worker}: ${name}`).sort()
       assert.deepStrictEqual(made, ["frozen: late", "frozen: stuck", "heir: late", "heir: stuck"])
-    })
+    }),
+    120_000
   )
 })
 

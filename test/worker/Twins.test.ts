@@ -1,26 +1,29 @@
 import { assert } from "@effect/vitest"
-import { Deferred, Effect, Queue } from "effect"
-import { SqlClient } from "effect/sql"
+import { Effect, Queue } from "effect"
 import { NextStep } from "../../src/index.ts"
 import { Job, jobs, makeGate, start, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { gone, row, rowWhere, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
-/** Another session holds a row until told. */
-const lockRow = (id: string) =>
+/** Holds up who writes what came of a step of this name. Longer than a lock could: the worker waits for none for long. */
+const holdWriter = (name: string) =>
   Effect.gen(function*() {
-    const sql = yield* SqlClient.SqlClient
-    const locked = yield* Deferred.make<void>()
-    const free = yield* Deferred.make<void>()
-    const hold = Effect.gen(function*() {
-      yield* run("select 1 from pg_task where id = $1::uuid for update", [id])
-      yield* Deferred.succeed(locked, undefined)
-      yield* Deferred.await(free)
-    })
-    yield* Effect.forkScoped(sql.withTransaction(hold))
-    yield* Deferred.await(locked)
-    return Deferred.succeed(free, undefined)
+    yield* run("create table let_go ()")
+    yield* run(`create function wait_to_be_let_go() returns trigger language plpgsql as $$
+      begin
+        while not exists (select from let_go) loop perform pg_sleep(0.01); end loop;
+        return new;
+      end $$`)
+    yield* run(`create trigger held before update on pg_task for each row
+      when (old.is_running and old.step like '%"${name}"%') execute function wait_to_be_let_go()`)
+    return {
+      waits: eventually(
+        run("select from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"),
+        (found) => found.length > 0
+      ),
+      letGo: run("insert into let_go default values")
+    }
   })
 
 workerTests("a row that its worker lost and claimed again", (test) => {
@@ -44,10 +47,10 @@ workerTests("a row that its worker lost and claimed again", (test) => {
       yield* gates.first.next
       yield* rowWhere(other, ({ status }) => status === "running")
       yield* rowWhere(id, ({ status }) => status === "running")
-      // The writer waits for the other row, for a moment: what ends meanwhile is stored together.
-      const free = yield* lockRow(other)
+      // What ends while the writer waits is stored together.
+      const writer = yield* holdWriter("other")
       yield* gates.other.open
-      yield* eventually(run("select 1 from pg_locks where not granted"), (found) => found.length > 0)
+      yield* writer.waits
       yield* gates.first.open
       // What a sweep does when the lease is over.
       yield* run(
@@ -56,7 +59,7 @@ workerTests("a row that its worker lost and claimed again", (test) => {
         [id]
       )
       yield* eventually(Effect.sync(() => attempts), (count) => count === 2)
-      yield* free
+      yield* writer.letGo
       yield* gone(id)
       yield* gone(other)
       assert.isUndefined(yield* row(id))
