@@ -131,17 +131,33 @@ const watchMoney = ({ log, sql }: World): Effect.Effect<never> =>
     yield* Effect.sleep(500)
   }))
 
+/** Looks, until it is interrupted: while nobody dies, no lease ends, and nobody is thought dead. */
+const watchLeases = ({ log, sql }: World): Effect.Effect<never> => {
+  const seen = new Set<string>()
+  return Effect.forever(Effect.gen(function*() {
+    const rows = yield* persist(sql<{ id: string; deaths: number }>`select id::text, deaths from pg_task
+      where deaths > 0 or (is_running and lease_until < clock_timestamp() - interval '1 second')`)
+    for (const { deaths, id } of rows) {
+      if (!seen.has(id)) log.wrong(`the lease of ${id} ended, and ${deaths} deaths were counted, though nobody died`)
+      seen.add(id)
+    }
+    yield* Effect.sleep(200)
+  }))
+}
+
 /** A round without faults, but with workers that are replaced in the middle of it: everything is run once. */
 export const calmRound = (world: World, random: Random, options: { readonly url: string; readonly slow: number }) =>
   Effect.gen(function*() {
     const { crew, log } = world
     const plans = makePlans(random, 80, { slow: options.slow, faults: false })
     yield* prepare(world, plans)
+    const watch = yield* Effect.forkChild(watchLeases(world))
     yield* produce(world, options.url, 0, [])
     yield* untilSlow(world, plans)
     log.say("stopping every worker")
     yield* crew.replaceAll(checkReleased(world))
     yield* settle(world, plans, plannedErrors)
+    yield* Fiber.interrupt(watch)
     yield* conclude(world, plans, crew.interruptions)
   })
 
