@@ -1,5 +1,6 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Layer, Logger, Queue, Schema } from "effect"
+import { SqlClient } from "effect/sql"
 import { Migrations, NextStep, Step, Task } from "../src/index.ts"
 import { testDatabase } from "./support/Database.ts"
 import { makeCrateTable, shape } from "./support/Shape.ts"
@@ -71,6 +72,13 @@ const takenOver = Effect.tap(filled, () => Migrations.run)
 /** The same after the crate's own migrations to 1.0, not yet taken over. */
 const filledWithLeases = Effect.tap(filled, () => Effect.forEach(withLeases, (statement) => run(statement)))
 
+/** What a client with another `search_path` does. */
+const inPath = <A, E>(path: string, effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
+  Effect.flatMap(
+    SqlClient.SqlClient,
+    (sql) => sql.withTransaction(Effect.andThen(run(`set local search_path = ${path}`), effect))
+  )
+
 class ReadName extends Schema.TaggedClass<ReadName>()("ReadName", { filename: Schema.String }) {}
 class Done extends Schema.TaggedClass<Done>()("Done", {}) {}
 
@@ -132,6 +140,40 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
         select indexname from pg_indexes where indexname = 'pg_task_wakeup_at_idx' order by 1`
       )
       assert.deepStrictEqual(left.map(({ name }) => name), ["pg_task_notify", "pg_task_touch"])
+    }))
+
+  it.effect("is left alone when another schema gets a table: what is its own has the same names", () =>
+    Effect.gen(function*() {
+      yield* filled
+      const before = yield* shape
+      yield* run("drop schema if exists app cascade")
+      yield* run("create schema app")
+      for (const migrate of [run(Migrations.sql), Migrations.run]) yield* inPath("app, public", migrate)
+      assert.deepStrictEqual(yield* shape, before)
+      assert.deepStrictEqual(yield* run("table app.pg_task"), [])
+      // And the other way round: the one that is taken over is the first in the path.
+      const app = yield* inPath("app, public", shape)
+      yield* inPath("public, app", run(Migrations.sql))
+      assert.notDeepEqual(yield* shape, before)
+      assert.deepStrictEqual(yield* inPath("app, public", shape), app)
+      yield* run("drop schema app cascade")
+    }))
+
+  it.effect("keeps a function of the crate's that another table uses, too", () =>
+    Effect.gen(function*() {
+      yield* filled
+      yield* run("create table other (like pg_task including all)")
+      yield* run(
+        "create trigger mine after insert on other for each row execute procedure pg_task_notify_on_change()"
+      )
+      yield* Migrations.run
+      yield* run(`insert into other (step) values ('{}')`)
+      const left = yield* run(
+        "select tgname, proname from pg_trigger join pg_proc p on p.oid = tgfoid where proname like 'pg\\_task\\_%\\_%'"
+      )
+      assert.deepStrictEqual(left, [{ tgname: "mine", proname: "pg_task_notify_on_change" }])
+      yield* run("drop table other")
+      yield* run("drop function pg_task_notify_on_change")
     }))
 
   it.effect("is worked on from there: each row goes on from its state", () =>

@@ -17,6 +17,33 @@ const usualSpelling = `step like '{"%":{"%}}' and split_part(step, '"', 3) = ':{
       and split_part(step, '"', 2) !~ '[\\\\[:cntrl:]]' and split_part(step, '"', 2) <> ''`
 
 /**
+ * By what hangs on our table, never by name alone: a name is looked up along the whole `search_path`, and another
+ * schema may have a `pg_task` that the crate's workers are still at.
+ */
+const dropCrateParts = `do $$
+declare
+  part record;
+begin
+  for part in
+    select tgname as name, tgfoid::regprocedure as function from pg_trigger join pg_proc p on p.oid = tgfoid
+    where tgrelid = 'pg_task'::regclass
+      and proname in ('pg_task_notify_on_change', 'pg_task_before_update_refresh_updated_at')
+  loop
+    execute format('drop trigger %I on pg_task', part.name);
+    if not exists (select 1 from pg_trigger where tgfoid = part.function) then
+      execute format('drop function %s', part.function);
+    end if;
+  end loop;
+  for part in
+    select c.oid::regclass as name from pg_index join pg_class c on c.oid = indexrelid
+    where indrelid = 'pg_task'::regclass
+      and relname in ('pg_task_wakeup_at_idx', 'pg_task_locked_by_idx', 'pg_task_next_available_at_idx')
+  loop
+    execute format('drop index %s', part.name);
+  end loop;
+end $$`
+
+/**
  * Since its version 1.0 the crate has leases, too: `locked_by` for `lease_token`, `lock_expires_at` for `lease_until`,
  * and no `is_running`. They say the same, so they become ours, and a row that runs keeps its lease.
  */
@@ -47,9 +74,7 @@ export const createTable: ReadonlyArray<string> = [
   updated_at timestamptz not null default now()
 )`,
   // What the Rust crate made goes first: its triggers would notify on each of the updates below, and touch every row.
-  "drop function if exists pg_task_notify_on_change() cascade",
-  "drop function if exists pg_task_before_update_refresh_updated_at() cascade",
-  "drop index if exists pg_task_wakeup_at_idx, pg_task_locked_by_idx, pg_task_next_available_at_idx",
+  dropCrateParts,
   "alter table pg_task drop constraint if exists pg_task_lease_state_check",
   takeLeases,
   "alter table pg_task alter column id set default gen_random_uuid()",

@@ -17,7 +17,8 @@ export const shape: Effect.Effect<unknown, SqlError, SqlClient.SqlClient> = Effe
     where conrelid = 'pg_task'::regclass and contype <> 'n' order by conname`
   )
   const indexes = yield* run(
-    "select indexname as name, indexdef as definition from pg_indexes where tablename = 'pg_task' order by indexname"
+    `select indexname as name, indexdef as definition from pg_indexes
+    where tablename = 'pg_task' and schemaname = current_schema() order by indexname`
   )
   const triggers = yield* run(
     `select tgname as name, pg_get_triggerdef(t.oid) as definition, prosrc as body
