@@ -161,7 +161,8 @@ export interface Options<State extends StateSchema, Next extends ReadonlyArray<S
   readonly retry?: Retry & Schedule.Schedule<unknown, NoInfer<HandlerError<Handled>>>
   /**
    * Runs the handler in one database transaction with the transition: what it writes through `SqlClient` (tasks it
-   * enqueues too) and the task's move to the next step are committed together, or not at all. Default false.
+   * enqueues too) and the task's move to the next step are committed together, or not at all. The step's scope
+   * is closed in the transaction, too. Default false.
    */
   readonly transactional?: boolean
   /** Does the work, and says where the task goes from here. */

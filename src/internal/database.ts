@@ -58,14 +58,21 @@ export type Trouble =
   | "Database"
   /** Another session holds a row: the others of the batch can go on. */
   | "Lock"
-  /** Something in the data is refused, however often it is sent. */
+  /** Something in the data is refused, however often it is sent: also by a trigger with a code of its own. */
   | "Data"
 
 const lockCodes = new Set(["40001", "40P01", "55P03", "57014"])
-const dataClasses = new Set(["21", "22", "23", "27", "44", "54", "P0"])
+
+/**
+ * Classes of errors that have nothing to do with the rows at hand: connections, transactions, logins, prepared
+ * statements, what is defined and allowed, resources, operators, the system, its configuration.
+ */
+const databaseClasses = new Set(
+  ["08", "0A", "25", "26", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0"]
+)
 
 export const troubleOf = (error: SqlError): Trouble => {
   const code = codeOf(error)
   if (code === undefined) return "Database"
-  return lockCodes.has(code) ? "Lock" : dataClasses.has(code.slice(0, 2)) ? "Data" : "Database"
+  return lockCodes.has(code) ? "Lock" : databaseClasses.has(code.slice(0, 2)) ? "Database" : "Data"
 }

@@ -16,6 +16,9 @@ const fullScanShare = 20
 /** More rows in one statement would not be cheaper each, and the first would wait for the last. */
 const maxClaim = 1000
 
+/** After a claim that failed, doubled with each that fails after it, up to the longest. In milliseconds. */
+const failedBackoff = { first: 50, longest: 5000 }
+
 /** A row is due, but another session holds it: look again after this, doubled each time. In milliseconds. */
 const lockedBackoff = 10
 
@@ -49,6 +52,7 @@ export class Dispatcher {
   private fullScanAt = 0
   private fullScanTook = 0
   private lockedWait = lockedBackoff
+  private failedWait = failedBackoff.first
 
   constructor(options: DispatcherOptions) {
     this.options = options
@@ -133,6 +137,7 @@ export class Dispatcher {
         onSuccess: (rows) =>
           Effect.sync(() => {
             this.lastClaim = now()
+            this.failedWait = failedBackoff.first
             this.lag = rows.reduce((longest, row) => Math.max(longest, row.waited), 0)
             if (from === undefined) this.fullScanTook = this.lastClaim - startedAt
             if (rows.length > 0) this.lockedWait = lockedBackoff
@@ -153,13 +158,28 @@ export class Dispatcher {
     return undefined
   }
 
+  private get waitAfterFailure(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { now } = this.options
+      const until = now() + this.failedWait
+      this.failedWait = Math.min(this.failedWait * 2, failedBackoff.longest)
+      return Effect.whileLoop({
+        while: () => !this.stopped && now() < until,
+        body: () => this.signal.wait(until - now()),
+        step: () => {}
+      })
+    })
+  }
+
   /** The claim may have been carried out all the same: gives back what it took, as soon as the database is back. */
   private claimFailed(token: string, error: SqlError): Effect.Effect<void> {
     const { link, sql } = this.options
     const release = link.persist(Effect.suspend(() => this.stopped ? Effect.succeed([]) : releaseClaim(sql, token)))
-    return Effect.andThen(
-      link.noteTrouble(error),
-      Effect.map(release, () => this.wake())
+    return link.noteTrouble(error).pipe(
+      Effect.andThen(release),
+      // What refuses claims may let everything else pass: sent again at once, they would be all that this worker does.
+      Effect.andThen(this.waitAfterFailure),
+      Effect.map(() => this.wake())
     )
   }
 }

@@ -10,7 +10,7 @@ import { annotationsOf, type Held } from "./attempt.ts"
 import { isConnectionLost, troubleOf } from "./database.ts"
 import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
 import { reportStored } from "./report.ts"
-import { storeInTransaction } from "./sql.ts"
+import { nextTransition, storeInTransaction } from "./sql.ts"
 
 /** The attempt is no longer the current one: everything it wrote is rolled back. */
 export class LeaseLost extends Data.TaggedError("LeaseLost")<{}> {}
@@ -75,14 +75,20 @@ const isLoss = (cause: Cause.Cause<unknown>): boolean =>
     isDatabaseError(Cause.isFailReason(reason) ? reason.error : reason.defect, isConnectionLost)
   )
 
+const withCommit = (handled: Effect.Effect<Handled, unknown>): Effect.Effect<RowOutcome, unknown> =>
+  Effect.flatMap(
+    handled,
+    ({ commit, outcome }) => commit === undefined ? Effect.succeed(outcome) : Effect.as(commit, outcome)
+  )
+
 const transact = ({ lease, sql }: Options, held: Held, handled: Effect.Effect<Handled, unknown>, progress: Progress) =>
   Effect.suspend(() => {
     progress.stage = "Begin"
     return sql.withTransaction(
       Effect.gen(function*() {
         progress.stage = "Step"
-        const { commit, outcome } = yield* handled
-        if (commit !== undefined) yield* commit
+        // What the step leaves to its scope belongs to the transaction, too: it may write, and it may fail.
+        const outcome = yield* Effect.scoped(withCommit(handled))
         const changes = toChanges([{ held, outcome }])
         const stored = yield* Effect.withTracerEnabled(storeInTransaction(sql, changes, lease), false)
         if (!stored) return yield* new LeaseLost()
@@ -104,7 +110,7 @@ const transact = ({ lease, sql }: Options, held: Held, handled: Effect.Effect<Ha
 const afterLostCommit = ({ lease, sql }: Options, held: Held, { outcome }: Progress): Effect.Effect<Outcome> => {
   const released: Outcome = { _tag: "Release" }
   if (outcome?._tag !== "Advance") return Effect.succeed(released)
-  const next = toChanges([{ held: { ...held, transitions: held.transitions + 1 }, outcome: released }])
+  const next = toChanges([{ held: { ...held, transitions: nextTransition(held.transitions) }, outcome: released }])
   return storeInTransaction(sql, next, lease).pipe(
     Effect.withTracerEnabled(false),
     Effect.retry(backoff),
