@@ -56,7 +56,7 @@ export const explain = (error: SqlError): Effect.Effect<never, SqlError | TableE
 export type Trouble =
   /** The database is away, or too busy: wait, and send the same again. */
   | "Database"
-  /** Another session holds a row: the others of the batch can go on. */
+  /** Another session holds a row, or its DDL is in the way (internal errors): the others of the batch can go on. */
   | "Lock"
   /** Something in the data is refused, however often it is sent: also by a trigger with a code of its own. */
   | "Data"
@@ -74,5 +74,9 @@ const databaseClasses = new Set(
 export const troubleOf = (error: SqlError): Trouble => {
   const code = codeOf(error)
   if (code === undefined) return "Database"
-  return lockCodes.has(code) ? "Lock" : databaseClasses.has(code.slice(0, 2)) ? "Database" : "Data"
+  return lockCodes.has(code) || code.startsWith("XX")
+    ? "Lock"
+    : databaseClasses.has(code.slice(0, 2))
+    ? "Database"
+    : "Data"
 }
