@@ -16,7 +16,7 @@ import {
   type Where,
   whereClause
 } from "./adminRows.ts"
-import { channel } from "./sql.ts"
+import { channel, oneFurther } from "./sql.ts"
 
 export type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
 
@@ -153,7 +153,7 @@ export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Row
     `with found as (
   select t.id, t.task, t.is_running as running, t.transitions from pg_task t where t.id = $1::uuid for update
 ), changed as (
-  update pg_task t set step = $2, transitions = t.transitions + 1, updated_at = now() from found f
+  update pg_task t set step = $2, transitions = ${oneFurther("t.transitions")}, updated_at = now() from found f
   where t.id = f.id and not f.running and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
   returning t.id
 )

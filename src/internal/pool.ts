@@ -12,7 +12,7 @@ import { type Held, hold } from "./attempt.ts"
 import { type Ending, endingOf } from "./meter.ts"
 import type { Outcome, RowOutcome } from "./outcome.ts"
 import { Prefetch } from "./prefetch.ts"
-import type { ClaimedRow } from "./sql.ts"
+import { type ClaimedRow, nextTransition } from "./sql.ts"
 import type { StoredOutcome } from "./writer.ts"
 
 export interface PoolOptions {
@@ -274,7 +274,7 @@ export class Pool {
   private advance(held: Held, step: string): void {
     held.step = step
     held.tried = 0
-    held.transitions++
+    held.transitions = nextTransition(held.transitions)
     held.waited = 0
     held.stage = "Buffered"
     held.heldSince = held.renewedAt = this.options.now()

@@ -320,27 +320,37 @@ export interface RowChange {
 /** The end of a task: its row goes. */
 export type RowEnd = Pick<RowChange, "id" | "token" | "n">
 
+/** What an `int` holds. A chain that runs for months gets there: `transitions` then begins anew. */
+const maxTransitions = 2147483647
+
+export const nextTransition = (n: number): number => n % maxTransitions + 1
+
+/** {@link nextTransition} as SQL. */
+export const oneFurther = (n: string): string => `(${n} % ${maxTransitions} + 1)`
+
+const anyTransition = few("n", "0", String(maxTransitions))
+
 /**
  * The fence. An `Advance` keeps its lease, so it may be sent again after its answer was lost: it then finds its own
  * work done, one transition further.
  */
 const current = `t.id = c.id and t.lease_token = c.token
-    and (t.transitions = c.n or (c.kind = 'Advance' and t.transitions = c.n + 1))`
+    and (t.transitions = c.n or (c.kind = 'Advance' and t.transitions = ${oneFurther("c.n")}))`
 
 /** Most outcomes end their task: those come as arrays, which are much cheaper to read than JSON. */
 const storeChanges = `with f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
-  where ${briefLocks} and ${few("n", "0", "2147483646")}
+  where ${briefLocks} and ${anyTransition}
 ), finished as (
   delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n returning t.id
 ), c as materialized (
   select * from json_to_recordset($1::json)
     as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text)
-  where ${briefLocks} and ${few("n", "0", "2147483646")}
+  where ${briefLocks} and ${anyTransition}
 ), changed as (
   update pg_task t set
     step = coalesce(c.step, t.step),
-    transitions = case when c.step is null then t.transitions else c.n + 1 end,
+    transitions = case when c.step is null then t.transitions else ${oneFurther("c.n")} end,
     tried = case when c.kind in ('Retry', 'Park') then t.tried + 1 when c.step is null then t.tried else 0 end,
     wakeup_at = coalesce(c.at, now() + ${millis("c.delay")}, t.wakeup_at),
     is_running = c.kind = 'Advance',
@@ -368,9 +378,11 @@ const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<u
 ]
 
 /** A chain's every step waits for this one: nothing in it but the row. */
-const advanceOne = `update pg_task set step = $4, transitions = $3::int + 1, tried = 0, deaths = 0, error = null,
-  lease_until = now() + ${millis("$5")}, updated_at = now()
-where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid and transitions in ($3::int, $3::int + 1) returning id`
+const advanceOne = `update pg_task set
+  step = $4, transitions = ${oneFurther("$3::int")}, tried = 0, deaths = 0, error = null, updated_at = now(),
+  lease_until = now() + ${millis("$5")}
+where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid
+  and transitions in ($3::int, ${oneFurther("$3::int")}) returning id`
 
 /** Moves one task on, and keeps its lease. */
 const storeAdvance = (

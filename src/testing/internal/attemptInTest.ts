@@ -7,7 +7,7 @@ import { type Held, hold } from "../../internal/attempt.ts"
 import { codeOf } from "../../internal/database.ts"
 import { type Outcome, type RowOutcome, toChanges } from "../../internal/outcome.ts"
 import { runAttempt, type Runner } from "../../internal/runner.ts"
-import { type ClaimedRow, storeInTransaction } from "../../internal/sql.ts"
+import { type ClaimedRow, nextTransition, storeInTransaction } from "../../internal/sql.ts"
 import type { InvalidStateError } from "../../TaskError.ts"
 import { type AnyResult, toResult } from "./result.ts"
 import { lockTimeout, setLockTimeout } from "./statements.ts"
@@ -74,7 +74,7 @@ const keepLockTimeout = <A, E>(sql: SqlClient, effect: Effect.Effect<A, E>): Eff
 /** A `NextStep.now` leaves the row claimed, by the same token. */
 const continuing = (row: ClaimedRow, outcome: RowOutcome, current: boolean): ClaimedRow | undefined =>
   outcome._tag === "Advance" && current
-    ? { ...row, step: outcome.step, tried: 0, transitions: row.transitions + 1, waited: 0 }
+    ? { ...row, step: outcome.step, tried: 0, transitions: nextTransition(row.transitions), waited: 0 }
     : undefined
 
 /** Runs the step of a claimed row: what happened, and the row for its next step if that is due at once. */
