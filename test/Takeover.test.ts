@@ -148,7 +148,7 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
       const before = yield* shape
       yield* run("drop schema if exists app cascade")
       yield* run("create schema app")
-      for (const migrate of [run(Migrations.sql), Migrations.run]) yield* inPath("app, public", migrate)
+      yield* inPath("app, public", Effect.andThen(run(Migrations.sql), Migrations.run))
       assert.deepStrictEqual(yield* shape, before)
       assert.deepStrictEqual(yield* run("table app.pg_task"), [])
       // And the other way round: the one that is taken over is the first in the path.
