@@ -1,20 +1,11 @@
 import { assert } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { NextStep, Step, Task } from "../../src/index.ts"
 import { closed, Job, makeGate, start, startApart, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
+import { note, notes, prepareNotes } from "../support/worker/Notes.ts"
 import { empty, gone, listening, parked, row, rowWhere, run, steal } from "../support/worker/Table.ts"
-import { within } from "../support/worker/Wait.ts"
-
-const note = (text: string) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql`insert into note values (${text})`)
-
-const notes = Effect.map(
-  run<{ text: string }>("select text from note order by text"),
-  (found) => found.map(({ text }) => text)
-)
-
-const prepare = Effect.andThen(run("create table if not exists note (text text)"), run("truncate note"))
 
 /** A task of one transactional step. */
 const transactional = <E, R>(
@@ -25,19 +16,13 @@ const transactional = <E, R>(
     Step.make(Job, { next: [Job], transactional: true, retryLimit, retryDelay: "10 millis", handler })
   ])
 
-/** A task of one step that isn't. */
-const plain = <E, R>(
-  handler: (job: Job) => Effect.Effect<NextStep.NextStep<Job, unknown, SqlClient.SqlClient>, E, R>,
-  retryLimit = 0
-) => Task.make("Jobs", [Step.make(Job, { next: [Job], retryLimit, retryDelay: "10 millis", handler })])
-
 const last = new Job({ name: "last" })
 
 workerTests("a transactional step", (test) => {
   test(
     "commits what it wrote with its transition, and neither is seen before",
     Effect.gen(function*() {
-      yield* prepare
+      yield* prepareNotes
       const gate = yield* makeGate
       const Jobs = transactional(({ name }) =>
         Effect.gen(function*() {
@@ -65,7 +50,7 @@ workerTests("a transactional step", (test) => {
   test(
     "goes on at once after `NextStep.now`, step by step",
     Effect.gen(function*() {
-      yield* prepare
+      yield* prepareNotes
       const Jobs = transactional(({ name }) =>
         Effect.as(
           note(name.padStart(5)),
@@ -95,7 +80,7 @@ workerTests("a transactional step", (test) => {
     test(
       `that ${how} has written nothing, and its task is tried again, then parked`,
       Effect.gen(function*() {
-        yield* prepare
+        yield* prepareNotes
         const attempts: Array<number> = []
         const Jobs = transactional(({ name }) =>
           Effect.gen(function*() {
@@ -115,7 +100,7 @@ workerTests("a transactional step", (test) => {
   test(
     "that is interrupted at shutdown has written nothing, and is ready again",
     Effect.gen(function*() {
-      yield* prepare
+      yield* prepareNotes
       const gate = yield* makeGate
       const Jobs = transactional(({ name }) => Effect.as(Effect.andThen(note(name), gate.enter(name)), NextStep.none))
       const apart = yield* startApart({ tasks: [Jobs], shutdownTimeout: "50 millis" })
@@ -134,7 +119,7 @@ workerTests("a transactional step", (test) => {
   test(
     "that lost its lease has written nothing, and changes nothing",
     Effect.gen(function*() {
-      yield* prepare
+      yield* prepareNotes
       const gate = yield* makeGate
       const Jobs = transactional(({ name }) =>
         Effect.as(Effect.andThen(note(name), gate.enter(name)), NextStep.now(last))
@@ -155,7 +140,7 @@ workerTests("a transactional step", (test) => {
   test(
     "enqueues tasks that are there, and run, if and only if it commits",
     Effect.gen(function*() {
-      yield* prepare
+      yield* prepareNotes
       const Child = Task.make("Child", [
         Step.make(Job, { handler: ({ name }) => Effect.as(note(`child of ${name}`), NextStep.none) })
       ])
@@ -185,7 +170,7 @@ workerTests("a transactional step", (test) => {
   test(
     "that lost against another transaction runs again, uncounted",
     Effect.gen(function*() {
-      yield* prepare
+      yield* prepareNotes
       let runs = 0
       const attempts: Array<number> = []
       const Jobs = transactional(({ name }) =>
@@ -208,7 +193,7 @@ workerTests("a transactional step", (test) => {
   test(
     "may nest transactions of its own",
     Effect.gen(function*() {
-      yield* prepare
+      yield* prepareNotes
       const Jobs = transactional(({ name }) =>
         Effect.gen(function*() {
           const sql = yield* SqlClient.SqlClient
@@ -219,127 +204,6 @@ workerTests("a transactional step", (test) => {
       )
       yield* start({ tasks: [Jobs] })
       yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
-      assert.deepStrictEqual(yield* notes, ["a"])
-    })
-  )
-})
-
-workerTests("`commit`", (test) => {
-  test(
-    "runs in one transaction with every kind of transition",
-    Effect.gen(function*() {
-      yield* prepare
-      const Jobs = plain(({ name }) => {
-        const options = { commit: Effect.asVoid(note(name)) }
-        const next = new Job({ name: "end" })
-        return Effect.succeed(
-          name === "now" ?
-            NextStep.now(next, options)
-            : name === "delay" ?
-            NextStep.delay(next, 1, options)
-            : NextStep.noneWith(options)
-        )
-      })
-      yield* start({ tasks: [Jobs] })
-      yield* Jobs.enqueueAll(["now", "delay", "none"].map((name) => new Job({ name })))
-      yield* empty
-      assert.deepStrictEqual(yield* notes, ["delay", "end", "end", "none", "now"])
-    })
-  )
-
-  test(
-    "is seen with the transition, not before",
-    Effect.gen(function*() {
-      yield* prepare
-      const written = yield* Deferred.make<void>()
-      const mayCommit = yield* Deferred.make<void>()
-      const commit = Effect.andThen(
-        note("a"),
-        Effect.andThen(Deferred.succeed(written, undefined), Deferred.await(mayCommit))
-      )
-      const Jobs = plain(() => Effect.succeed(NextStep.delay(last, "1 hour", { commit })))
-      yield* start({ tasks: [Jobs] })
-      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
-      yield* within(Deferred.await(written), "the commit effect")
-      assert.deepStrictEqual(yield* notes, [])
-      assert.deepInclude(yield* row(id), { status: "running", transitions: 0 })
-      yield* Deferred.succeed(mayCommit, undefined)
-      yield* rowWhere(id, ({ transitions }) => transitions === 1)
-      assert.deepStrictEqual(yield* notes, ["a"])
-    })
-  )
-
-  for (const [how, failure] of [["fails", Effect.fail("no commit")], ["dies", Effect.die("no commit")]] as const) {
-    test(
-      `that ${how} is a failure of the step: nothing is committed, and it is tried again`,
-      Effect.gen(function*() {
-        yield* prepare
-        const attempts: Array<number> = []
-        const Jobs = plain(() =>
-          Effect.gen(function*() {
-            attempts.push((yield* Step.Context).attempt)
-            return NextStep.now(last, { commit: Effect.andThen(note("undone"), failure) })
-          }), 1)
-        yield* start({ tasks: [Jobs] })
-        const left = yield* parked(yield* Jobs.enqueue(new Job({ name: "a" })))
-        assert.deepInclude(left, { tried: 2, transitions: 0, step: `{"Jobs":{"Job":{"name":"a"}}}` })
-        assert.include(left.error, "no commit")
-        assert.deepStrictEqual(attempts, [1, 2])
-        assert.deepStrictEqual(yield* notes, [])
-      })
-    )
-  }
-
-  test(
-    "of an attempt that lost its lease is rolled back",
-    Effect.gen(function*() {
-      yield* prepare
-      const gate = yield* makeGate
-      const Jobs = plain(({ name }) => Effect.as(gate.enter(name), NextStep.noneWith({ commit: note("undone") })))
-      const logs = Logs.capture()
-      yield* Effect.provide(start({ tasks: [Jobs], lease: "5 minutes" }), logs.layer)
-      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
-      yield* gate.next
-      yield* steal(id)
-      yield* gate.open
-      yield* logs.line("Lease lost")
-      assert.deepStrictEqual(yield* notes, [])
-      assert.deepInclude(yield* row(id), { status: "running" })
-    })
-  )
-
-  test(
-    "waits for its turn on the row, rather than fail",
-    Effect.gen(function*() {
-      yield* prepare
-      const sql = yield* SqlClient.SqlClient
-      const gate = yield* makeGate
-      const attempts: Array<number> = []
-      const Jobs = plain(({ name }) =>
-        Effect.gen(function*() {
-          attempts.push((yield* Step.Context).attempt)
-          yield* gate.enter(name)
-          return NextStep.noneWith({ commit: note(name) })
-        })
-      )
-      yield* start({ tasks: [Jobs] })
-      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
-      yield* gate.next
-      const letGo = yield* Deferred.make<void>()
-      const locked = yield* Deferred.make<void>()
-      const holding = yield* Effect.forkChild(sql.withTransaction(Effect.gen(function*() {
-        yield* run("select 1 from pg_task for update")
-        yield* Deferred.succeed(locked, undefined)
-        yield* Deferred.await(letGo)
-      })))
-      yield* Deferred.await(locked)
-      yield* gate.open
-      // Longer than any one statement of ours waits for a lock.
-      yield* Effect.sleep(600)
-      yield* Deferred.succeed(letGo, undefined)
-      yield* Fiber.join(holding)
-      yield* gone(id)
-      assert.deepStrictEqual(attempts, [1])
       assert.deepStrictEqual(yield* notes, ["a"])
     })
   )
