@@ -85,7 +85,10 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   /** The `_tag` of its state. Null if `raw` doesn't have that shape. */
   step: Schema.NullOr(Schema.String),
   status: Status,
-  /** The `step` column as it is: the task's name, the state's tag and its encoded fields. */
+  /**
+   * The `step` column as it is: the task's name, the state's tag and its encoded fields. Of more than 15 MB, which no
+   * worker reads either, the first 2000 characters and `...`.
+   */
   raw: Schema.String,
   /** How often this step has failed. */
   tried: Schema.Number,

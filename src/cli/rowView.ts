@@ -35,10 +35,14 @@ const leaseOf = (row: Admin.Row): string => {
   return left < 0 ? `its lease ended ${formatMillis(-left)} ago` : `lease ends in ${formatMillis(left)}`
 }
 
-/** The fields of a state, or whatever else is in the row. */
+/** The fields of a state, or whatever else is in the row: a state that was too long to be read was cut. */
 export const fieldsOf = (row: Admin.Row): unknown => {
   if (row.task === null || row.step === null) return row.raw
-  return (JSON.parse(row.raw) as Record<string, Record<string, unknown>>)[row.task]?.[row.step]
+  try {
+    return (JSON.parse(row.raw) as Record<string, Record<string, unknown>>)[row.task]?.[row.step]
+  } catch {
+    return row.raw
+  }
 }
 
 /** What matters most about a row, in its status. */

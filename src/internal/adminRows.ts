@@ -1,6 +1,6 @@
 /** What a row is to those who look at it, as SQL. Postgres's clock decides its status, and how old it is. */
 import * as Duration from "effect/Duration"
-import { jsonName } from "./schema.ts"
+import { jsonName, maxStep } from "./schema.ts"
 
 export type Status = "ready" | "waiting" | "running" | "parked"
 
@@ -90,8 +90,11 @@ export interface AdminRow {
   readonly key: string
 }
 
+/** Of a `step` that is too long to be read, as much as shows what it is. */
+const raw = `case when octet_length(t.step) <= ${maxStep} then t.step else left(t.step, 2000) || '...' end`
+
 export const columns =
-  `t.id, t.task, ${tag} as step, ${status} as status, t.step as raw, t.tried, t.deaths, t.transitions,
+  `t.id, t.task, ${tag} as step, ${status} as status, ${raw} as raw, t.tried, t.deaths, t.transitions,
   t.error, t.trace, ${millis("t.wakeup_at")} as "wakeupAt", ${millis("t.created_at")} as "createdAt",
   ${millis("t.updated_at")} as "updatedAt",
   case when t.lease_until is not null then ${millis("t.lease_until")} end as "leaseUntil",

@@ -58,6 +58,12 @@ const takeLeases = `do $$ begin
   end if;
 end $$`
 
+/**
+ * In bytes. Postgres takes more, but the driver ends a connection on which a row longer than 16 MiB comes: so no such
+ * `step` is ever asked for.
+ */
+export const maxStep = 15_000_000
+
 /** Null for a `step` of another shape. */
 const taskName = `case when ${usualSpelling} then split_part(step, '"', 2)
     else ${anySpelling} end`

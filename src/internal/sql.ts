@@ -7,6 +7,7 @@ import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../TaskId.ts"
+import { maxStep } from "./schema.ts"
 
 type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
 
@@ -120,8 +121,12 @@ export interface Claim {
   readonly from: number | undefined
 }
 
+/** What a claim has in place of a `step` that is too long to be read. Its length is known without reading it. */
+export const longStep = "too long"
+
 /** The columns of a claimed row, and the time in them as numbers, so that no driver's date type is involved. */
-const claimed = `t.id, t.step, t.tried, t.transitions, t.deaths, t.trace,
+const claimed = `t.id, t.tried, t.transitions, t.deaths, t.trace,
+  case when octet_length(t.step) <= ${maxStep} then t.step else '${longStep}' end as step,
   (extract(epoch from t.wakeup_at) * 1000)::float8 as due,
   ((extract(epoch from clock_timestamp()) - extract(epoch from t.wakeup_at)) * 1000)::float8 as waited`
 

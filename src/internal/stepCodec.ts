@@ -6,6 +6,8 @@ import { isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import { InvalidStateError } from "../TaskError.ts"
 import type { StepDefinition } from "./definition.ts"
+import { maxStep } from "./schema.ts"
+import { longStep } from "./sql.ts"
 import type { Tagged } from "./types.ts"
 
 /** A row's `step` can't be decoded. Its message becomes the row's error. */
@@ -32,6 +34,12 @@ export interface ParsedStep {
 
 const malformed = (message: string) => new DecodeError({ message })
 
+const tooLong = `longer than ${maxStep / 1_000_000} MB, the most that can be read again: `
+  + "keep what is large elsewhere, and where it is in the state"
+
+/** A character is three bytes at most. */
+const isTooLong = (text: string): boolean => text.length * 3 > maxStep && Buffer.byteLength(text) > maxStep
+
 const parseJson = (text: string): unknown => {
   try {
     return JSON.parse(text)
@@ -49,6 +57,7 @@ const onlyEntry = (value: unknown): readonly [string, unknown] | undefined => {
 
 /** Reads the outer shape of a `step`, which is the same for every task. */
 export const readStep = (text: string): ParsedStep | DecodeError => {
+  if (text === longStep || isTooLong(text)) return malformed(`step is ${tooLong}`)
   const json = parseJson(text)
   if (json instanceof DecodeError) return json
   const task = onlyEntry(json)
@@ -99,7 +108,10 @@ const makeStepCodec = (task: string, step: StepDefinition) => {
         onSuccess: (encoded) => {
           if (!isRecord(encoded)) return invalid(`${task}: the state "${step.tag}" must encode to an object`)
           const { _tag, ...fields } = encoded
-          return Effect.succeed(`${prefix}${JSON.stringify(fields)}}}`)
+          const text = `${prefix}${JSON.stringify(fields)}}}`
+          return isTooLong(text)
+            ? invalid(`${task}: the state "${step.tag}" is ${tooLong}. Nothing was stored`)
+            : Effect.succeed(text)
         }
       }),
     decode: (fields: object): Effect.Effect<Decoded, DecodeError> => {
