@@ -173,6 +173,23 @@ workerTests("pg-task show", (test) => {
   )
 
   test(
+    "shows a state that can't be read as it is, and of one that is too long the beginning",
+    Effect.gen(function*() {
+      const broken = `{"Greeter":{"ReadName":{"filename":}}}`
+      const [bad, long] = yield* run<{ id: string }>(
+        `insert into pg_task (step) values ($1),
+          ('{"Greeter":{"ReadName":{"filename":"' || repeat('x', 17000000) || '"}}}') returning id::text`,
+        [broken]
+      )
+      assert.include((yield* pgTask(["show", bad!.id])).out, broken.replaceAll("\"", "\\\""))
+      const shown = yield* pgTask(["show", long!.id])
+      assert.strictEqual(shown.code, 0)
+      assert.include(shown.out, "xxx...")
+      assert.strictEqual((yield* pgTask(["list"])).code, 0)
+    })
+  )
+
+  test(
     "tells ids that are gone from those that are none",
     Effect.gen(function*() {
       assert.deepInclude(yield* pgTask(["show", "nonsense"]), { code: 2, out: "" })
