@@ -4,11 +4,14 @@
  */
 import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
-import type { SqlError } from "effect/sql/SqlError"
+import * as Scope from "effect/Scope"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { messageOf } from "./database.ts"
+import { Signal } from "./signal.ts"
 import { channel, notify } from "./sql.ts"
 
 export interface ListenerOptions {
@@ -26,6 +29,24 @@ const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.sp
   Schedule.jittered
 )
 
+/** A statement that takes longer has a connection that is gone, and nobody told us. */
+const patience = "10 seconds"
+
+/**
+ * After how many checks in vain a connection is replaced, the first time: one may come late. Then ever more rarely:
+ * with a pooler in between it would be in vain for ever.
+ */
+const minDeafChecks = 2
+const maxDeafChecks = 32
+
+const silence = (problem: string) =>
+  new SqlError({
+    reason: new ConnectionError({ cause: new Error(problem), message: problem, operation: "listen" })
+  })
+
+const unanswered = silence("no connection, or no answer to LISTEN")
+const deaf = silence("notifications do not come through")
+
 export class Listener {
   private readonly options: ListenerOptions
   private readonly probe: string
@@ -35,6 +56,10 @@ export class Listener {
   /** A probe was sent, and has not come back. */
   private awaited = false
   private warned = false
+  /** Checks that found the connection deaf, and after how many it is replaced. */
+  private deafChecks = 0
+  private deafLimit = minDeafChecks
+  private readonly replace = new Signal()
 
   constructor(options: ListenerOptions) {
     this.options = options
@@ -64,40 +89,76 @@ export class Listener {
   get check(): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (!this.connected) return Effect.void
-      const deaf = this.awaited && !this.warned
+      const missed = this.awaited
       this.awaited = true
-      const sent = Effect.ignore(notify(this.options.client, this.probe))
-      if (!deaf) return sent
-      this.warned = true
-      return Effect.andThen(
-        Effect.logWarning("Notifications do not come through (a pooler in transaction mode?): polling instead"),
-        sent
-      )
+      return missed ? Effect.andThen(this.missed, this.sendProbe) : this.sendProbe
     })
   }
 
+  private get sendProbe(): Effect.Effect<void> {
+    return notify(this.options.client, this.probe).pipe(Effect.timeoutOption(patience), Effect.ignore)
+  }
+
+  /** The connection is dead without a word, and a new one hears; or there is something between us and the server. */
+  private get missed(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (++this.deafChecks >= this.deafLimit) {
+        this.deafChecks = 0
+        this.deafLimit = Math.min(this.deafLimit * 2, maxDeafChecks)
+        this.replace.set()
+      }
+      if (this.warned) return Effect.void
+      this.warned = true
+      return Effect.logWarning("Notifications do not come through (a pooler in transaction mode?): polling instead")
+    })
+  }
+
+  /**
+   * Ends its connection with its scope, whose finalizers run side by side: one after the other, the driver would wait
+   * for the answer to UNLISTEN before it gives the connection back, and a silent one has none.
+   */
   private get listenOnce(): Effect.Effect<never, SqlError> {
-    return Effect.scoped(
-      Effect.flatMap(this.options.client.listen(channel), (notifications) => {
-        this.connected = true
-        this.awaited = false
-        this.known.openUnsafe()
-        // What happened while nobody listened.
-        this.options.onChange()
-        return Effect.forever(Effect.map(Queue.take(notifications), ({ payload }) => this.receive(payload)))
-      })
+    return Effect.acquireUseRelease(
+      Scope.make("parallel"),
+      (scope) => Effect.flatMap(this.listen(scope), (notifications) => this.hear(notifications)),
+      (scope) => Scope.close(scope, Exit.void)
     )
   }
 
+  private listen(scope: Scope.Scope) {
+    return this.options.client.listen(channel).pipe(
+      Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(unanswered) }),
+      Scope.provide(scope)
+    )
+  }
+
+  private hear(notifications: Queue.Dequeue<{ readonly payload: string }, SqlError>): Effect.Effect<never, SqlError> {
+    this.connected = true
+    this.known.openUnsafe()
+    // What happened while nobody listened.
+    this.options.onChange()
+    const received = Effect.forever(Effect.map(Queue.take(notifications), ({ payload }) => this.receive(payload)))
+    const replaced = Effect.andThen(this.replace.wait(), Effect.fail(deaf))
+    // One that replaces another must show that it hears.
+    return Effect.andThen(this.awaited ? this.sendProbe : Effect.void, Effect.raceFirst(received, replaced))
+  }
+
   private receive(payload: string): void {
-    if (payload === this.probe) this.awaited = this.warned = false
+    if (payload === this.probe) this.heard()
     else if (payload === "stop_worker") this.options.onStop()
     else if (payload.startsWith("cancel ")) this.options.onCancel(payload.slice("cancel ".length))
     else if (!payload.startsWith("probe ")) this.options.onChange()
   }
 
+  private heard(): void {
+    this.awaited = this.warned = false
+    this.deafChecks = 0
+    this.deafLimit = minDeafChecks
+  }
+
   private disconnected(error: SqlError): Effect.Effect<void> {
-    const first = this.connected || !this.warned
+    // That it is deaf was said before.
+    const first = error !== deaf && (this.connected || !this.warned)
     this.connected = false
     this.warned = true
     this.known.openUnsafe()

@@ -29,6 +29,8 @@ export interface PoolOptions {
   readonly onEnd: (held: Held, ending: Ending) => void
   /** A row that this worker gave up becomes due in so many milliseconds. */
   readonly onDue: (delay: number) => void
+  /** The same, and others must be told: this worker doesn't want it. */
+  readonly onLeft: () => void
   /** There is room for more, or nothing left to do. */
   readonly onChange: () => void
 }
@@ -116,6 +118,8 @@ export class Pool {
   stored(results: ReadonlyArray<StoredOutcome>): void {
     this.storing -= results.length
     for (const { current, held, outcome } of results) {
+      // Also one that was refused: what a lost COMMIT left to others was given back before.
+      if (outcome._tag === "Release") this.options.onLeft()
       if (current) this.goOn(held, outcome)
       else this.drop(held)
     }
@@ -254,8 +258,10 @@ export class Pool {
   private goOn(held: Held, outcome: RowOutcome): void {
     if (outcome._tag === "Advance") return this.advance(held, outcome.step)
     this.drop(held)
-    if (outcome._tag === "Release") this.options.onDue(0)
-    if (outcome._tag === "Retry" || outcome._tag === "Move") this.options.onDue(outcome.delay ?? 0)
+    const moved = outcome._tag === "Retry" || outcome._tag === "Move"
+    if (moved && this.draining) this.options.onLeft()
+    if (moved) this.options.onDue(outcome.delay ?? 0)
+    else if (outcome._tag === "Release") this.options.onDue(0)
   }
 
   /** A chain is kept while there is room for it; else its next step takes its turn with everybody's. */

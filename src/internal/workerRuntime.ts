@@ -6,7 +6,6 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -15,10 +14,12 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { TableError } from "../TaskError.ts"
 import { explain, isMisconfiguration } from "./database.ts"
 import { Dispatcher } from "./dispatcher.ts"
+import { drain } from "./drain.ts"
 import { freeLapsedRows, keepLeases } from "./leases.ts"
 import { Link } from "./link.ts"
 import { Listener } from "./listener.ts"
 import { Meter } from "./meter.ts"
+import { notifierOf } from "./notifier.ts"
 import type { Settings } from "./options.ts"
 import { Pool } from "./pool.ts"
 import { reportAll } from "./report.ts"
@@ -58,9 +59,6 @@ const now = () => performance.now()
 /** Without notifications the poll is all there is. In milliseconds. */
 const deafPollInterval = 1000
 
-/** How long a stopping worker waits for its own statements, and for steps that don't react to their interruption. */
-const patience = 10_000
-
 interface Parts {
   readonly settings: Settings
   readonly pool: Pool
@@ -68,6 +66,8 @@ interface Parts {
   readonly dispatcher: Dispatcher
   readonly listener: Listener | undefined
   readonly suspects: Suspects
+  /** Notifies, and waits for that. */
+  readonly tellOthers: Effect.Effect<void>
   readonly keepLeases: Effect.Effect<never>
   readonly freeLapsedRows: Effect.Effect<never>
   /** Set at every change of the pool. */
@@ -112,6 +112,7 @@ interface Core {
 const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" | "writer"> => {
   const { changed, link, meter, runner, settings, sql } = core
   const fork = Effect.runForkWith(core.context)
+  const notifier = notifierOf(sql)
   const writer: Writer = new Writer({
     sql,
     link,
@@ -133,6 +134,7 @@ const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" 
     store: (held, outcome) => writer.submit(held, outcome),
     onEnd: (held, ending) => meter.ended(held, ending, now() - held.startedAt),
     onDue: (delay) => dispatcher().dueIn(delay),
+    onLeft: () => notifier.tellUnsafe(fork),
     onChange: () => {
       meter.levels(pool.counts)
       dispatcher().roomChanged()
@@ -178,42 +180,13 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
     dispatcher,
     listener,
     suspects,
+    tellOthers: Effect.flatten(notifierOf(core.sql).tell),
     keepLeases: keepLeases(leases),
     freeLapsedRows: freeLapsedRows(leases, () => suspects.look()),
     changed: core.changed,
     stopRequest
   }
   return parts
-})
-
-/** Waits until something holds of the pool, at most so long. False when it took longer. */
-const waitUntil = ({ changed }: Parts, holds: () => boolean, millis: number): Effect.Effect<boolean> =>
-  Effect.suspend(() => Effect.whileLoop({ while: () => !holds(), body: () => changed.wait(), step: () => {} })).pipe(
-    Effect.as(true),
-    Effect.timeoutOrElse({ duration: millis, orElse: () => Effect.succeed(false) })
-  )
-
-/** Stops gracefully: claims no more, gives back, waits for running steps, interrupts what is left, stores the rest. */
-const drain = Effect.fnUntraced(function*(parts: Parts, dispatching: Fiber.Fiber<void>) {
-  const { dispatcher, pool, settings } = parts
-  const isIdle = () => pool.counts.running === 0
-  yield* Effect.logInfo("Worker draining")
-  dispatcher.stop()
-  pool.drain()
-  yield* Effect.timeoutOption(Fiber.await(dispatching), patience)
-  if (!(yield* waitUntil(parts, isIdle, settings.shutdownTimeout))) {
-    yield* Effect.logWarning(
-      `Interrupting ${pool.counts.running} steps that did not end within ` +
-        Duration.format(Duration.millis(settings.shutdownTimeout))
-    )
-    pool.interruptRunning()
-    if (!(yield* waitUntil(parts, isIdle, patience))) {
-      yield* Effect.logError("Some steps can't be interrupted: their tasks go on elsewhere when their lease is over")
-    }
-  }
-  const stored = yield* waitUntil(parts, () => pool.counts.storing === 0, patience)
-  if (!stored) yield* Effect.logError("Some outcomes could not be stored: their steps will run again")
-  yield* Effect.logInfo("Worker stopped")
 })
 
 /** Forks a part that runs as long as the worker. A defect in it is a bug of ours: it ends the worker, loudly. */
@@ -228,16 +201,17 @@ const forkPart = <A, R>(part: Effect.Effect<A, never, R>, ended: Deferred.Deferr
 const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Deferred<void>) {
   yield* forkPart(parts.writer.run, ended)
   yield* forkPart(parts.keepLeases, ended)
-  yield* forkPart(parts.freeLapsedRows, ended)
-  yield* forkPart(parts.suspects.run, ended)
+  // What a worker that has stopped needs no more, though its scope may stay open.
+  const errands = [yield* forkPart(parts.freeLapsedRows, ended), yield* forkPart(parts.suspects.run, ended)]
   const { listener, settings } = parts
   if (listener !== undefined) {
-    yield* forkPart(listener.run, ended)
-    yield* forkPart(Effect.forever(Effect.andThen(Effect.sleep(settings.pollInterval), listener.check)), ended)
+    errands.push(yield* forkPart(listener.run, ended))
+    const checks = Effect.forever(Effect.andThen(Effect.sleep(settings.pollInterval), listener.check))
+    errands.push(yield* forkPart(checks, ended))
   }
   const dispatching = yield* forkPart(parts.dispatcher.run, ended)
   const stopping = Deferred.await(parts.stopRequest).pipe(
-    Effect.andThen(drain(parts, dispatching)),
+    Effect.andThen(drain({ ...parts, dispatching, errands })),
     Effect.andThen(Deferred.succeed(ended, undefined))
   )
   yield* forkPart(stopping, ended)

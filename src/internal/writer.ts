@@ -14,7 +14,7 @@ import type { Link } from "./link.ts"
 import type { Meter } from "./meter.ts"
 import { type RowOutcome, toChanges } from "./outcome.ts"
 import { Signal } from "./signal.ts"
-import { notify, storeOutcomes } from "./sql.ts"
+import { storeOutcomes } from "./sql.ts"
 
 /** More in one statement would not be faster, and would hold its rows' locks for longer. */
 const maxBatch = 1000
@@ -103,19 +103,15 @@ export class Writer {
   }
 
   private settle(batch: ReadonlyArray<Entry>, stored: Stored): Effect.Effect<void> {
-    const { onStored, sql } = this.options
     // A row that this worker lost and claimed again may be among them twice: the last of its attempts is the current one.
     const last = stored.all ? undefined : new Map(batch.map(({ held }) => [held.id, held]))
     const isStored = (held: Held) => stored.has(held.id) && (last === undefined || last.get(held.id) === held)
-    const settled = onStored(batch.map(({ held, outcome }) => ({
+    return this.options.onStored(batch.map(({ held, outcome }) => ({
       held,
       outcome,
       // Sent again, most outcomes find that the first time has ended their attempt: it was stored, nobody refused it.
       current: isStored(held) || (stored.again && outcome._tag !== "Advance")
     })))
-    const released = batch.some(({ outcome }) => outcome._tag === "Release")
-    // Other workers can't know that what we gave back is theirs to take; and if they miss it, their poll finds it.
-    return released ? Effect.andThen(settled, Effect.ignore(notify(sql, ""))) : settled
   }
 
   private takeApart(batch: ReadonlyArray<Entry>, error: SqlError): Effect.Effect<void, never, Scope.Scope> {

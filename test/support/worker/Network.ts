@@ -14,6 +14,8 @@ export interface Network {
    * The inner effect waits until it was sent. A statement's text is only sent the first time on each connection.
    */
   readonly loseAnswer: (text: string) => Effect.Effect<Effect.Effect<void>>
+  /** From now on nothing comes through on the connections that have sent this, in either direction, nor do they end. */
+  readonly silence: (text: string) => Effect.Effect<void>
 }
 
 /** A statement whose answer is to be lost. */
@@ -24,13 +26,22 @@ interface Trap {
 
 interface State {
   readonly sockets: Set<Socket>
+  /** What was sent on each connection, and how to make it silent. */
+  readonly sent: Map<Socket, { text: string; readonly silence: () => void }>
   trap: Trap | undefined
 }
 
 const pipe = (state: State, target: URL) => (socket: Socket) => {
-  const { sockets } = state
+  const { sent, sockets } = state
   const upstream = connect(Number(target.port === "" ? 5432 : target.port), target.hostname)
+  const silence = () => {
+    socket.unpipe(upstream).resume()
+    upstream.unpipe(socket).resume()
+  }
+  const log = { text: "", silence }
+  sent.set(socket, log)
   socket.on("data", (data) => {
+    log.text += data.toString("latin1")
     const { trap } = state
     if (trap === undefined || !data.includes(trap.text)) return
     state.trap = undefined
@@ -41,6 +52,7 @@ const pipe = (state: State, target: URL) => (socket: Socket) => {
     sockets.add(one)
     one.on("error", () => other.destroy()).on("close", () => {
       sockets.delete(one)
+      sent.delete(one)
       other.destroy()
     })
     one.pipe(other)
@@ -56,7 +68,7 @@ const listen = (server: Server, port: number) =>
 export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Scope> =>
   Effect.gen(function*() {
     const target = new URL(url)
-    const state: State = { sockets: new Set(), trap: undefined }
+    const state: State = { sockets: new Set(), sent: new Map(), trap: undefined }
     const server = createServer(pipe(state, target))
     const cut = Effect.callback<void>((resume) => {
       server.close(() => resume(Effect.void))
@@ -75,5 +87,9 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
         state.trap = { text, sent }
         return within(Deferred.await(sent), `the statement "${text}"`)
       })
-    return { url: through.href, cut, mend: listen(server, port), loseAnswer }
+    const silence = (text: string) =>
+      Effect.sync(() => {
+        for (const connection of state.sent.values()) if (connection.text.includes(text)) connection.silence()
+      })
+    return { url: through.href, cut, mend: listen(server, port), loseAnswer, silence }
   })
