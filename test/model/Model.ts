@@ -100,7 +100,7 @@ export const isClaimable = (row: Row, tasks: ReadonlyArray<string>, clock: numbe
 
 /** Its worker died on it: it is claimed alone. */
 export const isSuspect = (row: Row, tasks: ReadonlyArray<string>, clock: number): boolean =>
-  isFree(row) && row.deaths > 0 && isDue(row, clock) && row.task !== null && isKnown(row, tasks)
+  isFree(row) && row.deaths > 0 && isDue(row, clock) && isKnown(row, tasks)
 
 export const claimed = (row: Row, token: string): Row => ({
   ...row,
