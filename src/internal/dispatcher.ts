@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { troubleOf } from "./database.ts"
 import type { Link } from "./link.ts"
 import type { Pool } from "./pool.ts"
 import { Signal } from "./signal.ts"
@@ -174,8 +175,13 @@ export class Dispatcher {
   /** The claim may have been carried out all the same: gives back what it took, as soon as the database is back. */
   private claimFailed(token: string, error: SqlError): Effect.Effect<void> {
     const { link, sql } = this.options
-    const release = link.persist(Effect.suspend(() => this.stopped ? Effect.succeed([]) : releaseClaim(sql, token)))
-    return link.noteTrouble(error).pipe(
+    const release = link.persist(Effect.suspend(() => {
+      const released = releaseClaim(sql, token)
+      // A worker that stops tries once: it must not wait for a database that is away.
+      return this.stopped ? Effect.orElseSucceed(released, () => []) : released
+    }))
+    // A serialization failure is no reason to call the database lost.
+    return (troubleOf(error) === "Lock" ? Effect.void : link.noteTrouble(error)).pipe(
       Effect.andThen(release),
       // What refuses claims may let everything else pass: sent again at once, they would be all that this worker does.
       Effect.andThen(this.waitAfterFailure),

@@ -5,7 +5,7 @@ import { annotationsOf, type Held } from "./attempt.ts"
 import type { Link } from "./link.ts"
 import type { Meter } from "./meter.ts"
 import type { Pool } from "./pool.ts"
-import { freeLapsed, type LapsedRow, renewLeases, untilNextLapse } from "./sql.ts"
+import { freeLapsed, maxLapsed, type LapsedRow, renewLeases, untilNextLapse } from "./sql.ts"
 
 export interface LeaseOptions {
   readonly sql: SqlClient
@@ -94,6 +94,8 @@ export const freeLapsedRows = (options: LeaseOptions, onFreed: () => void): Effe
       yield* Effect.logWarning(`${freed.length - maxLogged} more stale leases taken over`)
     }
     onFreed()
+    // There may be more, of a worker that died with a large buffer.
+    if (freed.length === maxLapsed) return
     const lapse = yield* link.persist(untilNextLapse(sql, tasks))
     // A lapse in the past is held by another session, or the server has just started: look again soon.
     const wait = lapse === undefined ? Infinity : lapse > 0 ? lapse + 10 : lease / 6

@@ -256,6 +256,9 @@ select m.id, r.id is not null as renewed from mine m left join renewed r on r.id
 const running = (tasks: string) =>
   `error is null and wakeup_at <= now() and (task = any(${tasks}::text[]) or task is null) and is_running`
 
+/** The most rows that are freed at once. */
+export const maxLapsed = 1000
+
 export interface LapsedRow {
   readonly id: TaskId
   readonly task: string | null
@@ -277,7 +280,7 @@ export const freeLapsed = (
   select id from pg_task
   where ${running("$1")} and (lease_until is null or lease_until < now())
     and pg_postmaster_start_time() < now() - ${millis("$3")}
-  limit 1000 for update skip locked
+  limit ${maxLapsed} for update skip locked
 )
 update pg_task t set is_running = false, lease_token = null, lease_until = null, deaths = t.deaths + 1,
   updated_at = now(),
