@@ -5,6 +5,7 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Metric } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
+import { randomUUID } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Metrics from "../src/Metrics.ts"
@@ -62,7 +63,7 @@ layer(Layer.unwrap(Effect.map(makeDatabase, ({ url }) => Layer.merge(client(url)
   excludeTestServices: true
 })("the documentation's commands", (it) => {
   // `watch` doesn't end, and modules are the reader's: `cli.test.ts` has both. So are variables and other placeholders.
-  const isComplete = (command: string) => !/^watch|--module|[$…]|<(?!id>)/.test(command)
+  const isComplete = (command: string) => !/^watch|--module| -m |[$…]|<(?!id>)/.test(command)
   const commands = named(/(?:`|^npx )(?:npx )?pg-task ([a-z].*?)(?=`| [#|>&]|$)/gm).filter(isComplete)
 
   it.effect.each(commands)("work: pg-task %s", (command) =>
@@ -71,7 +72,7 @@ layer(Layer.unwrap(Effect.map(makeDatabase, ({ url }) => Layer.merge(client(url)
       yield* Migrations.run
       yield* sql`truncate pg_task`
       const row = { id, step: `{"Greeter":{"ReadName":{"filename":"name.txt"}}}`, error: "ENOENT: no such file" }
-      yield* sql`insert into pg_task ${sql.insert(row)}`
+      yield* sql`insert into pg_task ${sql.insert([row, { ...row, id: randomUUID(), error: "connect: timeout" }])}`
       const words = command.replaceAll("<id>", id).match(/'[^']*'|"[^"]*"|\S+/g) ?? []
       const args = words.map((word) => word.replaceAll(/^(['"])(.*)\1$/g, "$2"))
       const ended = yield* runHere([...args, "--url", yield* Url], { keys: ["y", "enter"] })
