@@ -1,11 +1,11 @@
 /** A worker's parts put together, and its life: start, work, drain, end. */
-import { PgClient } from "@effect/sql-pg/PgClient"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -17,7 +17,8 @@ import { Dispatcher } from "./dispatcher.ts"
 import { drain } from "./drain.ts"
 import { freeLapsedRows, keepLeases } from "./leases.ts"
 import { Link } from "./link.ts"
-import { Listener } from "./listener.ts"
+import type { Listener } from "./listener.ts"
+import { makeListener } from "./listening.ts"
 import { Meter } from "./meter.ts"
 import { notifierOf } from "./notifier.ts"
 import type { Settings } from "./options.ts"
@@ -75,28 +76,6 @@ interface Parts {
   /** Completed when somebody wants the worker to stop. */
   readonly stopRequest: Deferred.Deferred<void>
 }
-
-const makeListener = (
-  id: string,
-  wiring: { readonly wake: () => void; readonly stop: () => void; readonly cancel: (id: string) => void }
-): Effect.Effect<Listener | undefined> =>
-  Effect.gen(function*() {
-    const client = Option.getOrUndefined(yield* Effect.serviceOption(PgClient))
-    if (client === undefined) return undefined
-    const { maxConnections } = client.config as { readonly maxConnections?: number }
-    // Listening would take the only connection for good.
-    if (maxConnections === 1) {
-      yield* Effect.logWarning("The pool has one connection: polling instead of listening. Give it 2 or more")
-      return undefined
-    }
-    return new Listener({
-      client,
-      workerId: id,
-      onChange: wiring.wake,
-      onStop: wiring.stop,
-      onCancel: wiring.cancel
-    })
-  })
 
 interface Core {
   readonly settings: Settings
@@ -165,13 +144,14 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
   const pollInterval = () =>
     listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
   const dispatcher: Dispatcher = new Dispatcher({ ...shared, pollInterval })
-  const listener = yield* makeListener(id, {
-    wake: () => {
+  const listener = yield* makeListener({
+    workerId: id,
+    onChange: () => {
       dispatcher.wake()
       suspects.look()
     },
-    stop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
-    cancel: (task) => pool.cancel(task)
+    onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
+    onCancel: (task) => pool.cancel(task)
   })
   const parts: Parts = {
     settings,
@@ -189,32 +169,44 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
   return parts
 })
 
-/** Forks a part that runs as long as the worker. A defect in it is a bug of ours: it ends the worker, loudly. */
-const forkPart = <A, R>(part: Effect.Effect<A, never, R>, ended: Deferred.Deferred<void>) =>
-  part.pipe(
-    Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Deferred.failCause(ended, cause)),
-    // Our own statements would drown the traces of the steps.
-    Effect.withTracerEnabled(false),
-    Effect.forkScoped
-  )
-
+/**
+ * Forks the parts of a worker. A defect in one of them is a bug of ours: it ends the worker, loudly, and lets go of
+ * its leases, for other workers to go on.
+ */
 const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Deferred<void>) {
-  yield* forkPart(parts.writer.run, ended)
-  yield* forkPart(parts.keepLeases, ended)
+  const { dispatcher, listener, pool, settings, suspects, writer } = parts
+  const forked: Array<Fiber.Fiber<unknown>> = []
+  const crash = (cause: Cause.Cause<never>) =>
+    Effect.logFatal("The worker has ended by a bug of effect-pg-task: please report it", cause).pipe(
+      Effect.andThen(Effect.sync(() => {
+        pool.drain()
+        pool.interruptRunning()
+        for (const fiber of forked) fiber.interruptUnsafe()
+      })),
+      Effect.andThen(Deferred.failCause(ended, cause))
+    )
+  const fork = <A, R>(part: Effect.Effect<A, never, R>) =>
+    part.pipe(
+      Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.uninterruptible(crash(cause))),
+      // Our own statements would drown the traces of the steps.
+      Effect.withTracerEnabled(false),
+      Effect.forkScoped,
+      Effect.tap((fiber) => Effect.sync(() => forked.push(fiber)))
+    )
+  yield* fork(writer.run)
+  yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
-  const errands = [yield* forkPart(parts.freeLapsedRows, ended), yield* forkPart(parts.suspects.run, ended)]
-  const { listener, settings } = parts
+  const errands = [yield* fork(parts.freeLapsedRows), yield* fork(suspects.run)]
   if (listener !== undefined) {
-    errands.push(yield* forkPart(listener.run, ended))
     const checks = Effect.forever(Effect.andThen(Effect.sleep(settings.pollInterval), listener.check))
-    errands.push(yield* forkPart(checks, ended))
+    errands.push(yield* fork(listener.run), yield* fork(checks))
   }
-  const dispatching = yield* forkPart(parts.dispatcher.run, ended)
+  const dispatching = yield* fork(dispatcher.run)
   const stopping = Deferred.await(parts.stopRequest).pipe(
     Effect.andThen(drain({ ...parts, dispatching, errands })),
     Effect.andThen(Deferred.succeed(ended, undefined))
   )
-  yield* forkPart(stopping, ended)
+  yield* fork(stopping)
 })
 
 const checkTable = (link: Link): Effect.Effect<void, TableError | SqlError, SqlClient.SqlClient> =>

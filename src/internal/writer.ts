@@ -19,6 +19,9 @@ import { storeOutcomes } from "./sql.ts"
 /** More in one statement would not be faster, and would hold its rows' locks for longer. */
 const maxBatch = 1000
 
+/** Nor may large states together become a text that is too long for one statement, or for JavaScript. */
+const maxBatchLength = 8_000_000
+
 interface Entry {
   readonly held: Held
   readonly outcome: RowOutcome
@@ -71,9 +74,22 @@ export class Writer {
   private get flushAll(): Effect.Effect<void, never, Scope.Scope> {
     return Effect.whileLoop({
       while: () => this.pending.length > 0,
-      body: () => this.store(this.pending.splice(0, maxBatch)),
+      body: () => this.store(this.takeBatch()),
       step: () => {}
     })
+  }
+
+  private takeBatch(): ReadonlyArray<Entry> {
+    const most = Math.min(this.pending.length, maxBatch)
+    let length = 0
+    let count = 0
+    for (; count < most; count++) {
+      const { outcome } = this.pending[count]!
+      if ("step" in outcome) length += outcome.step.length
+      // One alone is sent whatever its size.
+      if (length > maxBatchLength && count > 0) break
+    }
+    return this.pending.splice(0, count)
   }
 
   private store(batch: ReadonlyArray<Entry>): Effect.Effect<void, never, Scope.Scope> {

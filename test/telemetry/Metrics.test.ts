@@ -189,6 +189,22 @@ workerTests("batches", (test) => {
       assert.isAbove(max, 1)
     })
   )
+
+  test(
+    "stay small when their states are large",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const gate = yield* makeGate
+      const large = new Job({ name: "x".repeat(3_000_000) })
+      const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.delay(large, "1 hour")))
+      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+      yield* Jobs.enqueueAll(Array.from({ length: 6 }, () => new Job({ name: "a" })))
+      for (let n = 0; n < 6; n++) yield* gate.next
+      yield* gate.open
+      yield* eventually(run("select 1 from pg_task where transitions = 1"), (found) => found.length === 6)
+      assert.isAtMost(series.value(Metrics.batchSize).max, 2)
+    })
+  )
 })
 
 workerTests("reconnects", (test) => {
