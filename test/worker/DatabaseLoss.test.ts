@@ -130,7 +130,7 @@ workerTests("when the pool is exhausted", (test) => {
         yield* empty
         assert.strictEqual(ran.length, 30)
         assert.strictEqual(new Set(ran).size, 30)
-        assert.strictEqual(logs.find("polling instead of listening").length, maxConnections === 1 ? 1 : 0)
+        assert.strictEqual(logs.find("no connection to spare for LISTEN").length, maxConnections === 1 ? 1 : 0)
       })
     )
   }
