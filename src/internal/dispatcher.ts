@@ -146,7 +146,7 @@ export class Dispatcher {
             if (rows.length === limit || from !== undefined) this.hungry = true
             const sorted = [...rows].sort((a, b) => a.due - b.due)
             this.from = rows.length === limit ? sorted.at(-1)?.due : undefined
-            pool.admit(sorted, token)
+            pool.admit(sorted, token, this.hungry)
           })
       })
     )

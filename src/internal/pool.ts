@@ -74,7 +74,8 @@ export class Pool {
     return { buffered: this.fresh.length + this.chains.length, running: this.running, storing: this.storing }
   }
 
-  admit(rows: ReadonlyArray<ClaimedRow>, token: string): void {
+  /** Rows of one claim; `more` when another follows at once. */
+  admit(rows: ReadonlyArray<ClaimedRow>, token: string, more: boolean): void {
     const now = this.options.now()
     this.prefetch.claimed(now)
     for (const row of rows) {
@@ -82,8 +83,9 @@ export class Pool {
       if (this.draining) this.store(held, { _tag: "Release" })
       else MutableList.append(this.fresh, held)
     }
-    // Later, so that the next claim is on its way while these run.
-    queueMicrotask(() => this.pump())
+    // The next claim is to be on its way while these run; without one, nothing comes before them.
+    if (more) queueMicrotask(() => this.pump())
+    else this.pump()
   }
 
   /** Runs one row in a slot that {@link reserveSlot} got, and calls `onEnd` when its attempt has ended. */
