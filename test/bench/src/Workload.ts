@@ -22,7 +22,7 @@ export interface Workload {
   readonly sizes: Partial<Record<SubjectName, number>>
   /** At most so many rounds; without it, as many as the run has. */
   readonly rounds?: number
-  /** Whether a small unmeasured run goes first, so that no subject is measured while it still warms up. */
+  /** Whether unmeasured runs go first, for some seconds, so that no subject is measured while it still warms up. */
   readonly warmUp?: boolean
   readonly measure: (bench: Bench, subject: SubjectName, size: number) => Promise<Figures>
   readonly targets: ReadonlyArray<Target>
