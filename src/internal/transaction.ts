@@ -113,6 +113,7 @@ const afterLostCommit = ({ lease, sql }: Options, held: Held, { outcome }: Progr
   const next = toChanges([{ held: { ...held, transitions: nextTransition(held.transitions) }, outcome: released }])
   return storeInTransaction(sql, next, lease).pipe(
     Effect.withTracerEnabled(false),
+    Effect.timeout("15 seconds"),
     Effect.retry(backoff),
     Effect.ignore,
     Effect.as(released)
