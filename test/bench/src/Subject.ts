@@ -6,6 +6,7 @@
 /** The subjects' names, as `--peers` takes them. One file each in `subjects/`. */
 export const subjectNames = [
   "floor",
+  "floorTable",
   "floorNotify",
   "floorWaits",
   "ours",
