@@ -11,6 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
+import { isRetryLimit, toRetryDelay } from "./internal/retry.ts"
+import { DefinitionError } from "./TaskError.ts"
 
 /**
  * RETRY_LIMIT's default: 0 retries after the first try.
@@ -31,8 +33,13 @@ export const defaultDelay: Duration.Duration = Duration.seconds(1)
 /** Policies that {@link make} made: their delays need no stepping, however often a step has failed. */
 const usual = new WeakMap<object, { readonly limit: number; readonly delay: Duration.Duration }>()
 
+const fail = (message: string): never => {
+  throw new DefinitionError({ message })
+}
+
 /**
- * The schedule of `limit` retries, each `delay` after the failure before it.
+ * The schedule of `limit` retries, each `delay` after the failure before it. Throws a `DefinitionError` for a limit
+ * that is no whole number of 0 or more (or `Infinity`), and for a delay that is no duration of 0 or more.
  *
  * @example
  * ```ts
@@ -50,7 +57,11 @@ export const make = (options: {
   readonly delay?: Duration.Input | undefined
 }): Schedule.Schedule<unknown> => {
   const limit = options.limit ?? defaultLimit
-  const delay = Duration.fromInputUnsafe(options.delay ?? defaultDelay)
+  if (!isRetryLimit(limit)) fail(`\`limit\` must be a whole number of 0 or more, not ${String(limit)}`)
+  const delay = Option.getOrElse(
+    toRetryDelay(options.delay ?? defaultDelay),
+    () => fail("`delay` must be a duration of 0 or more, such as \"5 seconds\"")
+  )
   const schedule = Schedule.spaced(delay).pipe(Schedule.upTo({ times: limit }))
   usual.set(schedule, { limit, delay })
   return schedule

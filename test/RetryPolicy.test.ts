@@ -26,6 +26,15 @@ describe("RETRY_LIMIT and RETRY_DELAY", () => {
       assert.strictEqual(Duration.toMillis(RetryPolicy.defaultDelay), 1000)
     }))
 
+  it("are refused when they make no sense", () => {
+    for (const limit of [-1, 1.5, NaN]) {
+      assert.throws(() => RetryPolicy.make({ limit }), `\`limit\` must be a whole number of 0 or more, not ${limit}`)
+    }
+    for (const delay of ["soon" as "1 second", -5]) {
+      assert.throws(() => RetryPolicy.make({ delay }), "`delay` must be a duration of 0 or more")
+    }
+  })
+
   it.effect("give so many retries, after the same delay each", () =>
     Effect.gen(function*() {
       const policy = RetryPolicy.make({ limit: 5, delay: "2 minutes" })

@@ -1,5 +1,5 @@
 /** What a step is at run time, behind its typed face, and the checks that TypeScript's users get at compile time. */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { isFunction, isObject } from "effect/Predicate"
@@ -9,6 +9,7 @@ import * as SchemaAST from "effect/SchemaAST"
 import type { NextStep } from "../NextStep.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import { DefinitionError } from "../TaskError.ts"
+import { isRetryLimit, toRetryDelay } from "./retry.ts"
 import type { StateSchema, Tagged } from "./types.ts"
 
 /** A step as the worker sees it. */
@@ -47,8 +48,8 @@ export const tagOf = (state: unknown, role: string): string =>
     fail(`${role} must be a Schema.TaggedClass or Schema.TaggedStruct (a schema whose \`_tag\` is a string literal)`)
 
 const delayOf = (tag: string, input: Duration.Input): Duration.Duration => {
-  const delay = Duration.fromInput(input)
-  return Option.isSome(delay) && !Duration.isNegative(delay.value)
+  const delay = toRetryDelay(input)
+  return Option.isSome(delay)
     ? delay.value
     : fail(`Step "${tag}": \`retryDelay\` must be a duration of 0 or more, such as "5 seconds"`)
 }
@@ -59,7 +60,7 @@ const checkRetry = (tag: string, options: StepOptions): void => {
     fail(`Step "${tag}": give either \`retry\`, or \`retryLimit\` and \`retryDelay\``)
   }
   if (retry !== undefined && !Schedule.isSchedule(retry)) fail(`Step "${tag}": \`retry\` must be a Schedule`)
-  if (retryLimit !== undefined && !(Number.isInteger(retryLimit) && retryLimit >= 0 || retryLimit === Infinity)) {
+  if (retryLimit !== undefined && !isRetryLimit(retryLimit)) {
     fail(`Step "${tag}": \`retryLimit\` must be a whole number of 0 or more, not ${String(retryLimit)}`)
   }
 }
