@@ -26,21 +26,21 @@ export type Outcome = RowOutcome | { readonly _tag: "Stored"; readonly outcome: 
 const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag: "Finish" }>): RowChange => {
   switch (outcome._tag) {
     case "Release":
-      return { ...fence, kind: "Release" }
+      return { kind: "Release", ...fence }
     case "Advance":
-      return { ...fence, kind: "Advance", step: outcome.step }
+      return { kind: "Advance", step: outcome.step, ...fence }
     case "Move":
       return {
-        ...fence,
         kind: "Move",
         step: outcome.step,
-        ...(outcome.at !== undefined ? { at: outcome.at } : { delay: outcome.delay ?? 0 })
+        ...(outcome.at !== undefined ? { at: outcome.at } : { delay: outcome.delay ?? 0 }),
+        ...fence
       }
     case "Retry":
-      return { ...fence, kind: "Retry", delay: outcome.delay }
+      return { kind: "Retry", delay: outcome.delay, ...fence }
     case "Park":
     case "Reject":
-      return { ...fence, kind: outcome._tag, error: outcome.error }
+      return { kind: outcome._tag, error: outcome.error, ...fence }
   }
 }
 

@@ -159,20 +159,32 @@ const inSpan = (held: Held, { step, task }: Running, concluded: Effect.Effect<Co
   return Effect.map(Effect.exit(spanned), () => result!)
 }
 
+/**
+ * Adds to an object what it has not. Here and wherever an attempt passes, nothing is added to an object after it was
+ * spread: V8 takes tens of times as long for `{ ...a, b }` as for `{ b, ...a }`.
+ */
+const addMissing = (
+  own: Record<string, unknown>,
+  others: Readonly<Record<string, unknown>>
+): Readonly<Record<string, unknown>> => {
+  for (const key in others) if (!Object.hasOwn(own, key)) own[key] = others[key]
+  return own
+}
+
 const withServices = (
   held: Held,
   { step, task }: Running,
   effect: Effect.Effect<Outcome, unknown>
 ): Effect.Effect<Outcome, unknown> => {
   const annotations = { task: task.name, step: step.tag, id: held.id, attempt: held.tried + 1 }
-  const stepContext = { ...annotations, idempotencyKey: `${held.id}:${held.transitions}` }
+  const stepContext = { idempotencyKey: `${held.id}:${held.transitions}`, ...annotations }
   // One change of the context in place of three.
   return Effect.scopedWith((scope) =>
     Effect.updateContext(effect, (context: Context.Context<never>) =>
       context.pipe(
         Context.add(Step.Context, stepContext),
         Context.add(Scope.Scope, scope),
-        Context.add(CurrentLogAnnotations, { ...Context.get(context, CurrentLogAnnotations), ...annotations })
+        Context.add(CurrentLogAnnotations, addMissing(annotations, Context.get(context, CurrentLogAnnotations)))
       ))
   )
 }

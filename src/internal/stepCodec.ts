@@ -115,7 +115,10 @@ const makeStepCodec = (task: string, step: StepDefinition) => {
         }
       }),
     decode: (fields: object): Effect.Effect<Decoded, DecodeError> => {
-      const decoded = decode({ ...fields, _tag: step.tag })
+      // Twice, so that fields can't replace it: added after the spread, it would cost as much as all the rest.
+      const encoded = { _tag: step.tag, ...fields }
+      encoded._tag = step.tag
+      const decoded = decode(encoded)
       // Most schemas decode at once: then there is nothing to wait for, and no effect to build.
       return Exit.isExit(decoded) && Exit.isSuccess(decoded)
         ? Exit.succeed({ step, state: decoded.value as Tagged })
