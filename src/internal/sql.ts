@@ -345,8 +345,13 @@ const anyTransition = few("n", "0", String(maxTransitions))
 const current = `t.id = c.id and t.lease_token = c.token
     and (t.transitions = c.n or (c.kind = 'Advance' and t.transitions = ${oneFurther("c.n")}))`
 
-/** Most outcomes end their task: those come as arrays, which are much cheaper to read than JSON. */
-const storeChanges = `with f as materialized (
+/**
+ * Most outcomes end their task: those come as arrays, which are much cheaper to read than JSON. `time` is when leases
+ * and delays begin.
+ */
+const clockTime = "(select time from clock)"
+const storeChanges = (time: string): string =>
+  `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${briefLocks} and ${anyTransition}
 ), finished as (
@@ -360,16 +365,21 @@ const storeChanges = `with f as materialized (
     step = coalesce(c.step, t.step),
     transitions = case when c.step is null then t.transitions else ${oneFurther("c.n")} end,
     tried = case when c.kind in ('Retry', 'Park') then t.tried + 1 when c.step is null then t.tried else 0 end,
-    wakeup_at = coalesce(c.at, now() + ${millis("c.delay")}, t.wakeup_at),
+    wakeup_at = coalesce(c.at, ${clockTime} + ${millis("c.delay")}, t.wakeup_at),
     is_running = c.kind = 'Advance',
     lease_token = case when c.kind = 'Advance' then t.lease_token end,
-    lease_until = case when c.kind = 'Advance' then now() + ${millis("$2")} end,
+    lease_until = case when c.kind = 'Advance' then ${clockTime} + ${millis("$2")} end,
     deaths = case when c.kind = 'Release' then t.deaths else 0 end,
     error = case when c.kind = 'Release' then t.error else c.error end,
-    updated_at = now()
+    updated_at = ${clockTime}
   from c where ${current} returning t.id
 )
 select id from finished union all select id from changed`
+
+const storeNow = storeChanges("now()")
+
+/** In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease. */
+const storeAtEnd = storeChanges("clock_timestamp()")
 
 /** What a batch of outcomes does. */
 export interface Changes {
@@ -404,12 +414,21 @@ export const storeOutcomes = (sql: SqlClient, changes: Changes, lease: number): 
   const [only, more] = changes.changes
   return only?.kind === "Advance" && more === undefined && changes.ends.length === 0
     ? storeAdvance(sql, only, lease)
-    : queryAlone(sql, storeChanges, storeParams(changes, lease))
+    : queryAlone(sql, storeNow, storeParams(changes, lease))
 }
 
-/** Stores one outcome in the transaction of the caller. False when the attempt is no longer the current one. */
-export const storeInTransaction = (sql: SqlClient, changes: Changes, lease: number): Effect.Effect<boolean, SqlError> =>
-  Effect.map(query(sql, storeChanges, storeParams(changes, lease)), (rows) => rows.length === 1)
+/**
+ * Stores one outcome in the transaction of the caller, whose times begin with the transaction, or with this statement.
+ * False when the attempt is no longer the current one.
+ */
+export const storeInTransaction = (
+  sql: SqlClient,
+  changes: Changes,
+  options: { readonly lease: number; readonly from: "Transaction" | "Statement" }
+): Effect.Effect<boolean, SqlError> => {
+  const text = options.from === "Transaction" ? storeNow : storeAtEnd
+  return Effect.map(query(sql, text, storeParams(changes, options.lease)), (rows) => rows.length === 1)
+}
 
 // ---------------------------------------------------------------------------------------------------------------
 // Signals

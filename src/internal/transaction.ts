@@ -90,7 +90,10 @@ const transact = ({ lease, sql }: Options, held: Held, handled: Effect.Effect<Ha
         // What the step leaves to its scope belongs to the transaction, too: it may write, and it may fail.
         const outcome = yield* Effect.scoped(withCommit(handled))
         const changes = toChanges([{ held, outcome }])
-        const stored = yield* Effect.withTracerEnabled(storeInTransaction(sql, changes, lease), false)
+        // A transaction around that of the step is a test's, in which no time passes.
+        const [, depth] = yield* Effect.orDie(Effect.fromOption(yield* Effect.serviceOption(sql.transactionService)))
+        const from = depth > 0 ? "Transaction" : "Statement"
+        const stored = yield* Effect.withTracerEnabled(storeInTransaction(sql, changes, { lease, from }), false)
         if (!stored) return yield* new LeaseLost()
         // An interruption that comes during COMMIT hides its success: this doesn't miss it.
         yield* sql.afterCommit(Effect.sync(() => {
@@ -111,7 +114,7 @@ const afterLostCommit = ({ lease, sql }: Options, held: Held, { outcome }: Progr
   const released: Outcome = { _tag: "Release" }
   if (outcome?._tag !== "Advance") return Effect.succeed(released)
   const next = toChanges([{ held: { ...held, transitions: nextTransition(held.transitions) }, outcome: released }])
-  return storeInTransaction(sql, next, lease).pipe(
+  return storeInTransaction(sql, next, { lease, from: "Transaction" }).pipe(
     Effect.withTracerEnabled(false),
     Effect.timeout("15 seconds"),
     Effect.retry(backoff),

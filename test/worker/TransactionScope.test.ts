@@ -4,6 +4,7 @@ import { SqlClient } from "effect/sql"
 import { NextStep, Step, Task } from "../../src/index.ts"
 import { Job, start, workerTests } from "../support/worker/Fixture.ts"
 import { gone, parked, run } from "../support/worker/Table.ts"
+import { eventually } from "../support/worker/Wait.ts"
 
 const prepare = Effect.andThen(run("create table if not exists note (text text)"), run("truncate note"))
 const note = (text: string) => Effect.flatMap(SqlClient.SqlClient, (sql) => sql`insert into note values (${text})`)
@@ -48,6 +49,51 @@ workerTests("what a transactional step leaves to its scope", (test) => {
       assert.include(left.error, "no such file")
       assert.deepInclude(left, { tried: 1, deaths: 0, transitions: 0, token: null })
       assert.deepStrictEqual(yield* notes, [])
+    })
+  )
+})
+
+workerTests("a transactional step that takes longer than its lease", (test) => {
+  const slow = (next: NextStep.NextStep<Job>) =>
+    Task.make("Jobs", [
+      Step.make(Job, {
+        transactional: true,
+        next: [Job],
+        handler: Effect.fnUntraced(function*({ name }) {
+          if (name === "next") return yield* Effect.never
+          yield* run("select pg_sleep(1.5)")
+          return next
+        })
+      })
+    ])
+  const left = (id: string, column: "lease_until" | "wakeup_at") =>
+    Effect.map(
+      eventually(
+        run<{ left: number }>(
+          `select extract(epoch from ${column} - clock_timestamp())::float8 as left from pg_task
+           where id = $1::uuid and transitions = 1`,
+          [id]
+        ),
+        (found) => found.length === 1
+      ),
+      ([found]) => found!.left
+    )
+
+  test(
+    "begins a new one when it moves on",
+    Effect.gen(function*() {
+      const Jobs = slow(NextStep.now(new Job({ name: "next" })))
+      yield* start({ tasks: [Jobs], lease: "1 second", shutdownTimeout: 0 })
+      assert.isAbove(yield* left(yield* Jobs.enqueue(new Job({ name: "first" })), "lease_until"), 0)
+    })
+  )
+
+  test(
+    "puts off from its end, not from its beginning",
+    Effect.gen(function*() {
+      const Jobs = slow(NextStep.delay(new Job({ name: "next" }), "1 minute"))
+      yield* start({ tasks: [Jobs], lease: "1 second" })
+      assert.isAbove(yield* left(yield* Jobs.enqueue(new Job({ name: "first" })), "wakeup_at"), 59)
     })
   )
 })

@@ -61,7 +61,10 @@ const runAndStore = Effect.fnUntraced(function*(runner: Runner, held: Held) {
   const attempt = runAttempt(runner, held)
   const outcome = yield* inTransaction ? behindSavepoint(sql, held, attempt) : attempt
   if (outcome._tag === "Stored") return { outcome: outcome.outcome, current: true }
-  return { outcome, current: yield* storeInTransaction(sql, toChanges([{ held, outcome }]), lease) }
+  return {
+    outcome,
+    current: yield* storeInTransaction(sql, toChanges([{ held, outcome }]), { lease, from: "Transaction" })
+  }
 })
 
 /** The lock timeout of the caller's transaction stays what it was. */
