@@ -28,7 +28,7 @@ export interface Options {
 const settings = { max_notify_queue_pages: "64", fsync: "off", max_connections: "150" }
 
 /** Longer than any hiccup of a busy machine; and what slow steps take is longer. In milliseconds. */
-const calmLease = 8000
+const calmLease = 12_000
 
 const urlFor = (url: string, user: string, port?: number): string => {
   const it = new URL(url)
