@@ -147,7 +147,7 @@ export class Bench {
 }
 
 /** Long services are what is compared, not the first second of a process. */
-const warmUpMs = 3000
+const warmUpMs = 1500
 
 /** Fails after that many seconds, so that one stuck subject doesn't stop the run. */
 const within = async <A>(seconds: number, promise: Promise<A>): Promise<A> => {
