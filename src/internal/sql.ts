@@ -349,7 +349,6 @@ const current = `t.id = c.id and t.lease_token = c.token
  * Most outcomes end their task: those come as arrays, which are much cheaper to read than JSON. `time` is when leases
  * and delays begin.
  */
-const clockTime = "(select time from clock)"
 const storeChanges = (time: string): string =>
   `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
@@ -365,13 +364,13 @@ const storeChanges = (time: string): string =>
     step = coalesce(c.step, t.step),
     transitions = case when c.step is null then t.transitions else ${oneFurther("c.n")} end,
     tried = case when c.kind in ('Retry', 'Park') then t.tried + 1 when c.step is null then t.tried else 0 end,
-    wakeup_at = coalesce(c.at, ${clockTime} + ${millis("c.delay")}, t.wakeup_at),
+    wakeup_at = coalesce(c.at, (select time from clock) + ${millis("c.delay")}, t.wakeup_at),
     is_running = c.kind = 'Advance',
     lease_token = case when c.kind = 'Advance' then t.lease_token end,
-    lease_until = case when c.kind = 'Advance' then ${clockTime} + ${millis("$2")} end,
+    lease_until = case when c.kind = 'Advance' then (select time from clock) + ${millis("$2")} end,
     deaths = case when c.kind = 'Release' then t.deaths else 0 end,
     error = case when c.kind = 'Release' then t.error else c.error end,
-    updated_at = ${clockTime}
+    updated_at = (select time from clock)
   from c where ${current} returning t.id
 )
 select id from finished union all select id from changed`
@@ -382,10 +381,7 @@ const storeNow = storeChanges("now()")
 const storeAtEnd = storeChanges("clock_timestamp()")
 
 /** What a batch of outcomes does. */
-export interface Changes {
-  readonly ends: ReadonlyArray<RowEnd>
-  readonly changes: ReadonlyArray<RowChange>
-}
+export type Changes = { readonly ends: ReadonlyArray<RowEnd>; readonly changes: ReadonlyArray<RowChange> }
 
 const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<unknown> => [
   JSON.stringify(changes),
@@ -426,8 +422,8 @@ export const storeInTransaction = (
   changes: Changes,
   options: { readonly lease: number; readonly from: "Transaction" | "Statement" }
 ): Effect.Effect<boolean, SqlError> => {
-  const text = options.from === "Transaction" ? storeNow : storeAtEnd
-  return Effect.map(query(sql, text, storeParams(changes, options.lease)), (rows) => rows.length === 1)
+  const rows = query(sql, options.from === "Transaction" ? storeNow : storeAtEnd, storeParams(changes, options.lease))
+  return Effect.map(rows, ({ length }) => length === 1)
 }
 
 // ---------------------------------------------------------------------------------------------------------------
