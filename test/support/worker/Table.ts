@@ -25,14 +25,18 @@ export interface Row {
   readonly leaseUntil: number | null
 }
 
-const millis = (interval: string) => `(extract(epoch from ${interval}) * 1000)::float8`
+const millis = (time: string) => `(extract(epoch from ${time}) * 1000)::float8`
+
+/** Of numbers, because before Postgres 17 infinite times can't be subtracted. */
+const between = (end: string, begin: string) =>
+  `((extract(epoch from ${end}) - extract(epoch from ${begin})) * 1000)::float8`
 
 const columns = `id::text as id, step, task, tried, error, deaths, transitions, lease_token::text as token,
   case when is_running then 'running' when error is not null then 'parked' when wakeup_at <= now() then 'ready'
     else 'waiting' end as status,
-  ${millis("wakeup_at - clock_timestamp()")} as "dueIn",
-  ${millis("wakeup_at - updated_at")} as delay,
-  ${millis("lease_until - clock_timestamp()")} as "leaseIn",
+  ${between("wakeup_at", "clock_timestamp()")} as "dueIn",
+  ${between("wakeup_at", "updated_at")} as delay,
+  ${between("lease_until", "clock_timestamp()")} as "leaseIn",
   ${millis("lease_until")} as "leaseUntil"`
 
 /** Any statement, as a person would type it. */
