@@ -16,7 +16,8 @@ import {
   type Where,
   whereClause
 } from "./adminRows.ts"
-import { channel, oneFurther } from "./sql.ts"
+import { channel } from "./sql.ts"
+import { oneFurther } from "./transitions.ts"
 
 export type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
 

@@ -16,8 +16,8 @@ export interface Held {
   /** What it is called in logs, once it was decoded. */
   task: string | undefined
   tag: string | undefined
-  /** The text of `step`. Changes with each `NextStep.now`, as `tried` and `transitions` do. */
-  step: string
+  /** The text of `step`, or null if it is too long to be read. Changes with each `NextStep.now`, as `tried` and `transitions` do. */
+  step: string | null
   tried: number
   transitions: number
   /** How long the step was due before it was claimed, in milliseconds. */

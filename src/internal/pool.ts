@@ -12,7 +12,8 @@ import { type Held, hold } from "./attempt.ts"
 import { type Ending, endingOf } from "./meter.ts"
 import type { Outcome, RowOutcome } from "./outcome.ts"
 import { Prefetch } from "./prefetch.ts"
-import { type ClaimedRow, nextTransition } from "./sql.ts"
+import type { ClaimedRow } from "./sql.ts"
+import { nextTransition } from "./transitions.ts"
 import type { StoredOutcome } from "./writer.ts"
 
 export interface PoolOptions {

@@ -5,9 +5,11 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
+import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../TaskId.ts"
 import { maxStep } from "./schema.ts"
+import { maxTransitions, oneFurther } from "./transitions.ts"
 
 type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
 
@@ -19,15 +21,14 @@ const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>):
  * The same on a connection of its own, outside of a transaction: on a client that pipelines (`multiplex`), a large
  * statement would hold up all that share its connection, our other ones first.
  */
-const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
-  Effect.flatMap(Effect.serviceOption(sql.transactionService), (transaction) =>
-    Option.isSome(transaction)
-      ? transaction.value[0].execute(text, params, undefined)
-      : Effect.scoped(
-        Effect.flatMap(sql.reserve, (connection) => connection.execute(text, params, undefined))
-      )) as Rows<
-      A
-    >
+const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> => {
+  const execute = (connection: Connection) => connection.execute(text, params, undefined) as Rows<A>
+  return Effect.flatMap(
+    Effect.serviceOption(sql.transactionService),
+    (transaction) =>
+      Option.isSome(transaction) ? execute(transaction.value[0]) : Effect.scoped(Effect.flatMap(sql.reserve, execute))
+  )
+}
 
 /** Postgres's timestamps end: what lies further ahead than 10,000 years never comes anyway. */
 const maxMillis = 3.2e14
@@ -101,7 +102,8 @@ select i.step, $2 from unnest($1::text[]) with ordinality as i(step, n) order by
 /** A claimed row. */
 export interface ClaimedRow {
   readonly id: TaskId
-  readonly step: string
+  /** Null for one that is too long to be read: its length is known without reading it. */
+  readonly step: string | null
   readonly tried: number
   readonly transitions: number
   readonly deaths: number
@@ -121,12 +123,9 @@ export interface Claim {
   readonly from: number | undefined
 }
 
-/** What a claim has in place of a `step` that is too long to be read. Its length is known without reading it. */
-export const longStep = "too long"
-
 /** The columns of a claimed row, and the time in them as numbers, so that no driver's date type is involved. */
 const claimed = `t.id, t.tried, t.transitions, t.deaths, t.trace,
-  case when octet_length(t.step) <= ${maxStep} then t.step else '${longStep}' end as step,
+  case when octet_length(t.step) <= ${maxStep} then t.step end as step,
   (extract(epoch from t.wakeup_at) * 1000)::float8 as due,
   ((extract(epoch from clock_timestamp()) - extract(epoch from t.wakeup_at)) * 1000)::float8 as waited`
 
@@ -199,21 +198,33 @@ where is_running and lease_token = $1::uuid returning id`,
     [token]
   )
 
-/** Milliseconds until the next row of these tasks becomes due: 0 or less when one is, null when there is none. */
-export const untilNextDue = (
-  sql: SqlClient,
-  tasks: ReadonlyArray<string>
-): Effect.Effect<number | undefined, SqlError> =>
+/** In milliseconds: 0 or less when it is over, and undefined when there is nothing to wait for. */
+type Wait = Effect.Effect<number | undefined, SqlError>
+
+/**
+ * How long it is until `time`. The difference of numbers, not of times: before Postgres 17 infinite ones can't be
+ * subtracted.
+ */
+const until = (sql: SqlClient, time: string, from: string, tasks: ReadonlyArray<string>): Wait =>
   Effect.map(
     query<{ wait: number | null }>(
       sql,
-      `select ((extract(epoch from min(d.wakeup_at)) - extract(epoch from clock_timestamp())) * 1000)::float8 as wait
-from unnest($1::text[]) as n(task) cross join lateral (
-  select wakeup_at from pg_task p where p.task = n.task and ${ready} order by wakeup_at limit 1
-) d`,
+      `select ((extract(epoch from ${time}) - extract(epoch from clock_timestamp())) * 1000)::float8 as wait
+from ${from}`,
       [tasks]
     ),
     (rows) => rows[0]?.wait ?? undefined
+  )
+
+/** Until the next row of these tasks becomes due. */
+export const untilNextDue = (sql: SqlClient, tasks: ReadonlyArray<string>): Wait =>
+  until(
+    sql,
+    "min(d.wakeup_at)",
+    `unnest($1::text[]) as n(task) cross join lateral (
+  select wakeup_at from pg_task p where p.task = n.task and ${ready} order by wakeup_at limit 1
+) d`,
+    tasks
   )
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -291,20 +302,9 @@ from lapsed where t.id = lapsed.id returning t.id, t.task, t.deaths, t.error is 
     [options.tasks, options.maxDeaths, options.lease]
   )
 
-/** Milliseconds until the next lease of these tasks is over, null when nothing runs. */
-export const untilNextLapse = (
-  sql: SqlClient,
-  tasks: ReadonlyArray<string>
-): Effect.Effect<number | undefined, SqlError> =>
-  Effect.map(
-    query<{ wait: number | null }>(
-      sql,
-      `select ((extract(epoch from min(lease_until)) - extract(epoch from clock_timestamp())) * 1000)::float8 as wait
-from pg_task where ${running("$1")}`,
-      [tasks]
-    ),
-    (rows) => rows[0]?.wait ?? undefined
-  )
+/** Until the next lease of these tasks is over. */
+export const untilNextLapse = (sql: SqlClient, tasks: ReadonlyArray<string>): Wait =>
+  until(sql, "min(lease_until)", `pg_task where ${running("$1")}`, tasks)
 
 // ---------------------------------------------------------------------------------------------------------------
 // Outcomes
@@ -327,14 +327,6 @@ export interface RowChange {
 
 /** The end of a task: its row goes. */
 export type RowEnd = Pick<RowChange, "id" | "token" | "n">
-
-/** What an `int` holds. A chain that runs for months gets there: `transitions` then begins anew. */
-const maxTransitions = 2147483647
-
-export const nextTransition = (n: number): number => n % maxTransitions + 1
-
-/** {@link nextTransition} as SQL. */
-export const oneFurther = (n: string): string => `(${n} % ${maxTransitions} + 1)`
 
 const anyTransition = few("n", "0", String(maxTransitions))
 
@@ -381,7 +373,10 @@ const storeNow = storeChanges("now()")
 const storeAtEnd = storeChanges("clock_timestamp()")
 
 /** What a batch of outcomes does. */
-export type Changes = { readonly ends: ReadonlyArray<RowEnd>; readonly changes: ReadonlyArray<RowChange> }
+export interface Changes {
+  readonly ends: ReadonlyArray<RowEnd>
+  readonly changes: ReadonlyArray<RowChange>
+}
 
 const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<unknown> => [
   JSON.stringify(changes),

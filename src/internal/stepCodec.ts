@@ -7,7 +7,6 @@ import * as Schema from "effect/Schema"
 import { InvalidStateError } from "../TaskError.ts"
 import type { StepDefinition } from "./definition.ts"
 import { maxStep } from "./schema.ts"
-import { longStep } from "./sql.ts"
 import type { Tagged } from "./types.ts"
 
 /** A row's `step` can't be decoded. Its message becomes the row's error. */
@@ -55,9 +54,9 @@ const onlyEntry = (value: unknown): readonly [string, unknown] | undefined => {
   return entries.length === 1 ? entries[0] : undefined
 }
 
-/** Reads the outer shape of a `step`, which is the same for every task. */
-export const readStep = (text: string): ParsedStep | DecodeError => {
-  if (text === longStep || isTooLong(text)) return malformed(`step is ${tooLong}`)
+/** Reads the outer shape of a `step`, which is the same for every task. Null is one that is too long. */
+export const readStep = (text: string | null): ParsedStep | DecodeError => {
+  if (text === null || isTooLong(text)) return malformed(`step is ${tooLong}`)
   const json = parseJson(text)
   if (json instanceof DecodeError) return json
   const task = onlyEntry(json)

@@ -10,7 +10,8 @@ import { annotationsOf, type Held } from "./attempt.ts"
 import { isConnectionLost, troubleOf } from "./database.ts"
 import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
 import { reportStored } from "./report.ts"
-import { nextTransition, storeInTransaction } from "./sql.ts"
+import { storeInTransaction } from "./sql.ts"
+import { nextTransition } from "./transitions.ts"
 
 /** The attempt is no longer the current one: everything it wrote is rolled back. */
 export class LeaseLost extends Data.TaggedError("LeaseLost")<{}> {}

@@ -1,4 +1,5 @@
 /** The many ways in which worker processes differ: what they know, how they connect, what is wrong with them. */
+import type { Settings } from "../../src/internal/options.ts"
 import type { Random } from "./Random.ts"
 
 /** What a worker process is started with. */
@@ -17,15 +18,7 @@ export interface Variant {
   /** By how much its clock is wrong, in milliseconds. */
   readonly clockOffset: number
   readonly sayMemoryEvery: number
-  readonly options: {
-    readonly concurrency: number
-    readonly bufferSize: number
-    /** Durations in milliseconds. */
-    readonly lease: number
-    readonly maxDeaths: number
-    readonly shutdownTimeout: number
-    readonly pollInterval: number
-  }
+  readonly options: Omit<Settings, "tasks">
 }
 
 /** Where workers connect. */

@@ -34,41 +34,31 @@ workerTests("leases that are lost", (test) => {
   renewed("are counted once, when a renewal finds out", false)
   renewed("are counted once for transactional steps, too", true)
 
-  test(
-    "are counted when the result is refused",
-    Effect.gen(function*() {
-      const series = Series.capture()
-      const gate = yield* makeGate
-      const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
-      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
-      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
-      yield* gate.next
-      yield* steal(id)
-      yield* gate.open
-      yield* series.until(Metrics.leasesLost, 1)
-    })
-  )
+  const refused = (name: string, transactional: boolean, ended: Readonly<Record<string, number>>) =>
+    test(
+      name,
+      Effect.gen(function*() {
+        const series = Series.capture()
+        const gate = yield* makeGate
+        const Jobs = Task.make("Jobs", [
+          Step.make(Job, {
+            transactional,
+            handler: ({ name }) => Effect.as(gate.enter(name), NextStep.none)
+          })
+        ])
+        yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
+        const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+        yield* gate.next
+        yield* steal(id)
+        yield* gate.open
+        yield* series.until(Metrics.leasesLost, 1)
+        assert.deepStrictEqual(outcomes(series), ended)
+      })
+    )
 
-  test(
-    "are counted when the transaction of a step finds out",
-    Effect.gen(function*() {
-      const series = Series.capture()
-      const gate = yield* makeGate
-      const Jobs = Task.make("Jobs", [
-        Step.make(Job, {
-          transactional: true,
-          handler: ({ name }) => Effect.as(gate.enter(name), NextStep.none)
-        })
-      ])
-      yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
-      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
-      yield* gate.next
-      yield* steal(id)
-      yield* gate.open
-      yield* series.until(Metrics.leasesLost, 1)
-      assert.deepStrictEqual(outcomes(series), { lost: 1 })
-    })
-  )
+  // The step itself had ended well.
+  refused("are counted when the result is refused", false, { finished: 1 })
+  refused("are counted when the transaction of a step finds out", true, { lost: 1 })
 
   test(
     "are none while all goes well, and the series is there all the same",

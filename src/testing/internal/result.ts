@@ -47,6 +47,6 @@ export const toResult = Effect.fnUntraced(function*(
   const name = { id: held.id, task: held.task ?? null, step: held.tag ?? null }
   if (outcome._tag === "Reject") return { ...name, _tag: "Rejected", error: outcome.error }
   const task = tasks.get(held.task!)!
-  const about = { ...name, state: yield* stateOf(task, held.step), attempt: held.tried + 1 }
+  const about = { ...name, state: yield* stateOf(task, held.step!), attempt: held.tried + 1 }
   return { ...about, ...(yield* outcomeOf(task, current ? outcome : { _tag: "Release" })) }
 })
