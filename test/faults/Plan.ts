@@ -126,7 +126,7 @@ const shapes = {
   "long loop": (random: Random) => [op(random, { mode: "free", rounds: 60, onward: "now" }), op(random, {})],
   slow: (random: Random, { slow }: Style) => [
     op(random, {}),
-    op(random, { kind: "slow", millis: random.int(slow, slow * 1.5) }),
+    op(random, { kind: "slow", failures: 0, millis: random.int(slow, slow * 1.5) }),
     op(random, {})
   ],
   flaky: (random: Random) => [op(random, { kind: "flaky", mode: "free", failures: random.int(1, 5) }), op(random, {})],

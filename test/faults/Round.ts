@@ -83,7 +83,7 @@ const settle = (world: World, plans: ReadonlyArray<Plan>, allowed: ReadonlyArray
     for (;;) {
       const rows = yield* help(world, rests, allowed)
       if (rows.length === 0) return
-      const now = JSON.stringify(rows.map(({ id, transitions }) => [id, transitions]))
+      const now = JSON.stringify(rows.map(({ id, transitions, tried }) => [id, transitions, tried]))
       if (now !== state) [state, since] = [now, performance.now()]
       if (performance.now() - since > patience) {
         return log.wrong(`stuck for ${patience / 1000} s: ${JSON.stringify(rows.slice(0, 5), null, 1)}`)

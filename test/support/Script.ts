@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url"
 /** A running script. */
 export interface Script {
   readonly pid: number
-  /** The first line of its output, past or to come, that has this in it. Dies when the script ends without one. */
+  /** The first line of its output, past or to come, that has this in it. Dies when none comes: at its end, or in a minute. */
   readonly line: (part: string | RegExp) => Effect.Effect<string>
   /** All lines so far, of stdout and stderr. */
   readonly lines: () => ReadonlyArray<string>
@@ -51,12 +51,16 @@ class Output {
       const look = () => {
         const line = this.lines.find((line) => typeof part === "string" ? line.includes(part) : part.test(line))
         if (line !== undefined) resume(Effect.succeed(line))
-        else if (this.ended) resume(Effect.die(new Error(`no line has ${part}:\n${this.lines.join("\n")}`)))
+        else if (this.ended) resume(this.missing(part))
       }
       this.waiting.add(look)
       look()
       return Effect.sync(() => this.waiting.delete(look))
-    })
+    }).pipe(Effect.timeoutOrElse({ duration: "1 minute", orElse: () => this.missing(part) }))
+  }
+
+  private missing(part: string | RegExp): Effect.Effect<never> {
+    return Effect.die(new Error(`no line has ${part}:\n${this.lines.join("\n")}`))
   }
 }
 

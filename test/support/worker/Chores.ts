@@ -19,8 +19,8 @@ export const Kind = Schema.Literals([
   "until SIGTERM",
   /** Never ends by itself. */
   "endless",
-  /** Ends as soon as its process has been frozen for a while. */
-  "frozen",
+  /** Goes on when its process gets this signal. */
+  "until SIGUSR2",
   /** Kills its process, as soon as two others run beside it, or none come. */
   "poison"
 ])

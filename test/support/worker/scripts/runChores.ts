@@ -5,7 +5,6 @@
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as PgClient from "@effect/sql-pg/PgClient"
-import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Redacted from "effect/Redacted"
@@ -18,7 +17,7 @@ export interface Arguments {
   readonly name: string
   readonly options: {
     readonly concurrency?: number
-    readonly lease?: "1500 millis" | "2 seconds"
+    readonly lease?: "1500 millis" | "2 seconds" | "5 seconds"
     readonly shutdownTimeout?: "2 seconds"
   }
   readonly clockOffset?: number
@@ -31,17 +30,8 @@ Date.now = () => realNow() + clockOffset
 
 let busy = 0
 
-const waitForThaw = Effect.gen(function*() {
-  let last = yield* Clock.monotonicTimeNanos
-  for (;;) {
-    yield* Effect.sleep(10)
-    const now = yield* Clock.monotonicTimeNanos
-    if (now - last > 1_000_000_000n) return
-    last = now
-  }
-})
-
-const sigterm = Effect.callback<void>((resume) => void process.once("SIGTERM", () => resume(Effect.void)))
+const signal = (name: NodeJS.Signals) =>
+  Effect.callback<void>((resume) => void process.once(name, () => resume(Effect.void)))
 
 const killWithOthers = Effect.gen(function*() {
   for (let n = 0; n < 50 && busy < 3; n++) yield* Effect.sleep(10)
@@ -56,11 +46,11 @@ const perform = (the: Chore): Effect.Effect<NextStep.NextStep<Chore>> => {
     case "slow":
       return Effect.as(Effect.sleep(500), nextRound(the))
     case "until SIGTERM":
-      return Effect.as(sigterm, nextRound(the))
+      return Effect.as(signal("SIGTERM"), nextRound(the))
     case "endless":
       return Effect.never
-    case "frozen":
-      return Effect.as(waitForThaw, NextStep.now(chore("quick", "too late")))
+    case "until SIGUSR2":
+      return Effect.as(signal("SIGUSR2"), NextStep.now(chore("quick", "too late")))
     case "poison":
       return killWithOthers
   }
