@@ -7,6 +7,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Latch from "effect/Latch"
 import * as Redacted from "effect/Redacted"
 import * as NextStep from "../../../../src/NextStep.ts"
 import * as Worker from "../../../../src/Worker.ts"
@@ -30,8 +31,14 @@ Date.now = () => realNow() + clockOffset
 
 let busy = 0
 
-const signal = (name: NodeJS.Signals) =>
-  Effect.callback<void>((resume) => void process.once(name, () => resume(Effect.void)))
+/** Listens from the start: a step says that it has begun before it waits, and the signal may come in between. */
+const signalled = (name: NodeJS.Signals): Effect.Effect<void> => {
+  const latch = Latch.makeUnsafe(false)
+  process.on(name, () => latch.openUnsafe())
+  return latch.await
+}
+const sigterm = signalled("SIGTERM")
+const sigusr2 = signalled("SIGUSR2")
 
 const killWithOthers = Effect.gen(function*() {
   for (let n = 0; n < 50 && busy < 3; n++) yield* Effect.sleep(10)
@@ -46,11 +53,11 @@ const perform = (the: Chore): Effect.Effect<NextStep.NextStep<Chore>> => {
     case "slow":
       return Effect.as(Effect.sleep(500), nextRound(the))
     case "until SIGTERM":
-      return Effect.as(signal("SIGTERM"), nextRound(the))
+      return Effect.as(sigterm, nextRound(the))
     case "endless":
       return Effect.never
     case "until SIGUSR2":
-      return Effect.as(signal("SIGUSR2"), NextStep.now(chore("quick", "too late")))
+      return Effect.as(sigusr2, NextStep.now(chore("quick", "too late")))
     case "poison":
       return killWithOthers
   }
