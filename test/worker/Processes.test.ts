@@ -115,18 +115,16 @@ workerTests("a worker process that is frozen", (test) => {
       yield* prepare
       const gate = yield* makeGate
       const process = yield* startProcess({ name: "frozen", options: { lease: "5 seconds" } })
-      const late = yield* Chores.enqueue(chore("until SIGUSR2", "late"))
       const stuck = yield* Chores.enqueue(chore("endless", "stuck"))
-      yield* process.line("started late.")
       yield* process.line("started stuck.")
+      const late = yield* Chores.enqueue(chore("frozen", "late"))
+      yield* process.line("started late.")
       yield* process.kill("SIGSTOP")
       const Mine = makeChores("heir", ({ name }) => Effect.as(gate.enter(name), nextRound(chore("quick", name))))
       // Longer than this process may be starved.
-      yield* start({ tasks: [Mine], lease: "30 seconds" })
+      yield* start({ tasks: [Mine], lease: "6 seconds" })
       assert.deepStrictEqual([yield* gate.next, yield* gate.next].sort(), ["late", "stuck"])
       const before = [yield* row(late), yield* row(stuck)]
-      // What a frozen process is sent reaches it as it thaws, before it can ask after its leases.
-      yield* process.kill("SIGUSR2")
       yield* process.kill("SIGCONT")
       yield* process.line("ended late.")
       yield* process.line("interrupted stuck.")

@@ -19,8 +19,8 @@ export const Kind = Schema.Literals([
   "until SIGTERM",
   /** Never ends by itself. */
   "endless",
-  /** Goes on when its process gets this signal. */
-  "until SIGUSR2",
+  /** Ends in six seconds, and keeps its process from noticing that its lease is over. */
+  "frozen",
   /** Kills its process, as soon as two others run beside it, or none come. */
   "poison"
 ])

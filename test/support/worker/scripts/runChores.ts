@@ -31,14 +31,13 @@ Date.now = () => realNow() + clockOffset
 
 let busy = 0
 
-/** Listens from the start: a step says that it has begun before it waits, and the signal may come in between. */
-const signalled = (name: NodeJS.Signals): Effect.Effect<void> => {
-  const latch = Latch.makeUnsafe(false)
-  process.on(name, () => latch.openUnsafe())
-  return latch.await
-}
-const sigterm = signalled("SIGTERM")
-const sigusr2 = signalled("SIGUSR2")
+/** Opened by SIGTERM. */
+const terminated = Latch.makeUnsafe()
+
+const keepEventLoop = Effect.sync(() => {
+  const end = performance.now() + 6000
+  while (performance.now() < end);
+})
 
 const killWithOthers = Effect.gen(function*() {
   for (let n = 0; n < 50 && busy < 3; n++) yield* Effect.sleep(10)
@@ -53,11 +52,11 @@ const perform = (the: Chore): Effect.Effect<NextStep.NextStep<Chore>> => {
     case "slow":
       return Effect.as(Effect.sleep(500), nextRound(the))
     case "until SIGTERM":
-      return Effect.as(sigterm, nextRound(the))
+      return Effect.as(terminated.await, nextRound(the))
     case "endless":
       return Effect.never
-    case "until SIGUSR2":
-      return Effect.as(sigusr2, NextStep.now(chore("quick", "too late")))
+    case "frozen":
+      return Effect.as(keepEventLoop, NextStep.now(chore("quick", "too late")))
     case "poison":
       return killWithOthers
   }
@@ -81,3 +80,6 @@ const program = Worker.run({ tasks: [Chores], ...options }).pipe(
 )
 
 NodeRuntime.runMain(program)
+
+// After the worker's own listener, and before any step has begun: a step that ends at SIGTERM ends while the worker drains.
+process.on("SIGTERM", () => terminated.openUnsafe())
