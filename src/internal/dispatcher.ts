@@ -3,16 +3,11 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { troubleOf } from "./database.ts"
+import { Frontier } from "./frontier.ts"
 import type { Link } from "./link.ts"
 import type { Pool } from "./pool.ts"
 import { Signal } from "./signal.ts"
-import { claim, releaseClaim, untilNextDue } from "./sql.ts"
-
-/** How often a claim looks at all rows again, not only past the last one, while there is much to do. */
-const fullScanEvery = 250
-
-/** A full scan may take this share of the time at most: behind a long transaction it wades through dead rows. */
-const fullScanShare = 20
+import { claim, type ClaimedRow, releaseClaim, untilNextDue } from "./sql.ts"
 
 /** More rows in one statement would not be cheaper each, and the first would wait for the last. */
 const maxClaim = 1000
@@ -48,21 +43,21 @@ export class Dispatcher {
   private waiting = false
   /** When to look for due rows again at the latest, by the local clock in milliseconds. */
   private dueAt = Infinity
-  /** Where the next claim may start, in milliseconds since 1970 by Postgres's clock. */
-  private from: number | undefined
-  private fullScanAt = 0
-  private fullScanTook = 0
+  private readonly frontier: Frontier
+  /** Something may be due behind the frontier. */
+  private back = true
   private lockedWait = lockedBackoff
   private failedWait = failedBackoff.first
 
   constructor(options: DispatcherOptions) {
     this.options = options
+    this.frontier = new Frontier(options.pollInterval)
   }
 
   /** Something became ready: look for it. */
   wake(): void {
     this.hungry = true
-    this.from = undefined
+    this.back = true
     this.signal.set()
   }
 
@@ -111,12 +106,12 @@ export class Dispatcher {
     const { link, now, pollInterval, sql, tasks } = this.options
     return Effect.gen({ self: this }, function*() {
       this.dueAt = Infinity
-      const due = yield* link.persist(untilNextDue(sql, tasks))
+      const due = yield* link.persist(untilNextDue(sql, tasks, this.frontier.ahead))
       const wait = due === undefined ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
-      this.dueAt = Math.min(this.dueAt, now() + Math.min(wait, pollInterval()))
+      this.dueAt = Math.min(this.dueAt, now() + Math.min(wait, pollInterval()), this.frontier.nextScan)
       while (!this.hungry && !this.stopped && now() < this.dueAt) yield* this.signal.wait(this.dueAt - now())
-      this.from = undefined
       this.hungry = true
+      this.back = true
     })
   }
 
@@ -130,33 +125,36 @@ export class Dispatcher {
     const { lease, link, now, pool, sql, tasks } = this.options
     const token = crypto.randomUUID()
     const startedAt = now()
-    const from = this.nextFrom(startedAt)
+    const from = this.frontier.begin(startedAt, this.back)
     this.hungry = false
+    this.back = false
     return link.once(claim(sql, { tasks, limit, token, lease, from })).pipe(
       Effect.matchEffect({
         onFailure: (error) => this.claimFailed(token, error),
         onSuccess: (rows) =>
           Effect.sync(() => {
-            this.lastClaim = now()
-            this.failedWait = failedBackoff.first
-            this.lag = rows.reduce((longest, row) => Math.max(longest, row.waited), 0)
-            if (from === undefined) this.fullScanTook = this.lastClaim - startedAt
-            if (rows.length > 0) this.lockedWait = lockedBackoff
-            // Fewer than asked for: that was all, unless the dead rows' end was not where we thought it was.
-            if (rows.length === limit || from !== undefined) this.hungry = true
             const sorted = [...rows].sort((a, b) => a.due - b.due)
-            this.from = rows.length === limit ? sorted.at(-1)?.due : undefined
+            this.claimed(sorted, { from, full: rows.length === limit, startedAt })
             pool.admit(sorted, token, this.hungry)
           })
       })
     )
   }
 
-  private nextFrom(now: number): number | undefined {
-    const interval = Math.max(fullScanEvery, this.fullScanTook * fullScanShare)
-    if (this.from !== undefined && now - this.fullScanAt < interval) return this.from
-    this.fullScanAt = now
-    return undefined
+  private claimed(rows: ReadonlyArray<ClaimedRow>, { from, full, startedAt }: {
+    readonly from: number | undefined
+    readonly full: boolean
+    readonly startedAt: number
+  }): void {
+    const now = this.options.now()
+    this.lastClaim = now
+    this.failedWait = failedBackoff.first
+    this.lag = rows.reduce((longest, row) => Math.max(longest, row.waited), 0)
+    if (rows.length > 0) this.lockedWait = lockedBackoff
+    this.frontier.end({ from, full, last: rows.at(-1)?.due, now, took: now - startedAt })
+    if (full) this.hungry = true
+    // Fewer than asked for: that was all in front of the frontier, but perhaps not behind it.
+    else if (from !== undefined && this.frontier.isCheap) this.hungry = this.back = true
   }
 
   private get waitAfterFailure(): Effect.Effect<void> {

@@ -205,26 +205,27 @@ type Wait = Effect.Effect<number | undefined, SqlError>
  * How long it is until `time`. The difference of numbers, not of times: before Postgres 17 infinite ones can't be
  * subtracted.
  */
-const until = (sql: SqlClient, time: string, from: string, tasks: ReadonlyArray<string>): Wait =>
+const until = (sql: SqlClient, time: string, from: string, params: ReadonlyArray<unknown>): Wait =>
   Effect.map(
     query<{ wait: number | null }>(
       sql,
       `select ((extract(epoch from ${time}) - extract(epoch from clock_timestamp())) * 1000)::float8 as wait
 from ${from}`,
-      [tasks]
+      params
     ),
     (rows) => rows[0]?.wait ?? undefined
   )
 
-/** Until the next row of these tasks becomes due. */
-export const untilNextDue = (sql: SqlClient, tasks: ReadonlyArray<string>): Wait =>
+/** Until the next row of these tasks becomes due, of those that are (or were) due at `start` or later. */
+export const untilNextDue = (sql: SqlClient, tasks: ReadonlyArray<string>, start: number | undefined): Wait =>
   until(
     sql,
     "min(d.wakeup_at)",
     `unnest($1::text[]) as n(task) cross join lateral (
-  select wakeup_at from pg_task p where p.task = n.task and ${ready} order by wakeup_at limit 1
+  select wakeup_at from pg_task p where p.task = n.task and ${ready}${start === undefined ? "" : ` and ${from("$2")}`}
+  order by wakeup_at limit 1
 ) d`,
-    tasks
+    start === undefined ? [tasks] : [tasks, start]
   )
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -304,7 +305,7 @@ from lapsed where t.id = lapsed.id returning t.id, t.task, t.deaths, t.error is 
 
 /** Until the next lease of these tasks is over. */
 export const untilNextLapse = (sql: SqlClient, tasks: ReadonlyArray<string>): Wait =>
-  until(sql, "min(lease_until)", `pg_task where ${running("$1")}`, tasks)
+  until(sql, "min(lease_until)", `pg_task where ${running("$1")}`, [tasks])
 
 // ---------------------------------------------------------------------------------------------------------------
 // Outcomes
