@@ -48,7 +48,7 @@ export interface Task<in out Name extends string, out Steps extends Step.Any> {
   readonly steps: ReadonlyArray<Steps>
   /** Stores a task that is due at once, and returns its id. */
   readonly enqueue: <const S extends State<Steps>>(state: S) => Enqueue<TaskId, Steps, S>
-  /** Stores a task that becomes due `duration` from now, by Postgres's clock. */
+  /** Stores a task that becomes due `duration` from now, by Postgres's clock: in a transaction, from its beginning. */
   readonly delay: <const S extends State<Steps>>(state: S, duration: Duration.Input) => Enqueue<TaskId, Steps, S>
   /** Stores a task that becomes due at `dateTime`. A moment in the past is due at once. */
   readonly schedule: <const S extends State<Steps>>(
