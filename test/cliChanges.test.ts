@@ -57,6 +57,18 @@ workerTests("pg-task retry, run-now and cancel", (test) => {
   )
 
   test(
+    "count a task once, by however many names it is called, and say which are left as they are",
+    Effect.gen(function*() {
+      const { parked, waiting } = yield* insertEach
+      const named = ["retry", parked, parked.slice(0, 13), waiting]
+      const dry = yield* pgTask([...named, "--dry-run", "--json"])
+      assert.deepStrictEqual(JSON.parse(dry.out), { wouldChange: 1 })
+      assert.strictEqual(dry.err, `${waiting} is waiting, not parked\n`)
+      assert.strictEqual((yield* pgTask(named)).out, "Retried 1 task\n")
+    })
+  )
+
+  test(
     "need to be told which tasks, in one way",
     Effect.gen(function*() {
       const { parked } = yield* insertEach
@@ -192,6 +204,7 @@ workerTests("pg-task edit", (test) => {
         [[parked, "--fields", "[]"], "The fields must be a JSON object"],
         [[parked, "--fields", "{"], "That is not JSON"],
         [[parked, "--raw", "{}"], "step must have the shape"],
+        [[parked, "--raw", readName("b"), "--set", "filename=c"], "--raw replaces it all"],
         [[parked], "Say what to change"],
         [[running, "--set", "filename=b"], "is running"]
       ]

@@ -103,17 +103,22 @@ it.live("says why it can't reach the database, and doesn't wait for it", () =>
       runProcess(["list", "--url", "postgres://a@127.0.0.1:1/x"]),
       runProcess(["list", "--url", `postgres://a@127.0.0.1:${port}/x`]),
       runProcess(["list", "--url", missing.href]),
-      runProcess(["list", "--json", "--url", "postgres://a@127.0.0.1:1/x"])
+      runProcess(["list", "--json=true", "--url", "postgres://a@127.0.0.1:1/x"])
     ], { concurrency: 2 })
     assertRefused(closed, 3, "Can't reach the database: connect ECONNREFUSED 127.0.0.1:1")
     assertRefused(silent, 3, "Can't reach the database")
     assertRefused(absent, 3, "create the database, or check its name")
     assert.include(JSON.parse(json.err).error.message, "Can't reach the database")
+    // No half of a document.
+    assert.strictEqual(json.out, "")
   }), testLimit)
 
 test("makes the table, and says so when it is missing", (env) =>
   Effect.gen(function*() {
     assertRefused(yield* runProcess(["stats"], { env }), 3, "make it with `pg-task migrate`")
+    yield* run("create view pg_task as select 1 as id")
+    assertRefused(yield* runProcess(["migrate"], { env }), 3, "Migration \"1_table\" failed: ")
+    yield* run("drop view pg_task")
     const made = yield* runProcess(["migrate"], { env })
     assert.match(made.out, /: applied 2 migrations \(table, triggers\)\n$/)
     const [again, printed] = yield* Effect.all([
@@ -202,4 +207,7 @@ test("watches all of them until it is interrupted, whatever the database does", 
     assert.strictEqual(yield* watching.exit, 130)
     const json = yield* watch(["--json"], env)
     assert.deepInclude(JSON.parse(yield* json.line("counts")), { counts: [], parked: [] })
+    yield* run("alter table pg_task rename to pg_task_away")
+    assert.include(JSON.parse(yield* json.line("error")).error.message, "This database has no table pg_task")
+    yield* run("alter table pg_task_away rename to pg_task")
   }))

@@ -19,9 +19,14 @@ const logger = Logger.layer([Logger.withConsoleError(Logger.formatSimple)])
 
 const program = run(version)(args).pipe(Effect.provide(Layer.merge(Node.layer, logger)))
 
+/** As the parser reads it: `--json`, `--json=true`, `--json false`. */
+const wantsJson = args.some((arg, n) =>
+  arg === "--json" ? !/^(false|no|off|n|0)$/.test(args[n + 1] ?? "") : /^--json=(true|yes|on|y|1)$/.test(arg)
+)
+
 const end = (exit: Exit.Exit<void, Failure>): void => {
   const { code, message } = Exit.isSuccess(exit) ? { code: exitCode.ok, message: undefined } : reportCause(exit.cause)
-  const text = args.includes("--json") ? JSON.stringify({ error: { message } }) : `pg-task: ${message}`
+  const text = wantsJson ? JSON.stringify({ error: { message } }) : `pg-task: ${message}`
   if (message !== undefined) process.stderr.write(`${text}\n`)
   // Not at once: what was printed must have left, and modules of the user may keep the process alive.
   process.stdout.write("", () => process.exit(code))

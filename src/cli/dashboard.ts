@@ -82,6 +82,9 @@ const lookForever = <R>(
     yield* Effect.sleep(Duration.max(options.interval, Duration.times(took, lookShare)))
   }))
 
+/** As every error in JSON. What was found before would pass for what is there now. */
+const jsonTrouble = (message: string) => Output.note(JSON.stringify({ error: { message } }))
+
 /** Draws until it is interrupted. A database that goes away is waited for; one that never was there is not. */
 export const dashboard = Effect.fnUntraced(function*(options: Options) {
   const json = yield* Json
@@ -93,7 +96,11 @@ export const dashboard = Effect.fnUntraced(function*(options: Options) {
   const screen = live ? yield* Screen.open : Screen.plain
   const draw = Effect.gen(function*() {
     const now = yield* DateTime.now
-    if (json) return yield* Console.log(JSON.stringify(encode(snapshot, now)))
+    if (json) {
+      return yield* trouble === undefined
+        ? Console.log(JSON.stringify(encode(snapshot, now)))
+        : jsonTrouble(trouble)
+    }
     const title = `${where}  ${DateTime.formatIso(now).slice(11, 19)}  every ${
       Duration.format(options.interval)
     }, Ctrl-C ends`

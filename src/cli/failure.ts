@@ -4,7 +4,7 @@ import type * as CliError from "effect/cli/CliError"
 import * as Data from "effect/Data"
 import * as Result from "effect/Result"
 import type { MigrationError } from "effect/sql/Migrator"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { messageOf } from "../internal/database.ts"
 import type * as TaskError from "../TaskError.ts"
 import { self } from "./self.ts"
@@ -118,6 +118,8 @@ const messageFor = (error: Exclude<Failure, CliError.CliError>): string => {
       return sqlMessage(error)
     case "TableError":
       return tableMessage(error)
+    case "MigrationError":
+      return isSqlError(error.cause) ? `${error.message}: ${messageOf(error.cause)}` : error.message
     default:
       return error.message
   }

@@ -58,7 +58,8 @@ const countOf = (row: Admin.Row): Admin.Count =>
   })
 
 const selectIds = Effect.fnUntraced(function*(given: ReadonlyArray<string>, { touches, verb }: Change) {
-  const rows = yield* Effect.forEach(new Set(given), (id) => Effect.flatMap(Admin.findId(id), Admin.get))
+  const named = yield* Effect.forEach(given, (id) => Admin.findId(id))
+  const rows = yield* Effect.forEach(new Set(named), (id) => Admin.get(id))
   const isTouched = (row: Admin.Row) => touches === undefined || row.status === touches
   const touched = rows.filter(isTouched)
   const others = rows.filter((row) => !isTouched(row)).map(({ id, status }) => `${id} is ${status}, not ${touches}`)
@@ -115,12 +116,13 @@ const perform = Effect.fnUntraced(function*(change: Change, selection: Selection
   if (counts.length === 0) return yield* new NothingMatched({ message: nothing })
   const json = yield* Json
   const tasks = plural(total(counts), `${change.touches ?? ""} task`.trim())
-  if (selection.dryRun) return yield* dryRunOf(change, counts, tasks)
+  const noteOthers = Effect.forEach(others, Output.note, { discard: true })
+  if (selection.dryRun) return yield* Effect.andThen(noteOthers, dryRunOf(change, counts, tasks))
   if (change.asksAlways || selection.ids.length === 0) {
     yield* confirm(`${change.verb} ${tasks}?`, { yes: selection.yes, details: describe(counts) })
   }
   const changed = yield* within(limits.write)(change.run(target))
-  yield* Effect.forEach(others, Output.note, { discard: true })
+  yield* noteOthers
   yield* json ? Output.json({ changed }) : Console.log(`${change.done} ${plural(changed, "task")}`)
 })
 

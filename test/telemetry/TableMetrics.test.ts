@@ -116,6 +116,7 @@ workerTests("the table's gauges", (test) => {
       yield* watch(other.layer)
       yield* Mails.enqueue(new Mail())
       yield* say(series, "Mails", { ready: 1 })
+      yield* say(other, "Mails", { ready: 1 })
       yield* Scope.close(scope, Exit.void)
       yield* run("delete from pg_task")
       yield* say(other, "Mails", {})

@@ -81,6 +81,9 @@ const run = Effect.fnUntraced(function*(given: string, changes: Changes, options
   readonly module: string | undefined
   readonly retry: boolean
 }) {
+  if (changes.raw !== undefined && (changes.fields ?? changes.set ?? changes.state) !== undefined) {
+    return yield* new UsageError({ message: "--raw replaces it all: give it without --set, --fields and --state" })
+  }
   const row = yield* within(limits.read)(Effect.flatMap(Admin.findId(given), Admin.get))
   const raw = yield* changed(row, changes)
   const parsed = yield* checkRaw(raw)

@@ -39,10 +39,11 @@ type Options = Parameters<typeof eachPage>[0]
 
 /** The whole is one JSON document, but written as the rows come: there may be a million. */
 const printJson = Effect.fnUntraced(function*(options: Options) {
-  yield* Console.log(`{"tasks":[`)
   const { next } = yield* eachPage(options, (rows, isFirst) => {
     const lines = rows.map((row) => JSON.stringify(encode(row)))
-    return lines.length === 0 ? Effect.void : Console.log(`${isFirst ? "" : ","}${lines.join("\n,")}`)
+    // The beginning, too, only when there is something: an error leaves no half of a document.
+    if (isFirst) return Console.log([`{"tasks":[`, ...(lines.length === 0 ? [] : [lines.join("\n,")])].join("\n"))
+    return lines.length === 0 ? Effect.void : Console.log(`,${lines.join("\n,")}`)
   })
   yield* Console.log(`],"next":${JSON.stringify(next ?? null)}}`)
 })

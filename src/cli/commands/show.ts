@@ -56,7 +56,7 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     ["lease until", row.leaseUntil === null ? undefined : time(row.leaseUntil)],
     ["created", time(row.createdAt)],
     ["changed", time(row.updatedAt)],
-    ["trace", row.trace ?? undefined]
+    ["trace", row.trace === null ? undefined : oneLine(row.trace)]
   ]
   const shown = facts.flatMap(([name, value]) =>
     value === undefined ? [] : [`${style.dim(pad(name, 12, "left"))}  ${value}`]

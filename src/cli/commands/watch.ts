@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { connected } from "../connection.ts"
 import { dashboard } from "../dashboard.ts"
+import { UsageError } from "../failure.ts"
 import { follow } from "../follow.ts"
 import { duration, filter, id } from "../options.ts"
 
@@ -21,6 +22,7 @@ export const watch = Command.make(
   },
   Effect.fnUntraced(function*({ id, interval, task }) {
     if (Option.isSome(id)) {
+      if (task !== undefined) return yield* new UsageError({ message: "Give an id or --task, not both" })
       const pause = Option.getOrElse(interval, () => Duration.millis(500))
       return yield* connected(follow(id.value, pause))
     }
