@@ -130,7 +130,10 @@ export class Dispatcher {
     this.back = false
     return link.once(claim(sql, { tasks, limit, token, lease, from })).pipe(
       Effect.matchEffect({
-        onFailure: (error) => this.claimFailed(token, error),
+        onFailure: (error) => {
+          this.frontier.failed(now(), from, now() - startedAt)
+          return this.claimFailed(token, error)
+        },
         onSuccess: (rows) =>
           Effect.sync(() => {
             const sorted = [...rows].sort((a, b) => a.due - b.due)

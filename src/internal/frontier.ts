@@ -10,11 +10,17 @@
 /** How often everything is looked at while each claim is full. In milliseconds. */
 const fullScanEvery = 250
 
-/** A look at everything may take this share of the time at most. */
+/** A look at everything takes this share of the time. */
 const fullScanShare = 20
 
-/** One that takes longer than this is not made for each signal. In milliseconds. */
-const cheapScan = 50
+/** Where that would be less often than the poll, it may take this one. */
+const longestShare = 4
+
+/** One that costs more than this is not made for each signal. In milliseconds. */
+const cheapScan = 10
+
+/** What a look that failed counts as at most: it says more of the server than of the rows. In milliseconds. */
+const failedScan = 1000
 
 /** Transactions that commit side by side become due in another order than they become visible. In milliseconds. */
 const slack = 100
@@ -33,13 +39,16 @@ export interface Claimed {
 export class Frontier {
   /** The longest time between two looks at everything, in milliseconds. */
   private readonly longest: () => number
-  /** What the last claim came to, in milliseconds since 1970 by Postgres's clock. */
+  /** What the last claim came to, and the furthest that any did, in milliseconds since 1970 by Postgres's clock. */
   private reached: number | undefined
-  /** By the local clock, in milliseconds. */
+  private furthest = -Infinity
+  /** When everything was looked at, by the local clock in milliseconds. */
   private scannedAt = 0
-  private lastTook = 0
-  /** How long the last two took at least: one alone may have met a server that was away. */
-  private scanTook = 0
+  /** What a claim takes that begins at the frontier: the way to the server and back, and the rows. */
+  private claimTook = 0
+  private lastCost = 0
+  /** What a look at everything costs on top of that: the less of the last two, as one may have met a busy server. */
+  private cost = 0
   /** Whether claims have begun at the frontier since everything was looked at. */
   private isBehind = false
 
@@ -48,7 +57,7 @@ export class Frontier {
   }
 
   get isCheap(): boolean {
-    return this.scanTook <= cheapScan
+    return this.cost <= cheapScan
   }
 
   /** Where to look for what is next to become due: undefined for everywhere. */
@@ -59,7 +68,8 @@ export class Frontier {
   /** When everything must be looked at again, by the local clock. */
   get nextScan(): number {
     if (!this.isBehind) return Infinity
-    return this.scannedAt + Math.min(this.longest(), Math.max(fullScanEvery, this.scanTook * fullScanShare))
+    const seldom = Math.min(this.longest(), this.cost * fullScanShare)
+    return this.scannedAt + Math.max(fullScanEvery, seldom, this.cost * longestShare)
   }
 
   /** Where the next claim begins: undefined for everywhere. `back` when something behind the frontier may be due. */
@@ -70,12 +80,27 @@ export class Frontier {
 
   /** A claim has ended that began at `from` and took so long, in milliseconds. */
   end({ from, full, last, now, took }: Claimed): void {
-    this.isBehind = from !== undefined
-    if (from === undefined) {
-      this.scannedAt = now - took
-      this.scanTook = Math.min(took, this.lastTook)
-      this.lastTook = took
+    if (from === undefined) this.scanned(now - took, Math.max(took - this.claimTook, 0))
+    else {
+      this.isBehind = true
+      this.claimTook = took
     }
-    if (last !== undefined) this.reached = full ? last : Math.max(last, this.reached ?? last)
+    if (last !== undefined) this.furthest = Math.max(this.furthest, last)
+    if (full) this.reached = last
+    else if (this.furthest > -Infinity) this.reached = this.furthest
+  }
+
+  /** One has failed: if that was because everything takes too long to look at, the next ones must not do so again. */
+  failed(now: number, from: number | undefined, took: number): void {
+    if (from !== undefined || this.reached === undefined) return
+    this.scanned(now, Math.min(took, failedScan))
+    this.isBehind = true
+  }
+
+  private scanned(at: number, cost: number): void {
+    this.scannedAt = at
+    this.cost = Math.min(cost, this.lastCost)
+    this.lastCost = cost
+    this.isBehind = false
   }
 }
