@@ -30,6 +30,9 @@ export interface Options {
 
 const project = fileURLToPath(new URL("../..", import.meta.url))
 
+/** A line that doesn't come in so many milliseconds never will. */
+const patience = 60_000
+
 /** Lines as they come, with those who wait for one. */
 class Output {
   readonly lines: Array<string> = []
@@ -48,15 +51,25 @@ class Output {
 
   find(part: string | RegExp): Effect.Effect<string> {
     return Effect.callback<string>((resume) => {
+      const stop = () => {
+        clearTimeout(timer)
+        this.waiting.delete(look)
+      }
+      const end = (found: Effect.Effect<string>) => {
+        stop()
+        resume(found)
+      }
       const look = () => {
         const line = this.lines.find((line) => typeof part === "string" ? line.includes(part) : part.test(line))
-        if (line !== undefined) resume(Effect.succeed(line))
-        else if (this.ended) resume(this.missing(part))
+        if (line !== undefined) end(Effect.succeed(line))
+        else if (this.ended) end(this.missing(part))
       }
+      // Not by Effect's clock, which stands still in some tests.
+      const timer = setTimeout(() => end(this.missing(part)), patience)
       this.waiting.add(look)
       look()
-      return Effect.sync(() => this.waiting.delete(look))
-    }).pipe(Effect.timeoutOrElse({ duration: "1 minute", orElse: () => this.missing(part) }))
+      return Effect.sync(stop)
+    })
   }
 
   private missing(part: string | RegExp): Effect.Effect<never> {
