@@ -76,7 +76,8 @@ export interface Keeper {
 /** Why a keeper's Postgres did not come up, from what it said (in English: the data folder has locale C). */
 export const causeOf = (log: string): "port" | "rival" | "other" => {
   if (/could not (bind|create any TCP)|Address already in use/.test(log)) return "port"
-  if (/lock file "postmaster.pid" already exists|shared memory block .* still in use/.test(log)) return "rival"
+  // A rival's lock file is empty for as long as it takes to write it.
+  if (/lock file "postmaster.pid" (already exists|is empty)|shared memory block .* still in use/.test(log)) return "rival"
   return "other"
 }
 
