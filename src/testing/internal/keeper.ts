@@ -77,7 +77,9 @@ export interface Keeper {
 export const causeOf = (log: string): "port" | "rival" | "other" => {
   if (/could not (bind|create any TCP)|Address already in use/.test(log)) return "port"
   // A rival's lock file is empty for as long as it takes to write it.
-  if (/lock file "postmaster.pid" (already exists|is empty)|shared memory block .* still in use/.test(log)) return "rival"
+  if (/lock file "postmaster.pid" (already exists|is empty)|shared memory block .* still in use/.test(log)) {
+    return "rival"
+  }
   return "other"
 }
 
