@@ -164,7 +164,7 @@ workerTests("pg-task show", (test) => {
   test(
     "shows what is no task",
     Effect.gen(function*() {
-      yield* run("insert into pg_task (step) values ('\u001b[2Jgarbage')")
+      yield* run("insert into pg_task (step, trace) values ('\u001b[2Jgarbage', '\u001b[2Jtrace')")
       const { rows: [found] } = yield* Admin.list()
       const shown = yield* pgTask(["show", found!.id])
       assert.notInclude(shown.out, "\u001b")
@@ -213,6 +213,7 @@ workerTests("pg-task watch", (test) => {
         code: 0
       })
       assert.deepInclude(yield* pgTask(["watch", nobody.slice(0, 8)]), { out: "", code: 1 })
+      assert.deepInclude(yield* pgTask(["watch", nobody, "--task", "Greeter"]), { out: "", code: 2 })
     })
   )
 })

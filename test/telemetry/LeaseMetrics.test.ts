@@ -9,23 +9,28 @@ import { gone, parked, run, steal } from "../support/worker/Table.ts"
 const none = Effect.succeed(NextStep.none)
 
 workerTests("leases that are lost", (test) => {
+  /** Somebody takes a task away while its step waits at the gate. */
+  const robbed = Effect.fnUntraced(
+    function*(options: { readonly transactional: boolean; readonly lease?: "600 millis" }) {
+      const { transactional, ...rest } = options
+      const series = Series.capture()
+      const gate = yield* makeGate
+      const handler = ({ name }: Job) => Effect.as(gate.enter(name), NextStep.none)
+      const Jobs = Task.make("Jobs", [Step.make(Job, { transactional, handler })])
+      yield* Effect.provide(start({ tasks: [Jobs], ...rest }), series.layer)
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* gate.next
+      assert.deepStrictEqual(series.value(Metrics.leasesLost).count, 0)
+      yield* steal(id)
+      return { gate, series }
+    }
+  )
+
   const renewed = (name: string, transactional: boolean) =>
     test(
       name,
       Effect.gen(function*() {
-        const series = Series.capture()
-        const gate = yield* makeGate
-        const Jobs = Task.make("Jobs", [
-          Step.make(Job, {
-            transactional,
-            handler: ({ name }) => Effect.as(gate.enter(name), NextStep.none)
-          })
-        ])
-        yield* Effect.provide(start({ tasks: [Jobs], lease: "600 millis" }), series.layer)
-        const id = yield* Jobs.enqueue(new Job({ name: "a" }))
-        yield* gate.next
-        assert.deepStrictEqual(series.value(Metrics.leasesLost).count, 0)
-        yield* steal(id)
+        const { series } = yield* robbed({ transactional, lease: "600 millis" })
         yield* series.until(Metrics.leasesLost, 1)
         assert.deepStrictEqual(outcomes(series), { lost: 1 })
       })
@@ -38,18 +43,7 @@ workerTests("leases that are lost", (test) => {
     test(
       name,
       Effect.gen(function*() {
-        const series = Series.capture()
-        const gate = yield* makeGate
-        const Jobs = Task.make("Jobs", [
-          Step.make(Job, {
-            transactional,
-            handler: ({ name }) => Effect.as(gate.enter(name), NextStep.none)
-          })
-        ])
-        yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
-        const id = yield* Jobs.enqueue(new Job({ name: "a" }))
-        yield* gate.next
-        yield* steal(id)
+        const { gate, series } = yield* robbed({ transactional })
         yield* gate.open
         yield* series.until(Metrics.leasesLost, 1)
         assert.deepStrictEqual(outcomes(series), ended)

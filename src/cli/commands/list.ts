@@ -42,7 +42,7 @@ const printJson = Effect.fnUntraced(function*(options: Options) {
   const { next } = yield* eachPage(options, (rows, isFirst) => {
     const lines = rows.map((row) => JSON.stringify(encode(row)))
     // The beginning, too, only when there is something: an error leaves no half of a document.
-    if (isFirst) return Console.log([`{"tasks":[`, ...(lines.length === 0 ? [] : [lines.join("\n,")])].join("\n"))
+    if (isFirst) return Console.log(`{"tasks":[\n${lines.join("\n,")}`)
     return lines.length === 0 ? Effect.void : Console.log(`,${lines.join("\n,")}`)
   })
   yield* Console.log(`],"next":${JSON.stringify(next ?? null)}}`)
