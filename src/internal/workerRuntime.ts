@@ -15,6 +15,7 @@ import type { TableError } from "../TaskError.ts"
 import { explain, isMisconfiguration } from "./database.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain } from "./drain.ts"
+import { noteStarted } from "./launch.ts"
 import { freeLapsedRows, keepLeases } from "./leases.ts"
 import { Link } from "./link.ts"
 import type { Listener } from "./listener.ts"
@@ -245,6 +246,7 @@ export const startWorker = Effect.fnUntraced(function*(
   const stopped = Deferred.await(ended)
   const stop = Effect.andThen(Deferred.succeed(parts.stopRequest, undefined), stopped)
   yield* Effect.addFinalizer(() => Effect.ignoreCause(stop))
+  yield* noteStarted(stopped)
   // A `stop_worker` that is sent once we say that we have started must be heard.
   if (parts.listener !== undefined) yield* Effect.timeoutOption(parts.listener.settled, deafPollInterval)
   yield* Effect.logInfo("Worker started")
