@@ -628,7 +628,8 @@ export interface StopOptions {
 }
 
 /**
- * Asks all workers on this table to stop, and waits until no step runs any more. Fails with a `StopTimeoutError` if
+ * Asks all workers of this table to stop, and waits until no step runs any more. Those of `pg_task` tables in other
+ * schemas go on. Fails with a `StopTimeoutError` if
  * some do when the time is over. What dead workers hold isn't waited for once their lease is over.
  *
  * Workers that can't hear notifications (behind a pooler in transaction mode, or without a `PgClient`) don't stop;

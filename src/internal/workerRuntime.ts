@@ -27,8 +27,8 @@ import { Pool } from "./pool.ts"
 import { reportAll } from "./report.ts"
 import { isTraced, runAttempt, type Runner } from "./runner.ts"
 import { Signal } from "./signal.ts"
-import { probe } from "./sql.ts"
 import { Suspects } from "./suspects.ts"
+import { probe } from "./tableSql.ts"
 import { Writer } from "./writer.ts"
 
 /** A running worker. */
@@ -134,7 +134,14 @@ const makeCore = Effect.fnUntraced(function*(settings: Settings, link: Link, met
   return core
 })
 
-const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, link: Link, meter: Meter) {
+/** What tells a worker from others. */
+interface Identity {
+  readonly id: string
+  /** Of its table. */
+  readonly schema: string
+}
+
+const makeParts = Effect.fnUntraced(function*(settings: Settings, { id, schema }: Identity, link: Link, meter: Meter) {
   const core = yield* makeCore(settings, link, meter)
   const stopRequest = yield* Deferred.make<void>()
   const { pool, writer } = makePool(core, () => dispatcher)
@@ -147,6 +154,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
   const dispatcher: Dispatcher = new Dispatcher({ ...shared, pollInterval })
   const listener = yield* makeListener({
     workerId: id,
+    schema,
     onChange: () => {
       dispatcher.wake()
       suspects.look()
@@ -210,10 +218,11 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Defe
   yield* fork(stopping)
 })
 
-const checkTable = (link: Link): Effect.Effect<void, TableError | SqlError, SqlClient.SqlClient> =>
+/** The schema of the table, once it can be used. */
+const checkTable = (link: Link): Effect.Effect<string, TableError | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    yield* link.persistUnless(probe(sql), isMisconfiguration).pipe(Effect.catchTag("SqlError", explain))
+    return yield* link.persistUnless(probe(sql), isMisconfiguration).pipe(Effect.catchTag("SqlError", explain))
   })
 
 const healthOf = (parts: Parts, link: Link, ended: Deferred.Deferred<void>): Effect.Effect<Health> =>
@@ -239,8 +248,8 @@ export const startWorker = Effect.fnUntraced(function*(
   const meter = new Meter(yield* Effect.context())
   const link = new Link(meter)
   yield* Effect.forkScoped(link.watch)
-  yield* Effect.withTracerEnabled(checkTable(link), false)
-  const parts = yield* makeParts(settings, id, link, meter)
+  const schema = yield* Effect.withTracerEnabled(checkTable(link), false)
+  const parts = yield* makeParts(settings, { id, schema }, link, meter)
   const ended = yield* Deferred.make<void>()
   yield* forkParts(parts, ended)
   const stopped = Deferred.await(ended)
