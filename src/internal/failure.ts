@@ -1,6 +1,6 @@
 /** A failure as the text that a parked row keeps: every error with the chain of what caused it. */
 import * as Cause from "effect/Cause"
-import { hasProperty } from "effect/Predicate"
+import { describe } from "./errorText.ts"
 
 /** A chain longer than this is circular, or of no use to a reader. */
 const maxDepth = 10
@@ -8,30 +8,19 @@ const maxDepth = 10
 /** A row is read by people: what is longer than this is cut. In characters. */
 const maxLength = 20_000
 
-const jsonOf = (value: unknown): string => {
-  try {
-    return JSON.stringify(value) ?? String(value)
-  } catch {
-    return String(value)
-  }
-}
-
-const describe = (value: unknown): string => {
-  if (typeof value === "string") return value
-  if (!(value instanceof Error) && !hasProperty(value, "message")) return jsonOf(value)
-  const tag = hasProperty(value, "_tag") && typeof value._tag === "string" ? value._tag : undefined
-  const name = tag ?? (hasProperty(value, "name") && typeof value.name === "string" ? value.name : "Error")
-  const message = String(value.message)
-  return message.length === 0 || message === name ? name : `${name}: ${message}`
-}
-
-/** An error and what caused it, from the outermost inwards. */
+/** An error and what caused it, from the outermost inwards. One that is only a name is told together with its cause. */
 const chainOf = (error: unknown): ReadonlyArray<string> => {
   const chain: Array<string> = []
+  let names = ""
   for (let value = error, depth = 0; value !== undefined && value !== null && depth < maxDepth; depth++) {
-    const text = describe(value)
-    if (text !== chain.at(-1)) chain.push(text)
-    value = hasProperty(value, "cause") ? value.cause : undefined
+    const { bare, cause, text } = describe(value)
+    const last = cause === undefined || cause === null || depth === maxDepth - 1
+    if (bare && !last) names += `${text}: `
+    else {
+      if (names + text !== chain.at(-1)) chain.push(names + text)
+      names = ""
+    }
+    value = cause
   }
   return chain
 }
