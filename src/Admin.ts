@@ -82,7 +82,10 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   id: TaskId.TaskId,
   /** The task's name. Null if `raw` doesn't have the shape `{"Task":{"State":{…}}}`. */
   task: Schema.NullOr(Schema.String),
-  /** The `_tag` of its state. Null if `raw` doesn't have that shape. */
+  /**
+   * The `_tag` of its state. Null if `raw` doesn't have that shape. A database that isn't in UTF-8 can't hold every
+   * character: a tag with escapes for such ones keeps its escapes.
+   */
   step: Schema.NullOr(Schema.String),
   status: Status,
   /**
@@ -591,7 +594,8 @@ export type EditFailure =
 
 /**
  * Replaces the state of a task that doesn't run: with other fields, or with another of the task's states. Its status
- * stays: {@link retry} a parked one after it. The schema of the state checks it.
+ * stays: {@link retry} a parked one after it. The schema of the state checks it. A task whose worker's lease has been
+ * over for a minute counts as one that doesn't run: it is taken from that worker.
  *
  * @example
  * ```ts

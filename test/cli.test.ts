@@ -92,6 +92,24 @@ workerTests("pg-task list", (test) => {
   )
 
   test(
+    "prints nothing raw that could control a terminal, as JSON either",
+    Effect.gen(function*() {
+      const error = "\u009b31m \u202e \u061c \u001b[2J"
+      const [parked] = yield* run<{ id: string }>(
+        "insert into pg_task (step, error) values ($1, $2) returning id::text",
+        [readName("\u009d\u2066"), error]
+      )
+      for (const command of [["list"], ["show", parked!.id], ["watch", parked!.id], ["stats"]]) {
+        for (const more of [[], ["--json"]]) {
+          const { err, out } = yield* pgTask([...command, ...more])
+          assert.notMatch(out + err, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\p{Bidi_Control}]/u)
+          if (out.includes("tasks")) assert.strictEqual(JSON.parse(out).tasks[0].error, error)
+        }
+      }
+    })
+  )
+
+  test(
     "reads more than one statement's worth",
     Effect.gen(function*() {
       yield* run("insert into pg_task (step) select '{\"Many\":{\"One\":{}}}' from generate_series(1, 2345)")

@@ -14,6 +14,7 @@ import { insertEach } from "./support/Greeter.ts"
 import { run as runScript } from "./support/Script.ts"
 import { Job, jobs, makeGate, start } from "./support/worker/Fixture.ts"
 import { run } from "./support/worker/Table.ts"
+import { makeNetwork } from "./support/worker/Network.ts"
 import { within } from "./support/worker/Wait.ts"
 
 const bin = "src/cli/bin.ts"
@@ -153,6 +154,33 @@ test("ends quietly when nobody reads on, and although a module keeps the process
     assertRefused(busy, 1, "exports no task")
     const drawn = yield* runProcess(["diagram", "-m", module, "--live"], { env })
     assert.match(drawn.out, /^---\ntitle: "?Greeter/)
+  }))
+
+test("reads no more of long texts than it shows", (env) =>
+  Effect.gen(function*() {
+    yield* Migrations.run
+    // Measured as a whole, or looked at again from each of its spaces, such a text took many minutes.
+    yield* run(
+      `insert into pg_task (step, error) values ('{"Long":{"Parked":{}}}', repeat('é ', 2500000)),
+        ('{"Long":{"Ready":{"text":"' || repeat(' ', 2000000) || '"}}}', null)`
+    )
+    for (const columns of ["90", "5000", ""]) {
+      const { code, err, out } = yield* runProcess(["list"], { env: { ...env, COLUMNS: columns } })
+      assert.deepInclude({ code, err }, { code: 0, err: "" })
+      assert.match(out, columns === "" ? / (é ){1000}/ : / é é ?…\n/)
+    }
+  }))
+
+test("ends when it is told to, although the database doesn't answer", ({ DATABASE_URL }) =>
+  Effect.gen(function*() {
+    yield* Migrations.run
+    const network = yield* makeNetwork(DATABASE_URL)
+    yield* network.mend
+    const sent = yield* network.loseAnswer("pg_task")
+    const listing = yield* runScript(bin, { args: ["list", "--url", network.url] })
+    yield* sent
+    yield* listing.kill("SIGTERM")
+    assert.strictEqual(yield* within(listing.exit, "the end"), 130)
   }))
 
 test("stops workers, or says that they don't", (env) =>

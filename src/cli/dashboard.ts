@@ -1,5 +1,4 @@
 /** A live view of the table: counts, and the latest failures, or the counts of errors. */
-import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -11,6 +10,7 @@ import * as Admin from "../Admin.ts"
 import { databaseName, limits, within } from "./connection.ts"
 import { errorColumns, statsColumns, toStats } from "./countView.ts"
 import { report } from "./failure.ts"
+import { stringify } from "./json.ts"
 import { Json } from "./options.ts"
 import * as Output from "./output.ts"
 import { failureColumns } from "./rowView.ts"
@@ -99,7 +99,7 @@ const lookForever = <R>(
   }))
 
 /** As every error in JSON. What was found before would pass for what is there now. */
-const jsonTrouble = (message: string) => Output.note(JSON.stringify({ error: { message } }))
+const jsonTrouble = (message: string) => Output.note(stringify({ error: { message } }))
 
 /** Draws until it is interrupted. A database that goes away is waited for; one that never was there is not. */
 export const dashboard = Effect.fnUntraced(function*(options: Options) {
@@ -114,7 +114,7 @@ export const dashboard = Effect.fnUntraced(function*(options: Options) {
     const now = yield* DateTime.now
     if (json) {
       return yield* trouble === undefined
-        ? Console.log(JSON.stringify(encode(snapshot, options, now)))
+        ? Output.jsonLine(encode(snapshot, options, now))
         : jsonTrouble(trouble)
     }
     const title = `${where}  ${DateTime.formatIso(now).slice(11, 19)}  every ${
