@@ -133,7 +133,7 @@ layer(services, { excludeTestServices: true })("the documentation's programs", (
   it.effect("work: a server for others, in EmbeddedPostgres", () =>
     Effect.gen(function*() {
       const server = yield* run("src/testing/EmbeddedPostgres.ts", "EmbeddedPostgres.start(")
-      yield* server.line(/^psql postgres:\/\//)
+      yield* server.line(/^psql 'postgres:\/\//)
     }))
 
   it.effect("work: a server for one query, in EmbeddedPostgres", () =>
