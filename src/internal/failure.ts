@@ -1,12 +1,15 @@
 /** A failure as the text that a parked row keeps: every error with the chain of what caused it. */
 import * as Cause from "effect/Cause"
 import { hasProperty } from "effect/Predicate"
+import { safely } from "./safely.ts"
 
 /** A chain longer than this is circular, or of no use to a reader. */
 const maxDepth = 10
 
 /** A row is read by people: what is longer than this is cut. In characters. */
 const maxLength = 20_000
+
+const unprintable = "an error that can't be printed: reading it throws"
 
 const jsonOf = (value: unknown): string => {
   try {
@@ -29,9 +32,9 @@ const describe = (value: unknown): string => {
 const chainOf = (error: unknown): ReadonlyArray<string> => {
   const chain: Array<string> = []
   for (let value = error, depth = 0; value !== undefined && value !== null && depth < maxDepth; depth++) {
-    const text = describe(value)
+    const text = safely(() => describe(value), unprintable).slice(0, maxLength)
     if (text !== chain.at(-1)) chain.push(text)
-    value = hasProperty(value, "cause") ? value.cause : undefined
+    value = safely(() => hasProperty(value, "cause") ? value.cause : undefined, undefined)
   }
   return chain
 }
@@ -46,7 +49,7 @@ const formatReason = (reason: Cause.Reason<unknown>): string => {
   if (Cause.isInterruptReason(reason)) return "The step was interrupted from inside"
   const error = Cause.isFailReason(reason) ? reason.error : reason.defect
   const text = chainOf(error).join("\n  caused by: ")
-  return Cause.isFailReason(reason) ? text : `Defect: ${text}${stackOf(error)}`
+  return Cause.isFailReason(reason) ? text : `Defect: ${text}${safely(() => stackOf(error), "")}`
 }
 
 /** Postgres's text can't hold NUL, nor half a character (a surrogate without the other). */
