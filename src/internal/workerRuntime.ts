@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TableError } from "../TaskError.ts"
+import { limitTransactions } from "./connections.ts"
 import { explain, isMisconfiguration } from "./database.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain } from "./drain.ts"
@@ -126,6 +127,7 @@ const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" 
 
 const makeCore = Effect.fnUntraced(function*(settings: Settings, link: Link, meter: Meter) {
   const sql = yield* SqlClient.SqlClient
+  yield* limitTransactions(sql)
   const debug = yield* LogLevel.isEnabled("Debug")
   const runner = { sql, tasks: settings.tasks, lease: settings.lease, traced: yield* isTraced, debug }
   // Made flat: what layers add one by one is slow to add to, and each attempt adds its own services.
