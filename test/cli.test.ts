@@ -253,6 +253,26 @@ workerTests("pg-task stats", (test) => {
   )
 })
 
+workerTests("pg-task stats --by error", (test) => {
+  test(
+    "counts parked tasks by the first line of their errors",
+    Effect.gen(function*() {
+      assert.strictEqual((yield* pgTask(["stats", "--by", "error"])).out, "Nothing is parked\n")
+      yield* insertEach
+      yield* insertEach
+      yield* run(`insert into pg_task (step, error) values ('{"Mailer":{"Send":{}}}', e'Busy\\n  caused by: x')`)
+      const printed = lines(yield* pgTask(["stats", "--by", "error"], { columns: 80 }))
+      assert.match(printed[0]!, /^TASKS +TASK +STEP +OLDEST +NEWEST +ERROR$/)
+      assert.match(printed[1]!, /^ +2 +Greeter +ReadName +2h +2h +HttpError: 100% of it$/)
+      assert.match(printed[2]!, /^ +1 +Mailer +Send +\ds +\ds +Busy$/)
+      const json = JSON.parse((yield* pgTask(["stats", "--by", "error", "--task", "Mailer", "--json"])).out)
+      assert.lengthOf(json, 1)
+      assert.deepInclude(json[0], { task: "Mailer", step: "Send", error: "Busy", count: 1 })
+      assert.deepInclude(yield* pgTask(["stats", "--by", "mood"]), { out: "", code: 2 })
+    })
+  )
+})
+
 workerTests("pg-task diagram", (test) => {
   test(
     "draws the tasks of a module, with the counts of now",

@@ -83,6 +83,33 @@ export const count = (sql: SqlClient, where: Where): Effect.Effect<number, SqlEr
   )
 }
 
+export interface AdminErrorCount {
+  readonly task: string | null
+  readonly step: string | null
+  readonly error: string
+  readonly count: number
+  /** In milliseconds. */
+  readonly oldest: number
+  readonly newest: number
+}
+
+/** A line that is longer differs in what nobody would compare. In characters. */
+const maxErrorLine = 500
+
+/** Parked rows by the first line of their error. */
+export const countErrors = (sql: SqlClient, where: Where, limit: number): Rows<AdminErrorCount> => {
+  const params = new Params()
+  const selected = whereClause([conditionOf.parked, ...conditions(where, params)])
+  return query(
+    sql,
+    `select t.task, ${tag} as step, left(split_part(t.error, e'\\n', 1), ${maxErrorLine}) as error,
+  count(*)::float8 as count, ${age("min(t.updated_at)")} as oldest, ${age("max(t.updated_at)")} as newest
+from pg_task t ${selected}
+group by 1, 2, 3 order by count(*) desc, 3, 1 nulls last, 2 nulls last limit ${params.add(limit)}::float8::bigint`,
+    params.values
+  )
+}
+
 /** How many rows a worker holds. Those of dead workers aren't among them, once their lease is over. */
 export const countHeld = (sql: SqlClient): Effect.Effect<number, SqlError> =>
   number(

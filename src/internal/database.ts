@@ -1,8 +1,10 @@
 /** What a database error means to us. */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { TableError } from "../TaskError.ts"
+import { safely } from "./safely.ts"
 
 /** Postgres's own code of an error (SQLSTATE), or undefined: the connection broke, or a statement timed out here. */
 export const codeOf = (error: SqlError): string | undefined => {
@@ -80,3 +82,41 @@ export const troubleOf = (error: SqlError): Trouble => {
     ? "Database"
     : "Data"
 }
+
+// ---------------------------------------------------------------------------------------------------------------
+// What steps fail with, which may be anything
+// ---------------------------------------------------------------------------------------------------------------
+
+/** An error of the database, or the one that caused this error: handlers may wrap it. */
+const findSqlError = (error: unknown, depth = 0): SqlError | undefined =>
+  isSqlError(error)
+    ? error
+    : hasProperty(error, "cause") && depth < 5
+    ? findSqlError(error.cause, depth + 1)
+    : undefined
+
+/** The first error of the database of this kind, of all that went wrong. A ROLLBACK that fails, too, makes defects. */
+export const findInCause = (
+  cause: Cause.Cause<unknown>,
+  isOfKind: (error: SqlError) => boolean = () => true
+): SqlError | undefined => {
+  for (const reason of cause.reasons) {
+    if (Cause.isInterruptReason(reason)) continue
+    const error = safely(() => findSqlError(Cause.isFailReason(reason) ? reason.error : reason.defect), undefined)
+    if (error !== undefined && safely(() => isOfKind(error), false)) return error
+  }
+  return undefined
+}
+
+/** Whether a transaction lost against another one: a serialization failure, a deadlock or a lock timeout. */
+export const isContention = (error: unknown): boolean =>
+  safely(() => {
+    const sqlError = findSqlError(error)
+    return sqlError !== undefined && troubleOf(sqlError) === "Lock" && codeOf(sqlError) !== "57014"
+  }, false)
+
+/** A write was refused, for now: a standby, a server that fails over, or a setting. */
+export const isReadOnly = (error: SqlError): boolean => codeOf(error) === "25006"
+
+/** The same statement may work later. It can't where its transaction was aborted before: by a statement of the step. */
+export const mayPass = (error: SqlError): boolean => troubleOf(error) !== "Data" && codeOf(error) !== "25P02"

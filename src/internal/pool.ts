@@ -10,7 +10,7 @@ import * as MutableList from "effect/MutableList"
 import type { TaskId } from "../TaskId.ts"
 import { type Held, hold } from "./attempt.ts"
 import { type Ending, endingOf } from "./meter.ts"
-import type { Outcome, RowOutcome } from "./outcome.ts"
+import { type Outcome, type RowOutcome, withoutOutcome } from "./outcome.ts"
 import { Prefetch } from "./prefetch.ts"
 import type { ClaimedRow } from "./sql.ts"
 import { nextTransition } from "./transitions.ts"
@@ -240,10 +240,10 @@ export class Pool {
     held.startedAt = this.options.now()
     held.waited += held.startedAt - held.heldSince
     held.fiber = this.options.run(held)
-    held.fiber.addObserver(() => {
+    held.fiber.addObserver((exit) => {
       held.fiber = undefined
       this.running--
-      this.ended(held, held.outcome ?? { _tag: "Release" })
+      this.ended(held, held.outcome ?? withoutOutcome(held, exit))
       this.pump()
     })
   }

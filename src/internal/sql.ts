@@ -14,7 +14,7 @@ import { maxTransitions, oneFurther } from "./transitions.ts"
 type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
 
 /** Column names are ours, whatever name transforms the client has. */
-const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
+export const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
   sql.unsafe(text, params).withoutTransform as Rows<A>
 
 /**
@@ -47,6 +47,9 @@ const suspect = "error is null and deaths > 0 and not is_running"
 
 /** Waiting behind a row that another session holds must not hold up a whole batch, nor let deadlocks grow old. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
+
+/** The last statement of a step's transaction waits for longer: giving up means to roll the step's work back. */
+const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not null"
 
 /**
  * Always true, and taken by the planner for a condition that few rows meet. So it looks up each row of a batch by its
@@ -342,16 +345,16 @@ const current = `t.id = c.id and t.lease_token = c.token
  * Most outcomes end their task: those come as arrays, which are much cheaper to read than JSON. `time` is when leases
  * and delays begin.
  */
-const storeChanges = (time: string): string =>
+const storeChanges = (time: string, locks: string): string =>
   `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
-  where ${briefLocks} and ${anyTransition}
+  where ${locks} and ${anyTransition}
 ), finished as (
   delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n returning t.id
 ), c as materialized (
   select * from json_to_recordset($1::json)
     as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text)
-  where ${briefLocks} and ${anyTransition}
+  where ${locks} and ${anyTransition}
 ), changed as (
   update pg_task t set
     step = coalesce(c.step, t.step),
@@ -368,10 +371,10 @@ const storeChanges = (time: string): string =>
 )
 select id from finished union all select id from changed`
 
-const storeNow = storeChanges("now()")
+const storeNow = storeChanges("now()", briefLocks)
 
 /** In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease. */
-const storeAtEnd = storeChanges("clock_timestamp()")
+const storeAtEnd = storeChanges("clock_timestamp()", patientLocks)
 
 /** What a batch of outcomes does. */
 export interface Changes {
@@ -430,14 +433,3 @@ export const channel = "pg_task_changed"
 
 export const notify = (sql: SqlClient, payload: string): Effect.Effect<void, SqlError> =>
   Effect.asVoid(query(sql, "select pg_notify($1, $2)", [channel, payload]))
-
-/** Fails when the table, a column of it, or a right on it is missing. Touches no row. */
-export const probe = (sql: SqlClient): Effect.Effect<void, SqlError> =>
-  Effect.asVoid(query(
-    sql,
-    `with u as (update pg_task set updated_at = now() where false returning 1),
-  d as (delete from pg_task where false returning 1)
-select id, step, task, wakeup_at, tried, is_running, error, lease_token, lease_until, transitions, deaths, trace
-from pg_task where false`,
-    []
-  ))
