@@ -58,7 +58,7 @@ it.live("says what is wrong with a command line, in one line", () =>
     [
       [["lst"], "Unknown subcommand \"lst\" for \"pg-task\" Did you mean this? list"],
       [["list", "--status", "nope"], "Invalid value for flag --status: \"nope\""],
-      [["list", "--older-than", "soon"], "a duration such as 30s, 5m, 2h or 1d"],
+      [["watch", "--interval", "500"], "a duration with its unit, such as 500ms, 30s, 5m, 2h or 1d"],
       [["list", "--limit", "0"], "a number of 1 or more"],
       [["list", "--after", "x"], "the `next` of a page"],
       [["show"], "Missing required argument: id. See pg-task show --help"],

@@ -2,6 +2,7 @@
 import * as Duration from "effect/Duration"
 import type { Count, Options } from "../Diagram.ts"
 import type { StepDefinition } from "./definition.ts"
+import { durationText } from "./durationText.ts"
 import type { TaskDefinition } from "./taskDefinition.ts"
 
 /** Which colour a step gets: that of the worst there is. */
@@ -54,7 +55,7 @@ const short = (duration: Duration.Duration): string => {
 const retryNote = ({ retryDelay, retryLimit }: StepDefinition): ReadonlyArray<string> => {
   if (retryLimit === undefined || retryDelay === undefined) return ["retries by a schedule"]
   if (retryLimit === 0) return []
-  const delay = Duration.isZero(retryDelay) ? undefined : Duration.format(retryDelay)
+  const delay = Duration.isZero(retryDelay) ? undefined : durationText(retryDelay)
   if (retryLimit === 1) return [delay === undefined ? "1 retry at once" : `1 retry after ${delay}`]
   const times = retryLimit === Infinity ? "retries for ever" : `${retryLimit} retries`
   return [delay === undefined ? `${times}, at once` : `${times}, ${delay} apart`]
