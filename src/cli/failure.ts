@@ -80,7 +80,9 @@ const tableMessage = (error: TaskError.TableError): string => {
 const sqlMessage = (error: SqlError): string => {
   switch (error.reason._tag) {
     case "ConnectionError":
-      return `Can't reach the database: ${messageOf(error)}. Check --url (or DATABASE_URL), and that Postgres runs there`
+      return `Can't reach the database: ${
+        messageOf(error)
+      }. Check --url (or DATABASE_URL), and that Postgres runs there`
     case "AuthenticationError":
       return `The database refused: ${messageOf(error)}. Give a user and a password in --url (or DATABASE_URL), in `
         + "PGUSER and PGPASSWORD, or in the file ~/.pgpass"

@@ -44,7 +44,10 @@ workerTests("words", (test) => {
         ] as const
       ) {
         const { error } = yield* parked(yield* insert(`{"Sums":{"Sum":${fields}}}`))
-        assert.isTrue(error!.endsWith(`step doesn't fit the schema of state "Sum": Expected number\n  at ${at}`), error!)
+        assert.isTrue(
+          error!.endsWith(`step doesn't fit the schema of state "Sum": Expected number\n  at ${at}`),
+          error!
+        )
       }
       const literals = Schema.TaggedStruct("Literal", { a: Schema.Literals(["NaN", "Infinity"]) })
       const Literals = Task.make("Literals", [Step.make(literals, { handler: done })])
