@@ -303,7 +303,9 @@ workerTests("pg-task diagram", (test) => {
       assert.include(clusters[0], "1 parked")
       assert.include(clusters[1], "Reader &lt;&amp;&gt;")
       // No node of one is drawn in the other, and both have an end, also where every step goes on.
-      const nodes = clusters.map((cluster) => new Set(Array.from(cluster.matchAll(/^ +("[^"]+") \[/gm), ([, id]) => id)))
+      const nodes = clusters.map((cluster) =>
+        new Set(Array.from(cluster.matchAll(/^ +("[^"]+") \[/gm), ([, id]) => id))
+      )
       for (const id of nodes[0]!) assert.isFalse(nodes[1]!.has(id))
       clusters.forEach((cluster, index) => {
         for (const [, from, to] of cluster.matchAll(/("[^"]+") -> ("[^"]+")/g)) {

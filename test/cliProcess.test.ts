@@ -117,6 +117,16 @@ it.live("says why it can't reach the database, and doesn't wait for it", () =>
 test("makes the table, and says so when it is missing", (env) =>
   Effect.gen(function*() {
     assertRefused(yield* runProcess(["stats"], { env }), 3, "make it with `pg-task migrate`")
+    const npx = { ...env, npm_command: "exec" }
+    const [hinted, helped, misspelt] = yield* Effect.all([
+      runProcess(["stats"], { env: npx }),
+      runProcess(["retry", "--help"], { env: npx }),
+      runProcess(["show"], { env: npx })
+    ], { concurrency: 2 })
+    assertRefused(hinted, 3, "make it with `npx effect-pg-task migrate`")
+    assert.match(helped.out, /^ {2}npx effect-pg-task retry --task Greeter/m)
+    assert.notMatch(helped.out, /^ *pg-task/m)
+    assertRefused(misspelt, 2, "See npx effect-pg-task show --help")
     yield* run("create view pg_task as select 1 as id")
     assertRefused(yield* runProcess(["migrate"], { env }), 3, "Migration \"1_table\" failed: ")
     yield* run("drop view pg_task")
