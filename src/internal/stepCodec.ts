@@ -5,10 +5,10 @@ import * as Exit from "effect/Exit"
 import { isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
+import type { Tagged } from "../NextStep.ts"
 import { InvalidStateError } from "../TaskError.ts"
 import type { StepDefinition } from "./definition.ts"
 import { maxStep } from "./schema.ts"
-import type { Tagged } from "./types.ts"
 
 /** A row's `step` can't be decoded. Its message becomes the row's error. */
 export class DecodeError extends Data.TaggedError("DecodeError")<{ readonly message: string }> {}
