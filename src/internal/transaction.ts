@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { annotationsOf, type Held } from "./attempt.ts"
+import { withBorrowedTransaction } from "./borrowed.ts"
 import { withinLimit } from "./connections.ts"
 import { findInCause, isConnectionLost, isContention, isReadOnly, mayPass, messageOf } from "./database.ts"
 import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
@@ -111,23 +112,22 @@ const transact = (options: Options, held: Held, handled: Effect.Effect<Handled, 
   Effect.suspend(() => {
     const { sql } = options
     progress.stage = "Begin"
-    return sql.withTransaction(
-      Effect.gen(function*() {
-        if (progress.locksFirst) yield* lockFirst(options, held)
-        progress.stage = "Step"
-        // What the step leaves to its scope belongs to the transaction, too: it may write, and it may fail.
-        const outcome = yield* Effect.scoped(withCommit(handled))
-        progress.stage = "Store"
-        progress.outcome = outcome
-        yield* store(options, held, outcome, progress.nested)
-        // An interruption that comes during COMMIT hides its success: this doesn't miss it.
-        yield* sql.afterCommit(Effect.sync(() => {
-          held.committed = outcome
-        }))
-        progress.stage = "Commit"
-        return outcome
-      })
-    )
+    const body = Effect.gen(function*() {
+      if (progress.locksFirst) yield* lockFirst(options, held)
+      progress.stage = "Step"
+      // What the step leaves to its scope belongs to the transaction, too: it may write, and it may fail.
+      const outcome = yield* Effect.scoped(withCommit(handled))
+      progress.stage = "Store"
+      progress.outcome = outcome
+      yield* store(options, held, outcome, progress.nested)
+      // An interruption that comes during COMMIT hides its success: this doesn't miss it.
+      yield* sql.afterCommit(Effect.sync(() => {
+        held.committed = outcome
+      }))
+      progress.stage = "Commit"
+      return outcome
+    })
+    return progress.nested ? sql.withTransaction(body) : withBorrowedTransaction(sql, body)
   })
 
 const warn = (held: Held, message: string): Effect.Effect<void> =>
