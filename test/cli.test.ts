@@ -92,6 +92,24 @@ workerTests("pg-task list", (test) => {
   )
 
   test(
+    "prints nothing raw that could control a terminal, as JSON either",
+    Effect.gen(function*() {
+      const error = "\u009b31m \u202e \u061c \u001b[2J"
+      const [parked] = yield* run<{ id: string }>(
+        "insert into pg_task (step, error) values ($1, $2) returning id::text",
+        [readName("\u009d\u2066"), error]
+      )
+      for (const command of [["list"], ["show", parked!.id], ["watch", parked!.id], ["stats"]]) {
+        for (const more of [[], ["--json"]]) {
+          const { err, out } = yield* pgTask([...command, ...more])
+          assert.notMatch(out + err, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\p{Bidi_Control}]/u)
+          if (out.includes("tasks")) assert.strictEqual(JSON.parse(out).tasks[0].error, error)
+        }
+      }
+    })
+  )
+
+  test(
     "reads more than one statement's worth",
     Effect.gen(function*() {
       yield* run("insert into pg_task (step) select '{\"Many\":{\"One\":{}}}' from generate_series(1, 2345)")
@@ -231,6 +249,26 @@ workerTests("pg-task stats", (test) => {
       assert.match(printed[3]!, /^total +2 +1m(\ds)? +1 +1 +1 +1 +2h$/)
       const json = JSON.parse((yield* pgTask(["stats", "--task", "Mailer", "--json"])).out)
       assert.deepInclude(json[0], { task: "Mailer", step: "Send", status: "ready", count: 1, retrying: 0 })
+    })
+  )
+})
+
+workerTests("pg-task stats --by error", (test) => {
+  test(
+    "counts parked tasks by the first line of their errors",
+    Effect.gen(function*() {
+      assert.strictEqual((yield* pgTask(["stats", "--by", "error"])).out, "Nothing is parked\n")
+      yield* insertEach
+      yield* insertEach
+      yield* run(`insert into pg_task (step, error) values ('{"Mailer":{"Send":{}}}', e'Busy\\n  caused by: x')`)
+      const printed = lines(yield* pgTask(["stats", "--by", "error"], { columns: 80 }))
+      assert.match(printed[0]!, /^TASKS +TASK +STEP +OLDEST +NEWEST +ERROR$/)
+      assert.match(printed[1]!, /^ +2 +Greeter +ReadName +2h +2h +HttpError: 100% of it$/)
+      assert.match(printed[2]!, /^ +1 +Mailer +Send +\ds +\ds +Busy$/)
+      const json = JSON.parse((yield* pgTask(["stats", "--by", "error", "--task", "Mailer", "--json"])).out)
+      assert.lengthOf(json, 1)
+      assert.deepInclude(json[0], { task: "Mailer", step: "Send", error: "Busy", count: 1 })
+      assert.deepInclude(yield* pgTask(["stats", "--by", "mood"]), { out: "", code: 2 })
     })
   )
 })

@@ -14,6 +14,7 @@ import { insertEach } from "./support/Greeter.ts"
 import { run as runScript } from "./support/Script.ts"
 import { Job, jobs, makeGate, start } from "./support/worker/Fixture.ts"
 import { run } from "./support/worker/Table.ts"
+import { makeNetwork } from "./support/worker/Network.ts"
 import { within } from "./support/worker/Wait.ts"
 
 const bin = "src/cli/bin.ts"
@@ -155,6 +156,33 @@ test("ends quietly when nobody reads on, and although a module keeps the process
     assert.match(drawn.out, /^---\ntitle: "?Greeter/)
   }))
 
+test("reads no more of long texts than it shows", (env) =>
+  Effect.gen(function*() {
+    yield* Migrations.run
+    // Measured as a whole, or looked at again from each of its spaces, such a text took many minutes.
+    yield* run(
+      `insert into pg_task (step, error) values ('{"Long":{"Parked":{}}}', repeat('é ', 2500000)),
+        ('{"Long":{"Ready":{"text":"' || repeat(' ', 2000000) || '"}}}', null)`
+    )
+    for (const columns of ["90", "5000", ""]) {
+      const { code, err, out } = yield* runProcess(["list"], { env: { ...env, COLUMNS: columns } })
+      assert.deepInclude({ code, err }, { code: 0, err: "" })
+      assert.match(out, columns === "" ? / (é ){1000}/ : / é é ?…\n/)
+    }
+  }))
+
+test("ends when it is told to, although the database doesn't answer", ({ DATABASE_URL }) =>
+  Effect.gen(function*() {
+    yield* Migrations.run
+    const network = yield* makeNetwork(DATABASE_URL)
+    yield* network.mend
+    const sent = yield* network.loseAnswer("pg_task")
+    const listing = yield* runScript(bin, { args: ["list", "--url", network.url] })
+    yield* sent
+    yield* listing.kill("SIGTERM")
+    assert.strictEqual(yield* within(listing.exit, "the end"), 130)
+  }))
+
 test("stops workers, or says that they don't", (env) =>
   Effect.gen(function*() {
     yield* Migrations.run
@@ -198,6 +226,11 @@ test("watches all of them until it is interrupted, whatever the database does", 
     const watching = yield* watch(["--interval", "50ms"], env)
     yield* watching.line(/Greeter +ReadName +1/)
     yield* watching.line(/Greeter +ReadName +2h +3 +HttpError/)
+    const byError = yield* watch(["--by", "error"], env)
+    yield* byError.line(/^ *1 +Greeter +ReadName +2h +2h +HttpError: 100% of it$/)
+    const jsonByError = yield* watch(["--by", "error", "--json"], env)
+    const { errors } = JSON.parse(yield* jsonByError.line("counts"))
+    assert.deepInclude(errors[0], { count: 1, error: "HttpError: 100% of it" })
     yield* run("alter table pg_task rename to pg_task_away")
     yield* watching.line("This database has no table pg_task")
     yield* run("alter table pg_task_away rename to pg_task")

@@ -77,10 +77,17 @@ const tableMessage = (error: TaskError.TableError): string => {
   }
 }
 
-const sqlMessage = (error: SqlError): string =>
-  error.reason._tag === "ConnectionError"
-    ? `Can't reach the database: ${messageOf(error)}. Check --url (or DATABASE_URL), and that Postgres runs there`
-    : `The database refused: ${messageOf(error)}`
+const sqlMessage = (error: SqlError): string => {
+  switch (error.reason._tag) {
+    case "ConnectionError":
+      return `Can't reach the database: ${messageOf(error)}. Check --url (or DATABASE_URL), and that Postgres runs there`
+    case "AuthenticationError":
+      return `The database refused: ${messageOf(error)}. Give a user and a password in --url (or DATABASE_URL), in `
+        + "PGUSER and PGPASSWORD, or in the file ~/.pgpass"
+    default:
+      return `The database refused: ${messageOf(error)}`
+  }
+}
 
 const syntaxReport = (error: CliError.CliError): Report => {
   if (error._tag !== "ShowHelp") return { message: oneLine(error.message), code: exitCode.usage }

@@ -99,6 +99,13 @@ export const status = Flag.Literals("status", statuses).pipe(
   Flag.map((given): ReadonlyArray<Admin.Status> | undefined => given.length === 0 ? undefined : given)
 )
 
+/** What parked tasks are counted by. */
+export const by = optional(
+  Flag.Literals("by", ["error"]).pipe(
+    Flag.withDescription("Count what is parked by the first line of its error")
+  )
+)
+
 export const id = Argument.String("id").pipe(
   Argument.withDescription("The task's id, or its first 4 or more digits")
 )

@@ -433,14 +433,3 @@ export const channel = "pg_task_changed"
 
 export const notify = (sql: SqlClient, payload: string): Effect.Effect<void, SqlError> =>
   Effect.asVoid(query(sql, "select pg_notify($1, $2)", [channel, payload]))
-
-/** Fails when the table, a column of it, or a right on it is missing. Touches no row. */
-export const probe = (sql: SqlClient): Effect.Effect<void, SqlError> =>
-  Effect.asVoid(query(
-    sql,
-    `with u as (update pg_task set updated_at = now() where false returning 1),
-  d as (delete from pg_task where false returning 1)
-select id, step, task, wakeup_at, tried, is_running, error, lease_token, lease_until, transitions, deaths, trace
-from pg_task where false`,
-    []
-  ))

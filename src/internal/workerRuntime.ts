@@ -17,6 +17,7 @@ import { limitTransactions } from "./connections.ts"
 import { explain, isMisconfiguration } from "./database.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain, end } from "./drain.ts"
+import { noteStarted } from "./launch.ts"
 import { freeLapsedRows, keepLeases } from "./leases.ts"
 import { Link } from "./link.ts"
 import type { Listener } from "./listener.ts"
@@ -28,8 +29,8 @@ import { Pool } from "./pool.ts"
 import { reportAll } from "./report.ts"
 import { isTraced, runAttempt, type Runner } from "./runner.ts"
 import { Signal } from "./signal.ts"
-import { probe } from "./sql.ts"
 import { Suspects } from "./suspects.ts"
+import { probe } from "./tableSql.ts"
 import { Writer } from "./writer.ts"
 
 /** A running worker. */
@@ -136,7 +137,14 @@ const makeCore = Effect.fnUntraced(function*(settings: Settings, link: Link, met
   return core
 })
 
-const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, link: Link, meter: Meter) {
+/** What tells a worker from others. */
+interface Identity {
+  readonly id: string
+  /** Of its table. */
+  readonly schema: string
+}
+
+const makeParts = Effect.fnUntraced(function*(settings: Settings, { id, schema }: Identity, link: Link, meter: Meter) {
   const core = yield* makeCore(settings, link, meter)
   const stopRequest = yield* Deferred.make<void>()
   const { pool, writer } = makePool(core, () => dispatcher)
@@ -149,6 +157,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
   const dispatcher: Dispatcher = new Dispatcher({ ...shared, pollInterval })
   const listener = yield* makeListener({
     workerId: id,
+    schema,
     onChange: () => {
       dispatcher.wake()
       suspects.look()
@@ -214,10 +223,11 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, link: Link, ended: D
   yield* fork(stopping)
 })
 
-const checkTable = (link: Link): Effect.Effect<void, TableError | SqlError, SqlClient.SqlClient> =>
+/** The schema of the table, once it can be used. */
+const checkTable = (link: Link): Effect.Effect<string, TableError | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    yield* link.persistUnless(probe(sql), isMisconfiguration).pipe(Effect.catchTag("SqlError", explain))
+    return yield* link.persistUnless(probe(sql), isMisconfiguration).pipe(Effect.catchTag("SqlError", explain))
   })
 
 const healthOf = (parts: Parts, link: Link, ended: Deferred.Deferred<void>): Effect.Effect<Health> =>
@@ -243,13 +253,14 @@ export const startWorker = Effect.fnUntraced(function*(
   const meter = new Meter(yield* Effect.context())
   const link = new Link(meter)
   yield* Effect.forkScoped(link.watch)
-  yield* Effect.withTracerEnabled(checkTable(link), false)
-  const parts = yield* makeParts(settings, id, link, meter)
+  const schema = yield* Effect.withTracerEnabled(checkTable(link), false)
+  const parts = yield* makeParts(settings, { id, schema }, link, meter)
   const ended = yield* Deferred.make<void>()
   yield* forkParts(parts, link, ended)
   const stopped = Deferred.await(ended)
   const stop = Effect.andThen(Deferred.succeed(parts.stopRequest, undefined), stopped)
   yield* Effect.addFinalizer(() => Effect.ignoreCause(stop))
+  yield* noteStarted(stopped)
   // A `stop_worker` that is sent once we say that we have started must be heard.
   if (parts.listener !== undefined) yield* Effect.timeoutOption(parts.listener.settled, deafPollInterval)
   yield* Effect.logInfo("Worker started")

@@ -28,7 +28,7 @@ const failures: Record<string, { readonly error: unknown; readonly says: string 
     error: bare({ message: "known", name: Symbol("name") }),
     says: "known"
   },
-  "a null-prototype object as a message": { error: { message: bare({}) }, says: "can't be printed" },
+  "a null-prototype object as a message": { error: { message: bare({}) }, says: "Error: {}" },
   "a throwing `message`": { error: withGetter("message"), says: "can't be printed" },
   "a throwing `name`": { error: withGetter("name"), says: "can't be printed" },
   "a throwing `_tag`": { error: withGetter("_tag"), says: "can't be printed" },
