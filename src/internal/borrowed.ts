@@ -1,7 +1,8 @@
 /**
- * The connections that a worker has to itself for a while. The driver can't interrupt everything: it waits without end
- * for a silent server to answer a ROLLBACK, or, with `multiplex`, the statements before. So a worker that has ended takes
- * its connections away from what still holds them. That ends them, and their client can close.
+ * The connections that a worker's own statements, and its listener, have to themselves for a while. With `multiplex` the
+ * driver first waits for the answers to the statements before, and can't be interrupted: without end if the server is
+ * silent. So a worker that has ended takes its connections away from what still holds them. That ends it, and the client
+ * can close.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -35,29 +36,14 @@ export const CurrentBorrowed = Context.Reference<Borrowed>("effect-pg-task/Borro
   defaultValue: () => new Borrowed()
 })
 
-/** Runs `use` with a connection, which is given back at its end, or before. */
+/** Runs `use` with a connection of its own. */
 export const borrow = <A, E>(
   sql: SqlClient,
-  use: (connection: Connection, giveBack: Effect.Effect<void>) => Effect.Effect<A, E>
+  use: (connection: Connection) => Effect.Effect<A, E>
 ): Effect.Effect<A, E | SqlError> =>
   Effect.flatMap(CurrentBorrowed, (borrowed) =>
     Effect.acquireUseRelease(
       borrowed.scope(),
-      (scope) => Effect.flatMap(Scope.provide(sql.reserve, scope), (connection) => use(connection, giveBack(scope))),
+      (scope) => Effect.flatMap(Scope.provide(sql.reserve, scope), use),
       giveBack
-    ))
-
-/**
- * `sql.withTransaction` on a borrowed connection. That of depth -1 is none yet: the one inside it is the outermost. As
- * always, the connection is given back before anything that is to run after the commit.
- */
-export const withBorrowedTransaction = <A, E>(
-  sql: SqlClient,
-  effect: Effect.Effect<A, E>
-): Effect.Effect<A, E | SqlError> =>
-  borrow(sql, (connection, giveBack) =>
-    Effect.provideService(
-      sql.withTransaction(Effect.andThen(sql.afterCommit(giveBack), effect)),
-      sql.transactionService,
-      [connection, -1]
     ))

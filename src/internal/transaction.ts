@@ -10,14 +10,13 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { annotationsOf, type Held } from "./attempt.ts"
-import { withBorrowedTransaction } from "./borrowed.ts"
 import { withinLimit } from "./connections.ts"
 import { findInCause, isConnectionLost, isContention, isReadOnly, mayPass, messageOf } from "./database.ts"
 import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
 import { reportStored } from "./report.ts"
 import { safely } from "./safely.ts"
 import { storeInTransaction } from "./sql.ts"
-import { lockAttempt } from "./sqlAttempt.ts"
+import { lockAttempt, ping } from "./sqlAttempt.ts"
 import { nextTransition } from "./transitions.ts"
 
 /** The attempt is no longer the current one: everything it wrote is rolled back. */
@@ -108,26 +107,34 @@ const store = Effect.fnUntraced(function*(
   if (outcome._tag === "Advance" && Duration.toMillis(took) > lease / 6) yield* send
 })
 
+/**
+ * The driver waits for the answer to a ROLLBACK without end, but not for that to a statement that is interrupted: it ends
+ * the connection if there is none, and with it the transaction.
+ */
+const endSilence = (sql: SqlClient): Effect.Effect<void> =>
+  Effect.ignore(Effect.timeout(Effect.interruptible(Effect.withTracerEnabled(ping(sql), false)), "2 seconds"))
+
 const transact = (options: Options, held: Held, handled: Effect.Effect<Handled, unknown>, progress: Progress) =>
   Effect.suspend(() => {
     const { sql } = options
     progress.stage = "Begin"
-    const body = Effect.gen(function*() {
-      if (progress.locksFirst) yield* lockFirst(options, held)
-      progress.stage = "Step"
-      // What the step leaves to its scope belongs to the transaction, too: it may write, and it may fail.
-      const outcome = yield* Effect.scoped(withCommit(handled))
-      progress.stage = "Store"
-      progress.outcome = outcome
-      yield* store(options, held, outcome, progress.nested)
-      // An interruption that comes during COMMIT hides its success: this doesn't miss it.
-      yield* sql.afterCommit(Effect.sync(() => {
-        held.committed = outcome
-      }))
-      progress.stage = "Commit"
-      return outcome
-    })
-    return progress.nested ? sql.withTransaction(body) : withBorrowedTransaction(sql, body)
+    return sql.withTransaction(
+      Effect.gen(function*() {
+        if (progress.locksFirst) yield* lockFirst(options, held)
+        progress.stage = "Step"
+        // What the step leaves to its scope belongs to the transaction, too: it may write, and it may fail.
+        const outcome = yield* Effect.scoped(withCommit(handled))
+        progress.stage = "Store"
+        progress.outcome = outcome
+        yield* store(options, held, outcome, progress.nested)
+        // An interruption that comes during COMMIT hides its success: this doesn't miss it.
+        yield* sql.afterCommit(Effect.sync(() => {
+          held.committed = outcome
+        }))
+        progress.stage = "Commit"
+        return outcome
+      }).pipe(Effect.onInterrupt(() => endSilence(sql)))
+    )
   })
 
 const warn = (held: Held, message: string): Effect.Effect<void> =>
