@@ -10,6 +10,7 @@ import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import { CurrentBorrowed } from "./borrowed.ts"
 import { messageOf } from "./database.ts"
 import { Signal } from "./signal.ts"
 import { channel, notify } from "./sql.ts"
@@ -122,7 +123,7 @@ export class Listener {
    */
   private get listenOnce(): Effect.Effect<never, SqlError> {
     return Effect.acquireUseRelease(
-      Scope.make("parallel"),
+      Effect.flatMap(CurrentBorrowed, (borrowed) => borrowed.scope("parallel")),
       (scope) => Effect.flatMap(this.listen(scope), (notifications) => this.hear(notifications)),
       (scope) => Scope.close(scope, Exit.void)
     )

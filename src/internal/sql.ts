@@ -8,6 +8,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../TaskId.ts"
+import { borrow } from "./borrowed.ts"
 import { maxStep } from "./schema.ts"
 import { maxTransitions, oneFurther } from "./transitions.ts"
 
@@ -25,8 +26,7 @@ const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unkno
   const execute = (connection: Connection) => connection.execute(text, params, undefined) as Rows<A>
   return Effect.flatMap(
     Effect.serviceOption(sql.transactionService),
-    (transaction) =>
-      Option.isSome(transaction) ? execute(transaction.value[0]) : Effect.scoped(Effect.flatMap(sql.reserve, execute))
+    (transaction) => Option.isSome(transaction) ? execute(transaction.value[0]) : borrow(sql, execute)
   )
 }
 

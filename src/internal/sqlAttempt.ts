@@ -1,4 +1,4 @@
-/** A look at the row of an attempt. */
+/** What a transaction of a step asks the database. */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -20,3 +20,6 @@ export const lockAttempt = (
     ),
     (rows) => rows[0]?.transitions
   )
+
+/** Does nothing but wait for an answer. */
+export const ping = (sql: SqlClient): Effect.Effect<unknown, SqlError> => query(sql, "select 1", [])

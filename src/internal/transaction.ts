@@ -16,7 +16,7 @@ import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
 import { reportStored } from "./report.ts"
 import { safely } from "./safely.ts"
 import { storeInTransaction } from "./sql.ts"
-import { lockAttempt } from "./sqlAttempt.ts"
+import { lockAttempt, ping } from "./sqlAttempt.ts"
 import { nextTransition } from "./transitions.ts"
 
 /** The attempt is no longer the current one: everything it wrote is rolled back. */
@@ -107,6 +107,13 @@ const store = Effect.fnUntraced(function*(
   if (outcome._tag === "Advance" && Duration.toMillis(took) > lease / 6) yield* send
 })
 
+/**
+ * The driver waits for the answer to a ROLLBACK without end, but not for that to a statement that is interrupted: it ends
+ * the connection if there is none, and with it the transaction.
+ */
+const endSilence = (sql: SqlClient): Effect.Effect<void> =>
+  Effect.ignore(Effect.timeout(Effect.interruptible(Effect.withTracerEnabled(ping(sql), false)), "2 seconds"))
+
 const transact = (options: Options, held: Held, handled: Effect.Effect<Handled, unknown>, progress: Progress) =>
   Effect.suspend(() => {
     const { sql } = options
@@ -126,7 +133,7 @@ const transact = (options: Options, held: Held, handled: Effect.Effect<Handled, 
         }))
         progress.stage = "Commit"
         return outcome
-      })
+      }).pipe(Effect.onInterrupt(() => endSilence(sql)))
     )
   })
 

@@ -12,10 +12,11 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TableError } from "../TaskError.ts"
+import { Borrowed, CurrentBorrowed } from "./borrowed.ts"
 import { limitTransactions } from "./connections.ts"
 import { explain, isMisconfiguration } from "./database.ts"
 import { Dispatcher } from "./dispatcher.ts"
-import { drain } from "./drain.ts"
+import { drain, end } from "./drain.ts"
 import { noteStarted } from "./launch.ts"
 import { freeLapsedRows, keepLeases } from "./leases.ts"
 import { Link } from "./link.ts"
@@ -184,9 +185,11 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, { id, schema }
  * Forks the parts of a worker. A defect in one of them is a bug of ours: it ends the worker, loudly, and lets go of
  * its leases, for other workers to go on.
  */
-const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Deferred<void>) {
+const forkParts = Effect.fnUntraced(function*(parts: Parts, link: Link, ended: Deferred.Deferred<void>) {
   const { dispatcher, listener, pool, settings, suspects, writer } = parts
   const forked: Array<Fiber.Fiber<unknown>> = []
+  const borrowed = yield* CurrentBorrowed
+  yield* Effect.addFinalizer(() => end({ fibers: forked, link, borrowed }))
   const crash = (cause: Cause.Cause<never>) =>
     Effect.logFatal("The worker has ended by a bug of effect-pg-task: please report it", cause).pipe(
       Effect.andThen(Effect.sync(() => {
@@ -201,7 +204,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Defe
       Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.uninterruptible(crash(cause))),
       // Our own statements would drown the traces of the steps.
       Effect.withTracerEnabled(false),
-      Effect.forkScoped,
+      Effect.forkDetach,
       Effect.tap((fiber) => Effect.sync(() => forked.push(fiber)))
     )
   yield* fork(writer.run)
@@ -253,7 +256,7 @@ export const startWorker = Effect.fnUntraced(function*(
   const schema = yield* Effect.withTracerEnabled(checkTable(link), false)
   const parts = yield* makeParts(settings, { id, schema }, link, meter)
   const ended = yield* Deferred.make<void>()
-  yield* forkParts(parts, ended)
+  yield* forkParts(parts, link, ended)
   const stopped = Deferred.await(ended)
   const stop = Effect.andThen(Deferred.succeed(parts.stopRequest, undefined), stopped)
   yield* Effect.addFinalizer(() => Effect.ignoreCause(stop))
@@ -262,4 +265,8 @@ export const startWorker = Effect.fnUntraced(function*(
   if (parts.listener !== undefined) yield* Effect.timeoutOption(parts.listener.settled, deafPollInterval)
   yield* Effect.logInfo("Worker started")
   return { id, stop, stopped, health: healthOf(parts, link, ended) }
-}, (effect, settings) => Effect.annotateLogs(effect, { tasks: [...settings.tasks.keys()].join(", ") }))
+}, (effect, settings) =>
+  effect.pipe(
+    Effect.provideServiceEffect(CurrentBorrowed, Effect.sync(() => new Borrowed())),
+    Effect.annotateLogs({ tasks: [...settings.tasks.keys()].join(", ") })
+  ))

@@ -1,10 +1,13 @@
 import { assert } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { SqlClient } from "effect/sql"
 import { NextStep, Step, Task } from "../../src/index.ts"
 import { client } from "../support/Database.ts"
 import { Job, jobs, start, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
+import { note, notes, prepareNotes } from "../support/worker/Notes.ts"
 import { empty, gone, run } from "../support/worker/Table.ts"
+import { eventually } from "../support/worker/Wait.ts"
 
 workerTests("several workers on one client", (test) => {
   test(
@@ -20,6 +23,29 @@ workerTests("several workers on one client", (test) => {
       )
       yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
       assert.lengthOf(logs.find("no connection to spare"), 2)
+    })
+  )
+})
+
+workerTests("what is to run after the commit of a step", (test) => {
+  test(
+    "gets the connection of its transaction, when there is no other",
+    Effect.gen(function*() {
+      const Jobs = Task.make("Jobs", [
+        Step.make(Job, {
+          transactional: true,
+          handler: Effect.fnUntraced(function*({ name }) {
+            const sql = yield* SqlClient.SqlClient
+            yield* sql.afterCommit(Effect.orDie(note(`after ${name}`)))
+            yield* note(name)
+            return NextStep.none
+          })
+        })
+      ])
+      yield* prepareNotes
+      yield* startWith(yield* urlOfTest, { tasks: [Jobs] }, { maxConnections: 1 })
+      yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* eventually(notes, (found) => found.length === 2)
     })
   )
 })
