@@ -132,6 +132,8 @@ workerTests("pg-task list", (test) => {
   )
 })
 
+const graphviz = "dot"
+
 const twoTasks = fileURLToPath(new URL("support/twoTasks.ts", import.meta.url))
 
 const commands = "list show stats watch diagram retry edit run-now cancel enqueue migrate stop".split(" ")
@@ -313,7 +315,7 @@ workerTests("pg-task diagram", (test) => {
         }
         assert.match(cluster, /ReadName" -> "\d\.\[end\]" \[style=dashed/)
       })
-      const drawn = spawnSync("dot", ["-Tsvg"], { input: out, encoding: "utf8" })
+      const drawn = spawnSync(graphviz, ["-Tsvg"], { input: out, encoding: "utf8" })
       // Only where it is installed.
       if (drawn.error === undefined) {
         assert.deepInclude(drawn, { status: 0, stderr: "" })
