@@ -13,7 +13,7 @@ const cancelled = "Task cancelled while its step ran"
 interface Options {
   readonly transactional?: boolean
   readonly interruptible?: boolean
-  readonly lease?: "600 millis" | "1 minute"
+  readonly lease?: "2 seconds" | "10 seconds" | "1 minute"
 }
 
 /** A worker whose step waits at the gate, with what it logs and counts. */
@@ -67,7 +67,7 @@ workerTests("a task that is cancelled while its step runs", (test) => {
     test(
       `of ${kind} and was only deleted, is found out when its lease is renewed`,
       Effect.gen(function*() {
-        const worker = yield* busy({ transactional, lease: "600 millis" })
+        const worker = yield* busy({ transactional, lease: "10 seconds" })
         yield* remove
         yield* isCancelled(worker, { cancelled: 1 })
       })
@@ -103,9 +103,9 @@ workerTests("a task that is cancelled while its step runs", (test) => {
   test(
     "is a lost lease where that was over: another worker may have finished it",
     Effect.gen(function*() {
-      const worker = yield* busy({ lease: "600 millis" })
+      const worker = yield* busy({ lease: "2 seconds" })
       yield* worker.network.cut
-      const over = yield* Effect.forkChild(Effect.sleep("700 millis"))
+      const over = yield* Effect.forkChild(Effect.sleep("2100 millis"))
       yield* remove
       yield* gone(worker.id)
       yield* Fiber.join(over)
