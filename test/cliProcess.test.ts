@@ -43,7 +43,7 @@ const watch = (args: ReadonlyArray<string>, env: Readonly<Record<string, string>
   Effect.map(runScript(bin, { args: ["watch", ...args], env }), ({ exit, kill, line }) => ({
     kill,
     line: (part: string | RegExp) => within(line(part), `a line with ${part}`, 60_000),
-    exit: within(exit, "the end of pg-task watch", 60_000)
+    exit: within(exit, "the end of pg-task watch")
   }))
 
 /** That it said one line about what is wrong, without a stack. */

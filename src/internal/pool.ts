@@ -168,15 +168,15 @@ export class Pool {
 
   /** These rows' leases are lost. */
   lose(ids: Iterable<TaskId>): void {
-    for (const id of ids) this.loseOne(id)
+    for (const id of ids) this.loseOne(id, "Lost")
     this.pump()
   }
 
-  private loseOne(id: TaskId): void {
+  private loseOne(id: TaskId, why: "Lost" | "Cancelled"): void {
     const held = this.held.get(id)
     // A row that is being stored is fenced by its write.
     if (held === undefined || held.stage === "Storing") return
-    held.stop = "Lost"
+    held.stop = why
     if (held.fiber === undefined) this.drop(held)
     else held.fiber.interruptUnsafe()
   }
@@ -184,7 +184,7 @@ export class Pool {
   /** A claimed row. An attempt of ours that still holds it has lost its lease: to us. */
   private take(row: ClaimedRow, token: string, now: number): Held {
     const held = hold(row, token, now)
-    this.loseOne(held.id)
+    this.loseOne(held.id, "Lost")
     const before = this.held.get(held.id)
     this.length += lengthOf(held) - (before === undefined ? 0 : lengthOf(before))
     this.held.set(held.id, held)
@@ -193,7 +193,8 @@ export class Pool {
 
   /** A task was cancelled: its row is gone, and its lease with it. */
   cancel(id: string): void {
-    this.lose([id as TaskId])
+    this.loseOne(id as TaskId, "Cancelled")
+    this.pump()
   }
 
   /** No more rows: gives back what is only buffered. Running steps go on to their end. */
@@ -308,8 +309,8 @@ export class Pool {
   private ended(held: Held, outcome: Outcome): void {
     const ended = outcome._tag === "Stored" ? outcome.outcome : outcome
     held.onEnd?.()
-    this.options.onEnd(held, held.stop === "Lost" ? "lost" : endingOf(ended))
-    if (held.stop === "Lost") return this.drop(held)
+    this.options.onEnd(held, endingOf(held, outcome))
+    if (held.stop === "Lost" || held.stop === "Cancelled") return this.drop(held)
     if (outcome._tag === "Stored") return this.goOn(held, ended)
     this.store(held, this.mayKeep(ended))
   }

@@ -295,6 +295,10 @@ select m.id, r.id is not null as renewed from mine m left join renewed r on r.id
     [attempts.map((attempt) => attempt.id), attempts.map((attempt) => attempt.token), lease]
   )
 
+/** Those of these rows that are there. */
+export const existing = (sql: SqlClient, ids: ReadonlyArray<TaskId>): Rows<{ readonly id: TaskId }> =>
+  query(sql, "select id from pg_task where id = any($1::uuid[])", [ids])
+
 /** The running rows are among the due ones: a scan of these finds them. */
 const running = (tasks: string) =>
   `error is null and wakeup_at <= now() and (task = any(${tasks}::text[]) or task is null) and is_running`

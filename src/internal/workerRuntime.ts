@@ -14,6 +14,9 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { TableError } from "../TaskError.ts"
 import { Borrowed, CurrentBorrowed } from "./borrowed.ts"
 import { limitTransactions } from "./connections.ts"
+import type { TaskId } from "../TaskId.ts"
+import type { Held } from "./attempt.ts"
+import { findCancelled } from "./cancelled.ts"
 import { explain, isMisconfiguration } from "./database.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain, end } from "./drain.ts"
@@ -26,12 +29,12 @@ import { Meter } from "./meter.ts"
 import { notifierOf } from "./notifier.ts"
 import type { Settings } from "./options.ts"
 import { Pool } from "./pool.ts"
-import { reportAll } from "./report.ts"
+import { reportAll, reportCancelled } from "./report.ts"
 import { isTraced, runAttempt, type Runner } from "./runner.ts"
 import { Signal } from "./signal.ts"
 import { Suspects } from "./suspects.ts"
 import { probe } from "./tableSql.ts"
-import { Writer } from "./writer.ts"
+import { type StoredOutcome, Writer } from "./writer.ts"
 
 /** A running worker. */
 export interface Runtime {
@@ -90,31 +93,41 @@ interface Core {
   readonly changed: Signal
 }
 
+/** Counts and logs what was stored, and what was refused, before the pool learns of it. */
+const settleWith = ({ link, meter, runner, settings, sql }: Core, pool: () => Pool) => {
+  const watched = { sql, link, lease: settings.lease, now }
+  return (results: ReadonlyArray<StoredOutcome>): Effect.Effect<void> => {
+    const refused = results.filter(({ current, outcome }) => !current && outcome._tag !== "Release")
+    // Reported first: the next step of a chain is another attempt, and begins as soon as the pool knows.
+    const settle = (cancelled?: ReadonlySet<TaskId>) => {
+      meter.leasesLost(refused.filter(({ held }) => cancelled?.has(held.id) !== true).length)
+      const stored = () => pool().stored(results)
+      const report = reportAll(results, runner.debug, cancelled)
+      return report === undefined ? Effect.sync(stored) : Effect.map(report, stored)
+    }
+    return refused.length === 0
+      ? settle()
+      : Effect.flatMap(findCancelled(watched, refused.map(({ held }) => held)), settle)
+  }
+}
+
 /** The pool, and the writer that stores what comes out of it. The dispatcher that fills it comes later. */
 const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" | "writer"> => {
   const { changed, link, meter, runner, settings, sql } = core
   const fork = Effect.runForkWith(core.context)
   const notifier = notifierOf(sql)
-  const writer: Writer = new Writer({
-    sql,
-    link,
-    lease: settings.lease,
-    meter,
-    // Reported first: the next step of a chain is another attempt, and begins as soon as the pool knows.
-    onStored: (results) => {
-      meter.leasesLost(results.filter(({ current, outcome }) => !current && outcome._tag !== "Release").length)
-      const settle = () => pool.stored(results)
-      const report = reportAll(results, runner.debug)
-      return report === undefined ? Effect.sync(settle) : Effect.map(report, settle)
-    }
-  })
+  const onStored = settleWith(core, () => pool)
+  const writer: Writer = new Writer({ sql, link, lease: settings.lease, meter, onStored })
   const pool: Pool = new Pool({
     concurrency: settings.concurrency,
     bufferSize: settings.bufferSize,
     now,
     run: (held) => fork(runAttempt(runner, held)),
     store: (held, outcome) => writer.submit(held, outcome),
-    onEnd: (held, ending) => meter.ended(held, ending, now() - held.startedAt),
+    onEnd: (held, ending) => {
+      meter.ended(held, ending, now() - held.startedAt)
+      if (ending === "cancelled") fork(reportCancelled(held))
+    },
     onDue: (delay) => dispatcher().dueIn(delay),
     onLeft: () => notifier.tellUnsafe(fork),
     onChange: () => {
@@ -130,7 +143,10 @@ const makeCore = Effect.fnUntraced(function*(settings: Settings, link: Link, met
   const sql = yield* SqlClient.SqlClient
   yield* limitTransactions(sql)
   const debug = yield* LogLevel.isEnabled("Debug")
-  const runner = { sql, tasks: settings.tasks, lease: settings.lease, traced: yield* isTraced, debug }
+  const { lease, tasks } = settings
+  const isCancelled = (held: Held) =>
+    Effect.map(findCancelled({ sql, link, lease, now }, [held]), (cancelled) => cancelled.has(held.id))
+  const runner = { sql, tasks, lease, isCancelled, traced: yield* isTraced, debug }
   // Made flat: what layers add one by one is slow to add to, and each attempt adds its own services.
   const context = Context.makeUnsafe<never>((yield* Effect.context<never>()).mapUnsafe)
   const core: Core = { settings, link, meter, sql, runner, context, changed: new Signal() }

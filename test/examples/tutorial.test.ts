@@ -58,7 +58,7 @@ const assertServerGone = Effect.fnUntraced(function*(port: number) {
   yield* isListening(port).pipe(
     Effect.tap((listens) => listens ? Effect.sleep("50 millis") : Effect.void),
     Effect.repeat({ until: (listens) => !listens }),
-    Effect.timeout("10 seconds")
+    Effect.timeout("2 minutes")
   )
 })
 

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url"
 /** A running script. */
 export interface Script {
   readonly pid: number
-  /** The first line of its output, past or to come, that has this in it. Dies when none comes: at its end, or in a minute. */
+  /** The first line of its output, past or to come, that has this in it. Dies when none comes: at its end, or in three minutes. */
   readonly line: (part: string | RegExp) => Effect.Effect<string>
   /** All lines so far, of stdout and stderr. */
   readonly lines: () => ReadonlyArray<string>
@@ -33,7 +33,7 @@ export interface Options {
 const project = fileURLToPath(new URL("../..", import.meta.url))
 
 /** A line that doesn't come in so many milliseconds never will. */
-const patience = 60_000
+const patience = 180_000
 
 /** Lines as they come, with those who wait for one. */
 class Output {
