@@ -103,7 +103,7 @@ it.live("says why it can't reach the database, and doesn't wait for it", () =>
     const [closed, silent, absent, json] = yield* Effect.all([
       runProcess(["list", "--url", "postgres://a@127.0.0.1:1/x"]),
       runProcess(["list", "--url", `postgres://a@127.0.0.1:${port}/x`]),
-      runProcess(["list", "--url", missing.href]),
+      runProcess(["list"], { env: { DATABASE_URL: missing.href } }),
       runProcess(["list", "--json=true", "--url", "postgres://a@127.0.0.1:1/x"])
     ], { concurrency: 2 })
     assertRefused(closed, 3, "Can't reach the database: connect ECONNREFUSED 127.0.0.1:1")
