@@ -171,7 +171,7 @@ workerTests("a state that doesn't fit", (test) => {
       `Show: the state "Nonempty" doesn't fit its schema, so nothing was stored: `
     ],
     ["its schema's types", { _tag: "Nonempty", name: 5 }, "Nonempty", `at ["name"]`],
-    ["its class", { _tag: "Named", filename: "x" }, "Named", "make it with `new Named({…})`"],
+    ["its class", { _tag: "Named", filename: 5 }, "Named", `at ["filename"]`],
     ["any step", { _tag: "Other" }, "Other", `Show has no state "Other": its states are "Named", "Nonempty"`],
     ["any step, though an object has one", { _tag: "toString" }, "toString", `Show has no state "toString"`],
     ["any step, without a tag", {}, "undefined", `Show has no state "undefined"`],

@@ -8,6 +8,7 @@ import * as SchemaAST from "effect/SchemaAST"
 import type { Tagged } from "../NextStep.ts"
 import { InvalidStateError } from "../TaskError.ts"
 import type { StepDefinition } from "./definition.ts"
+import { searchOf } from "./excess.ts"
 import { maxStep } from "./schema.ts"
 
 /** A row's `step` can't be decoded. Its message becomes the row's error. */
@@ -82,75 +83,77 @@ const describe = (error: Schema.SchemaError): string =>
 
 const isRecord = (u: unknown): u is Record<string, unknown> => isObject(u) && !Array.isArray(u)
 
-/** The schema of a struct can be called, too, but nothing can be made of it with `new`. */
-const isClass = (schema: Schema.Top): boolean => typeof schema === "function" && SchemaAST.isDeclaration(schema.ast)
+/** As JSON. Made once for each step, not once for each row. */
+const jsonCodecOf = (step: StepDefinition) => Schema.toCodecJson(step.state) as unknown as Schema.Codec<Tagged, unknown>
 
-/** A class's schema only takes its instances, though TypeScript lets plain objects of its shape pass. */
-const hintFor = ({ state: schema, tag }: StepDefinition, state: Tagged): string =>
-  isClass(schema) && !(state instanceof (schema as unknown as new() => unknown))
-    ? ` (make it with \`new ${tag}({…})\`, it is an instance of another class or none)`
-    : ""
-
-/** The codecs of each step are made once, not once a row. */
-const makeStepCodec = (task: string, step: StepDefinition) => {
-  const schema = Schema.toCodecJson(step.state) as unknown as Schema.Codec<Tagged, unknown>
-  const encode = Schema.encodeUnknownEffect(schema)
-  const decode = Schema.decodeUnknownEffect(schema)
-  const prefix = `${JSON.stringify({ [task]: 0 }).slice(0, -2)}{${JSON.stringify(step.tag)}:`
-  const invalid = (message: string) => new InvalidStateError({ task, state: step.tag, message })
+const makeDecode = (task: string, step: StepDefinition) => {
+  const decode = Schema.decodeUnknownEffect(jsonCodecOf(step))
   const onDecoded = {
     onFailure: (error: Schema.SchemaError) =>
       malformed(`${task}: step doesn't fit the schema of state "${step.tag}": ${describe(error)}`),
     onSuccess: (state: Tagged): Effect.Effect<Decoded> => Effect.succeed({ step, state })
   }
-  return {
-    encode: (state: Tagged) =>
-      Effect.matchEffect(encode(state), {
-        onFailure: (error) =>
-          invalid(
-            `${task}: the state "${step.tag}" doesn't fit its schema, so nothing was stored: ${error.message}${
-              hintFor(step, state)
-            }`
-          ),
-        onSuccess: (encoded) => {
-          if (!isRecord(encoded)) return invalid(`${task}: the state "${step.tag}" must encode to an object`)
-          const { _tag, ...fields } = encoded
-          const text = `${prefix}${JSON.stringify(fields)}}}`
-          return isTooLong(text)
-            ? invalid(`${task}: the state "${step.tag}" is ${tooLong}. Nothing was stored`)
-            : Effect.succeed(text)
-        }
-      }),
-    decode: (fields: object): Effect.Effect<Decoded, DecodeError> => {
-      // Twice, so that fields can't replace it: added after the spread, it would cost as much as all the rest.
-      const encoded = { _tag: step.tag, ...fields }
-      encoded._tag = step.tag
-      const decoded = decode(encoded)
-      // Most schemas decode at once: then there is nothing to wait for, and no effect to build.
-      return Exit.isExit(decoded) && Exit.isSuccess(decoded)
-        ? Exit.succeed({ step, state: decoded.value as Tagged })
-        : Effect.matchEffect(decoded, onDecoded)
-    }
+  return (fields: object): Effect.Effect<Decoded, DecodeError> => {
+    // Twice, so that fields can't replace it: added after the spread, it would cost as much as all the rest.
+    const encoded = { _tag: step.tag, ...fields }
+    encoded._tag = step.tag
+    const decoded = decode(encoded)
+    // Most schemas decode at once: then there is nothing to wait for, and no effect to build.
+    return Exit.isExit(decoded) && Exit.isSuccess(decoded)
+      ? Exit.succeed({ step, state: decoded.value as Tagged })
+      : Effect.matchEffect(decoded, onDecoded)
+  }
+}
+
+const makeEncode = (task: string, step: StepDefinition) => {
+  const encode = Schema.encodeUnknownEffect(jsonCodecOf(step))
+  const findExcess = searchOf(step.state.ast)
+  const prefix = `${JSON.stringify({ [task]: 0 }).slice(0, -2)}{${JSON.stringify(step.tag)}:`
+  const invalid = (what: string) =>
+    new InvalidStateError({ task, state: step.tag, message: `${task}: the state "${step.tag}" ${what}` })
+  const unfit = (why: string) => invalid(`doesn't fit its schema, so nothing was stored: ${why}`)
+  const toText = (encoded: unknown): Effect.Effect<string, InvalidStateError> => {
+    if (!isRecord(encoded)) return invalid("must encode to an object")
+    const { _tag, ...fields } = encoded
+    const text = `${prefix}${JSON.stringify(fields)}}}`
+    return isTooLong(text) ? invalid(`is ${tooLong}. Nothing was stored`) : Exit.succeed(text)
+  }
+  // What a class's schema refuses may be a plain object of its shape: TypeScript takes one for an instance.
+  const encodeMade = (state: Tagged) =>
+    step.state.makeEffect(state).pipe(
+      Effect.mapError((issue) => new Schema.SchemaError(issue)),
+      Effect.flatMap(encode),
+      Effect.matchEffect({ onFailure: (error) => unfit(describe(error)), onSuccess: toText })
+    )
+  return (state: Tagged): Effect.Effect<string, InvalidStateError> => {
+    const excess = findExcess?.(state)
+    if (excess !== undefined) return unfit(`it has no field "${excess}"`)
+    const encoded = encode(state)
+    return Exit.isExit(encoded) && Exit.isSuccess(encoded)
+      ? toText(encoded.value)
+      : Effect.matchEffect(encoded, { onFailure: () => encodeMade(state), onSuccess: toText })
   }
 }
 
 export const makeCodec = (task: string, steps: ReadonlyArray<StepDefinition>): Codec => {
-  const codecs = new Map(steps.map((step) => [step.tag, makeStepCodec(task, step)]))
+  const encoders = new Map(steps.map((step) => [step.tag, makeEncode(task, step)]))
+  const decoders = new Map(steps.map((step) => [step.tag, makeDecode(task, step)]))
   const known = steps.map((step) => `"${step.tag}"`).join(", ")
   return {
-    encode: (state) => {
-      // Callers in plain JavaScript may hand over anything.
-      const tag: unknown = state?._tag
-      return codecs.get(tag as string)?.encode(state) ?? Effect.fail(
-        new InvalidStateError({
-          task,
-          state: String(tag),
-          message: `${task} has no state "${String(tag)}": its states are ${known}`
-        })
-      )
-    },
+    encode: (state) =>
+      Effect.suspend(() => {
+        // Callers in plain JavaScript may hand over anything.
+        const tag: unknown = state?._tag
+        return encoders.get(tag as string)?.(state) ?? Effect.fail(
+          new InvalidStateError({
+            task,
+            state: String(tag),
+            message: `${task} has no state "${String(tag)}": its states are ${known}`
+          })
+        )
+      }),
     decode: ({ fields, tag }) =>
-      codecs.get(tag)?.decode(fields) ??
+      decoders.get(tag)?.(fields) ??
         new DecodeError({ message: `${task} has no state "${tag}": its states are ${known}` })
   }
 }
