@@ -119,6 +119,27 @@ const checkSourceMaps = () => {
   }
 }
 
+/** The README and the guides lead to files that are there, also where the package is read. */
+const checkLinks = () => {
+  const pages = fs.readdirSync(installed, { recursive: true }).filter((file) => file.endsWith(".md"))
+  for (const page of pages) {
+    const text = fs.readFileSync(path.join(installed, page), "utf8").replaceAll(/^```[^]*?^```/gm, "")
+    for (const [, link] of text.matchAll(/\]\((?![a-z]+:)([^)#]+)[^)]*\)/g)) {
+      if (!fs.existsSync(path.join(installed, path.dirname(page), decodeURIComponent(link)))) {
+        throw new Error(`${page} leads to ${link}, not packed`)
+      }
+    }
+  }
+}
+
+/** Whoever types `npx` and the package's name gets this package's command, never another one. */
+const checkPrograms = () => {
+  if (manifest.bin[manifest.name] === undefined) throw new Error(`There is no program ${manifest.name}`)
+  for (const program of Object.values(manifest.bin)) {
+    run(process.execPath, [path.join("node_modules", manifest.name, program), "--version"])
+  }
+}
+
 const use = () => {
   const all = entries()
   const write = (name, content) => fs.writeFileSync(path.join(project, name), content)
@@ -140,6 +161,8 @@ try {
   run("attw", [tarball, "--profile", "esm-only", "--quiet"], root)
   install(tarball)
   checkSourceMaps()
+  checkLinks()
+  checkPrograms()
   use()
 } finally {
   fs.rmSync(project, { recursive: true, force: true })

@@ -498,8 +498,8 @@ export const countErrors: (
 export const decode = <Name extends string, Steps extends Step.Any>(
   task: Task.Task<Name, Steps>,
   raw: string
-): Effect.Effect<Task.State<Steps>, TaskError.InvalidStateError, Steps["state"]["DecodingServices"]> =>
-  Effect.map(decodeRaw(definitionOf(task), raw), ({ state }) => state as Task.State<Steps>)
+): Effect.Effect<Step.State<Steps>, TaskError.InvalidStateError, Steps["state"]["DecodingServices"]> =>
+  Effect.map(decodeRaw(definitionOf(task), raw), ({ state }) => state as Step.State<Steps>)
 
 // ---------------------------------------------------------------------------------------------------------------
 // Changing
@@ -612,7 +612,7 @@ export type EditFailure =
  * @category changing
  * @since 0.1.0
  */
-export const edit = <Name extends string, Steps extends Step.Any, const S extends Task.State<Steps>>(
+export const edit = <Name extends string, Steps extends Step.Any, const S extends Step.State<Steps>>(
   task: Task.Task<Name, Steps>,
   id: string,
   state: S,

@@ -33,9 +33,9 @@ for (const encoding of ["UTF8", "LATIN1", "SQL_ASCII"]) {
           SQL_ASCII: ["Plain", "\\u20ac", "caf\\u00e9", "say \"hi\"", "a\\\\u20ac"]
         }[encoding]!
         const { rows } = yield* Admin.list()
-        assert.deepStrictEqual(rows.map((row) => row.step).toSorted(), expected.toSorted())
+        assert.sameMembers(rows.map((row) => row.step!), expected)
         const counts = yield* Admin.counts()
-        assert.deepStrictEqual(counts.map((count) => count.step).toSorted(), expected.toSorted())
+        assert.sameMembers(counts.map((count) => count.step!), expected)
         for (const step of expected) assert.strictEqual(yield* Admin.count({ step }), 1)
       }).pipe(Effect.provide(client(url)))
     }))

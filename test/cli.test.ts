@@ -1,5 +1,6 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
+import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { Admin } from "../src/index.ts"
@@ -102,7 +103,7 @@ workerTests("pg-task list", (test) => {
       for (const command of [["list"], ["show", parked!.id], ["watch", parked!.id], ["stats"]]) {
         for (const more of [[], ["--json"]]) {
           const { err, out } = yield* pgTask([...command, ...more])
-          assert.notMatch(out + err, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\p{Bidi_Control}]/u)
+          assert.notMatch((out + err).replaceAll("\n", ""), /[\p{Cc}\p{Bidi_Control}]/u)
           if (out.includes("tasks")) assert.strictEqual(JSON.parse(out).tasks[0].error, error)
         }
       }
@@ -130,6 +131,10 @@ workerTests("pg-task list", (test) => {
     })
   )
 })
+
+const graphviz = "dot"
+
+const twoTasks = fileURLToPath(new URL("support/twoTasks.ts", import.meta.url))
 
 const commands = "list show stats watch diagram retry edit run-now cancel enqueue migrate stop".split(" ")
 
@@ -286,6 +291,36 @@ workerTests("pg-task diagram", (test) => {
       assert.include(live.out, "1 parked")
       const json = JSON.parse((yield* pgTask(["diagram", "-m", module, "-t", "Greeter", "--json"])).out)
       assert.strictEqual(json[0].task, "Greeter")
+    })
+  )
+
+  test(
+    "draws several tasks as one graph for Graphviz",
+    Effect.gen(function*() {
+      yield* insertEach
+      const { out } = yield* pgTask(["diagram", "-m", twoTasks, "--format", "dot", "--live"])
+      assert.strictEqual(out.match(/\bdigraph\b/g)?.length, 1)
+      const clusters = out.split(/^ {2}subgraph /m).slice(1)
+      assert.strictEqual(clusters.length, 2)
+      assert.include(clusters[0], "1 parked")
+      assert.include(clusters[1], "Reader &lt;&amp;&gt;")
+      // No node of one is drawn in the other, and both have an end, also where every step goes on.
+      const nodes = clusters.map((cluster) =>
+        new Set(Array.from(cluster.matchAll(/^ +("[^"]+") \[/gm), ([, id]) => id))
+      )
+      for (const id of nodes[0]!) assert.isFalse(nodes[1]!.has(id))
+      clusters.forEach((cluster, index) => {
+        for (const [, from, to] of cluster.matchAll(/("[^"]+") -> ("[^"]+")/g)) {
+          assert.isTrue(nodes[index]!.has(from) && nodes[index]!.has(to))
+        }
+        assert.match(cluster, /ReadName" -> "\d\.\[end\]" \[style=dashed/)
+      })
+      const drawn = spawnSync(graphviz, ["-Tsvg"], { input: out, encoding: "utf8" })
+      // Only where it is installed.
+      if (drawn.error === undefined) {
+        assert.deepInclude(drawn, { status: 0, stderr: "" })
+        assert.strictEqual(drawn.stdout.match(/<svg/g)?.length, 1)
+      }
     })
   )
 

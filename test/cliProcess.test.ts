@@ -58,7 +58,7 @@ it.live("says what is wrong with a command line, in one line", () =>
     [
       [["lst"], "Unknown subcommand \"lst\" for \"pg-task\" Did you mean this? list"],
       [["list", "--status", "nope"], "Invalid value for flag --status: \"nope\""],
-      [["list", "--older-than", "soon"], "a duration such as 30s, 5m, 2h or 1d"],
+      [["watch", "--interval", "500"], "a duration with its unit, such as 500ms, 30s, 5m, 2h or 1d"],
       [["list", "--limit", "0"], "a number of 1 or more"],
       [["list", "--after", "x"], "the `next` of a page"],
       [["show"], "Missing required argument: id. See pg-task show --help"],
@@ -117,6 +117,16 @@ it.live("says why it can't reach the database, and doesn't wait for it", () =>
 test("makes the table, and says so when it is missing", (env) =>
   Effect.gen(function*() {
     assertRefused(yield* runProcess(["stats"], { env }), 3, "make it with `pg-task migrate`")
+    const npx = { ...env, npm_command: "exec" }
+    const [hinted, helped, misspelt] = yield* Effect.all([
+      runProcess(["stats"], { env: npx }),
+      runProcess(["retry", "--help"], { env: npx }),
+      runProcess(["show"], { env: npx })
+    ], { concurrency: 2 })
+    assertRefused(hinted, 3, "make it with `npx effect-pg-task migrate`")
+    assert.match(helped.out, /^ {2}npx effect-pg-task retry --task Greeter/m)
+    assert.notMatch(helped.out, /^ *pg-task/m)
+    assertRefused(misspelt, 2, "See npx effect-pg-task show --help")
     yield* run("create view pg_task as select 1 as id")
     assertRefused(yield* runProcess(["migrate"], { env }), 3, "Migration \"1_table\" failed: ")
     yield* run("drop view pg_task")

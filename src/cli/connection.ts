@@ -39,8 +39,10 @@ const savedPassword = Effect.fnUntraced(function*(address: Address.Address) {
 const address = Effect.map(given, (given) => Address.resolve(given, process.env))
 
 /** Where the database is, without the password. */
-export const databaseName = Effect.map(address, ({ dbname, host, port }) =>
-  `${host.includes(":") ? `[${host}]` : host}:${port}/${dbname}`)
+export const databaseName = Effect.map(
+  address,
+  ({ dbname, host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}/${dbname}`
+)
 
 /** In a form that leaves nothing open, so that the driver has nothing to fill in. */
 const databaseUrl = Effect.gen(function*() {

@@ -7,6 +7,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Terminal from "effect/Terminal"
 import * as Admin from "../Admin.ts"
+import { durationText } from "../internal/durationText.ts"
 import { databaseName, limits, within } from "./connection.ts"
 import { errorColumns, statsColumns, toStats } from "./countView.ts"
 import { report } from "./failure.ts"
@@ -118,7 +119,7 @@ export const dashboard = Effect.fnUntraced(function*(options: Options) {
         : jsonTrouble(trouble)
     }
     const title = `${where}  ${DateTime.formatIso(now).slice(11, 19)}  every ${
-      Duration.format(options.interval)
+      durationText(options.interval)
     }, Ctrl-C ends`
     yield* screen.draw(yield* render(snapshot, title, trouble))
   })

@@ -38,7 +38,7 @@ const parseDuration = (text: string): Option.Option<Duration.Duration> => {
 export const duration = (name: string): Flag.Flag<Duration.Duration> =>
   Flag.String(name).pipe(
     Flag.withMetavar("30s|5m|2h|1d"),
-    Flag.filterMap(parseDuration, () => "a duration such as 30s, 5m, 2h or 1d")
+    Flag.filterMap(parseDuration, () => "a duration with its unit, such as 500ms, 30s, 5m, 2h or 1d")
   )
 
 export const dateTime = (name: string): Flag.Flag<DateTime.Utc> =>

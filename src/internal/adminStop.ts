@@ -6,6 +6,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { StopTimeoutError } from "../TaskError.ts"
 import { countHeld } from "./adminSql.ts"
+import { durationText } from "./durationText.ts"
 import { notifyStop } from "./tableSql.ts"
 
 /** Between two looks, in milliseconds: long enough for a notification to be heard. */
@@ -31,7 +32,7 @@ export const stopAndWait = Effect.fnUntraced(function*(
       return yield* new StopTimeoutError({
         running,
         message: `${running === 1 ? "1 step still runs" : `${running} steps still run`} after ${
-          Duration.format(timeout)
+          durationText(timeout)
         }: wait longer, or look at what is running`
       })
     }

@@ -14,10 +14,16 @@ export const codeOf = (error: SqlError): string | undefined => {
     : undefined
 }
 
+/** Codes of statements that another session has prepared on this connection, or hasn't. */
+const mixedUp = new Set(["26000", "42P05"])
+
 /** Postgres's own message, which says more than the driver's. */
 export const messageOf = (error: SqlError): string => {
   const cause: unknown = error.reason.cause
-  return hasProperty(cause, "message") && typeof cause.message === "string" ? cause.message : error.message
+  const message = hasProperty(cause, "message") && typeof cause.message === "string" ? cause.message : error.message
+  return mixedUp.has(codeOf(error) ?? "")
+    ? `${message}: a pooler shares connections among clients, so set \`prepare: false\` on the PgClient`
+    : message
 }
 
 /** Whether the connection was lost, or could not be had: the server stopped, crashed or is full, or the network broke. */

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Borrowed } from "./borrowed.ts"
 import type { Dispatcher } from "./dispatcher.ts"
+import { durationText } from "./durationText.ts"
 import type { Link } from "./link.ts"
 import type { Settings } from "./options.ts"
 import type { Pool } from "./pool.ts"
@@ -42,7 +43,7 @@ const endSteps = Effect.fnUntraced(function*(parts: Draining) {
   if (yield* waitUntil(parts, isIdle, settings.shutdownTimeout)) return
   yield* Effect.logWarning(
     `Interrupting ${pool.counts.running} steps that did not end within ` +
-      Duration.format(Duration.millis(settings.shutdownTimeout))
+      durationText(Duration.millis(settings.shutdownTimeout))
   )
   pool.interruptRunning()
   if (yield* waitUntil(parts, isIdle, patience)) return

@@ -4,6 +4,7 @@ import { formatJson } from "effect/Formatter"
 import { hasProperty, isObject } from "effect/Predicate"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { codeOf, messageOf } from "./database.ts"
+import { safely } from "./safely.ts"
 
 /** The fields of an error stand on its first line: in characters, for one of them and for all. */
 const maxField = 200
@@ -69,12 +70,16 @@ const nameOf = (error: object): { readonly name: string; readonly tagged: boolea
   return { name: hasProperty(error, "name") && isText(error.name) ? error.name : "Error", tagged: false }
 }
 
+/** What caused an error, if that can be read. */
+export const causeOf = (error: unknown): unknown =>
+  safely(() => hasProperty(error, "cause") ? error.cause : undefined, undefined)
+
 const describeObject = (error: object): ErrorText => {
   const { name, tagged } = nameOf(error)
   const own: unknown = hasProperty(error, "message") ? error.message : undefined
   const message = own === undefined ? "" : isText(own) ? own : jsonOf(own)
   const text = join(name, message, fieldsOf(error, message, tagged))
-  return { text, bare: text === name, cause: hasProperty(error, "cause") ? error.cause : undefined }
+  return { text, bare: text === name, cause: causeOf(error) }
 }
 
 /** Postgres's own fields of an error of its, of which the driver's classes tell nothing. */

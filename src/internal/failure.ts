@@ -1,7 +1,6 @@
 /** A failure as the text that a parked row keeps: every error with the chain of what caused it. */
 import * as Cause from "effect/Cause"
-import { hasProperty } from "effect/Predicate"
-import { describe, type ErrorText } from "./errorText.ts"
+import { causeOf, describe, type ErrorText } from "./errorText.ts"
 import { safely } from "./safely.ts"
 
 /** A chain longer than this is circular, or of no use to a reader. */
@@ -14,7 +13,7 @@ const maxLength = 20_000
 const unprintable = (error: unknown): ErrorText => ({
   text: "an error that can't be printed: reading it throws",
   bare: false,
-  cause: safely(() => hasProperty(error, "cause") ? error.cause : undefined, undefined)
+  cause: causeOf(error)
 })
 
 /** The same as `describe`, for whatever a step may fail with. It never throws. */

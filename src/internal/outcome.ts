@@ -20,7 +20,7 @@ export type RowOutcome =
   /** The row can't be decoded: parked without having been tried. */
   | { readonly _tag: "Reject"; readonly error: string }
   /** Given back untouched: it was only buffered, or it was interrupted. */
-  | { readonly _tag: "Release" }
+  | { readonly _tag: "Release"; readonly delay?: number }
 
 /** How an attempt ended: with something to write, or with its transition stored already, in the step's transaction. */
 export type Outcome = RowOutcome | { readonly _tag: "Stored"; readonly outcome: RowOutcome }
@@ -34,7 +34,9 @@ export const withoutOutcome = (held: Held, exit: Exit.Exit<Outcome>): Outcome =>
 const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag: "Finish" }>): RowChange => {
   switch (outcome._tag) {
     case "Release":
-      return { kind: "Release", ...fence }
+      return outcome.delay === undefined
+        ? { kind: "Release", ...fence }
+        : { kind: "Release", delay: outcome.delay, ...fence }
     case "Advance":
       return { kind: "Advance", step: outcome.step, ...fence }
     case "Move":

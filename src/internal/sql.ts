@@ -41,9 +41,19 @@ const millis = (param: string) => `${param}::float8 * interval '1 millisecond'`
 /**
  * A row that may be claimed, once it is due. The index of due rows holds the running ones, too: so a claim changes
  * nothing that any index knows, and costs no index a write.
+ *
+ * `deaths < 1` in place of `= 0`: without statistics the planner takes an equality for a condition that few rows meet.
  */
-const ready = "error is null and not is_running and deaths = 0"
+const ready = "error is null and not is_running and deaths < 1"
 const suspect = "error is null and deaths > 0 and not is_running"
+
+/**
+ * The first rows in the order of an index. Without statistics the planner believes that few rows are ready. So if it
+ * knows the limit, it may take that for more than all there are: then it reads all rows of the index and sorts them,
+ * be they millions. A limit from a subquery is unknown to it. It then plans for a part of the rows, and reads the index
+ * in its order.
+ */
+const firstByDue = (limit: string) => `order by wakeup_at limit (select ${limit}::int8)`
 
 /** Waiting behind a row that another session holds must not hold up a whole batch, nor let deadlocks grow old. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
@@ -145,7 +155,16 @@ const from = (param: string) => `wakeup_at >= to_timestamp(${param}::float8 / 10
 /** One task, past the dead rows: a plain scan of the index. */
 const claimOneFrom = `with due as (
   select ctid from pg_task where task = $4 and ${ready} and wakeup_at <= now() and ${from("$5")}
-  order by wakeup_at limit $1 for update skip locked
+  ${firstByDue("$1")} for update skip locked
+) ${take}`
+
+/**
+ * One task, whatever is locked in front: a plain scan of the index, which passes over locked rows until it has enough.
+ * It may pass over very many, so it is sent only after a claim has met locked rows alone.
+ */
+const claimOneTask = `with due as (
+  select ctid from pg_task where task = $4 and ${ready} and wakeup_at <= now()
+  ${firstByDue("$1")} for update skip locked
 ) ${take}`
 
 /**
@@ -158,7 +177,7 @@ const claimMany = (tasks: number, fromParam: string | undefined): string => {
   const branch = (condition: string) =>
     `(select ctid, wakeup_at from pg_task where ${condition} and ${ready} and wakeup_at <= now()${
       fromParam === undefined ? "" : ` and ${from(fromParam)}`
-    } order by wakeup_at limit 4 * $1)`
+    } ${firstByDue("4 * $1::int")})`
   const branches = Array.from({ length: tasks }, (_, index) => branch(`task = $${4 + index}`))
   const all = fromParam === undefined ? [...branches, branch("task is null")] : branches
   return `with due as (
@@ -177,6 +196,15 @@ export const claim = (sql: SqlClient, { from, lease, limit, tasks, token }: Clai
   return queryAlone(sql, text, [limit, token, lease, ...tasks, ...(from === undefined ? [] : [from])])
 }
 
+/** Claims rows of one task behind those that other sessions hold locked. */
+export const claimPastLocks = (
+  sql: SqlClient,
+  { from, lease, limit, task, token }: Omit<Claim, "tasks"> & { readonly task: string }
+): Rows<ClaimedRow> =>
+  from === undefined
+    ? queryAlone(sql, claimOneTask, [limit, token, lease, task])
+    : queryAlone(sql, claimOneFrom, [limit, token, lease, task, from])
+
 /** Claims one row whose worker died on it. */
 export const claimSuspect = (
   sql: SqlClient,
@@ -187,7 +215,7 @@ export const claimSuspect = (
     `with due as (
   select ctid from pg_task where (task = any($4::text[]) or task is null) and ${suspect} and deaths <= $5
     and wakeup_at <= now()
-  order by wakeup_at limit $1 for update skip locked
+  ${firstByDue("$1")} for update skip locked
 ) ${take}`,
     [1, claim.token, claim.lease, claim.tasks, claim.maxDeaths]
   )
@@ -226,7 +254,7 @@ export const untilNextDue = (sql: SqlClient, tasks: ReadonlyArray<string>, start
     "min(d.wakeup_at)",
     `unnest($1::text[]) as n(task) cross join lateral (
   select wakeup_at from pg_task p where p.task = n.task and ${ready}${start === undefined ? "" : ` and ${from("$2")}`}
-  order by wakeup_at limit 1
+  ${firstByDue("1")}
 ) d`,
     start === undefined ? [tasks] : [tasks, start]
   )

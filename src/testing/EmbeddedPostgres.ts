@@ -47,14 +47,14 @@ export interface Options {
    * It is closed to other users; a link in it, or what another user has put there, is refused.
    * Default: a temporary folder, removed at the end.
    */
-  readonly dataDir?: string
+  readonly dataDir?: string | undefined
   /** The port to listen on. Default: the one it had last, else a free one. */
-  readonly port?: number
+  readonly port?: number | undefined
   /**
    * Settings for `postgresql.conf`, by name. Default: Postgres's own (`fsync` and `synchronous_commit` on), with
    * `max_connections` 200. In a shared server those of whoever started it hold.
    */
-  readonly settings?: Readonly<Record<string, string>>
+  readonly settings?: Readonly<Record<string, string>> | undefined
 }
 
 /**
