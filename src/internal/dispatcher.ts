@@ -138,7 +138,7 @@ export class Dispatcher {
           Effect.sync(() => {
             const sorted = [...rows].sort((a, b) => a.due - b.due)
             this.claimed(sorted, { from, full: rows.length === limit, startedAt })
-            pool.admit(sorted, token, this.hungry)
+            pool.admit(sorted, token, this.hungry, startedAt)
           })
       })
     )

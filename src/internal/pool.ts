@@ -20,6 +20,8 @@ export interface PoolOptions {
   readonly concurrency: number
   /** The most rows that wait for a free slot. */
   readonly bufferSize: number
+  /** A row whose lease was not renewed for longer may be another worker's. In milliseconds. */
+  readonly maxUnrenewed: number
   /** The local clock, in milliseconds. */
   readonly now: () => number
   /** Runs an attempt, and notes its outcome in it. */
@@ -75,12 +77,13 @@ export class Pool {
     return { buffered: this.fresh.length + this.chains.length, running: this.running, storing: this.storing }
   }
 
-  /** Rows of one claim; `more` when another follows at once. */
-  admit(rows: ReadonlyArray<ClaimedRow>, token: string, more: boolean): void {
+  /** Rows of one claim, which was sent at `claimedAt`; `more` when another follows at once. */
+  admit(rows: ReadonlyArray<ClaimedRow>, token: string, more: boolean, claimedAt: number): void {
     const now = this.options.now()
     this.prefetch.claimed(now)
     for (const row of rows) {
       const held = this.take(row, token, now)
+      held.renewedAt = claimedAt
       if (this.draining) this.store(held, { _tag: "Release" })
       else MutableList.append(this.fresh, held)
     }
@@ -150,11 +153,6 @@ export class Pool {
     this.loseOne(held.id)
     this.held.set(held.id, held)
     return held
-  }
-
-  /** A task was cancelled: its row is gone, and its lease with it. */
-  cancel(id: string): void {
-    this.lose([id as TaskId])
   }
 
   /** No more rows: gives back what is only buffered. Running steps go on to their end. */
@@ -228,8 +226,15 @@ export class Pool {
     for (;;) {
       const held = MutableList.take(list)
       if (held === MutableList.Empty) return undefined
-      if (held.stop === undefined) return held
+      if (held.stop !== undefined) continue
+      if (!this.isStale(held)) return held
+      this.store(held, { _tag: "Release" })
     }
+  }
+
+  /** This process stood still for so long that others may have the row by now. The fence decides whether it is given back. */
+  private isStale(held: Held): boolean {
+    return this.options.now() - held.renewedAt >= this.options.maxUnrenewed
   }
 
   private start(held: Held): void {
@@ -251,8 +256,10 @@ export class Pool {
   private ended(held: Held, outcome: Outcome): void {
     const ended = outcome._tag === "Stored" ? outcome.outcome : outcome
     held.onEnd?.()
+    held.onEnd = undefined
     this.options.onEnd(held, held.stop === "Lost" ? "lost" : endingOf(ended))
     if (held.stop === "Lost") return this.drop(held)
+    held.storedAt = this.options.now()
     if (outcome._tag === "Stored") return this.goOn(held, ended)
     this.store(held, this.mayKeep(ended))
   }
@@ -286,7 +293,9 @@ export class Pool {
     held.transitions = nextTransition(held.transitions)
     held.waited = 0
     held.stage = "Buffered"
-    held.heldSince = held.renewedAt = this.options.now()
+    held.heldSince = this.options.now()
+    // The write has extended the lease. How long ago, only Postgres knows; at the earliest when it was sent.
+    held.renewedAt = Math.max(held.renewedAt, held.storedAt)
     if (this.draining) this.store(held, { _tag: "Release" })
     else MutableList.append(this.chains, held)
   }

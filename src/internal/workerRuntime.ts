@@ -13,9 +13,10 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TableError } from "../TaskError.ts"
 import { explain, isMisconfiguration } from "./database.ts"
+import { Cancels } from "./cancels.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain } from "./drain.ts"
-import { freeLapsedRows, keepLeases } from "./leases.ts"
+import { keepLeases } from "./leases.ts"
 import { Link } from "./link.ts"
 import type { Listener } from "./listener.ts"
 import { makeListener } from "./listening.ts"
@@ -24,6 +25,7 @@ import { notifierOf } from "./notifier.ts"
 import type { Settings } from "./options.ts"
 import { Pool } from "./pool.ts"
 import { reportAll } from "./report.ts"
+import { Rescue, rescuedAfter } from "./rescue.ts"
 import { isTraced, runAttempt, type Runner } from "./runner.ts"
 import { Signal } from "./signal.ts"
 import { probe } from "./sql.ts"
@@ -70,7 +72,8 @@ interface Parts {
   /** Notifies, and waits for that. */
   readonly tellOthers: Effect.Effect<void>
   readonly keepLeases: Effect.Effect<never>
-  readonly freeLapsedRows: Effect.Effect<never>
+  readonly rescue: Rescue
+  readonly cancels: Cancels
   /** Set at every change of the pool. */
   readonly changed: Signal
   /** Completed when somebody wants the worker to stop. */
@@ -108,6 +111,7 @@ const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" 
   const pool: Pool = new Pool({
     concurrency: settings.concurrency,
     bufferSize: settings.bufferSize,
+    maxUnrenewed: rescuedAfter(settings.lease),
     now,
     run: (held) => fork(runAttempt(runner, held)),
     store: (held, outcome) => writer.submit(held, outcome),
@@ -141,6 +145,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
   const shared = { sql: core.sql, link, pool, tasks: [...settings.tasks.keys()], lease, now }
   const leases = { ...shared, meter, maxDeaths, pollInterval: () => Math.min(settings.pollInterval, lease) }
   const suspects = new Suspects(leases)
+  const cancels = new Cancels(leases)
   const pollInterval = () =>
     listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
   const dispatcher: Dispatcher = new Dispatcher({ ...shared, pollInterval })
@@ -151,7 +156,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
       suspects.look()
     },
     onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
-    onCancel: (task) => pool.cancel(task)
+    onCancel: (task) => cancels.hear(task)
   })
   const parts: Parts = {
     settings,
@@ -162,7 +167,8 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
     suspects,
     tellOthers: Effect.flatten(notifierOf(core.sql).tell),
     keepLeases: keepLeases(leases),
-    freeLapsedRows: freeLapsedRows(leases, () => suspects.look()),
+    rescue: new Rescue(leases, () => suspects.look()),
+    cancels,
     changed: core.changed,
     stopRequest
   }
@@ -196,7 +202,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Defe
   yield* fork(writer.run)
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
-  const errands = [yield* fork(parts.freeLapsedRows), yield* fork(suspects.run)]
+  const errands = [yield* fork(parts.rescue.run), yield* fork(suspects.run), yield* fork(parts.cancels.run)]
   if (listener !== undefined) {
     const checks = Effect.forever(Effect.andThen(Effect.sleep(settings.pollInterval), listener.check))
     errands.push(yield* fork(listener.run), yield* fork(checks))
