@@ -27,6 +27,8 @@ export interface Held {
   heldSince: number
   startedAt: number
   renewedAt: number
+  /** When its last attempt has ended, and its outcome was handed over to be stored, by the same clock. */
+  storedAt: number
   fiber: Fiber.Fiber<Outcome> | undefined
   /** What the attempt came to: also when its fiber's own exit is an interruption from inside. */
   outcome: Outcome | undefined
@@ -53,6 +55,7 @@ export const hold = (row: ClaimedRow, token: string, now: number): Held => ({
   heldSince: now,
   startedAt: now,
   renewedAt: now,
+  storedAt: now,
   fiber: undefined,
   outcome: undefined,
   committed: undefined,

@@ -4,7 +4,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../TaskId.ts"
 import type { Held } from "./attempt.ts"
 import type { Link } from "./link.ts"
-import { existing } from "./sql.ts"
+import { existing } from "./leaseSql.ts"
 
 interface Options {
   readonly sql: SqlClient

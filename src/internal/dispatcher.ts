@@ -146,8 +146,9 @@ export class Dispatcher {
 
   /** False when it brought nothing. */
   private claimTaskPastLocks(task: string, limit: number): Effect.Effect<boolean> {
-    const { lease, link, pool, sql } = this.options
+    const { lease, link, now, pool, sql } = this.options
     const token = crypto.randomUUID()
+    const claimedAt = now()
     const statement = claimPastLocks(sql, { task, limit, token, lease, from: this.frontier.ahead })
     return Effect.matchEffect(link.once(statement), {
       onFailure: (error) => Effect.as(this.claimFailed(token, error), true),
@@ -156,7 +157,7 @@ export class Dispatcher {
           if (rows.length === 0) return false
           this.noteClaim(rows)
           this.hungry = this.back = true
-          pool.admit(rows, token, { full: rows.length === limit, more: true })
+          pool.admit(rows, token, { full: rows.length === limit, more: true, claimedAt })
           return true
         })
     })
@@ -185,7 +186,7 @@ export class Dispatcher {
           Effect.sync(() => {
             const sorted = [...rows].sort((a, b) => a.due - b.due)
             this.claimed(sorted, { from, full: rows.length === limit, startedAt })
-            pool.admit(sorted, token, { full: rows.length === limit, more: this.hungry })
+            pool.admit(sorted, token, { full: rows.length === limit, more: this.hungry, claimedAt: startedAt })
           })
       })
     )

@@ -1,13 +1,14 @@
-/** Keeps the leases of what this worker holds, and frees what dead workers left. */
+/** Keeps the leases of what this worker holds. */
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import type { SqlClient } from "effect/sql/SqlClient"
-import type { TaskId } from "../TaskId.ts"
+import type { SqlError } from "effect/sql/SqlError"
 import { annotationsOf, type Held } from "./attempt.ts"
-import { findCancelled } from "./cancelled.ts"
+import { messageOf, troubleOf } from "./database.ts"
+import { renewLeases, type RenewedRow } from "./leaseSql.ts"
 import type { Link } from "./link.ts"
 import type { Meter } from "./meter.ts"
 import type { Pool } from "./pool.ts"
-import { freeLapsed, maxLapsed, type LapsedRow, renewLeases, untilNextLapse } from "./sql.ts"
 
 export interface LeaseOptions {
   readonly sql: SqlClient
@@ -25,105 +26,91 @@ export interface LeaseOptions {
 /** A row that waits in the buffer for longer is given back, for other workers to take. In milliseconds. */
 const maxBufferAge = 1000
 
-/** Looking for lapsed leases may take this share of the time at most: it reads every due row. */
-const scanShare = 20
-
-/** A dead worker may leave a thousand tasks: the log names so many, and counts the rest. */
-const maxLogged = 20
-
 /** Leases to renew with one statement. */
 const renewBatch = 1000
 
-/** Renews every lease of which a third is over, in batches, forever. Steps that end sooner cost nothing. */
+/** Renewals that wait for their answer. */
+const maxUnderway = 3
+
+/**
+ * Renews every lease of which a third is over, in batches, forever. Steps that end sooner cost nothing. What fails is
+ * tried again at the next tick, much sooner than another worker may rescue the rows (see rescue.ts). A renewal that
+ * hangs on a silent connection does not hold up the next one, which takes another connection.
+ */
 export const keepLeases = (options: LeaseOptions): Effect.Effect<never> => {
   const { lease, now, pool } = options
   const tick = Math.min(maxBufferAge, lease / 6)
+  let underway = 0
+  const renewOld = Effect.suspend(() => {
+    const old = [...pool.held.values()].filter((held) => now() - held.renewedAt >= lease / 3)
+    if (old.length === 0 || underway === maxUnderway) return Effect.void
+    underway++
+    const renewing = Effect.ensuring(checkLeases(options, old), Effect.sync(() => underway--))
+    return Effect.flatMap(Effect.forkChild(renewing), (fiber) => Effect.timeoutOption(Fiber.join(fiber), tick))
+  })
   return Effect.forever(
-    Effect.andThen(
-      Effect.sleep(tick),
-      Effect.suspend(() => {
-        pool.giveBack(maxBufferAge)
-        const old = [...pool.held.values()].filter((held) => now() - held.renewedAt >= lease / 3)
-        return renewAll(options, old)
-      })
+    Effect.sleep(tick).pipe(
+      Effect.andThen(Effect.sync(() => pool.giveBack(maxBufferAge))),
+      Effect.andThen(renewOld)
     )
   )
 }
 
-const renewAll = (options: LeaseOptions, old: ReadonlyArray<Held>): Effect.Effect<void> =>
-  Effect.forEach(
-    Array.from(
-      { length: Math.ceil(old.length / renewBatch) },
-      (_, n) => old.slice(n * renewBatch, (n + 1) * renewBatch)
+/** Renews these leases, and ends the attempts whose lease is lost. Returns those that are still this worker's. */
+export const checkLeases = (
+  options: LeaseOptions,
+  all: ReadonlyArray<Held>
+): Effect.Effect<ReadonlyArray<Held>> =>
+  Effect.map(
+    Effect.forEach(
+      Array.from({ length: Math.ceil(all.length / renewBatch) }, (_, n) =>
+        all.slice(n * renewBatch, (n + 1) * renewBatch)),
+      (batch) => renew(options, batch)
     ),
-    (batch) => renew(options, batch),
-    { discard: true }
+    (kept) => kept.flat()
   )
 
-const renew = (options: LeaseOptions, batch: ReadonlyArray<Held>): Effect.Effect<void> =>
+const renew = (options: LeaseOptions, batch: ReadonlyArray<Held>): Effect.Effect<ReadonlyArray<Held>> =>
   Effect.suspend(() => {
-    const { lease, link, now, pool, sql } = options
+    const { lease, link, now, sql } = options
     const at = now()
     return Effect.matchEffect(link.once(renewLeases(sql, batch, lease)), {
-      // Nobody's clock but Postgres's says that a lease is over: go on, and try again at the next tick.
-      onFailure: (error) => link.noteTrouble(error),
-      onSuccess: (rows) => {
-        const kept = new Map(rows.map((row) => [row.id, row.renewed]))
-        const lost = batch.filter((held) => !kept.has(held.id) && pool.held.get(held.id) === held)
-        for (const held of batch) if (kept.get(held.id) === true) held.renewedAt = at
-        if (lost.length === 0) return Effect.void
-        return Effect.flatMap(findCancelled(options, lost), (cancelled) => dropAll(options, lost, cancelled))
-      }
+      // Only Postgres decides when a lease has expired. Keep the steps running, and retry at the next tick.
+      onFailure: (error) => Effect.as(noteFailure(link, "The renewal of leases", error), []),
+      onSuccess: (rows) => renewed(options, { batch, rows, at })
     })
   })
 
-/** Drops rows that are no longer this worker's. Cancelled ones are logged when their attempt has ended. */
-const dropAll = (
-  { meter, pool }: LeaseOptions,
-  rows: ReadonlyArray<Held>,
-  cancelled: ReadonlySet<TaskId>
-): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    // One that was dropped meanwhile, or that this worker has claimed again, is not among them.
-    const ours = rows.filter((held) => pool.held.get(held.id) === held)
-    for (const held of ours) if (cancelled.has(held.id)) pool.cancel(held.id)
-    const lost = ours.filter((held) => !cancelled.has(held.id))
-    // Those that run are counted when their attempt has ended.
-    meter.leasesLost(lost.filter(({ stage }) => stage === "Buffered").length)
-    pool.lose(lost.map((held) => held.id))
-    return Effect.forEach(lost.filter((held) => held.stop === "Lost"), logLost, { discard: true })
-  })
-
-const logLost = (held: Held): Effect.Effect<void> =>
-  Effect.logWarning("Lease lost: the step was interrupted").pipe(
-    Effect.annotateLogs(annotationsOf(held))
+const renewed = ({ lease, meter, now, pool }: LeaseOptions, { at, batch, rows }: {
+  readonly batch: ReadonlyArray<Held>
+  readonly rows: ReadonlyArray<RenewedRow>
+  readonly at: number
+}): Effect.Effect<ReadonlyArray<Held>> => {
+  const states = new Map(rows.map(({ id, state }) => [id, state]))
+  const stateOf = ({ id }: Held) => states.get(id) ?? "gone"
+  for (const held of batch) if (stateOf(held) === "renewed") held.renewedAt = Math.max(held.renewedAt, at)
+  const lost = batch.filter((held) =>
+    (stateOf(held) === "gone" || stateOf(held) === "taken") && pool.held.get(held.id) === held
   )
-
-/** Frees lapsed rows, forever. `onFreed` is called after every look. */
-export const freeLapsedRows = (options: LeaseOptions, onFreed: () => void): Effect.Effect<never> => {
-  const { lease, link, maxDeaths, meter, now, pollInterval, sql, tasks } = options
-  return Effect.forever(Effect.gen(function*() {
-    const startedAt = now()
-    const freed = yield* link.persist(freeLapsed(sql, { tasks, maxDeaths, lease }))
-    meter.leasesTakenOver(freed.length)
-    yield* Effect.forEach(freed.slice(0, maxLogged), logFreed, { discard: true })
-    if (freed.length > maxLogged) {
-      yield* Effect.logWarning(`${freed.length - maxLogged} more stale leases taken over`)
-    }
-    onFreed()
-    // There may be more, of a worker that died with a large buffer.
-    if (freed.length === maxLapsed) return
-    const lapse = yield* link.persist(untilNextLapse(sql, tasks))
-    // A lapse in the past is held by another session, or the server has just started: look again soon.
-    const wait = lapse === undefined ? Infinity : lapse > 0 ? lapse + 10 : lease / 6
-    const rest = (now() - startedAt) * scanShare
-    yield* Effect.sleep(Math.max(Math.min(wait, pollInterval()), rest))
-  }))
+  // A row that is gone was deleted by somebody, unless its lease has expired: then another worker may have ended it.
+  const isCancelled = (held: Held) => stateOf(held) === "gone" && now() - held.renewedAt < lease
+  for (const held of lost) if (isCancelled(held)) pool.cancel(held.id)
+  const taken = lost.filter((held) => !isCancelled(held))
+  // Those that run are counted when their attempt has ended.
+  meter.leasesLost(taken.filter(({ stage }) => stage === "Buffered").length)
+  pool.lose(taken.map(({ id }) => id))
+  return Effect.as(
+    Effect.forEach(taken.filter(({ stop }) => stop === "Lost"), logLost, { discard: true }),
+    batch.filter((held) => stateOf(held) === "renewed" || stateOf(held) === "locked")
+  )
 }
 
-const logFreed = (row: LapsedRow): Effect.Effect<void> =>
-  (row.parked
-    ? Effect.logError("Parked: its worker died again and again")
-    : Effect.logWarning("Stale lease taken over")).pipe(
-      Effect.annotateLogs({ task: row.task, id: row.id, deaths: row.deaths })
-    )
+/** Another worker has the row, or somebody has freed it. */
+const logLost = (held: Held): Effect.Effect<void> =>
+  Effect.logWarning("Lease lost: the step was interrupted").pipe(Effect.annotateLogs(annotationsOf(held)))
+
+/** Says that a statement failed which is not sent again: a lock or a timeout is no lost database. */
+export const noteFailure = (link: Link, what: string, error: SqlError): Effect.Effect<void> =>
+  troubleOf(error) === "Lock"
+    ? Effect.logDebug(`${what} met a lock or a timeout, and will be tried again: ${messageOf(error)}`)
+    : link.noteTrouble(error)

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
-import { messageOf } from "./database.ts"
+import { messageOf, troubleOf } from "./database.ts"
 import type { Meter } from "./meter.ts"
 import { Signal } from "./signal.ts"
 
@@ -125,9 +125,9 @@ export class Link {
     )
   }
 
-  /** A statement failed that is not sent again. */
+  /** A statement failed. A lock or a timeout is no lost database. */
   noteTrouble(error: SqlError): Effect.Effect<void> {
-    if (this.isLost) return Effect.void
+    if (this.isLost || troubleOf(error) === "Lock") return Effect.void
     this.isLost = true
     return Effect.logWarning(`Database lost: ${messageOf(error)}. Waiting for it`)
   }

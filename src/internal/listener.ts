@@ -25,7 +25,7 @@ export interface ListenerOptions {
   readonly onChange: () => void
   /** Somebody asks all workers to stop, or those of this schema. */
   readonly onStop: () => void
-  /** A task was cancelled: its row is gone. */
+  /** Somebody says that a task was cancelled. */
   readonly onCancel: (id: string) => void
 }
 
@@ -89,7 +89,7 @@ export class Listener {
     )
   }
 
-  /** Sends a notification to ourselves. Called at every poll; the one before must have come back by then. */
+  /** Sends a notification to ourselves. Called at every poll; the one before, or that of the start, must have come back. */
   get check(): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (!this.connected) return Effect.void
@@ -138,13 +138,15 @@ export class Listener {
 
   private hear(notifications: Queue.Dequeue<{ readonly payload: string }, SqlError>): Effect.Effect<never, SqlError> {
     this.connected = true
+    // A pooler may accept LISTEN and deliver nothing. Until the probe comes back, the worker polls as without LISTEN.
+    this.awaited = true
     this.known.openUnsafe()
     // What happened while nobody listened.
     this.options.onChange()
     const received = Effect.forever(Effect.map(Queue.take(notifications), ({ payload }) => this.receive(payload)))
     const replaced = Effect.andThen(this.replace.wait(), Effect.fail(deaf))
-    // One that replaces another must show that it hears.
-    return Effect.andThen(this.awaited ? this.sendProbe : Effect.void, Effect.raceFirst(received, replaced))
+    const probed = Effect.andThen(this.sendProbe, Effect.never)
+    return Effect.raceAllFirst([received, replaced, probed])
   }
 
   private receive(payload: string): void {

@@ -20,6 +20,8 @@ export interface PoolOptions {
   readonly concurrency: number
   /** The most rows that wait for a free slot. */
   readonly bufferSize: number
+  /** A row whose lease was not renewed for longer may be another worker's. In milliseconds. */
+  readonly maxUnrenewed: number
   /** The local clock, in milliseconds. */
   readonly now: () => number
   /** Runs an attempt, and notes its outcome in it. */
@@ -100,11 +102,14 @@ export class Pool {
     return { buffered: this.fresh.length + this.chains.length, running: this.running, storing: this.storing }
   }
 
-  /** Rows of one claim. `full`: as many as it asked for. `more`: another one follows at once. */
+  /**
+   * Rows of one claim, which was sent at `claimedAt`. `full`: as many as it asked for. `more`: another one follows at
+   * once.
+   */
   admit(
     rows: ReadonlyArray<ClaimedRow>,
     token: string,
-    { full, more }: { readonly full: boolean; readonly more: boolean }
+    { claimedAt, full, more }: { readonly claimedAt: number; readonly full: boolean; readonly more: boolean }
   ): void {
     const now = this.options.now()
     const busy = this.running - this.reserved + this.chains.length + this.fresh.length
@@ -113,6 +118,7 @@ export class Pool {
     if (rows.length > 0) this.averageLength = rows.reduce((sum, row) => sum + lengthOf(row), 0) / rows.length
     for (const row of rows) {
       const held = this.take(row, token, now)
+      held.renewedAt = claimedAt
       if (this.draining) this.store(held, { _tag: "Release" })
       else MutableList.append(this.fresh, held)
     }
@@ -286,8 +292,15 @@ export class Pool {
     for (;;) {
       const held = MutableList.take(list)
       if (held === MutableList.Empty) return undefined
-      if (held.stop === undefined) return held
+      if (held.stop !== undefined) continue
+      if (!this.isStale(held)) return held
+      this.store(held, { _tag: "Release" })
     }
+  }
+
+  /** This process stood still for so long that others may have the row by now. The fence decides whether it is given back. */
+  private isStale(held: Held): boolean {
+    return this.options.now() - held.renewedAt >= this.options.maxUnrenewed
   }
 
   private start(held: Held): void {
@@ -309,8 +322,10 @@ export class Pool {
   private ended(held: Held, outcome: Outcome): void {
     const ended = outcome._tag === "Stored" ? outcome.outcome : outcome
     held.onEnd?.()
+    held.onEnd = undefined
     this.options.onEnd(held, endingOf(held, outcome))
     if (held.stop === "Lost" || held.stop === "Cancelled") return this.drop(held)
+    held.storedAt = this.options.now()
     if (outcome._tag === "Stored") return this.goOn(held, ended)
     this.store(held, this.mayKeep(ended))
   }
@@ -346,7 +361,9 @@ export class Pool {
     held.transitions = nextTransition(held.transitions)
     held.waited = 0
     held.stage = "Buffered"
-    held.heldSince = held.renewedAt = this.options.now()
+    held.heldSince = this.options.now()
+    // The write has extended the lease. How long ago, only Postgres knows; at the earliest when it was sent.
+    held.renewedAt = Math.max(held.renewedAt, held.storedAt)
     if (this.draining) this.store(held, { _tag: "Release" })
     else MutableList.append(this.chains, held)
   }

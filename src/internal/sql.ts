@@ -1,6 +1,6 @@
 /**
- * Every statement that the library sends, but for those that make the table (schema.ts). Time is always Postgres's:
- * durations go in as milliseconds and come out as milliseconds.
+ * Every statement that the library sends, but for those that make the table (schema.ts) and those about leases
+ * (leaseSql.ts). Time is always Postgres's: durations go in as milliseconds and come out as milliseconds.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -12,7 +12,7 @@ import { borrow } from "./borrowed.ts"
 import { maxStep } from "./schema.ts"
 import { maxTransitions, oneFurther } from "./transitions.ts"
 
-type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
+export type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
 
 /** Column names are ours, whatever name transforms the client has. */
 export const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
@@ -22,7 +22,7 @@ export const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unk
  * The same on a connection of its own, outside of a transaction: on a client that pipelines (`multiplex`), a large
  * statement would hold up all that share its connection, our other ones first.
  */
-const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> => {
+export const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> => {
   const execute = (connection: Connection) => connection.execute(text, params, undefined) as Rows<A>
   return Effect.flatMap(
     Effect.serviceOption(sql.transactionService),
@@ -36,7 +36,7 @@ const maxMillis = 3.2e14
 /** A duration as a parameter. */
 export const clampMillis = (millis: number): number => Math.min(Math.max(millis, 0), maxMillis)
 
-const millis = (param: string) => `${param}::float8 * interval '1 millisecond'`
+export const millis = (param: string) => `${param}::float8 * interval '1 millisecond'`
 
 /**
  * A row that may be claimed, once it is due. The index of due rows holds the running ones, too: so a claim changes
@@ -65,7 +65,7 @@ const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not nu
  * Always true, and taken by the planner for a condition that few rows meet. So it looks up each row of a batch by its
  * key, also when it made its plan while the table was small: a prepared statement's plan stays.
  */
-const few = (column: string, min: string, max: string) => `${column} between ${min} and ${max}`
+export const few = (column: string, min: string, max: string) => `${column} between ${min} and ${max}`
 
 // ---------------------------------------------------------------------------------------------------------------
 // Producers
@@ -258,89 +258,6 @@ export const untilNextDue = (sql: SqlClient, tasks: ReadonlyArray<string>, start
 ) d`,
     start === undefined ? [tasks] : [tasks, start]
   )
-
-// ---------------------------------------------------------------------------------------------------------------
-// Leases
-// ---------------------------------------------------------------------------------------------------------------
-
-/** One attempt: the row, the token of its claim, and which of the task's steps it is. */
-export interface Attempt {
-  readonly id: TaskId
-  readonly token: string
-  readonly transitions: number
-}
-
-/** What became of a lease that was to be renewed. Rows that are no longer the attempt's are not among the answer. */
-export interface RenewedRow {
-  readonly id: TaskId
-  /** False when another session holds the row just now, our own write of its outcome for one. */
-  readonly renewed: boolean
-}
-
-/** Renews leases, without waiting for anybody. */
-export const renewLeases = (sql: SqlClient, attempts: ReadonlyArray<Attempt>, lease: number): Rows<RenewedRow> =>
-  queryAlone(
-    sql,
-    `with mine as materialized (
-  select t.id from unnest($1::uuid[], $2::uuid[]) as a(id, token) join pg_task t on t.id = a.id
-  where ${few("a.id", "'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'")}
-    and t.is_running and t.lease_token = a.token
-), free as (
-  select ctid from pg_task where id = any(array(select id from mine)) for update skip locked
-), renewed as (
-  update pg_task t set lease_until = now() + ${millis("$3")}, updated_at = now()
-  where t.ctid = any(array(select ctid from free)) returning t.id
-)
-select m.id, r.id is not null as renewed from mine m left join renewed r on r.id = m.id`,
-    [attempts.map((attempt) => attempt.id), attempts.map((attempt) => attempt.token), lease]
-  )
-
-/** Those of these rows that are there. */
-export const existing = (sql: SqlClient, ids: ReadonlyArray<TaskId>): Rows<{ readonly id: TaskId }> =>
-  query(sql, "select id from pg_task where id = any($1::uuid[])", [ids])
-
-/** The running rows are among the due ones: a scan of these finds them. */
-const running = (tasks: string) =>
-  `error is null and wakeup_at <= now() and (task = any(${tasks}::text[]) or task is null) and is_running`
-
-/** The most rows that are freed at once. */
-export const maxLapsed = 1000
-
-export interface LapsedRow {
-  readonly id: TaskId
-  readonly task: string | null
-  readonly deaths: number
-  readonly parked: boolean
-}
-
-/**
- * Frees the rows whose lease is over, and parks those whose worker died `maxDeaths` times running. Right after the
- * server started nothing has lapsed: the workers that live had no chance to renew while it was away.
- */
-export const freeLapsed = (
-  sql: SqlClient,
-  options: { readonly tasks: ReadonlyArray<string>; readonly maxDeaths: number; readonly lease: number }
-): Rows<LapsedRow> =>
-  query(
-    sql,
-    `with lapsed as (
-  select id from pg_task
-  where ${running("$1")} and (lease_until is null or lease_until < now())
-    and pg_postmaster_start_time() < now() - ${millis("$3")}
-  limit ${maxLapsed} for update skip locked
-)
-update pg_task t set is_running = false, lease_token = null, lease_until = null, deaths = t.deaths + 1,
-  updated_at = now(),
-  error = case when t.deaths + 1 >= $2 then
-    format('The worker died %s times running while it ran this step: it was killed, ran out of memory, or lost the '
-      || 'database for longer than its lease. Fix the cause, then clear this error.', t.deaths + 1) end
-from lapsed where t.id = lapsed.id returning t.id, t.task, t.deaths, t.error is not null as parked`,
-    [options.tasks, options.maxDeaths, options.lease]
-  )
-
-/** Until the next lease of these tasks is over. */
-export const untilNextLapse = (sql: SqlClient, tasks: ReadonlyArray<string>): Wait =>
-  until(sql, "min(lease_until)", `pg_task where ${running("$1")}`, [tasks])
 
 // ---------------------------------------------------------------------------------------------------------------
 // Outcomes

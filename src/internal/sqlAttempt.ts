@@ -2,7 +2,8 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { type Attempt, query } from "./sql.ts"
+import type { Lease } from "./leaseSql.ts"
+import { query } from "./sql.ts"
 
 /**
  * Locks the row of an attempt, however long that takes, and returns how many transitions the task has made. Undefined
@@ -10,7 +11,7 @@ import { type Attempt, query } from "./sql.ts"
  */
 export const lockAttempt = (
   sql: SqlClient,
-  { id, token }: Pick<Attempt, "id" | "token">
+  { id, token }: Lease
 ): Effect.Effect<number | undefined, SqlError> =>
   Effect.map(
     query<{ transitions: number }>(

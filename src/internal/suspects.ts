@@ -4,7 +4,8 @@
  * what kills the worker then is known.
  */
 import * as Effect from "effect/Effect"
-import type { LeaseOptions } from "./leases.ts"
+import { type LeaseOptions, noteFailure } from "./leases.ts"
+import { rescuedAfter } from "./rescue.ts"
 import { Signal } from "./signal.ts"
 import { type ClaimedRow, claimSuspect, releaseClaim } from "./sql.ts"
 
@@ -59,15 +60,17 @@ export class Suspects {
   }
 
   private claim(token: string): Effect.Effect<ClaimedRow | undefined> {
-    const { lease, link, maxDeaths, sql, tasks } = this.options
+    const { lease, link, maxDeaths, now, sql, tasks } = this.options
+    const release = Effect.ignore(link.once(releaseClaim(sql, token)))
+    const startedAt = now()
     const mayRun = this.lastChanceBusy ? maxDeaths - 2 : maxInt
     return link.once(claimSuspect(sql, { tasks, token, lease, maxDeaths: mayRun })).pipe(
-      Effect.map((rows) => rows[0]),
+      // After a standstill of this process another worker may have it.
+      Effect.flatMap(([row]) =>
+        now() - startedAt < rescuedAfter(lease) ? Effect.succeed(row) : Effect.as(release, undefined)
+      ),
       Effect.catch((error) =>
-        Effect.as(
-          Effect.andThen(link.noteTrouble(error), Effect.ignore(link.once(releaseClaim(sql, token)))),
-          undefined
-        )
+        Effect.as(Effect.andThen(noteFailure(link, "The claim of a quarantined task", error), release), undefined)
       )
     )
   }

@@ -18,10 +18,11 @@ import type { TaskId } from "../TaskId.ts"
 import type { Held } from "./attempt.ts"
 import { findCancelled } from "./cancelled.ts"
 import { explain, isMisconfiguration } from "./database.ts"
+import { Cancels } from "./cancels.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain, end } from "./drain.ts"
 import { noteStarted } from "./launch.ts"
-import { freeLapsedRows, keepLeases } from "./leases.ts"
+import { keepLeases } from "./leases.ts"
 import { Link } from "./link.ts"
 import type { Listener } from "./listener.ts"
 import { makeListener } from "./listening.ts"
@@ -30,6 +31,7 @@ import { notifierOf } from "./notifier.ts"
 import type { Settings } from "./options.ts"
 import { Pool } from "./pool.ts"
 import { reportAll, reportCancelled } from "./report.ts"
+import { Rescue, rescuedAfter } from "./rescue.ts"
 import { isTraced, runAttempt, type Runner } from "./runner.ts"
 import { Signal } from "./signal.ts"
 import { Suspects } from "./suspects.ts"
@@ -76,7 +78,8 @@ interface Parts {
   /** Notifies, and waits for that. */
   readonly tellOthers: Effect.Effect<void>
   readonly keepLeases: Effect.Effect<never>
-  readonly freeLapsedRows: Effect.Effect<never>
+  readonly rescue: Rescue
+  readonly cancels: Cancels
   /** Set at every change of the pool. */
   readonly changed: Signal
   /** Completed when somebody wants the worker to stop. */
@@ -121,6 +124,7 @@ const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" 
   const pool: Pool = new Pool({
     concurrency: settings.concurrency,
     bufferSize: settings.bufferSize,
+    maxUnrenewed: rescuedAfter(settings.lease),
     now,
     run: (held) => fork(runAttempt(runner, held)),
     store: (held, outcome) => writer.submit(held, outcome),
@@ -168,6 +172,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, { id, schema }
   const shared = { sql: core.sql, link, pool, tasks: [...settings.tasks.keys()], lease, now }
   const leases = { ...shared, meter, maxDeaths, pollInterval: () => Math.min(settings.pollInterval, lease) }
   const suspects = new Suspects(leases)
+  const cancels = new Cancels(leases)
   const pollInterval = () =>
     listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
   const dispatcher: Dispatcher = new Dispatcher({ ...shared, pollInterval })
@@ -179,7 +184,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, { id, schema }
       suspects.look()
     },
     onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
-    onCancel: (task) => pool.cancel(task)
+    onCancel: (task) => cancels.hear(task)
   })
   const parts: Parts = {
     settings,
@@ -190,7 +195,8 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, { id, schema }
     suspects,
     tellOthers: Effect.flatten(notifierOf(core.sql).tell),
     keepLeases: keepLeases(leases),
-    freeLapsedRows: freeLapsedRows(leases, () => suspects.look()),
+    rescue: new Rescue(leases, () => suspects.look()),
+    cancels,
     changed: core.changed,
     stopRequest
   }
@@ -226,7 +232,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, link: Link, ended: D
   yield* fork(writer.run)
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
-  const errands = [yield* fork(parts.freeLapsedRows), yield* fork(suspects.run)]
+  const errands = [yield* fork(parts.rescue.run), yield* fork(suspects.run), yield* fork(parts.cancels.run)]
   if (listener !== undefined) {
     const checks = Effect.forever(Effect.andThen(Effect.sleep(settings.pollInterval), listener.check))
     errands.push(yield* fork(listener.run), yield* fork(checks))

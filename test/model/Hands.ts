@@ -6,6 +6,7 @@ import { Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { type Held, hold } from "../../src/internal/attempt.ts"
+import * as Leases from "../../src/internal/leaseSql.ts"
 import { type Outcome, type RowOutcome, toChanges } from "../../src/internal/outcome.ts"
 import { runAttempt, type Runner } from "../../src/internal/runner.ts"
 import * as Statements from "../../src/internal/sql.ts"
@@ -41,11 +42,17 @@ export const claimSuspect = (worker: number, token: string, mostDeaths: number) 
 
 export const releaseClaim = (token: string) => withSql((sql) => Statements.releaseClaim(sql, token))
 
-export const renew = (attempts: ReadonlyArray<Held>) => withSql((sql) => Statements.renewLeases(sql, attempts, lease))
+export const renew = (attempts: ReadonlyArray<Held>) => withSql((sql) => Leases.renewLeases(sql, attempts, lease))
 
-/** The server has always been up for long enough. */
+/** Rescues what has expired, also what has only just expired. The server has always been up for long enough. */
 export const sweep = (worker: number) =>
-  withSql((sql) => Statements.freeLapsed(sql, { tasks: tasksOf(worker), maxDeaths, lease: 0 }))
+  withSql((sql) =>
+    Effect.gen(function*() {
+      const found = yield* Leases.lookInFront(sql, tasksOf(worker), 1000)
+      const ripe = found.flatMap(({ id, since }) => id === null ? [] : [{ id, since, ripe: true }])
+      return yield* Leases.judge(sql, ripe, { maxDeaths, lease: 0 })
+    })
+  )
 
 export const held = (row: ClaimedRow, token: string): Held => hold(row, token, 0)
 

@@ -207,9 +207,9 @@ export const renew = (world: World, { interrupts, worker }: Of<"Renew">) =>
   Effect.gen(function*() {
     const own = world.attempts.filter((attempt) => attempt.worker === worker)
     const kept = own.filter(({ belief }) => Model.holds(world.rows.get(belief.id), belief.token))
-    const answer = yield* Hands.renew(own.map(({ held }) => held))
+    const answer = (yield* Hands.renew(own.map(({ held }) => held))).filter(({ state }) => state !== "taken")
     yield* sameIds(answer.map(({ id }) => id), kept.map(({ belief }) => belief.id))
-    yield* expect(answer.every(({ renewed }) => renewed), "did not renew a lease that nobody held up")
+    yield* expect(answer.every(({ state }) => state === "renewed"), "did not renew a lease that nobody held up")
     if (interrupts) { for (const lost of own.filter((attempt) => !kept.includes(attempt))) forget(world, lost) }
     return change(world, kept.map(({ belief }) => Model.renewed(world.rows.get(belief.id)!)))
   })

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { NextStep, Step, Task } from "../../src/index.ts"
 import { closed, Job, jobs, makeGate, start, startApart, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
-import { gone, orphan, parked, row, rowWhere, run } from "../support/worker/Table.ts"
+import { empty, gone, orphan, parked, row, rowWhere, run } from "../support/worker/Table.ts"
 
 const none = Effect.succeed(NextStep.none)
 
@@ -71,6 +71,29 @@ workerTests("deaths", (test) => {
       yield* gate.next
       yield* closed(apart)
       assert.deepInclude(yield* row(id), { status: "ready", tried: 0, deaths: 1, token: null })
+    })
+  )
+
+  test(
+    "leave a task one last chance, alone: no other such task runs beside it, also when a chain has gone on",
+    Effect.gen(function*() {
+      const gate = yield* makeGate
+      const Jobs = jobs(({ name }) => {
+        const round = Number(name)
+        if (Number.isNaN(round)) return Effect.andThen(gate.enter(name), none)
+        const next = round > 0 ? NextStep.now(new Job({ name: `${round - 1}` })) : NextStep.none
+        return Effect.as(Effect.sleep(20), next)
+      })
+      const [chain] = yield* Jobs.enqueueAll(["30", "a", "b", "c"].map((name) => new Job({ name })))
+      yield* run("update pg_task set deaths = 2")
+      // The chain comes first.
+      yield* run("update pg_task set wakeup_at = wakeup_at - interval '1 minute' where id = $1::uuid", [chain])
+      yield* start({ tasks: [Jobs] })
+      yield* gone(chain!)
+      yield* gate.next
+      assert.strictEqual(yield* gate.unseen, 0)
+      yield* gate.open
+      yield* empty
     })
   )
 

@@ -221,6 +221,17 @@ workerTests("without notifications", (test) => {
   )
 
   test(
+    "a worker doesn't rely on a connection that has never shown that it hears",
+    Effect.gen(function*() {
+      const asked = yield* Queue.unbounded<string>()
+      const listen = (channel: string) => Effect.as(Queue.offer(asked, channel), Queue.unbounded<never>()).pipe(Effect.flatten)
+      yield* withListen(start({ tasks: [jobs(none)], pollInterval: "1 hour" }), listen)
+      yield* within(Queue.take(asked), "LISTEN")
+      yield* work
+    })
+  )
+
+  test(
     "a worker polls while LISTEN fails, says so once, and hears again when it works",
     Effect.gen(function*() {
       const client = yield* PgClient.PgClient
