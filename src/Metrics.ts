@@ -16,7 +16,7 @@ import * as TableWatch from "./internal/tableWatch.ts"
 /**
  * Attempts that ended, with attributes `task`, `step` and `outcome`: `finished`, `moved`, `retried`, `parked`,
  * `rejected` (the row could not be decoded; `task` and `step` are empty), `released` (given back unfinished: the worker
- * stopped), `lost` (the lease was lost).
+ * stopped), `lost` (the lease was lost), `cancelled` (the row was deleted while the step ran).
  *
  * @category metrics
  * @since 0.1.0
@@ -51,8 +51,8 @@ export const stepWait: Metric.Histogram<number> = Metric.histogram("pg_task_step
 })
 
 /**
- * Attempts whose lease was lost: their worker was frozen or cut off for longer than its lease, or the task was
- * cancelled.
+ * Attempts whose lease was lost: their worker was frozen or cut off for longer than its lease. Tasks that were cancelled
+ * meanwhile are not among them, unless their lease was over, too.
  *
  * @category metrics
  * @since 0.1.0

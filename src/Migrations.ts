@@ -12,7 +12,9 @@ import * as Layer from "effect/Layer"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { migrateTo, whenThere } from "./internal/migrate.ts"
 import { createTable, createTriggers } from "./internal/schema.ts"
+import type { TableError } from "./TaskError.ts"
 
 /** Two processes that both find no table must not both make it. */
 const lock = "pg_advisory_xact_lock(7160925713)"
@@ -64,11 +66,13 @@ export const table = "pg_task_migrations"
 /**
  * Applies what hasn't been applied yet, and returns it.
  *
- * The role needs `create` on the schema, and must own a `pg_task` that exists already. The table goes where the
- * connection's `search_path` puts it.
+ * It looks first. Where everything is there it changes nothing, takes no lock, and needs no right but those of a worker
+ * (`select, insert, update, delete` on `pg_task`). Else the role needs `create` on the schema, and must own a `pg_task`
+ * that exists already. The table goes where the connection's `search_path` puts it.
  *
- * It is one transaction. Fails with a `MigrationError` whose `cause` is the database's error if a migration
- * can't be applied, and with a `SqlError` if the database is away or {@link table} can't be made.
+ * What it applies is one transaction. Fails with a `TableError` that says what to grant if this role may not, with a
+ * `MigrationError` whose `cause` is the database's error if a migration can't be applied for another reason, and with a
+ * `SqlError` if the database is away.
  *
  * @example
  * ```ts
@@ -82,12 +86,13 @@ export const table = "pg_task_migrations"
  */
 export const run: Effect.Effect<
   ReadonlyArray<readonly [id: number, name: string]>,
-  Migrator.MigrationError | SqlError,
+  Migrator.MigrationError | TableError | SqlError,
   SqlClient.SqlClient
-> = Migrator.make({})({ loader, table })
+> = migrateTo(Object.keys(migrations).length, Migrator.make({})({ loader, table }))
 
 /**
- * {@link run} as a layer: provide it to your workers, so that they find the table.
+ * {@link run} as a layer: provide it to your workers, so that they find the table. A database that can't be reached is
+ * waited for, as workers do: the log says so once.
  *
  * @example
  * ```ts
@@ -107,9 +112,8 @@ export const run: Effect.Effect<
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<never, Migrator.MigrationError | SqlError, SqlClient.SqlClient> = Layer.effectDiscard(
-  run
-)
+export const layer: Layer.Layer<never, Migrator.MigrationError | TableError | SqlError, SqlClient.SqlClient> = Layer
+  .effectDiscard(whenThere(run))
 
 /**
  * The same as SQL text, for people who run their own migrations. It is one statement, so that it is applied as a whole

@@ -15,7 +15,6 @@ import type * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
-import type { Tagged } from "./internal/types.ts"
 
 /**
  * The type id of every `NextStep`.
@@ -32,6 +31,16 @@ export const TypeId: TypeId = "~effect-pg-task/NextStep"
  * @since 0.1.0
  */
 export type TypeId = "~effect-pg-task/NextStep"
+
+/**
+ * A decoded state, as far as every task knows it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Tagged {
+  readonly _tag: string
+}
 
 /**
  * Where a task goes after a step. `S` is the state it moves to (`never` for {@link none}), `E` and `R` the errors
@@ -75,7 +84,7 @@ export interface Options<E = never, R = never> {
    * Runs in one database transaction with the transition: both are committed, or neither. For writes to this
    * Postgres; never call the outside world from it. Its failure counts as a failure of the step.
    */
-  readonly commit?: Effect.Effect<unknown, E, R>
+  readonly commit?: Effect.Effect<unknown, E, R> | undefined
 }
 
 /**

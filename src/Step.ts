@@ -30,6 +30,17 @@ export const TypeId: TypeId = "~effect-pg-task/Step"
  */
 export type TypeId = "~effect-pg-task/Step"
 
+export type {
+  /**
+   * The schema of a state: any schema whose decoded side has a `_tag`. `R` is what it may need to decode and to
+   * encode.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  StateSchema
+}
+
 /**
  * A step. `State` is the schema of its state, `Next` those of the states it may move to, `E` and `R` the errors and
  * services of its handler.
@@ -57,19 +68,19 @@ export interface Step<in out State extends StateSchema, out Next extends StateSc
 }
 
 /**
- * Any step, for constraints.
+ * Any step, for constraints, or any step that needs no services but `R`.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Any {
+export interface Any<out R = unknown> {
   readonly [TypeId]: {
     readonly _E: (_: never) => unknown
-    readonly _R: (_: never) => unknown
+    readonly _R: (_: never) => R | Scope.Scope | Context
   }
   readonly tag: string
-  readonly state: StateSchema
-  readonly next: ReadonlyArray<StateSchema>
+  readonly state: StateSchema<R>
+  readonly next: ReadonlyArray<StateSchema<R>>
   readonly retryLimit: number | undefined
   readonly retryDelay: Duration.Duration | undefined
   readonly transactional: boolean
@@ -149,22 +160,24 @@ export class Context extends EffectContext.Service<Context, {
  */
 export interface Options<State extends StateSchema, Next extends ReadonlyArray<StateSchema>, Handled, Retry> {
   /** The states this step may move to. Default none: a final step. */
-  readonly next?: Next
+  readonly next?: Next | undefined
   /** RETRY_LIMIT: retries after the first try. Default 0. */
-  readonly retryLimit?: EitherRetry<Retry, number>
+  readonly retryLimit?: EitherRetry<Retry, number> | undefined
   /** RETRY_DELAY: the wait before each retry. Default 1 second. */
-  readonly retryDelay?: EitherRetry<Retry, Duration.Input>
+  readonly retryDelay?: EitherRetry<Retry, Duration.Input> | undefined
   /**
-   * In place of `retryLimit` and `retryDelay`: any schedule, whose input is the handler's error (a defect is handed
-   * to it as it is). When it ends, the task is parked with its error.
+   * In place of `retryLimit` and `retryDelay`: any schedule, whose input is the error of the handler or of `commit`.
+   * When it ends, the task is parked with its error. Other failures (a defect, a next state that doesn't fit its
+   * schema, a transaction that Postgres refused) follow the schedule, too, unless it looks at its input: then they
+   * park the task.
    */
-  readonly retry?: Retry & Schedule.Schedule<unknown, NoInfer<HandlerError<Handled>>>
+  readonly retry?: Retry & CheckRetry<Retry, Handled> | undefined
   /**
    * Runs the handler in one database transaction with the transition: what it writes through `SqlClient` (tasks it
    * enqueues too) and the task's move to the next step are committed together, or not at all. The step's scope
    * is closed in the transaction, too. Default false.
    */
-  readonly transactional?: boolean
+  readonly transactional?: boolean | undefined
   /** Does the work, and says where the task goes from here. */
   readonly handler: (state: State["Type"]) => Handled
 }
@@ -172,34 +185,66 @@ export interface Options<State extends StateSchema, Next extends ReadonlyArray<S
 /** Any effect. {@link make} complains if it succeeds with anything but a `NextStep`. */
 type AnyEffect = Effect.Effect<unknown, unknown, unknown>
 
+type IsAny<A> = 0 extends 1 & A ? true : false
+
 type AnyNextStep = NextStep<unknown, unknown, unknown>
 type NextState<Out> = Out extends NextStep<infer S, infer _E, infer _R> ? S : never
 type CommitError<Out> = Out extends NextStep<infer _S, infer E, infer _R> ? E : never
 type CommitServices<Out> = Out extends NextStep<infer _S, infer _E, infer R> ? R : never
-
-/** What a handler may fail with, and the `commit` of the `NextStep` that it returns. */
-type HandlerError<Handled> = Effect.Error<Handled> | CommitError<Effect.Success<Handled>>
-
-/** The services of a handler, and of the `commit` of the `NextStep` that it returns. */
-type HandlerServices<Handled> = Effect.Services<Handled> | CommitServices<Effect.Success<Handled>>
 
 type Tag<S> = S extends { readonly _tag: infer T extends string } ? T : never
 
 /** The type of an option that goes with a schedule's absence only. */
 type EitherRetry<Retry, A> = [Retry] extends [undefined] ? A : "give either `retry`, or `retryLimit` and `retryDelay`"
 
+/** What errors are called in messages. */
+type ErrorName<E> = E extends { readonly _tag: infer T extends string } ? T : "Error"
+
+/** A compile error that names what is wrong with a schedule, or `unknown`. */
+type CheckRetry<Retry, Handled> = IsAny<Handled> extends true ? unknown
+  : Retry extends Schedule.Schedule<infer _O, infer Input, infer E, infer R>
+    ? [E] extends [never]
+      ? [R] extends [never] ? CheckInput<Input, Effect.Error<Handled> | CommitError<Effect.Success<Handled>>>
+      : "this schedule needs services: provide them before"
+    : `this schedule may fail with "${ErrorName<E>}": handle that before`
+  : Schedule.Schedule<unknown, never>
+
+type CheckInput<Input, E> = [E] extends [Input] ? unknown
+  : `this schedule takes no "${ErrorName<Exclude<E, Input>>}", with which the handler may fail: widen its input`
+
 /** A compile error that names what a handler returns and may not, or `unknown`. */
-type CheckHandler<Next extends ReadonlyArray<StateSchema>, Out> = [Out] extends [AnyNextStep]
-  ? [NextState<Out>] extends [Next[number]["Type"]] ? unknown
-  : {
-    readonly handler: MoveError<Next, Exclude<Tag<NextState<Out>>, Next[number]["Type"]["_tag"]>, Tag<NextState<Out>>>
-  }
+type CheckHandler<Next extends ReadonlyArray<StateSchema>, Handled> = IsAny<Handled> extends true ? unknown
+  : CheckResult<Next, Effect.Success<Handled>>
+
+type CheckResult<Next extends ReadonlyArray<StateSchema>, Out> = IsAny<Out> extends true
+  ? { readonly handler: ResultError<never> }
+  : [Out] extends [AnyNextStep] ? CheckMove<Next, NextState<Out>>
   : { readonly handler: ResultError<Tag<Exclude<Out, AnyNextStep>>> }
 
-type MoveError<Next, Undeclared extends string, All extends string> = Next extends readonly []
-  ? `this final step moves to "${All}": add it to \`next\`, or return NextStep.none`
-  : [Undeclared] extends [never] ? `this step moves to a "${All}" that differs from the state of that tag in \`next\``
+type CheckMove<Next extends ReadonlyArray<StateSchema>, To> = IsAny<To> extends true
+  ? { readonly handler: "this handler moves to a state of type `any`" }
+  : [To] extends [Next[number]["Type"]] ? unknown
+  : { readonly handler: MoveError<Next, To, Exclude<Tag<To>, Next[number]["Type"]["_tag"]>> }
+
+type MoveError<Next extends ReadonlyArray<StateSchema>, To, Undeclared extends string> = [Tag<To>] extends [never]
+  ? "this handler moves to a state of unknown type"
+  : Next extends readonly [] ? `this final step moves to "${Tag<To>}": add it to \`next\`, or return NextStep.none`
+  : [Undeclared] extends [never] ? DifferenceOf<Exclude<To, Next[number]["Type"]>, Next[number]["Type"]>
   : `this step moves to "${Undeclared}", which is not in its \`next\``
+
+/** Names the fields that differ, too. */
+type DifferenceOf<To, States> = To extends { readonly _tag: infer T extends string }
+  ? `this step moves to a "${T}" that differs from the state of that tag in \`next\`${FieldsOf<
+    To,
+    Extract<States, { readonly _tag: T }>
+  >}`
+  : never
+type FieldsOf<To, State> = DifferentKey<To, State> extends infer K extends string
+  ? [K] extends [never] ? "" : `: look at its \`${K}\``
+  : ""
+type DifferentKey<To, State> = {
+  [K in keyof State]-?: To extends { readonly [_ in K]: State[K] } ? never : K
+}[keyof State]
 
 type ResultError<State extends string> = [State] extends [never]
   ? "this handler's effect must succeed with a NextStep: NextStep.none, now, delay or at"
@@ -235,13 +280,18 @@ type ResultError<State extends string> = [State] extends [never]
 export const make = <
   State extends StateSchema,
   const Next extends ReadonlyArray<StateSchema> = readonly [],
-  Handled extends AnyEffect = Effect.Effect<NextStep<never>>,
+  // In the face of another mistake nothing is inferred of the handler: then nothing is to be said of it.
+  Handled extends AnyEffect = any,
   Retry = undefined
 >(
   state: State,
-  options: Options<State, Next, Handled, Retry> & CheckHandler<Next, Effect.Success<Handled>>
-): Step<State, Next[number], HandlerError<Handled>, HandlerServices<Handled>> =>
-  makeStep(state, options as never) as never
+  options: Options<State, Next, Handled, Retry> & CheckHandler<Next, Handled>
+): Step<
+  State,
+  Next[number],
+  Effect.Error<Handled> | CommitError<Effect.Success<Handled>>,
+  Effect.Services<Handled> | CommitServices<Effect.Success<Handled>>
+> => makeStep(state, options as never) as never
 
 /**
  * Tells whether a value is a {@link Step}.

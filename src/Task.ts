@@ -9,7 +9,7 @@ import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { makeTask } from "./internal/taskDefinition.ts"
-import type { StateSchema } from "./internal/types.ts"
+import type { Duplicates, StateSchema } from "./internal/types.ts"
 import type * as Step from "./Step.ts"
 import type { EnqueueError } from "./TaskError.ts"
 import type { TaskId } from "./TaskId.ts"
@@ -47,30 +47,36 @@ export interface Task<in out Name extends string, out Steps extends Step.Any> {
   /** The steps. */
   readonly steps: ReadonlyArray<Steps>
   /** Stores a task that is due at once, and returns its id. */
-  readonly enqueue: <const S extends State<Steps>>(state: S) => Enqueue<TaskId, Steps, S>
+  readonly enqueue: <const S extends Step.State<Steps>>(
+    state: S
+  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<Steps, S>>
   /** Stores a task that becomes due `duration` from now, by Postgres's clock: in a transaction, from its beginning. */
-  readonly delay: <const S extends State<Steps>>(state: S, duration: Duration.Input) => Enqueue<TaskId, Steps, S>
+  readonly delay: <const S extends Step.State<Steps>>(
+    state: S,
+    duration: Duration.Input
+  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<Steps, S>>
   /** Stores a task that becomes due at `dateTime`. A moment in the past is due at once. */
-  readonly schedule: <const S extends State<Steps>>(
+  readonly schedule: <const S extends Step.State<Steps>>(
     state: S,
     dateTime: DateTime.DateTime
-  ) => Enqueue<TaskId, Steps, S>
+  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<Steps, S>>
   /** Stores many tasks with one statement, all of them or none, and returns their ids in the order of `states`. */
-  readonly enqueueAll: <const S extends State<Steps>>(
+  readonly enqueueAll: <const S extends Step.State<Steps>>(
     states: Iterable<S>
-  ) => Enqueue<ReadonlyArray<TaskId>, Steps, S>
+  ) => Effect.Effect<ReadonlyArray<TaskId>, EnqueueError, SqlClient | EncodingServices<Steps, S>>
 }
 
 /**
- * Any task, for constraints.
+ * Any task, for constraints. Of an `Array<Task.Any>` nobody knows which services it needs: to make a worker of it, say
+ * which ones it may need, as in `Array<Task.Any<Mailer | Files>>`.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Any {
+export interface Any<out R = unknown> {
   readonly [TypeId]: TypeId
   readonly name: string
-  readonly steps: ReadonlyArray<Step.Any>
+  readonly steps: ReadonlyArray<Step.Any<R>>
 }
 
 /**
@@ -84,10 +90,23 @@ export type Enqueue<A, Steps, S> = Effect.Effect<A, EnqueueError, SqlClient | En
 /**
  * The union of a task's states.
  *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step, Task } from "effect-pg-task"
+ *
+ * class SayHello extends Schema.TaggedClass<SayHello>()("SayHello", { name: Schema.String }) {}
+ *
+ * const Greeter = Task.make("Greeter", [
+ *   Step.make(SayHello, { handler: () => Effect.succeed(NextStep.none) })
+ * ])
+ *
+ * export const first: Task.State<typeof Greeter> = new SayHello({ name: "Ada" })
+ * ```
  * @category utility types
  * @since 0.1.0
  */
-export type State<Steps> = Step.State<Steps>
+export type State<T extends Any> = Step.State<T["steps"][number]>
 
 /**
  * The services that a worker needs to run a task.
@@ -97,43 +116,55 @@ export type State<Steps> = Step.State<Steps>
  */
 export type Services<T> = T extends { readonly steps: ReadonlyArray<infer S> } ? Step.Services<S> : never
 
-/** The services that the schema of state `S` needs to encode it. */
+export type {
+  /**
+   * The values of `Key` that two elements of a tuple share, where they are known when it is compiled.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  Duplicates
+}
+
+/** The services that the schemas of states with a tag of `S` need to encode them. */
 type EncodingServices<Steps, S> = Steps extends { readonly state: infer St extends StateSchema }
-  ? S extends St["Type"] ? St["EncodingServices"] : never
+  ? S extends { readonly _tag: infer T } ? [T & St["Type"]["_tag"]] extends [never] ? never : St["EncodingServices"]
+  : never
   : never
 
 type Tag<S> = S extends { readonly tag: infer T extends string } ? T : never
 
-type NextTag<S> = S extends { readonly next: ReadonlyArray<infer N> }
-  ? N extends { readonly Type: { readonly _tag: infer T extends string } } ? T : never
+type SchemaTag<S> = S extends { readonly Type: { readonly _tag: infer T extends string } } ? T : never
+
+type Nexts<S> = S extends { readonly next: ReadonlyArray<infer N> } ? N : never
+
+/** Makes schemas comparable in both directions: a field that only one of them has would be lost. */
+interface Exactly<in out S> {
+  readonly schema: (_: S) => S
+}
+type Exact<S> = S extends unknown ? Exactly<S> : never
+
+/** The tags of those of `Schemas` that are not among `States`. */
+type Unlisted<Schemas, States> = Exclude<Exact<Schemas>, Exact<States>> extends infer W
+  ? W extends Exactly<infer S> ? SchemaTag<S> : never
   : never
 
-/** The tags of the steps that name `Tag` as a successor. */
-type StepsTo<S, To> = S extends Step.Any ? To extends NextTag<S> ? Tag<S> : never : never
-
-/** The first tag that two steps share, where tags are known. */
-type Duplicate<Steps extends ReadonlyArray<Step.Any>, Seen = never> = Steps extends
-  readonly [infer H extends Step.Any, ...infer T extends ReadonlyArray<Step.Any>]
-  ? string extends Tag<H> ? Duplicate<T, Seen> : Tag<H> extends Seen ? Tag<H> : Duplicate<T, Seen | Tag<H>>
-  : never
-
-/** What is wrong with successors whose tag a step has, but not as its state is. */
-type Differing<S, States> = S extends { readonly next: ReadonlyArray<infer N> }
-  ? N extends { readonly Type: infer T extends { readonly _tag: string } } ? T extends States ? never
-    : `step "${Tag<S>}" moves to a "${T["_tag"]}" that differs from the state of this task's step "${T["_tag"]}"`
-  : never
-  : never
-
-/** A compile error that names what is wrong with the steps of a task, or `unknown`. */
+/** Compile errors that name what is wrong with the steps of a task, each at its step, or `unknown`. */
 type CheckSteps<Steps extends ReadonlyArray<Step.Any>> = Steps extends readonly [] ? "a task needs at least one step"
-  : [Duplicate<Steps>] extends [never]
-    ? Exclude<NextTag<Steps[number]>, Tag<Steps[number]>> extends infer Missing extends string
-      ? [Missing] extends [never] ? CheckStates<Steps[number]>
-      : `step "${StepsTo<Steps[number], Missing>}" moves to "${Missing}", but no step of this task has that state`
-    : never
-  : `two steps of this task have the state "${Duplicate<Steps>}"`
+  : [Duplicates<Steps, "tag">] extends [never]
+    ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never] ? unknown
+    : { readonly [I in keyof Steps]: CheckNext<Steps[I], Steps[number]> }
+  : { readonly [I in keyof Steps]: Twice<Extract<Tag<Steps[I]>, Duplicates<Steps, "tag">>> }
 
-type CheckStates<S> = [Differing<S, State<S>>] extends [never] ? unknown : Differing<S, State<S>>
+type Twice<T extends string> = [T] extends [never] ? unknown : `two steps of this task have the state "${T}"`
+
+type CheckNext<S, Steps extends Step.Any> = Unlisted<Nexts<S>, Steps["state"]> extends infer T extends string
+  ? [T] extends [never] ? unknown : NextError<Tag<S>, Exclude<T, Tag<Steps>>, T>
+  : never
+
+type NextError<From extends string, Missing extends string, Differing extends string> = [Missing] extends [never]
+  ? `step "${From}" moves to a "${Differing}" that differs from the state of this task's step "${Differing}"`
+  : `step "${From}" moves to "${Missing}", but no step of this task has that state`
 
 /**
  * Makes a task of its steps. Keep `name` and the states' tags: rows in the database carry them.

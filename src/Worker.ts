@@ -10,10 +10,11 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { launchLayer } from "./internal/launch.ts"
 import { toSettings } from "./internal/options.ts"
 import { type Health, type Runtime, startWorker } from "./internal/workerRuntime.ts"
 import type * as Task from "./Task.ts"
-import type { WorkerError } from "./TaskError.ts"
+import type { DefinitionError, WorkerError } from "./TaskError.ts"
 
 /**
  * A running worker, as {@link layer} provides it.
@@ -67,40 +68,37 @@ export interface Options<Tasks extends ReadonlyArray<Task.Any>> {
   /** The tasks whose steps this worker runs. Rows of all others wait for a worker that knows them. */
   readonly tasks: Tasks & CheckTasks<Tasks>
   /** How many steps run at a time. Default 10: handlers mostly wait. */
-  readonly concurrency?: number
+  readonly concurrency?: number | undefined
   /**
    * The most tasks to claim ahead of those that run. Default 1000. How many really are adapts to how long steps
    * take: a task that isn't begun within a second is given back.
    */
-  readonly bufferSize?: number
+  readonly bufferSize?: number | undefined
   /**
    * How long a task stays this worker's without a sign of life. Default 30 seconds. Running steps renew it after a
    * third of it, so it does not limit how long a step may take; it is how long the tasks of a dead worker wait.
    * 100 milliseconds or more.
    */
-  readonly lease?: Duration.Input
+  readonly lease?: Duration.Input | undefined
   /** After how many workers that died in a row while they ran a step its task is parked. Default 3. */
-  readonly maxDeaths?: number
+  readonly maxDeaths?: number | undefined
   /** How long a stopping worker lets steps run on before it interrupts them. Default 30 seconds. */
-  readonly shutdownTimeout?: Duration.Input
+  readonly shutdownTimeout?: Duration.Input | undefined
   /**
    * How often to look for work when no notification comes: a backstop. Default 10 seconds. Without a `PgClient`, or
    * while notifications don't come through, it is at most 1 second. 10 milliseconds or more.
    */
-  readonly pollInterval?: Duration.Input
+  readonly pollInterval?: Duration.Input | undefined
 }
 
 type Name<T> = T extends { readonly name: infer N extends string } ? N : never
 
-type Duplicate<Tasks extends ReadonlyArray<Task.Any>, Seen = never> = Tasks extends
-  readonly [infer H extends Task.Any, ...infer T extends ReadonlyArray<Task.Any>]
-  ? string extends Name<H> ? Duplicate<T, Seen> : Name<H> extends Seen ? Name<H> : Duplicate<T, Seen | Name<H>>
-  : never
-
-/** A compile error that names what is wrong with a worker's tasks, or `unknown`. */
+/** Compile errors that name what is wrong with a worker's tasks, each at its task, or `unknown`. */
 type CheckTasks<Tasks extends ReadonlyArray<Task.Any>> = Tasks extends readonly [] ? "a worker needs at least one task"
-  : [Duplicate<Tasks>] extends [never] ? unknown
-  : `two tasks of this worker have the name "${Duplicate<Tasks>}"`
+  : [Task.Duplicates<Tasks, "name">] extends [never] ? unknown
+  : { readonly [I in keyof Tasks]: Twice<Extract<Name<Tasks[I]>, Task.Duplicates<Tasks, "name">>> }
+
+type Twice<N extends string> = [N] extends [never] ? unknown : `two tasks of this worker have the name "${N}"`
 
 /**
  * What a worker for `Tasks` needs: the database, and the services of all its handlers and schemas.
@@ -113,7 +111,8 @@ export type Requirements<Tasks extends ReadonlyArray<Task.Any>> = SqlClient | Ta
 const start = (options: Options<ReadonlyArray<Task.Any>>) => Effect.flatMap(toSettings(options), startWorker)
 
 /**
- * A layer that runs a worker for as long as it is alive. Closing it stops the worker gracefully.
+ * A layer that runs a worker for as long as it is alive. Closing it stops the worker gracefully. For a program that
+ * ends when its worker is told to stop, see {@link launch}.
  *
  * It fails with a `DefinitionError` for options that make no sense, and with a `TableError` that says how to fix it
  * when the table is missing or this role may not use it. A database that can't be reached is waited for.
@@ -139,7 +138,7 @@ const start = (options: Options<ReadonlyArray<Task.Any>>) => Effect.flatMap(toSe
  */
 export const layer = <const Tasks extends ReadonlyArray<Task.Any>>(
   options: Options<Tasks>
-): Layer.Layer<Worker, WorkerError, Requirements<Tasks>> => Layer.effect(Worker, start(options))
+): Layer.Layer<Worker, WorkerError, SqlClient | Task.Services<Tasks[number]>> => Layer.effect(Worker, start(options))
 
 /**
  * Runs a worker until it is told to stop: by `select pg_notify('pg_task_changed', 'stop_worker')`, or by
@@ -163,5 +162,40 @@ export const layer = <const Tasks extends ReadonlyArray<Task.Any>>(
  */
 export const run = <const Tasks extends ReadonlyArray<Task.Any>>(
   options: Options<Tasks>
-): Effect.Effect<void, WorkerError, Requirements<Tasks>> =>
+): Effect.Effect<void, WorkerError, SqlClient | Task.Services<Tasks[number]>> =>
   Effect.scoped(Effect.flatMap(start(options), (runtime: Runtime) => runtime.stopped))
+
+/**
+ * Runs a layer with workers in it until they are told to stop, and then closes it. The main program of a worker
+ * process: `Layer.launch` would keep the process alive after its workers have stopped, and nothing would start it again.
+ *
+ * It ends when every worker in the layer has stopped: by `stop_worker`, `pg-task stop`, `Admin.stopWorkers`, or `stop`.
+ * Being told to stop is a success, so `NodeRuntime.runMain` ends the process with exit code 0. An interruption (Ctrl-C,
+ * SIGTERM) stops the workers gracefully, too: exit code 130. An error of the layer, and a bug of this library that ends
+ * a worker, are failures: exit code 1.
+ *
+ * Fails with a `DefinitionError` if no worker has started when the layer is built.
+ *
+ * @example
+ * ```ts
+ * import { NodeRuntime } from "@effect/platform-node"
+ * import { PgClient } from "@effect/sql-pg"
+ * import { Config, Console, Effect, Layer, Schema } from "effect"
+ * import { NextStep, Step, Task, Worker } from "effect-pg-task"
+ *
+ * class SayHello extends Schema.TaggedClass<SayHello>()("SayHello", { name: Schema.String }) {}
+ *
+ * const sayHello = Step.make(SayHello, {
+ *   handler: ({ name }) => Console.log(`Hello, ${name}`).pipe(Effect.as(NextStep.none))
+ * })
+ *
+ * const WorkerLive = Worker.layer({ tasks: [Task.make("Greeter", [sayHello])] }).pipe(
+ *   Layer.provide(PgClient.layerConfig({ url: Config.Redacted("DATABASE_URL") }))
+ * )
+ *
+ * NodeRuntime.runMain(Worker.launch(WorkerLive))
+ * ```
+ * @category running
+ * @since 0.1.0
+ */
+export const launch: <A, E, R>(layer: Layer.Layer<A, E, R>) => Effect.Effect<void, E | DefinitionError, R> = launchLayer

@@ -43,7 +43,7 @@ const isListening = (port: number): Effect.Effect<boolean> =>
 /** Waits until nothing listens there and the lock file is gone. */
 const stopped = (dataDir: string, port: number) =>
   poll(
-    30_000,
+    120_000,
     Effect.map(isListening(port), (listening) => (listening || existsSync(lockFile(dataDir)) ? undefined : true))
   ).pipe(Effect.map((answer) => assert.isTrue(answer, "the server still runs")))
 

@@ -122,9 +122,12 @@ describe("every way", () => {
   it.live.skipIf(!hasPsql)("makes the same table: Migrations.sql with psql, twice", () =>
     Effect.gen(function*() {
       const { url } = yield* makeDatabase
-      for (let n = 0; n < 2; n++) {
-        execFileSync(psql, [url, "-v", "ON_ERROR_STOP=1", "-q", "-f", "-"], { input: Migrations.sql, stdio: "pipe" })
-      }
+      const open = new URL(url)
+      open.password = ""
+      const args = [open.href, "-v", "ON_ERROR_STOP=1", "-q", "-f", "-"]
+      // Other users of the machine can see arguments, but not the environment.
+      const env = { ...process.env, PGPASSWORD: decodeURIComponent(new URL(url).password) }
+      for (let n = 0; n < 2; n++) execFileSync(psql, args, { env, input: Migrations.sql, stdio: "pipe" })
       const made = yield* Effect.provide(shape, client(url))
       const { url: other } = yield* makeDatabase
       assert.deepStrictEqual(yield* Effect.provide(Effect.andThen(Migrations.run, shape), client(other)), made)

@@ -1,11 +1,11 @@
-import { PgClient } from "@effect/sql-pg"
+import type { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, Redacted, Schema, type Scope } from "effect"
+import { Effect, Layer, Logger, Schema, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import { isSqlError } from "effect/sql/SqlError"
-import { randomBytes } from "node:crypto"
 import { Migrations, NextStep, Step, Task, TaskError, Worker } from "../src/index.ts"
 import { client, makeDatabase } from "./support/Database.ts"
+import { clientOf, role } from "./support/Roles.ts"
 import { run } from "./support/worker/Table.ts"
 import { eventually } from "./support/worker/Wait.ts"
 
@@ -60,30 +60,11 @@ describeEach("an outdated table: fails, and says what to do", (attempt) =>
     yield* fails(attempt, "Outdated", /column .*trace.* does not exist\. To fix it: .*run Migrations\.run\.$/)
   }))
 
-/** A role that may log in, and nothing else. */
-const role = Effect.acquireRelease(
-  Effect.gen(function*() {
-    const name = `role_${randomBytes(8).toString("hex")}`
-    yield* run(`create role ${name} login password 'secret'`)
-    return name
-  }),
-  (name) => Effect.orDie(Effect.andThen(run(`drop owned by ${name}`), run(`drop role ${name}`)))
-)
-
 /** Ends when a worker listens: `Worker.run` works then, and has no end of its own. */
 const started = eventually(
   run("select from pg_stat_activity where datname = current_database() and query ilike 'listen%'"),
   (found) => found.length > 0
 )
-
-/** A client of that role on the same database. */
-const clientOf = Effect.fnUntraced(function*(name: string) {
-  const { config } = yield* PgClient.PgClient
-  const url = new URL(Redacted.value(config.url!))
-  url.username = name
-  url.password = "secret"
-  return client(url.href)
-})
 
 describeEach("a role that may not use the table: fails, and says what to do", (attempt) =>
   Effect.gen(function*() {

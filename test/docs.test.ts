@@ -77,7 +77,7 @@ describe("the documentation's code", () => {
       const greeter = yield* run(url, "README_md/greeter.ts")
       yield* greeter.line(/^Hello, Ada$/)
       yield* stop(greeter)
-    }), 180_000)
+    }))
 
   it.live("ships an order, as docs/getting-started.md goes on", () =>
     Effect.gen(function*() {
@@ -91,7 +91,7 @@ describe("the documentation's code", () => {
       yield* worker.line("packed order 1")
       yield* worker.line("shipped order 1")
       yield* stop(worker)
-    }), 180_000)
+    }))
 })
 
 describe("the documentation's links", () => {

@@ -32,8 +32,8 @@ export interface Held {
   outcome: Outcome | undefined
   /** Committed with the step's transaction: it stands, though an interruption may hide it from the fiber's exit. */
   committed: RowOutcome | undefined
-  /** Why its fiber was interrupted, if we did it: the lease is lost, or the worker stops. */
-  stop: "Lost" | "Release" | undefined
+  /** Why its fiber was interrupted, if we did it: the lease is lost, the task was cancelled, or the worker stops. */
+  stop: "Lost" | "Cancelled" | "Release" | undefined
   /** Called when its first attempt here has ended. */
   onEnd: (() => void) | undefined
 }

@@ -6,11 +6,11 @@ import { isFunction, isObject } from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
-import type { NextStep } from "../NextStep.ts"
+import type { NextStep, Tagged } from "../NextStep.ts"
 import * as RetryPolicy from "../RetryPolicy.ts"
 import { DefinitionError } from "../TaskError.ts"
 import { isRetryLimit, toRetryDelay } from "./retry.ts"
-import type { StateSchema, Tagged } from "./types.ts"
+import type { StateSchema } from "./types.ts"
 
 /** A step as the worker sees it. */
 export interface StepDefinition {

@@ -1,7 +1,9 @@
 /** Keeps the leases of what this worker holds, and frees what dead workers left. */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
+import type { TaskId } from "../TaskId.ts"
 import { annotationsOf, type Held } from "./attempt.ts"
+import { findCancelled } from "./cancelled.ts"
 import type { Link } from "./link.ts"
 import type { Meter } from "./meter.ts"
 import type { Pool } from "./pool.ts"
@@ -58,8 +60,9 @@ const renewAll = (options: LeaseOptions, old: ReadonlyArray<Held>): Effect.Effec
     { discard: true }
   )
 
-const renew = ({ lease, link, meter, now, pool, sql }: LeaseOptions, batch: ReadonlyArray<Held>): Effect.Effect<void> =>
+const renew = (options: LeaseOptions, batch: ReadonlyArray<Held>): Effect.Effect<void> =>
   Effect.suspend(() => {
+    const { lease, link, now, pool, sql } = options
     const at = now()
     return Effect.matchEffect(link.once(renewLeases(sql, batch, lease)), {
       // Nobody's clock but Postgres's says that a lease is over: go on, and try again at the next tick.
@@ -68,13 +71,27 @@ const renew = ({ lease, link, meter, now, pool, sql }: LeaseOptions, batch: Read
         const kept = new Map(rows.map((row) => [row.id, row.renewed]))
         const lost = batch.filter((held) => !kept.has(held.id) && pool.held.get(held.id) === held)
         for (const held of batch) if (kept.get(held.id) === true) held.renewedAt = at
-        // Those that run are counted when their attempt has ended.
-        meter.leasesLost(lost.filter(({ stage }) => stage === "Buffered").length)
-        pool.lose(lost.map((held) => held.id))
-        const interrupted = lost.filter((held) => held.stop === "Lost")
-        return Effect.forEach(interrupted, logLost, { discard: true })
+        if (lost.length === 0) return Effect.void
+        return Effect.flatMap(findCancelled(options, lost), (cancelled) => dropAll(options, lost, cancelled))
       }
     })
+  })
+
+/** Drops rows that are no longer this worker's. Cancelled ones are logged when their attempt has ended. */
+const dropAll = (
+  { meter, pool }: LeaseOptions,
+  rows: ReadonlyArray<Held>,
+  cancelled: ReadonlySet<TaskId>
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    // One that was dropped meanwhile, or that this worker has claimed again, is not among them.
+    const ours = rows.filter((held) => pool.held.get(held.id) === held)
+    for (const held of ours) if (cancelled.has(held.id)) pool.cancel(held.id)
+    const lost = ours.filter((held) => !cancelled.has(held.id))
+    // Those that run are counted when their attempt has ended.
+    meter.leasesLost(lost.filter(({ stage }) => stage === "Buffered").length)
+    pool.lose(lost.map((held) => held.id))
+    return Effect.forEach(lost.filter((held) => held.stop === "Lost"), logLost, { discard: true })
   })
 
 const logLost = (held: Held): Effect.Effect<void> =>

@@ -3,10 +3,10 @@ import type * as Context from "effect/Context"
 import type * as Metric from "effect/Metric"
 import * as Metrics from "../Metrics.ts"
 import type { Held } from "./attempt.ts"
-import type { RowOutcome } from "./outcome.ts"
+import type { Outcome, RowOutcome } from "./outcome.ts"
 import { counterOf, timesOf } from "./series.ts"
 
-export type Ending = "finished" | "moved" | "retried" | "parked" | "rejected" | "released" | "lost"
+export type Ending = "finished" | "moved" | "retried" | "parked" | "rejected" | "released" | "lost" | "cancelled"
 
 const endings: Record<RowOutcome["_tag"], Ending> = {
   Finish: "finished",
@@ -18,7 +18,12 @@ const endings: Record<RowOutcome["_tag"], Ending> = {
   Release: "released"
 }
 
-export const endingOf = (outcome: RowOutcome): Ending => endings[outcome._tag]
+/** How an attempt ended: with this outcome, unless its row was gone by then. */
+export const endingOf = ({ stop }: Held, outcome: Outcome): Ending => {
+  if (stop === "Lost") return "lost"
+  if (stop === "Cancelled") return "cancelled"
+  return endings[outcome._tag === "Stored" ? outcome.outcome._tag : outcome._tag]
+}
 
 interface StepMetrics {
   readonly ended: (ending: Ending) => Metric.Counter<number>

@@ -23,13 +23,15 @@ import { type Decoded, DecodeError, readStep } from "./stepCodec.ts"
 import type { TaskDefinition } from "./taskDefinition.ts"
 import { toTimestamp } from "./timestamp.ts"
 import { parentSpan } from "./trace.ts"
-import { LeaseLost, storeTogether } from "./transaction.ts"
+import { isLeaseLost, storeTogether } from "./transaction.ts"
 
 export interface Runner {
   readonly sql: SqlClient
   readonly tasks: ReadonlyMap<string, TaskDefinition>
   /** In milliseconds. */
   readonly lease: number
+  /** Whether the task of an attempt that was refused has been cancelled. */
+  readonly isCancelled: (held: Held) => Effect.Effect<boolean>
   /** Spans are made only where somebody reads them. */
   readonly traced: boolean
   /** Whether debug messages are logged at all. */
@@ -116,20 +118,26 @@ const failed = (held: Held, step: StepDefinition, cause: Cause.Cause<unknown>): 
 const wasStopped = (held: Held, cause: Cause.Cause<unknown>): boolean =>
   held.stop !== undefined && Cause.hasInterrupts(cause)
 
-const isLeaseLost = (cause: Cause.Cause<unknown>): boolean =>
-  cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof LeaseLost)
-
 interface Concluded {
   readonly exit: Exit.Exit<Outcome, unknown>
   readonly outcome: Outcome
 }
 
-const conclude = (held: Held, step: StepDefinition, exit: Exit.Exit<Outcome, unknown>): Effect.Effect<Outcome> => {
+/** The transaction of a step found that the row is no longer the attempt's. */
+const refused = (runner: Runner, held: Held): Effect.Effect<Outcome> =>
+  Effect.flatMap(runner.isCancelled(held), (cancelled) => {
+    held.stop = cancelled ? "Cancelled" : "Lost"
+    return Effect.as(cancelled ? Effect.void : reportLost(held), { _tag: "Release" })
+  })
+
+const conclude = (
+  runner: Runner,
+  held: Held,
+  step: StepDefinition,
+  exit: Exit.Exit<Outcome, unknown>
+): Effect.Effect<Outcome> => {
   if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-  if (isLeaseLost(exit.cause)) {
-    held.stop = "Lost"
-    return Effect.as(reportLost(held), { _tag: "Release" })
-  }
+  if (isLeaseLost(exit.cause)) return refused(runner, held)
   return wasStopped(held, exit.cause)
     ? Effect.succeed(held.committed === undefined ? { _tag: "Release" } : { _tag: "Stored", outcome: held.committed })
     : failed(held, step, exit.cause)
@@ -141,8 +149,7 @@ const inSpan = (held: Held, { step, task }: Running, concluded: Effect.Effect<Co
   let result: Concluded | undefined
   const ended = Effect.flatMap(concluded, (conclusion) => {
     result = conclusion
-    const { outcome } = conclusion
-    const ending = held.stop === "Lost" ? "lost" : endingOf(outcome._tag === "Stored" ? outcome.outcome : outcome)
+    const ending = endingOf(held, conclusion.outcome)
     return Effect.andThen(Effect.annotateCurrentSpan("pg_task.outcome", ending), conclusion.exit)
   })
   const spanned = Effect.withSpan(ended, `${task.name}.${step.tag}`, {
@@ -217,7 +224,7 @@ const attemptDecoded = (runner: Runner, held: Held, running: Running, restore: R
   const performed = restore(withServices(held, running, perform(runner, held, running)))
   const concluded = Effect.flatMap(
     Effect.exit(performed),
-    (exit) => Effect.map(conclude(held, running.step, exit), (outcome) => ({ exit, outcome }))
+    (exit) => Effect.map(conclude(runner, held, running.step, exit), (outcome) => ({ exit, outcome }))
   )
   const ended = Effect.map(runner.traced ? inSpan(held, running, concluded) : concluded, ({ outcome }) => outcome)
   return runner.debug

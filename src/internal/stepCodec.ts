@@ -4,10 +4,11 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import type { Tagged } from "../NextStep.ts"
 import { InvalidStateError } from "../TaskError.ts"
 import type { StepDefinition } from "./definition.ts"
 import { maxStep } from "./schema.ts"
-import type { Tagged } from "./types.ts"
 
 /** A row's `step` can't be decoded. Its message becomes the row's error. */
 export class DecodeError extends Data.TaggedError("DecodeError")<{ readonly message: string }> {}
@@ -75,11 +76,18 @@ export const parseStep = (text: string): Effect.Effect<ParsedStep, DecodeError> 
     return step instanceof DecodeError ? step : Effect.succeed(step)
   })
 
+/** What a `Schema.Number` takes besides numbers is how JSON has those that are none: no text that anybody should write. */
+const describe = (error: Schema.SchemaError): string =>
+  error.message.replaceAll(/(?:number \| )?"Infinity" \| "-Infinity" \| "NaN"/g, "number")
+
 const isRecord = (u: unknown): u is Record<string, unknown> => isObject(u) && !Array.isArray(u)
+
+/** The schema of a struct can be called, too, but nothing can be made of it with `new`. */
+const isClass = (schema: Schema.Top): boolean => typeof schema === "function" && SchemaAST.isDeclaration(schema.ast)
 
 /** A class's schema only takes its instances, though TypeScript lets plain objects of its shape pass. */
 const hintFor = ({ state: schema, tag }: StepDefinition, state: Tagged): string =>
-  typeof schema === "function" && !(state instanceof (schema as unknown as new() => unknown))
+  isClass(schema) && !(state instanceof (schema as unknown as new() => unknown))
     ? ` (make it with \`new ${tag}({…})\`, it is an instance of another class or none)`
     : ""
 
@@ -92,7 +100,7 @@ const makeStepCodec = (task: string, step: StepDefinition) => {
   const invalid = (message: string) => new InvalidStateError({ task, state: step.tag, message })
   const onDecoded = {
     onFailure: (error: Schema.SchemaError) =>
-      malformed(`${task}: step doesn't fit the schema of state "${step.tag}": ${error.message}`),
+      malformed(`${task}: step doesn't fit the schema of state "${step.tag}": ${describe(error)}`),
     onSuccess: (state: Tagged): Effect.Effect<Decoded> => Effect.succeed({ step, state })
   }
   return {

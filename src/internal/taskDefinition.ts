@@ -3,12 +3,12 @@ import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
+import type { Tagged } from "../NextStep.ts"
 import { DefinitionError } from "../TaskError.ts"
 import type { StepDefinition } from "./definition.ts"
 import { insertTask, insertTasks } from "./enqueue.ts"
 import { type Codec, makeCodec } from "./stepCodec.ts"
 import { toTimestamp } from "./timestamp.ts"
-import type { Tagged } from "./types.ts"
 
 /** A task as the worker sees it. */
 export interface TaskDefinition {

@@ -12,9 +12,15 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TableError } from "../TaskError.ts"
+import { Borrowed, CurrentBorrowed } from "./borrowed.ts"
+import { limitTransactions } from "./connections.ts"
+import type { TaskId } from "../TaskId.ts"
+import type { Held } from "./attempt.ts"
+import { findCancelled } from "./cancelled.ts"
 import { explain, isMisconfiguration } from "./database.ts"
 import { Dispatcher } from "./dispatcher.ts"
-import { drain } from "./drain.ts"
+import { drain, end } from "./drain.ts"
+import { noteStarted } from "./launch.ts"
 import { freeLapsedRows, keepLeases } from "./leases.ts"
 import { Link } from "./link.ts"
 import type { Listener } from "./listener.ts"
@@ -23,12 +29,12 @@ import { Meter } from "./meter.ts"
 import { notifierOf } from "./notifier.ts"
 import type { Settings } from "./options.ts"
 import { Pool } from "./pool.ts"
-import { reportAll } from "./report.ts"
+import { reportAll, reportCancelled } from "./report.ts"
 import { isTraced, runAttempt, type Runner } from "./runner.ts"
 import { Signal } from "./signal.ts"
-import { probe } from "./sql.ts"
 import { Suspects } from "./suspects.ts"
-import { Writer } from "./writer.ts"
+import { probe } from "./tableSql.ts"
+import { type StoredOutcome, Writer } from "./writer.ts"
 
 /** A running worker. */
 export interface Runtime {
@@ -87,31 +93,41 @@ interface Core {
   readonly changed: Signal
 }
 
+/** Counts and logs what was stored, and what was refused, before the pool learns of it. */
+const settleWith = ({ link, meter, runner, settings, sql }: Core, pool: () => Pool) => {
+  const watched = { sql, link, lease: settings.lease, now }
+  return (results: ReadonlyArray<StoredOutcome>): Effect.Effect<void> => {
+    const refused = results.filter(({ current, outcome }) => !current && outcome._tag !== "Release")
+    // Reported first: the next step of a chain is another attempt, and begins as soon as the pool knows.
+    const settle = (cancelled?: ReadonlySet<TaskId>) => {
+      meter.leasesLost(refused.filter(({ held }) => cancelled?.has(held.id) !== true).length)
+      const stored = () => pool().stored(results)
+      const report = reportAll(results, runner.debug, cancelled)
+      return report === undefined ? Effect.sync(stored) : Effect.map(report, stored)
+    }
+    return refused.length === 0
+      ? settle()
+      : Effect.flatMap(findCancelled(watched, refused.map(({ held }) => held)), settle)
+  }
+}
+
 /** The pool, and the writer that stores what comes out of it. The dispatcher that fills it comes later. */
 const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" | "writer"> => {
   const { changed, link, meter, runner, settings, sql } = core
   const fork = Effect.runForkWith(core.context)
   const notifier = notifierOf(sql)
-  const writer: Writer = new Writer({
-    sql,
-    link,
-    lease: settings.lease,
-    meter,
-    // Reported first: the next step of a chain is another attempt, and begins as soon as the pool knows.
-    onStored: (results) => {
-      meter.leasesLost(results.filter(({ current, outcome }) => !current && outcome._tag !== "Release").length)
-      const settle = () => pool.stored(results)
-      const report = reportAll(results, runner.debug)
-      return report === undefined ? Effect.sync(settle) : Effect.map(report, settle)
-    }
-  })
+  const onStored = settleWith(core, () => pool)
+  const writer: Writer = new Writer({ sql, link, lease: settings.lease, meter, onStored })
   const pool: Pool = new Pool({
     concurrency: settings.concurrency,
     bufferSize: settings.bufferSize,
     now,
     run: (held) => fork(runAttempt(runner, held)),
     store: (held, outcome) => writer.submit(held, outcome),
-    onEnd: (held, ending) => meter.ended(held, ending, now() - held.startedAt),
+    onEnd: (held, ending) => {
+      meter.ended(held, ending, now() - held.startedAt)
+      if (ending === "cancelled") fork(reportCancelled(held))
+    },
     onDue: (delay) => dispatcher().dueIn(delay),
     onLeft: () => notifier.tellUnsafe(fork),
     onChange: () => {
@@ -125,15 +141,26 @@ const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" 
 
 const makeCore = Effect.fnUntraced(function*(settings: Settings, link: Link, meter: Meter) {
   const sql = yield* SqlClient.SqlClient
+  yield* limitTransactions(sql)
   const debug = yield* LogLevel.isEnabled("Debug")
-  const runner = { sql, tasks: settings.tasks, lease: settings.lease, traced: yield* isTraced, debug }
+  const { lease, tasks } = settings
+  const isCancelled = (held: Held) =>
+    Effect.map(findCancelled({ sql, link, lease, now }, [held]), (cancelled) => cancelled.has(held.id))
+  const runner = { sql, tasks, lease, isCancelled, traced: yield* isTraced, debug }
   // Made flat: what layers add one by one is slow to add to, and each attempt adds its own services.
   const context = Context.makeUnsafe<never>((yield* Effect.context<never>()).mapUnsafe)
   const core: Core = { settings, link, meter, sql, runner, context, changed: new Signal() }
   return core
 })
 
-const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, link: Link, meter: Meter) {
+/** What tells a worker from others. */
+interface Identity {
+  readonly id: string
+  /** Of its table. */
+  readonly schema: string
+}
+
+const makeParts = Effect.fnUntraced(function*(settings: Settings, { id, schema }: Identity, link: Link, meter: Meter) {
   const core = yield* makeCore(settings, link, meter)
   const stopRequest = yield* Deferred.make<void>()
   const { pool, writer } = makePool(core, () => dispatcher)
@@ -146,6 +173,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
   const dispatcher: Dispatcher = new Dispatcher({ ...shared, pollInterval })
   const listener = yield* makeListener({
     workerId: id,
+    schema,
     onChange: () => {
       dispatcher.wake()
       suspects.look()
@@ -173,9 +201,11 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
  * Forks the parts of a worker. A defect in one of them is a bug of ours: it ends the worker, loudly, and lets go of
  * its leases, for other workers to go on.
  */
-const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Deferred<void>) {
+const forkParts = Effect.fnUntraced(function*(parts: Parts, link: Link, ended: Deferred.Deferred<void>) {
   const { dispatcher, listener, pool, settings, suspects, writer } = parts
   const forked: Array<Fiber.Fiber<unknown>> = []
+  const borrowed = yield* CurrentBorrowed
+  yield* Effect.addFinalizer(() => end({ fibers: forked, link, borrowed }))
   const crash = (cause: Cause.Cause<never>) =>
     Effect.logFatal("The worker has ended by a bug of effect-pg-task: please report it", cause).pipe(
       Effect.andThen(Effect.sync(() => {
@@ -190,7 +220,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Defe
       Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.uninterruptible(crash(cause))),
       // Our own statements would drown the traces of the steps.
       Effect.withTracerEnabled(false),
-      Effect.forkScoped,
+      Effect.forkDetach,
       Effect.tap((fiber) => Effect.sync(() => forked.push(fiber)))
     )
   yield* fork(writer.run)
@@ -209,10 +239,11 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Defe
   yield* fork(stopping)
 })
 
-const checkTable = (link: Link): Effect.Effect<void, TableError | SqlError, SqlClient.SqlClient> =>
+/** The schema of the table, once it can be used. */
+const checkTable = (link: Link): Effect.Effect<string, TableError | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    yield* link.persistUnless(probe(sql), isMisconfiguration).pipe(Effect.catchTag("SqlError", explain))
+    return yield* link.persistUnless(probe(sql), isMisconfiguration).pipe(Effect.catchTag("SqlError", explain))
   })
 
 const healthOf = (parts: Parts, link: Link, ended: Deferred.Deferred<void>): Effect.Effect<Health> =>
@@ -238,15 +269,20 @@ export const startWorker = Effect.fnUntraced(function*(
   const meter = new Meter(yield* Effect.context())
   const link = new Link(meter)
   yield* Effect.forkScoped(link.watch)
-  yield* Effect.withTracerEnabled(checkTable(link), false)
-  const parts = yield* makeParts(settings, id, link, meter)
+  const schema = yield* Effect.withTracerEnabled(checkTable(link), false)
+  const parts = yield* makeParts(settings, { id, schema }, link, meter)
   const ended = yield* Deferred.make<void>()
-  yield* forkParts(parts, ended)
+  yield* forkParts(parts, link, ended)
   const stopped = Deferred.await(ended)
   const stop = Effect.andThen(Deferred.succeed(parts.stopRequest, undefined), stopped)
   yield* Effect.addFinalizer(() => Effect.ignoreCause(stop))
+  yield* noteStarted(stopped)
   // A `stop_worker` that is sent once we say that we have started must be heard.
   if (parts.listener !== undefined) yield* Effect.timeoutOption(parts.listener.settled, deafPollInterval)
   yield* Effect.logInfo("Worker started")
   return { id, stop, stopped, health: healthOf(parts, link, ended) }
-}, (effect, settings) => Effect.annotateLogs(effect, { tasks: [...settings.tasks.keys()].join(", ") }))
+}, (effect, settings) =>
+  effect.pipe(
+    Effect.provideServiceEffect(CurrentBorrowed, Effect.sync(() => new Borrowed())),
+    Effect.annotateLogs({ tasks: [...settings.tasks.keys()].join(", ") })
+  ))

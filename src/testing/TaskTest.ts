@@ -196,7 +196,7 @@ export type RunError = DefinitionError | TableError | InvalidStateError | TaskTe
  */
 export const runStep = <const Tasks extends ReadonlyArray<Task.Any>>(
   options: Options<Tasks>
-): Effect.Effect<Option.Option<Result<Tasks[number]>>, RunError, Worker.Requirements<Tasks>> =>
+): Effect.Effect<Option.Option<Result<Tasks[number]>>, RunError, SqlClient.SqlClient | Task.Services<Tasks[number]>> =>
   Effect.map(Run.runStep(options), Option.fromUndefinedOr) as never
 
 /**
@@ -230,7 +230,7 @@ export const runStep = <const Tasks extends ReadonlyArray<Task.Any>>(
  */
 export const runAll = <const Tasks extends ReadonlyArray<Task.Any>>(
   options: RunAllOptions<Tasks>
-): Effect.Effect<ReadonlyArray<Result<Tasks[number]>>, RunError, Worker.Requirements<Tasks>> =>
+): Effect.Effect<ReadonlyArray<Result<Tasks[number]>>, RunError, SqlClient.SqlClient | Task.Services<Tasks[number]>> =>
   Run.runAll(options, options.maxSteps ?? 1000) as never
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -285,7 +285,7 @@ export interface Enqueued<State> {
 export const enqueued = <Name extends string, Steps extends Step.Any>(
   task: Task.Task<Name, Steps>
 ): Effect.Effect<
-  ReadonlyArray<Enqueued<Task.State<Steps>>>,
+  ReadonlyArray<Enqueued<Step.State<Steps>>>,
   InvalidStateError | TableError | SqlError,
   SqlClient.SqlClient | Steps["state"]["DecodingServices"]
 > =>

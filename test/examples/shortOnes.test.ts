@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { makeDatabase } from "../support/Database.ts"
 import * as Script from "../support/Script.ts"
 
-const timeout = 180_000
+const timeout = 300_000
 
 const run = (example: string) =>
   Effect.gen(function*() {

@@ -9,7 +9,7 @@ import * as Script from "../support/Script.ts"
 import { type Collector, makeCollector } from "../support/telemetry/Collector.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
-const timeout = 180_000
+const timeout = 300_000
 
 /** A port that nobody listens on. */
 const freePort = Effect.callback<number>((resume) => {

@@ -123,9 +123,10 @@ export const startPair: Effect.Effect<Pair, unknown, Scope.Scope> = Effect.gen(f
   yield* command("cp", ["-a", first, second], place.user)
   yield* command("touch", [path.join(second, "standby.signal")], place.user)
   const primary = yield* start(place, first, { synchronous_standby_names: "*" })
-  const standby = yield* start(place, second, {
-    primary_conninfo: `host=127.0.0.1 port=${primary.port} user=postgres password=${place.password}`,
-    wal_retrieve_retry_interval: "100ms"
-  })
+  // In a file that only its user can read: everybody can see a command line.
+  const source = `host=127.0.0.1 port=${primary.port} user=postgres password=${place.password}`
+  const file = path.join(second, "postgresql.auto.conf")
+  yield* Effect.promise(() => fs.appendFile(file, `primary_conninfo = '${source}'\n`))
+  const standby = yield* start(place, second, { wal_retrieve_retry_interval: "100ms" })
   return { primary, standby }
 })

@@ -144,7 +144,7 @@ export class Crew {
 
   private live(variant: Variant, elder: boolean): Effect.Effect<void, never, Scope.Scope> {
     return Effect.gen({ self: this }, function*() {
-      const script = yield* Script.run("test/faults/scripts/worker.ts", { args: [JSON.stringify(variant)] })
+      const script = yield* Script.run("test/faults/scripts/worker.ts", { env: { VARIANT: JSON.stringify(variant) } })
       const stopping = yield* Latch.make()
       const member: Member = { name: variant.name, variant, script, elder, asked: undefined, stopping }
       this.members.add(member)

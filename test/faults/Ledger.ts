@@ -29,8 +29,8 @@ const noteCrashes: ReadonlyArray<string> = [
 ]
 
 /**
- * All the tables of a run. The roles of its processes may do what they need, and no more. A read-only spell is none to
- * the suite's own notes.
+ * All the tables of a run. The roles of its processes may do what they need, and no more; all have one password. What
+ * the suite's own processes note is written in a read-only spell, too.
  */
 export const createLedger = (password: string): ReadonlyArray<string> => [
   "create table plan (id text primary key, producer int not null, content text not null)",

@@ -29,7 +29,10 @@ export const produce = ({ log }: Scene, url: string, rest: number, victims: Read
     Array.from({ length: producers }, (_, n) => n),
     (n) =>
       Effect.scoped(Effect.gen(function*() {
-        const script = yield* Script.run("test/faults/scripts/producer.ts", { args: [String(n), url, String(rest)] })
+        const script = yield* Script.run("test/faults/scripts/producer.ts", {
+          args: [String(n), String(rest)],
+          env: { DATABASE_URL: url }
+        })
         if (victims.includes(n)) yield* Effect.forkScoped(Effect.andThen(Effect.sleep(5000), script.kill("SIGKILL")))
         const exit = yield* script.exit
         if (exit === "SIGKILL" && victims.includes(n)) log.count("producers killed")

@@ -53,6 +53,7 @@ const runnerOf = (sql: SqlClient.SqlClient, worker: number): Runner => ({
   sql,
   tasks: new Map(workers[worker]!.map((task) => [task.name, task as unknown as TaskDefinition])),
   lease,
+  isCancelled: () => Effect.succeed(false),
   traced: false,
   debug: false
 })

@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url"
 /** A running script. */
 export interface Script {
   readonly pid: number
-  /** The first line of its output, past or to come, that has this in it. Dies when none comes: at its end, or in a minute. */
+  /** The first line of its output, past or to come, that has this in it. Dies when none comes: at its end, or in three minutes. */
   readonly line: (part: string | RegExp) => Effect.Effect<string>
   /** All lines so far, of stdout and stderr. */
   readonly lines: () => ReadonlyArray<string>
@@ -26,12 +26,14 @@ export interface Options {
   readonly env?: Readonly<Record<string, string>>
   /** Default: the project's folder. */
   readonly cwd?: string
+  /** Who runs it. Only root may choose. Default: the user of this process. */
+  readonly user?: { readonly uid: number; readonly gid: number }
 }
 
 const project = fileURLToPath(new URL("../..", import.meta.url))
 
 /** A line that doesn't come in so many milliseconds never will. */
-const patience = 60_000
+const patience = 180_000
 
 /** Lines as they come, with those who wait for one. */
 class Output {
@@ -77,11 +79,12 @@ class Output {
   }
 }
 
-const start = (file: string, { args = [], cwd = project, env = {} }: Options) => {
+const start = (file: string, { args = [], cwd = project, env = {}, user }: Options) => {
   const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), file, ...args], {
     cwd,
     env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"]
+    stdio: ["ignore", "pipe", "pipe"],
+    ...user
   })
   const output = new Output()
   createInterface(child.stdout).on("line", (line) => output.add(line))

@@ -6,7 +6,8 @@
  * handler: () => …
  * ```
  *
- * Several such comments above one line: its errors have to say all of that.
+ * Several such comments above one line: its errors have to say all of that. An error has to say it in its last line,
+ * where people look for it.
  */
 import { execFile } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
@@ -74,7 +75,7 @@ export const differences = (
   found: ReadonlyArray<At>
 ): ReadonlyArray<string> => {
   const matches = (expectation: At, error: At) =>
-    error.line === expectation.line && error.message.includes(expectation.message)
+    error.line === expectation.line && error.message.split("\n").at(-1)!.includes(expectation.message)
   const missing = expectations.filter((expectation) => !found.some((error) => matches(expectation, error)))
   const surplus = found.filter((error) => !expectations.some((expectation) => matches(expectation, error)))
   return [

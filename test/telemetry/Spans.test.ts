@@ -270,7 +270,7 @@ workerTests("the worker's own statements", (test) => {
         })
       )
       const apart = yield* Effect.provide(
-        startApart({ tasks: [Jobs], lease: "300 millis", pollInterval: "50 millis" }),
+        startApart({ tasks: [Jobs], lease: "6 seconds", pollInterval: "50 millis" }),
         spans.layer
       )
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))

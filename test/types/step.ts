@@ -1,8 +1,20 @@
 // What is inferred of steps: nothing is annotated but what is checked. Compiled only.
-import { Context, Data, DateTime, Effect, FileSystem, Option, Random, Schedule, Schema, type Scope } from "effect"
+import {
+  Context,
+  Data,
+  DateTime,
+  type Duration,
+  Effect,
+  FileSystem,
+  Option,
+  Random,
+  Schedule,
+  Schema,
+  type Scope
+} from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
-import { NextStep, Step } from "../../src/index.ts"
+import { NextStep, RetryPolicy, Step } from "../../src/index.ts"
 import { type Equal, holds } from "./Equal.ts"
 
 class Draft extends Schema.TaggedClass<Draft>()("Draft", { text: Schema.String }) {}
@@ -163,3 +175,23 @@ export const handled = <E, R>(handler: (state: Draft) => Effect.Effect<NextStep.
 const handledStep = handled(({ text }) => Effect.as(Effect.flatMap(Mailer, ({ send }) => send(text)), NextStep.none))
 holds<Equal<Step.Error<typeof handledStep>, Refused>>()
 holds<Equal<Step.Services<typeof handledStep>, Mailer>>()
+
+// Every option may be undefined, as a variable may be.
+declare const maybe: {
+  readonly next: readonly [typeof Sent] | undefined
+  readonly number: number | undefined
+  readonly duration: Duration.Input | undefined
+  readonly boolean: boolean | undefined
+  readonly schedule: Schedule.Schedule<unknown> | undefined
+  readonly commit: Effect.Effect<void> | undefined
+}
+Step.make(Draft, {
+  next: maybe.next,
+  retryLimit: maybe.number,
+  retryDelay: maybe.duration,
+  transactional: maybe.boolean,
+  handler: () => Effect.succeed(NextStep.noneWith({ commit: maybe.commit }))
+})
+const maybeRetried = Step.make(Draft, { handler: failing, retry: maybe.schedule })
+holds<Equal<Step.Error<typeof maybeRetried>, Timeout | Refused>>()
+RetryPolicy.make({ limit: maybe.number, delay: maybe.duration })

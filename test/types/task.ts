@@ -45,7 +45,8 @@ const sentState = Sent.make({ at: now })
 
 holds<Equal<typeof Post.name, "Post">>()
 holds<Equal<typeof Post, Task.Task<"Post", typeof draft | typeof whisper | typeof sent>>>()
-holds<Equal<Task.State<(typeof Post.steps)[number]>, Draft | Whisper | typeof Sent.Type>>()
+holds<Equal<Task.State<typeof Post>, Draft | Whisper | typeof Sent.Type>>()
+holds<Equal<Step.State<(typeof Post.steps)[number]>, Draft | Whisper | typeof Sent.Type>>()
 
 // To store a state takes the database, and what the schema of this very state needs to encode it.
 type Enqueued<A, R = never> = Effect.Effect<A, TaskError.EnqueueError, SqlClient.SqlClient | R>
@@ -69,6 +70,11 @@ holds<Equal<typeof many, Enqueued<ReadonlyArray<TaskId.TaskId>>>>()
 holds<Equal<typeof manySecrets, Enqueued<ReadonlyArray<TaskId.TaskId>, EncodeKey>>>()
 holds<Equal<typeof none, Enqueued<ReadonlyArray<TaskId.TaskId>>>>()
 holds<Equal<typeof either, Enqueued<TaskId.TaskId, EncodeKey>>>()
+
+// One object whose tag is not known: what the schemas of both states need.
+const merged = Post.enqueue({ _tag: Math.random() > 0.5 ? "Draft" : "Whisper", text: "", secret: "" })
+holds<Equal<typeof merged, Enqueued<TaskId.TaskId, EncodeKey>>>()
+
 Post.enqueueAll(new Set([draftState]))
 Post.enqueue({ _tag: "Sent", at: now })
 
@@ -91,6 +97,18 @@ const tasks = [Plain, Post]
 const ArrayLive = Worker.layer({ tasks })
 holds<Equal<typeof BothLive, typeof PostLive>>()
 holds<Equal<typeof ArrayLive, typeof PostLive>>()
+
+// Of any tasks nobody knows what they need, unless it is said.
+const anyTasks: ReadonlyArray<Task.Any> = tasks
+const AnyLive = Worker.layer({ tasks: anyTasks })
+holds<Equal<typeof AnyLive, Layer.Layer<Worker.Worker, TaskError.WorkerError, unknown>>>()
+const knownTasks: ReadonlyArray<Task.Any<Exclude<Needs, SqlClient.SqlClient>>> = tasks
+const KnownLive = Worker.layer({ tasks: knownTasks })
+holds<Equal<typeof KnownLive, typeof PostLive>>()
+// @ts-expect-error: the tasks need more
+export const fewer: ReadonlyArray<Task.Any<Mailer>> = tasks
+holds<Equal<Worker.Requirements<typeof tasks>, Needs>>()
+holds<Equal<Step.Services<Step.Any>, unknown>>()
 
 // The schemas of a step that only moves: it decodes its state and encodes the next.
 const Mover = Step.make(Draft, { next: [Whisper], handler: () => Effect.succeed(NextStep.none) })

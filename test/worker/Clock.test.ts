@@ -76,13 +76,13 @@ workerTests("a worker whose clock jumps", (test) => {
         const clock = yield* makeWrongClock(0)
         const gate = yield* makeGate
         const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
-        yield* start({ tasks: [Jobs], lease: "1 second" }).pipe(Effect.provideService(Clock.Clock, clock))
+        yield* start({ tasks: [Jobs], lease: "4 seconds" }).pipe(Effect.provideService(Clock.Clock, clock))
         const id = yield* Jobs.enqueue(new Job({ name: "a" }))
         yield* gate.next
-        yield* start({ tasks: [Jobs], lease: "1 second" })
+        yield* start({ tasks: [Jobs], lease: "4 seconds" })
         clock.offset = jump
         const before = yield* row(id)
-        yield* rowWhere(id, ({ leaseUntil }) => leaseUntil! > before!.leaseUntil! + 1500)
+        yield* rowWhere(id, ({ leaseUntil }) => leaseUntil! > before!.leaseUntil! + 6000)
         assert.deepInclude(yield* row(id), { status: "running", deaths: 0, tried: 0 })
         assert.strictEqual(yield* gate.unseen, 0)
         yield* gate.open

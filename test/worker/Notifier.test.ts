@@ -24,7 +24,7 @@ workerTests("enqueueing", (test) => {
       const hanging = yield* Effect.forkScoped(together)
       yield* sent
       assert.isUndefined(hanging.pollUnsafe())
-      yield* within(Fiber.interrupt(hanging), "the interruption", 2000)
+      yield* within(Fiber.interrupt(hanging), "the interruption")
       assert.lengthOf(yield* run("select 1 from pg_task"), 2)
       yield* network.cut
       yield* network.mend

@@ -62,12 +62,12 @@ workerTests("a worker process that is killed", (test) => {
       const names = Array.from({ length: 120 }, (_, n) => `chore ${n}`)
       yield* Chores.enqueueAll(names.map((name, n) => chore(n % 6 === 0 ? "slow" : "quick", name, 1 + (n % 3))))
       for (const name of ["first", "second"]) {
-        const process = yield* startProcess({ name, options: { lease: "1500 millis", concurrency: 4 } })
+        const process = yield* startProcess({ name, options: { lease: "5 seconds", concurrency: 4 } })
         yield* process.line("ended")
         yield* process.kill("SIGKILL")
         yield* process.exit
       }
-      yield* start({ tasks: [Chores], lease: "1500 millis" })
+      yield* start({ tasks: [Chores], lease: "5 seconds" })
       yield* empty
       const done = new Set((yield* traces).filter(({ round }) => round === 1).map(({ name }) => name))
       assert.deepStrictEqual([...done].sort(), names.sort())
@@ -89,22 +89,21 @@ workerTests("a worker process that is killed", (test) => {
       let processes = 0
       while ((yield* row(poison))!.status !== "parked") {
         processes++
-        const process = yield* startProcess({ name: `${processes}`, options: { lease: "1500 millis", concurrency: 4 } })
+        const process = yield* startProcess({ name: `${processes}`, options: { lease: "5 seconds", concurrency: 4 } })
         yield* Effect.raceFirst(process.exit, parked(poison))
       }
       const left = yield* parked(poison)
       assert.deepInclude(left, { tried: 0, deaths: 3, token: null })
       assert.match(left.error!, /^The worker died 3 times running while it ran this step/)
       assert.isTrue((yield* rows).every(({ error, id }) => error === null || id === poison))
-      yield* start({ tasks: [Chores], lease: "1500 millis" })
+      yield* start({ tasks: [Chores], lease: "5 seconds" })
       for (const id of ids) if (id !== poison) yield* gone(id)
       const died = (yield* traces).filter(({ name }) => name === "poison")
       assert.deepStrictEqual(died.map(({ worker }) => worker), ["1", "2", "3"])
       // They did run beside it.
       const beside = (yield* traces).filter(({ name, worker }) => name !== "poison" && worker === "1")
       assert.isAtLeast(beside.length, 2)
-    }),
-    120_000
+    })
   )
 })
 
@@ -136,8 +135,7 @@ workerTests("a worker process that is frozen", (test) => {
       yield* empty
       const made = (yield* traces).map(({ name, worker }) => `${worker}: ${name}`).sort()
       assert.deepStrictEqual(made, ["frozen: late", "frozen: stuck", "heir: late", "heir: stuck"])
-    }),
-    120_000
+    })
   )
 })
 

@@ -30,7 +30,7 @@ workerTests("a lost row that the same worker claims again", (test) => {
       )
       yield* gone(id)
       assert.strictEqual(calls, 2)
-      yield* within(Deferred.await(interrupted), "the former attempt was not interrupted", 10_000)
+      yield* within(Deferred.await(interrupted), "the former attempt was not interrupted")
       yield* within(closed(worker), "the worker hangs at its stop")
     })
   )

@@ -69,7 +69,7 @@ workerTests("when the server restarts", (test) => {
       yield* Effect.provide(Effect.andThen(Migrations.run, body(url, restart(mode))), client(url))
     })
 
-  test("no live worker loses its tasks", onServer("immediate", leasesAreKept), 120_000)
-  test("the work under way goes on, none of it twice", onServer("fast", chainsGoOn), 120_000)
-  test("so it does after a crash", onServer("immediate", chainsGoOn), 120_000)
+  test("no live worker loses its tasks", onServer("immediate", leasesAreKept))
+  test("the work under way goes on, none of it twice", onServer("fast", chainsGoOn))
+  test("so it does after a crash", onServer("immediate", chainsGoOn))
 })

@@ -222,7 +222,7 @@ workerTests("stopping", (test) => {
     Effect.gen(function*() {
       const Jobs = jobs(() => Effect.succeed(NextStep.none))
       const worker = yield* start({ tasks: [Jobs], pollInterval: "10 millis" })
-      yield* within(worker.stop, "the stop", 5000)
+      yield* within(worker.stop, "the stop", 9000)
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
       const other = yield* start({ tasks: [jobs(() => Effect.fail("taken by the other"))] })
       assert.strictEqual((yield* parked(id)).error, "taken by the other")
@@ -244,7 +244,7 @@ workerTests("stopping", (test) => {
       const apart = yield* startApart({ tasks: [Jobs] })
       const id = yield* Jobs.enqueue(new Job({ name: "endless" }))
       yield* Deferred.await(started)
-      yield* within(closed(apart), "the end", 10_000)
+      yield* within(closed(apart), "the end", 25_000)
       const left = yield* rowWhere(id, () => true)
       assert.deepInclude(left, { ...untouched, transitions: steps })
     })
@@ -262,7 +262,7 @@ workerTests("stopping", (test) => {
       const scope = yield* Scope.make()
       yield* start({ tasks: [Jobs] }).pipe(Scope.provide(scope))
       yield* eventually(run("select 1 from pg_task where transitions > 2 limit 1"), (found) => found.length > 0)
-      yield* within(Scope.close(scope, Exit.void), "the end", 10_000)
+      yield* within(Scope.close(scope, Exit.void), "the end", 25_000)
       for (const found of yield* rows) assert.deepInclude(found, { status: "ready", tried: 0, deaths: 0, token: null })
       yield* start({ tasks: [Jobs] })
       yield* empty

@@ -54,6 +54,11 @@ workerTests("what a transactional step leaves to its scope", (test) => {
 })
 
 workerTests("a transactional step that takes longer than its lease", (test) => {
+  const now = Effect.map(
+    run<{ now: number }>("select extract(epoch from clock_timestamp())::float8 as now"),
+    ([found]) => found!.now
+  )
+  let ended = NaN
   const slow = (next: NextStep.NextStep<Job>) =>
     Task.make("Jobs", [
       Step.make(Job, {
@@ -62,21 +67,23 @@ workerTests("a transactional step that takes longer than its lease", (test) => {
         handler: Effect.fnUntraced(function*({ name }) {
           if (name === "next") return yield* Effect.never
           yield* run("select pg_sleep(1.5)")
+          ended = yield* now
           return next
         })
       })
     ])
-  const left = (id: string, column: "lease_until" | "wakeup_at") =>
+  /** How many seconds after the end of the step. */
+  const after = (id: string, column: "lease_until" | "wakeup_at") =>
     Effect.map(
       eventually(
-        run<{ left: number }>(
-          `select extract(epoch from ${column} - clock_timestamp())::float8 as left from pg_task
+        run<{ at: number }>(
+          `select extract(epoch from ${column})::float8 as at from pg_task
            where id = $1::uuid and transitions = 1`,
           [id]
         ),
         (found) => found.length === 1
       ),
-      ([found]) => found!.left
+      ([found]) => found!.at - ended
     )
 
   test(
@@ -84,7 +91,7 @@ workerTests("a transactional step that takes longer than its lease", (test) => {
     Effect.gen(function*() {
       const Jobs = slow(NextStep.now(new Job({ name: "next" })))
       yield* start({ tasks: [Jobs], lease: "1 second", shutdownTimeout: 0 })
-      assert.isAbove(yield* left(yield* Jobs.enqueue(new Job({ name: "first" })), "lease_until"), 0)
+      assert.isAbove(yield* after(yield* Jobs.enqueue(new Job({ name: "first" })), "lease_until"), 0.9)
     })
   )
 
@@ -93,7 +100,7 @@ workerTests("a transactional step that takes longer than its lease", (test) => {
     Effect.gen(function*() {
       const Jobs = slow(NextStep.delay(new Job({ name: "next" }), "1 minute"))
       yield* start({ tasks: [Jobs], lease: "1 second" })
-      assert.isAbove(yield* left(yield* Jobs.enqueue(new Job({ name: "first" })), "wakeup_at"), 59)
+      assert.isAbove(yield* after(yield* Jobs.enqueue(new Job({ name: "first" })), "wakeup_at"), 59.9)
     })
   )
 })

@@ -30,6 +30,7 @@ const makeRunner = Effect.fnUntraced(function*({ tasks }: Settings) {
     sql: yield* SqlClient.SqlClient,
     tasks: settings.tasks,
     lease,
+    isCancelled: () => Effect.succeed(false),
     traced: yield* isTraced,
     debug: false
   }

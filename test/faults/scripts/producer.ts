@@ -1,7 +1,7 @@
 /**
  * A process that enqueues its share of the plans, each in its own way, while the database comes and goes.
  *
- * Its arguments: its number, where the database is, and how many milliseconds it rests after each.
+ * Its arguments: its number, and how many milliseconds it rests after each. `DATABASE_URL` says where the database is.
  */
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -16,7 +16,8 @@ import { beginning, makeJourney } from "../Journey.ts"
 import { makeNotes, persist } from "../Ledger.ts"
 import { Plan } from "../Plan.ts"
 
-const [producer, url, rest] = process.argv.slice(2) as [string, string, string]
+const [producer, rest] = process.argv.slice(2) as [string, string]
+const url = process.env["DATABASE_URL"]!
 
 /** A ROLLBACK on a connection that is gone is a defect to `withTransaction`. */
 const withDefects = <A, E, R>(effect: Effect.Effect<A, E, R>) =>

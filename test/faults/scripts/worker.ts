@@ -1,5 +1,5 @@
 /**
- * A worker process that runs journeys until it is told to stop. Its argument is JSON: see `Variant.ts`.
+ * A worker process that runs journeys until it is told to stop. `VARIANT`, in its environment, is JSON: see `Variant.ts`.
  *
  * When it has ended it says what is left of it, and does not end the process itself: a socket or a timer that leaked
  * keeps it alive.
@@ -19,7 +19,7 @@ import { makeJourney, makeOlder } from "../Journey.ts"
 import { makeNotes } from "../Ledger.ts"
 import type { Variant } from "../Variant.ts"
 
-const variant = JSON.parse(process.argv[2]!) as Variant
+const variant = JSON.parse(process.env["VARIANT"]!) as Variant
 
 const realNow = Date.now
 Date.now = () => realNow() + variant.clockOffset

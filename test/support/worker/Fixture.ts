@@ -53,6 +53,9 @@ export const startApart = <const Tasks extends ReadonlyArray<Task.Any>>(options:
 export const closed = ({ scope }: { readonly scope: Scope.Closeable }): Effect.Effect<void> =>
   Scope.close(scope, Exit.void)
 
+/** Less than what a worker waits for running steps by default: a stop that waits for them is not in time. */
+const inTime = 25_000
+
 /** The same, but fails when that takes too long; at the end of the test `letGo` ends what holds it up. */
 export const closedInTime = (
   apart: { readonly scope: Scope.Closeable },
@@ -61,7 +64,7 @@ export const closedInTime = (
   Effect.gen(function*() {
     const closing = yield* Effect.forkScoped(closed(apart))
     yield* Effect.addFinalizer(() => letGo)
-    yield* within(Fiber.join(closing), "the stop")
+    yield* within(Fiber.join(closing), "the stop", inTime)
   })
 
 /** A state with a name to tell tasks apart, that may go on to itself. */

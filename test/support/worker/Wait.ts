@@ -1,7 +1,7 @@
-/** Waiting for what a test expects. The limits are for broken code only: generous, because machines are noisy. */
+/** Waiting for what a test expects. The limits are for broken code only: generous, because machines are busy. */
 import { Effect } from "effect"
 
-const limit = 30_000
+const limit = 120_000
 
 /** Fails a test that waits for something that never comes, and says what it was. */
 export const within = <A, E, R>(effect: Effect.Effect<A, E, R>, what: string, millis = limit): Effect.Effect<A, E, R> =>

@@ -10,14 +10,13 @@ const handler = () => Effect.succeed(NextStep.none)
 const Drafts = Task.make("Drafts", [Step.make(Draft, { handler })])
 const now = DateTime.makeUnsafe("2030-01-01T00:00:00Z")
 
-// error: Argument of type 'Paid' is not assignable to parameter of type 'Draft'
 // error: Type '"Paid"' is not assignable to type '"Draft"'
 export const enqueued = Drafts.enqueue(new Paid({ amount: 1 }))
 
-// error: Argument of type 'Paid' is not assignable to parameter of type 'Draft'
+// error: Type '"Paid"' is not assignable to type '"Draft"'
 export const delayed = Drafts.delay(new Paid({ amount: 1 }), "1 day")
 
-// error: Argument of type 'Paid' is not assignable to parameter of type 'Draft'
+// error: Type '"Paid"' is not assignable to type '"Draft"'
 export const scheduled = Drafts.schedule(new Paid({ amount: 1 }), now)
 
 // error: Type '"Paid"' is not assignable to type '"Draft"'
@@ -29,7 +28,7 @@ export const tag = Drafts.enqueue("Draft")
 // error: Argument of type '"soon"' is not assignable to parameter of type 'Input'
 export const soon = Drafts.delay(new Draft(), "soon")
 
-// error: Argument of type 'Date' is not assignable to parameter of type 'DateTime'
+// error: Type 'Date' is missing the following properties from type 'Zoned'
 export const date = Drafts.schedule(new Draft(), new Date())
 
 // error: Type 'SqlClient' is not assignable to type 'never'

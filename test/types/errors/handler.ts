@@ -50,8 +50,22 @@ export const final = Step.make(Sent, {
 
 export const otherFields = Step.make(Draft, {
   next: [Sent],
-  // error: this step moves to a "Sent" that differs from the state of that tag in `next`
+  // error: this step moves to a "Sent" that differs from the state of that tag in `next`: look at its `to`
   handler: () => Effect.succeed(NextStep.now({ _tag: "Sent", to: 5 }))
+})
+
+export const anyState = Step.make(Draft, {
+  next: [Sent],
+  // error: this handler moves to a state of type `any`
+  handler: () => Effect.sync(() => NextStep.now(JSON.parse("{}")))
+})
+
+const somewhere: NextStep.NextStep<unknown> = NextStep.now(new Paid())
+
+export const unknownState = Step.make(Draft, {
+  next: [Sent],
+  // error: this handler moves to a state of unknown type
+  handler: () => Effect.succeed(somewhere)
 })
 
 export const nothing = Step.make(Draft, {
@@ -83,7 +97,7 @@ export const promise = Step.make(Draft, {
 })
 
 export const noFunction = Step.make(Draft, {
-  // error: is not assignable to type '(state: Draft) => Effect<NextStep<never
+  // error: Type 'Effect<NextStep<never, never, never>, never, never>' provides no match for the signature '(state: Draft): any'
   handler: Effect.succeed(NextStep.none)
 })
 

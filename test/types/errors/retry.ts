@@ -1,5 +1,5 @@
 // How a step is retried: RETRY_LIMIT and RETRY_DELAY, or a schedule that takes the handler's errors.
-import { Data, Effect, Schedule, Schema } from "effect"
+import { Context, Data, Effect, Schedule, Schema } from "effect"
 import { NextStep, Step } from "effect-pg-task"
 
 class Draft extends Schema.TaggedClass<Draft>()("Draft", {}) {}
@@ -25,13 +25,13 @@ export const scheduleAndDelay = Step.make(Draft, {
 const onTimeout = Schedule.spaced("1 minute").pipe(Schedule.setInputType<Timeout>())
 
 export const otherError = Step.make(Draft, {
-  // error: Property 'after' is missing in type 'Refused' but required in type 'Timeout'
+  // error: this schedule takes no "Refused", with which the handler may fail: widen its input
   retry: onTimeout,
   handler: () => Effect.fail(new Refused())
 })
 
 export const oneOfItsErrors = Step.make(Draft, {
-  // error: Property 'after' is missing in type 'Refused' but required in type 'Timeout'
+  // error: this schedule takes no "Refused", with which the handler may fail: widen its input
   retry: onTimeout,
   handler: Effect.fnUntraced(function*() {
     yield* Effect.fail(new Timeout({ after: 5 }))
@@ -40,14 +40,22 @@ export const oneOfItsErrors = Step.make(Draft, {
 })
 
 export const errorOfItsCommit = Step.make(Draft, {
-  // error: Property 'after' is missing in type 'Refused' but required in type 'Timeout'
+  // error: this schedule takes no "Refused", with which the handler may fail: widen its input
   retry: onTimeout,
   handler: () => Effect.succeed(NextStep.noneWith({ commit: Effect.fail(new Refused()) }))
 })
 
 export const failingSchedule = Step.make(Draft, {
-  // error: Type 'CronParseError' is not assignable to type 'never'
+  // error: this schedule may fail with "CronParseError": handle that before
   retry: Schedule.cron("0 4 * * *"),
+  handler
+})
+
+class Weather extends Context.Service<Weather, boolean>()("Weather") {}
+
+export const scheduleThatNeeds = Step.make(Draft, {
+  // error: this schedule needs services: provide them before
+  retry: Schedule.spaced("1 minute").pipe(Schedule.while(() => Weather)),
   handler
 })
 
@@ -60,7 +68,7 @@ export const duration = Step.make(Draft, {
 export const text = Step.make(Draft, {
   // error: Type 'string' is not assignable to type 'number'
   retryLimit: "5",
-  // error: Type '"soon"' is not assignable to type 'Input'
+  // error: Type '"soon"' is not assignable to type 'Input | undefined'
   retryDelay: "soon",
   handler
 })

@@ -13,17 +13,16 @@ export const untagged = Step.make(Schema.Struct({ to: Schema.String }), { handle
 // error: Type 'string' is not assignable to type 'Tagged'
 export const noStruct = Step.make(Schema.String, { handler })
 
-// error: The types of 'Type._tag' are incompatible
 // error: Type 'number' is not assignable to type 'string'
 export const number = Step.make(Schema.TaggedStruct(1, {}), { handler })
 
-// error: Type 'typeof Plain' is missing the following properties from type 'StateSchema'
+// error: Type 'typeof Plain' is missing the following properties from type 'StateSchema<unknown>'
 export const plainClass = Step.make(Plain, { handler })
 
-// error: Type 'Draft' is missing the following properties from type 'StateSchema'
+// error: Type 'Draft' is missing the following properties from type 'StateSchema<unknown>'
 export const instance = Step.make(new Draft(), { handler })
 
-// error: Argument of type 'string' is not assignable to parameter of type 'StateSchema'
+// error: Argument of type 'string' is not assignable to parameter of type 'StateSchema<unknown>'
 export const name = Step.make("Draft", { handler })
 
 export const untaggedNext = Step.make(Draft, {
@@ -33,7 +32,7 @@ export const untaggedNext = Step.make(Draft, {
 })
 
 export const namedNext = Step.make(Draft, {
-  // error: Type 'string' is not assignable to type 'StateSchema'
+  // error: Type 'string' is not assignable to type 'StateSchema<unknown>'
   next: ["Sent"],
   handler
 })

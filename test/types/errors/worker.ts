@@ -11,8 +11,15 @@ const One = Task.make("One", [Step.make(Draft, { handler })])
 const Two = Task.make("Two", [Step.make(Draft, { handler })])
 const AlsoOne = Task.make("One", [Step.make(Sent, { handler })])
 
-// error: two tasks of this worker have the name "One"
-export const twice = Worker.layer({ tasks: [One, Two, AlsoOne] })
+export const twice = Worker.layer({
+  tasks: [
+    // error: two tasks of this worker have the name "One"
+    One,
+    Two,
+    // error: two tasks of this worker have the name "One"
+    AlsoOne
+  ]
+})
 
 // error: two tasks of this worker have the name "Two"
 export const runTwice = Worker.run({ concurrency: 5, tasks: [Two, Two] })
@@ -23,10 +30,10 @@ export const empty = Worker.layer({ tasks: [] })
 // error: Property 'tasks' is missing
 export const none = Worker.layer({})
 
-// error: is missing the following properties from type 'readonly Any[]'
+// error: is missing the following properties from type 'readonly Any<unknown>[]'
 export const noArray = Worker.layer({ tasks: One })
 
-// error: Type '"soon"' is not assignable to type 'Input'
+// error: Type '"soon"' is not assignable to type 'Input | undefined'
 export const soon = Worker.layer({ tasks: [One], lease: "soon" })
 
 class Mailer extends Context.Service<Mailer, { readonly send: (to: string) => Effect.Effect<void> }>()("Mailer") {}
@@ -55,9 +62,21 @@ export const ran = Effect.runPromise(
   Worker.run({ tasks: [Task.make("Mails", [sent])] }).pipe(Effect.provide([ClientLive, FilesLive]))
 )
 
-// error: Type 'Layer<Worker, WorkerError, Mailer>' is not assignable to type 'Layer<Worker, WorkerError, never>'
 // error: Type 'Mailer' is not assignable to type 'never'
 export const annotated: Layer.Layer<Worker.Worker, TaskError.WorkerError> = WorkerLive
+
+// Nobody knows what these tasks need.
+const registry: ReadonlyArray<Task.Any> = [Task.make("Mails", [sent])]
+
+export const ofAny = Effect.runPromise(
+  // error: Type 'unknown' is not assignable to type 'never'
+  Worker.run({ tasks: registry }).pipe(Effect.provide([ClientLive, FilesLive]))
+)
+
+// error: Type 'unknown' is not assignable to type 'SqlClient'
+export const annotatedAny: Layer.Layer<Worker.Worker, TaskError.WorkerError, SqlClient.SqlClient> = Worker.layer({
+  tasks: registry
+})
 
 const committing = Step.make(Draft, {
   handler: () => Effect.succeed(NextStep.noneWith({ commit: Effect.flatMap(Mailer, ({ send }) => send("ada")) }))

@@ -18,7 +18,7 @@ export interface Arguments {
   readonly name: string
   readonly options: {
     readonly concurrency?: number
-    readonly lease?: "1500 millis" | "2 seconds" | "5 seconds"
+    readonly lease?: "2 seconds" | "5 seconds"
     readonly shutdownTimeout?: "2 seconds"
   }
   readonly clockOffset?: number
