@@ -47,6 +47,8 @@ export class Crew {
   /** Workers that interrupted steps at their stop: also some that were only being stored, which can't tell. */
   readonly interrupters = new Set<string>()
   private readonly options: CrewOptions
+  /** How many of its lines were read for each member's hiccups. */
+  private readonly read = new WeakMap<Member, number>()
   private readonly hiring = Latch.makeUnsafe(true)
   private readonly slots: Array<Fiber.Fiber<void>> = []
   private closing = false
@@ -103,6 +105,17 @@ export class Crew {
       Effect.andThen(meanwhile),
       Effect.ensuring(this.hiring.open)
     )
+  }
+
+  /** The longest time for which a worker that lives had no turn, since this was last asked, in milliseconds. */
+  hiccup(): number {
+    const late = [...this.members].flatMap((member) => {
+      const lines = member.script.lines()
+      const fresh = lines.slice(this.read.get(member) ?? 0)
+      this.read.set(member, lines.length)
+      return fresh.filter((line) => line.startsWith("late ")).map((line) => Number(line.slice("late ".length)))
+    })
+    return Math.max(0, ...late)
   }
 
   /** Waits until every slot has a worker that works. */

@@ -5,6 +5,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { Migrations } from "../../src/index.ts"
 import { persist } from "./Ledger.ts"
 import type { Random } from "./Random.ts"
+import { lockForLong } from "./Spells.ts"
 import type { Fault, World } from "./World.ts"
 
 /** A statement without parameters, whatever it is. */
@@ -111,6 +112,7 @@ export const databaseFaults = {
   "long transaction": longTransaction,
   "lock table": lockTable,
   "lock rows": lockRows,
+  "lock rows for long": lockForLong,
   migrate,
   "full queue": fullQueue
 } satisfies { readonly [name: string]: Fault }

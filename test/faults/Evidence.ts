@@ -41,6 +41,8 @@ export interface Evidence {
   /** Rows inserted as garbage, and whether they must be parked. */
   readonly garbage: ReadonlyMap<string, boolean>
   readonly balances: ReadonlyMap<number, number>
+  /** How many crashes were counted while a plan's task ran. */
+  readonly crashes: ReadonlyMap<string, number>
 }
 
 const group = <A extends Place>(items: ReadonlyArray<A>): ReadonlyMap<string, ReadonlyArray<A>> => {
@@ -66,6 +68,9 @@ export const gather = (sql: SqlClient.SqlClient): Effect.Effect<Evidence> =>
     const sent = yield* persist(sql<{ plan: string; sure: boolean }>`select plan, sure from sent`)
     const garbage = yield* persist(sql<{ id: string; parked: boolean }>`select id::text, parked from garbage`)
     const accounts = yield* persist(sql<{ id: number; balance: number }>`select id, balance::int from account`)
+    const crashes = yield* persist(
+      sql<{ plan: string; n: number }>`select coalesce(plan, '') as plan, count(*)::int as n from crash group by 1`
+    )
     return {
       enqueued: setOf(yield* plans("enqueued")),
       sent: new Map(sent.map(({ plan, sure }) => [plan, sure])),
@@ -74,6 +79,7 @@ export const gather = (sql: SqlClient.SqlClient): Effect.Effect<Evidence> =>
       transfers: group(yield* persist(sql<Transfer>`select * from transfer`)),
       rows: yield* readRows(sql),
       garbage: new Map(garbage.map(({ id, parked }) => [id, parked])),
-      balances: new Map(accounts.map(({ balance, id }) => [id, balance]))
+      balances: new Map(accounts.map(({ balance, id }) => [id, balance])),
+      crashes: new Map(crashes.map(({ n, plan }) => [plan, n]))
     }
   })

@@ -34,6 +34,7 @@ const weights: Record<Name, number> = {
   "long transaction": 2,
   "lock table": 2,
   "lock rows": 3,
+  "lock rows for long": 2,
   migrate: 1,
   "full queue": 1.5,
   steal: 4,

@@ -128,7 +128,7 @@ const effects = (shop: Workshop, op: Op, state: State): Effect.Effect<void, Erro
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const { attempt } = yield* Step.Context
-    yield* transfer(sql, state, op)
+    if (op.amount > 0) yield* transfer(sql, state, op)
     if (op.child.length > 0) {
       yield* shop.enqueue(beginning(childId(state), op.child.map((own) => ({ ...own, child: [] }))))
     }

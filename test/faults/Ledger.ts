@@ -17,7 +17,21 @@ export const placeOf = ({ plan, round, seq }: Place): string => `${plan} ${seq}.
 
 export const initialBalance = 10_000
 
-/** All the tables of a run. The roles of its processes may do what they need, and no more; all have one password. */
+/** Counts each crash of which the library thinks, also those that an outcome forgets again. */
+const noteCrashes: ReadonlyArray<string> = [
+  "create table crash (plan text, crashes int not null)",
+  `create function note_crash() returns trigger language plpgsql as $$ begin
+    insert into crash values (substring(left(new.step, 200) from '"plan": ?"([^"]+)"'), new.deaths);
+    return null;
+  end $$`,
+  `create trigger note_crash after update on pg_task for each row when (new.deaths > old.deaths)
+    execute function note_crash()`
+]
+
+/**
+ * All the tables of a run. The roles of its processes may do what they need, and no more; all have one password. What
+ * the suite's own processes note is written in a read-only spell, too.
+ */
 export const createLedger = (password: string): ReadonlyArray<string> => [
   "create table plan (id text primary key, producer int not null, content text not null)",
   "create table enqueued (plan text primary key)",
@@ -31,14 +45,16 @@ export const createLedger = (password: string): ReadonlyArray<string> => [
   "create table robbed (plan text, seq int, round int, primary key (plan, seq, round))",
   "create table cancelled (plan text primary key)",
   "create table garbage (id uuid primary key, parked boolean not null)",
+  ...noteCrashes,
   `create role worker login password '${password}'`,
   `create role observer login password '${password}'`,
+  "alter role observer set default_transaction_read_only = off",
   "grant select, insert, update, delete on all tables in schema public to worker, observer"
 ]
 
 export const emptyLedger: ReadonlyArray<string> = [
   "delete from pg_task",
-  "truncate plan, enqueued, sent, account, transfer, ran, world, killed, robbed, cancelled, garbage",
+  "truncate plan, enqueued, sent, account, transfer, ran, world, killed, robbed, cancelled, garbage, crash",
   `insert into account select n, ${initialBalance} from generate_series(1, ${accounts}) n`,
   "insert into world values (false)"
 ]

@@ -7,10 +7,24 @@ import { forever, type Op, type Plan } from "./Plan.ts"
 export interface Case {
   readonly plans: ReadonlyArray<Plan>
   readonly evidence: Evidence
-  /** How often a step was interrupted, by its place, where no fault may have run a step again. */
-  readonly interruptions: ReadonlyMap<string, number> | undefined
+  /** What is demanded where no worker crashes; undefined where workers do. */
+  readonly strict: Strictness | undefined
+}
+
+/** Where no worker crashes, none may be counted, and no step is begun twice without a reason. These are the reasons. */
+export interface Strictness {
+  /** How often a step was interrupted, by its place. */
+  readonly interruptions: ReadonlyMap<string, number>
   /** Workers that interrupted steps. */
   readonly interrupters: ReadonlySet<string>
+  /** How often connections were lost: each time, the answer to a COMMIT may be lost, and its step is begun again. */
+  readonly losses: number
+  /** Whether transactional steps may be begun again: their transactions may fail, or get lost. */
+  readonly boundAgain: boolean
+  /** Whether the steps' own statements may fail, which counts as a try. */
+  readonly ownFailures: boolean
+  /** Whether a worker had no turn for so long that its leases may have ended, as if it had crashed. */
+  readonly stalled: boolean
 }
 
 type Complain = (what: string) => void
@@ -48,45 +62,45 @@ const fateOf = (plan: Plan, evidence: Evidence): Fate => {
 }
 
 /** What is wrong with the numbers of the attempts of a step, `last` being the highest. */
-const wrongAttempts = (op: Op, last: number): boolean => {
-  if (op.mode !== "free") return last <= op.failures
+const wrongAttempts = (op: Op, last: number, ownFailures: boolean): boolean => {
+  if (op.mode !== "free") return ownFailures ? last <= op.failures : last !== op.failures + 1
   if (op.kind === "flaky") return last !== op.failures + 1
   if (op.kind === "broken") return last < 2
   return op.kind !== "stubborn" && last !== 1
 }
 
 /** How often a step may have run in vain: it was interrupted, or somebody took its row away. */
-const excuses = (place: Place, op: Op, { evidence, interrupters, interruptions }: Case): number => {
-  const noted = interruptions?.get(placeOf(place)) ?? 0
+const excuses = (place: Place, op: Op, evidence: Evidence, strict: Strictness): number => {
+  const { interrupters, interruptions, losses } = strict
+  const noted = interruptions.get(placeOf(place)) ?? 0
   const robbed = op.kind === "robbed" || op.kind === "hung"
   // Its handler had ended when its `commit` was interrupted, and could not take note.
   const silently = op.mode === "commit" && noted === 0 &&
     evidence.runs.get(placeOf(place))?.some(({ worker }) => interrupters.has(worker)) === true
-  return noted + (robbed ? 1 : 0) + (silently ? 1 : 0)
+  return noted + (robbed ? 1 : 0) + (silently ? 1 : 0) + (op.mode === "commit" ? losses : 0)
 }
 
-const judgeRuns = (place: Place, op: Op, the: Case, complain: Complain): void => {
-  const { evidence, interruptions } = the
+const judgeRuns = (place: Place, op: Op, { evidence, strict }: Case, complain: Complain): void => {
   const name = `${placeOf(place)} (${op.kind}, ${op.mode})`
   const runs = evidence.runs.get(placeOf(place)) ?? []
   if (runs.length === 0) return complain(`${name} was never run`)
   const attempts = new Set(runs.map(({ attempt }) => attempt))
   const last = Math.max(...attempts)
-  if (attempts.size !== last || wrongAttempts(op, last)) {
+  if (attempts.size !== last || wrongAttempts(op, last, strict?.ownFailures ?? true)) {
     complain(`${name} failed ${op.failures} times, and has the attempts ${[...attempts].join(", ")}`)
   }
   if (new Set(runs.map(({ key }) => key)).size > 1) complain(`${name} has several idempotency keys`)
-  if (interruptions === undefined || op.mode === "bound") return
-  if (runs.length > last + excuses(place, op, the)) {
-    complain(
-      `${name} was run ${runs.length} times, by ${
-        runs.map(({ attempt, worker }) => `${worker} (${attempt})`).join(", ")
-      }`
-    )
+  if (strict !== undefined && mayCount(op, strict) && runs.length > last + excuses(place, op, evidence, strict)) {
+    const workers = runs.map(({ attempt, worker }) => `${worker} (${attempt})`).join(", ")
+    complain(`${name} was run ${runs.length} times, by ${workers}`)
   }
 }
 
-const moves = (op: Op) => op.mode !== "free" && !staysAt(op)
+/** Whether each run of a step needs a reason. */
+const mayCount = ({ mode }: Op, { boundAgain, stalled }: Strictness): boolean =>
+  !stalled && !(mode === "bound" && boundAgain)
+
+const moves = (op: Op) => op.mode !== "free" && op.amount > 0 && !staysAt(op)
 
 const judgeTransfers = (place: Place, op: Op, { transfers }: Evidence, complain: Complain): void => {
   const found = transfers.get(placeOf(place)) ?? []
@@ -174,11 +188,13 @@ const judgeKeys = ({ runs }: Evidence, complain: Complain): void => {
   }
 }
 
-/** All that is wrong. */
-export const judge = (the: Case): ReadonlyArray<string> => {
+const judgeCrashes = ({ crashes }: Evidence, complain: Complain): void => {
+  for (const [plan, n] of crashes) complain(`a crash was counted ${n} times while ${plan} ran, though nobody crashed`)
+}
+
+/** Every plan, and what was run beside them. */
+const judgePlans = (the: Case, complain: Complain): void => {
   const { evidence, plans } = the
-  const complaints: Array<string> = []
-  const complain = (what: string) => void complaints.push(what)
   const seen = new Set<string>()
   const cancelled = new Set<string>()
   for (const plan of plans) {
@@ -191,6 +207,9 @@ export const judge = (the: Case): ReadonlyArray<string> => {
   for (const place of new Set([...evidence.runs.keys(), ...evidence.transfers.keys()])) {
     if (!seen.has(place) && !cancelled.has(place.split(" ")[0]!)) complain(`${place} was run, which nobody asked for`)
   }
+}
+
+const judgeRows = ({ evidence, plans }: Case, complain: Complain): void => {
   for (const [id, parked] of evidence.garbage) {
     judgeGarbage(id, parked, evidence.rows.find((row) => row.id === id), complain)
   }
@@ -199,7 +218,16 @@ export const judge = (the: Case): ReadonlyArray<string> => {
     const mine = evidence.garbage.has(row.id) || (row.plan !== null && known.has(row.plan))
     if (!mine || row.leased) complain(`a row that should not be there, or not be leased: ${JSON.stringify(row)}`)
   }
-  judgeMoney(evidence, complain)
-  judgeKeys(evidence, complain)
+}
+
+/** All that is wrong. */
+export const judge = (the: Case): ReadonlyArray<string> => {
+  const complaints: Array<string> = []
+  const complain = (what: string) => void complaints.push(what)
+  judgePlans(the, complain)
+  judgeRows(the, complain)
+  if (the.strict?.stalled === false) judgeCrashes(the.evidence, complain)
+  judgeMoney(the.evidence, complain)
+  judgeKeys(the.evidence, complain)
   return complaints
 }

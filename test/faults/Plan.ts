@@ -35,7 +35,7 @@ const fields = {
   rounds: Schema.Number,
   failures: Schema.Number,
   millis: Schema.Number,
-  /** Moves money from one account to another, unless it is free. */
+  /** Moves money from one account to another, unless it is free. An amount of 0 writes nothing. */
   from: Schema.Number,
   to: Schema.Number,
   amount: Schema.Number,
@@ -108,7 +108,10 @@ const childOp = (random: Random, given: Partial<ChildOp>): ChildOp => {
   }
 }
 
-const op = (random: Random, given: Partial<Op>): Op => ({ ...childOp(random, given), child: given.child ?? [] })
+export const makeOp = (random: Random, given: Partial<Op>): Op => ({
+  ...childOp(random, given),
+  child: given.child ?? []
+})
 
 /** One that moves money first: a second one would be noticed. */
 const childOf = (random: Random): ReadonlyArray<ChildOp> =>
@@ -121,27 +124,37 @@ export interface Style {
 }
 
 const shapes = {
-  chain: (random: Random) => Array.from({ length: random.int(1, 8) }, () => op(random, {})),
-  loop: (random: Random) => [op(random, { rounds: random.int(2, 12) }), op(random, {})],
-  "long loop": (random: Random) => [op(random, { mode: "free", rounds: 60, onward: "now" }), op(random, {})],
+  chain: (random: Random) => Array.from({ length: random.int(1, 8) }, () => makeOp(random, {})),
+  loop: (random: Random) => [makeOp(random, { rounds: random.int(2, 12) }), makeOp(random, {})],
+  "long loop": (random: Random) => [makeOp(random, { mode: "free", rounds: 60, onward: "now" }), makeOp(random, {})],
   slow: (random: Random, { slow }: Style) => [
-    op(random, {}),
-    op(random, { kind: "slow", failures: 0, millis: random.int(slow, slow * 1.5) }),
-    op(random, {})
+    makeOp(random, {}),
+    makeOp(random, { kind: "slow", failures: 0, millis: random.int(slow, slow * 1.5) }),
+    makeOp(random, {})
   ],
-  flaky: (random: Random) => [op(random, { kind: "flaky", mode: "free", failures: random.int(1, 5) }), op(random, {})],
-  stubborn: (random: Random) => [op(random, {}), op(random, { kind: "stubborn", mode: "free" }), op(random, {})],
-  broken: (random: Random) => [op(random, {}), op(random, { kind: "broken", mode: "free" })],
+  flaky: (
+    random: Random
+  ) => [makeOp(random, { kind: "flaky", mode: "free", failures: random.int(1, 5) }), makeOp(random, {})],
+  stubborn: (
+    random: Random
+  ) => [makeOp(random, {}), makeOp(random, { kind: "stubborn", mode: "free" }), makeOp(random, {})],
+  broken: (random: Random) => [makeOp(random, {}), makeOp(random, { kind: "broken", mode: "free" })],
   parent: (random: Random) => [
-    op(random, { mode: random.pick(["bound", "commit"] as const), child: childOf(random), rounds: random.int(1, 2) }),
-    op(random, {})
+    makeOp(random, {
+      mode: random.pick(["bound", "commit"] as const),
+      child: childOf(random),
+      rounds: random.int(1, 2)
+    }),
+    makeOp(random, {})
   ],
-  robbed: (random: Random) => [op(random, {}), op(random, { kind: "robbed" }), op(random, { mode: "bound" })],
-  hung: (random: Random) => [op(random, { kind: "hung" }), op(random, { mode: "bound" })],
-  novel: (random: Random) => [op(random, { kind: "novel", mode: "free" }), op(random, {})],
+  robbed: (
+    random: Random
+  ) => [makeOp(random, {}), makeOp(random, { kind: "robbed" }), makeOp(random, { mode: "bound" })],
+  hung: (random: Random) => [makeOp(random, { kind: "hung" }), makeOp(random, { mode: "bound" })],
+  novel: (random: Random) => [makeOp(random, { kind: "novel", mode: "free" }), makeOp(random, {})],
   poison: (random: Random) => [
-    op(random, { kind: "poison", mode: "free", failures: random.pick([1, 2, forever]) }),
-    op(random, {})
+    makeOp(random, { kind: "poison", mode: "free", failures: random.pick([1, 2, forever]) }),
+    makeOp(random, {})
   ]
 } satisfies Record<string, (random: Random, style: Style) => ReadonlyArray<Op>>
 

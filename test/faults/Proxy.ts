@@ -19,6 +19,8 @@ export interface Proxy {
   readonly set: (weather: Weather) => Effect.Effect<void>
   /** Ends every connection, rudely. */
   readonly cut: Effect.Effect<void>
+  /** Sends new connections to another port of this machine. */
+  readonly point: (port: number) => Effect.Effect<void>
 }
 
 type Look = () => Weather
@@ -70,17 +72,23 @@ class Network {
   private readonly sockets = new Set<net.Socket>()
   private readonly lanes = new Set<Lane>()
   private weather: Weather = { _tag: "Fair" }
+  private target: number
 
   constructor(target: number) {
+    this.target = target
     this.server = net.createServer((client) => {
       if (this.weather._tag === "Refuse") client.resetAndDestroy()
-      else this.join(client, net.connect(target, "127.0.0.1"))
+      else this.join(client, net.connect(this.target, "127.0.0.1"))
     })
   }
 
   set(weather: Weather): void {
     this.weather = weather
     for (const lane of this.lanes) lane.pump()
+  }
+
+  point(port: number): void {
+    this.target = port
   }
 
   cut(): void {
@@ -126,6 +134,7 @@ export const makeProxy = (target: number): Effect.Effect<Proxy, never, Scope.Sco
     return {
       port: yield* listen(network.server),
       set: (weather) => Effect.sync(() => network.set(weather)),
-      cut: Effect.sync(() => network.cut())
+      cut: Effect.sync(() => network.cut()),
+      point: (port) => Effect.sync(() => network.point(port))
     }
   })

@@ -1,26 +1,34 @@
 /** The suite: a server of its own, workers, a proxy between the two, and rounds until the time is over. */
-import { PgClient } from "@effect/sql-pg"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { Migrations } from "../../src/index.ts"
 import * as EmbeddedPostgres from "../../src/testing/EmbeddedPostgres.ts"
+import { suiteClient, urlFor } from "./Client.ts"
 import { Crew } from "./Crew.ts"
 import { createLedger, persist } from "./Ledger.ts"
 import type { Logbook } from "./Logbook.ts"
 import { makeProxy } from "./Proxy.ts"
-import { makeRandom } from "./Random.ts"
+import { failoverRound } from "./FailoverRound.ts"
+import { type FrontOptions, frontRound } from "./FrontRound.ts"
+import { makeRandom, type Random } from "./Random.ts"
 import { calmRound, wildRound } from "./Round.ts"
-import { odd, plain, type Urls } from "./Variant.ts"
+import { playSpell, spellLease, spells } from "./SpellRound.ts"
+import { odd, plain, sound, type Urls, type Variant } from "./Variant.ts"
 import type { World } from "./World.ts"
 
+/** The kinds of rounds, in the order in which they are played. The calm one is played once. */
+export const kinds = ["calm", "wild", "locks", "front", "readonly", "failover", "longTransactions"] as const
+export type Kind = (typeof kinds)[number]
+
 export interface Options {
+  readonly kinds: ReadonlyArray<Kind>
   readonly seed: number
   readonly log: Logbook
-  /** Ends after the round in which so many milliseconds are over. At least one round is played. */
+  /** Ends after the round in which so many milliseconds are over. One round of each kind is played at least. */
   readonly atLeast: number
-  /** How long the faults of a round last, in milliseconds. */
+  /** How long the faults of a wild round last, in milliseconds. */
   readonly faults: number
-  /** How many tasks are enqueued in a round. */
+  /** How many tasks are enqueued in a wild round. */
   readonly tasks: number
 }
 
@@ -29,16 +37,6 @@ const settings = { max_notify_queue_pages: "64", fsync: "off", max_connections: 
 
 /** Longer than any hiccup of a busy machine; and what slow steps take is longer. In milliseconds. */
 const calmLease = 12_000
-
-const urlFor = (url: string, user: string, port?: number): string => {
-  const it = new URL(url)
-  it.username = user
-  if (port !== undefined) it.port = String(port)
-  return it.href
-}
-
-const suiteClient = (url: string) =>
-  PgClient.layer({ url: Redacted.make(url), maxConnections: 20, applicationName: "suite" })
 
 /** Of all that workers and producers had open. */
 const checkConnections = ({ log, sql }: World) =>
@@ -49,9 +47,77 @@ const checkConnections = ({ log, sql }: World) =>
     for (const { name } of yield* look) log.wrong(`a connection is left of ${name}`)
   })
 
+/** Everything that rounds are played with. */
+interface Setting {
+  readonly options: Options
+  readonly world: World
+  readonly urls: Urls
+  readonly random: Random
+  /** Says what the workers are like that are hired from now on. */
+  readonly hireSuch: (draw: Draw) => void
+}
+
+type Draw = (name: string, random: Random) => Variant
+
+const calm = ({ random, urls, world }: Setting) =>
+  calmRound(world, random.fork("calm"), { url: urls.direct, slow: calmLease * 1.4 })
+
+const wild = ({ hireSuch, options, urls, world }: Setting, random: Random) => {
+  const setOdd = (isOdd: boolean) =>
+    hireSuch((name, random) => isOdd ? odd(name, urls, random) : plain(name, urls, spellLease))
+  const { faults: millis, tasks: plans } = options
+  return wildRound(world, random, { url: urls.observer, plans, millis, setOdd })
+}
+
+/** A spell takes its time from the workers' lease, however long the suite is to be. */
+const spellOptions = { plans: 60, millis: 12_000 }
+
+const spell = ({ hireSuch, urls, world }: Setting, name: keyof typeof spells, random: Random) =>
+  Effect.gen(function*() {
+    const kind = spells[name]
+    hireSuch((name, random) => kind.draw(name, urls, random, spellLease))
+    yield* world.crew.replaceAll(Effect.void)
+    yield* playSpell(world, random, kind, { ...spellOptions, url: urls.observer })
+  })
+
+const front = ({ hireSuch, urls, world }: Setting, random: Random) => {
+  const hire: FrontOptions["hire"] = (settings) => {
+    hireSuch((name, random) => {
+      const usual = sound(name, urls, random, spellLease)
+      return { ...usual, options: { ...usual.options, ...settings } }
+    })
+    return world.crew.replaceAll(Effect.void)
+  }
+  return frontRound(world, random, { ...spellOptions, url: urls.observer, hire })
+}
+
+const playRound = (setting: Setting, name: Exclude<Kind, "calm">, number: number) => {
+  const { log } = setting.options
+  const random = setting.random.fork(`round ${number}`)
+  log.say(`round ${number}: ${name}`)
+  log.count("rounds")
+  log.count(`rounds (${name})`)
+  if (name === "wild") return wild(setting, random)
+  if (name === "front") return front(setting, random)
+  return name === "failover" ? failoverRound(random, { log, ...spellOptions }) : spell(setting, name, random)
+}
+
+/** Each kind in turn, until the time is over. */
+const playRounds = (setting: Setting, kinds: ReadonlyArray<Exclude<Kind, "calm">>) =>
+  Effect.gen(function*() {
+    const { crew } = setting.world
+    setting.hireSuch((name) => plain(name, setting.urls, spellLease))
+    for (let n = 0; n < 2; n++) yield* crew.hire()
+    yield* crew.hire({ ...plain("elder", setting.urls, spellLease), tasks: "journeys" })
+    const end = performance.now() + setting.options.atLeast
+    for (let n = 0; n < kinds.length || (kinds.length > 0 && performance.now() < end); n++) {
+      yield* playRound(setting, kinds[n % kinds.length]!, n + 1)
+    }
+  })
+
 const play = (options: Options, server: EmbeddedPostgres.EmbeddedPostgres) =>
   Effect.gen(function*() {
-    const { log, seed } = options
+    const { kinds, log, seed } = options
     const sql = yield* SqlClient.SqlClient
     yield* Migrations.run
     for (const statement of createLedger(new URL(server.url).password)) yield* sql.unsafe(statement)
@@ -62,25 +128,13 @@ const play = (options: Options, server: EmbeddedPostgres.EmbeddedPostgres) =>
       observer: urlFor(server.url, "observer")
     }
     const random = makeRandom(seed)
-    let lease = calmLease
-    let isOdd = false
-    const variant = (name: string, random: ReturnType<typeof makeRandom>) =>
-      isOdd ? odd(name, urls, random) : plain(name, urls, lease)
-    const crew = new Crew({ log, random, variant })
+    let draw: Draw = (name) => plain(name, urls, calmLease)
+    const crew = new Crew({ log, random, variant: (name, random) => draw(name, random) })
     const world: World = { log, crew, proxy, server, sql }
+    const setting: Setting = { options, world, urls, random, hireSuch: (such) => void (draw = such) }
     for (let n = 0; n < 2; n++) yield* crew.hire()
-    yield* calmRound(world, random.fork("calm"), { url: urls.direct, slow: calmLease * 1.4 })
-    lease = 2000
-    for (let n = 0; n < 2; n++) yield* crew.hire()
-    yield* crew.hire({ ...plain("elder", urls, lease), tasks: "journeys" })
-    const setOdd = (odd: boolean) => void (isOdd = odd)
-    const end = performance.now() + options.atLeast
-    for (let round = 1; round === 1 || performance.now() < end; round++) {
-      log.say(`round ${round}`)
-      log.count("rounds")
-      const { faults: millis, tasks: plans } = options
-      yield* wildRound(world, random.fork(`round ${round}`), { url: urls.observer, plans, millis, setOdd })
-    }
+    if (kinds.includes("calm")) yield* calm(setting)
+    yield* playRounds(setting, kinds.filter((kind) => kind !== "calm"))
     yield* crew.close
     yield* checkConnections(world)
   })

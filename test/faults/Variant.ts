@@ -74,10 +74,34 @@ export const odd = (name: string, urls: Urls, random: Random): Variant => {
     clockOffset: random.pick([0, 0, hour, -hour]),
     options: {
       ...usual.options,
-      concurrency: random.pick([1, 4, 12, 30]),
+      concurrency: random.pick([1, 4, 10, 12, 30]),
       bufferSize: random.pick([0, 5, 1000]),
       shutdownTimeout: random.pick([0, 500, 2000]),
       pollInterval: random.pick([200, 2000, 10_000])
     }
   }
+}
+
+/** A worker with nothing wrong, in one of the usual ways, and with connections to spare. */
+export const sound = (name: string, urls: Urls, random: Random, lease: number): Variant => {
+  const usual = plain(name, urls, lease)
+  return {
+    ...usual,
+    maxConnections: 20,
+    multiplex: random.chance(0.3),
+    prepare: random.chance(0.8),
+    options: {
+      ...usual.options,
+      concurrency: random.pick([4, 8]),
+      bufferSize: random.pick([0, 5, 1000]),
+      pollInterval: random.pick([500, 2000, 10_000])
+    }
+  }
+}
+
+/** As many steps as connections, some with the defaults: steps that hold theirs leave none for the worker itself. */
+export const tight = (name: string, urls: Urls, random: Random, lease: number): Variant => {
+  const usual = plain(name, urls, lease)
+  const [maxConnections, concurrency] = random.pick([[10, 10], [10, 10], [5, 5], [5, 12], [10, 30]] as const)
+  return { ...usual, maxConnections, multiplex: random.chance(0.2), options: { ...usual.options, concurrency } }
 }

@@ -1,23 +1,38 @@
-/** `npm run test:faults -- --minutes 30 --seed 1`: the suite for as long as you like. */
+/**
+ * `npm run test:faults -- --minutes 30 --seed 1`: the suite for as long as you like.
+ *
+ * `--faults locks,failover` plays rounds of these kinds only.
+ */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
 import { inventory, makeLogbook, summary } from "./Logbook.ts"
-import { runSuite } from "./Suite.ts"
+import { type Kind, kinds, runSuite } from "./Suite.ts"
 
 const { values } = parseArgs({
   options: {
+    faults: { type: "string", default: kinds.join() },
     minutes: { type: "string", default: "10" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) }
   }
 })
 const seed = Number(values.seed)
 const minutes = Number(values.minutes)
+const asked = values.faults.split(",")
+const unknown = asked.find((name) => !kinds.some((kind) => kind === name))
+if (unknown !== undefined) throw new Error(`there are no faults "${unknown}": there are ${kinds.join()}`)
 
 const print = (line: string) => void process.stdout.write(`${line}\n`)
 const log = makeLogbook(print)
-print(`seed ${seed}, ${minutes} minutes`)
+print(`seed ${seed}, ${minutes} minutes: ${asked.join()}`)
 
-const suite = runSuite({ seed, log, atLeast: minutes * 60_000, faults: 60_000, tasks: 250 })
+const suite = runSuite({
+  kinds: asked as ReadonlyArray<Kind>,
+  seed,
+  log,
+  atLeast: minutes * 60_000,
+  faults: 60_000,
+  tasks: 250
+})
 
 Effect.runPromise(suite).then(
   () => {

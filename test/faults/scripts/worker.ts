@@ -38,6 +38,15 @@ const sayMemory = () => {
 }
 const memoryTimer = setInterval(sayMemory, variant.sayMemoryEvery).unref()
 
+/** Says when this process had no turn for long: on a machine that is too busy, leases end without any fault. */
+const lookEvery = 200
+let lookedAt = performance.now()
+const lateTimer = setInterval(() => {
+  const late = performance.now() - lookedAt - lookEvery
+  lookedAt += late + lookEvery
+  if (late > lookEvery) say(`late ${Math.round(late)}`)
+}, lookEvery).unref()
+
 let fibers = 0
 const countFibers = Context.make(Metric.FiberRuntimeMetrics, {
   recordFiberStart: () => void fibers++,
@@ -88,6 +97,7 @@ const leftovers = () =>
 
 main.addObserver((exit) => {
   clearInterval(memoryTimer)
+  clearInterval(lateTimer)
   if (Exit.isFailure(exit) && !Exit.hasInterrupts(exit)) {
     say(`failed: ${String(exit.cause)}`)
     process.exitCode = 1
