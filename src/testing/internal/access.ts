@@ -26,8 +26,10 @@ const isHomeOrEmpty = (entries: ReadonlyArray<string>): boolean =>
 const handOver = async (folder: string, { gid, uid }: NonNullable<User>): Promise<void> => {
   const handle = await fs.open(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   try {
-    if ((await handle.stat()).uid !== 0) throw new Error("it belongs to another user")
-    await handle.chown(uid, gid)
+    const owner = (await handle.stat()).uid
+    // Another process that starts at the same time may have been first.
+    if (owner !== 0 && owner !== uid) throw new Error("it belongs to another user")
+    if (owner === 0) await handle.chown(uid, gid)
   } finally {
     await handle.close()
   }
