@@ -19,6 +19,8 @@ const project = fileURLToPath(new URL("../..", import.meta.url))
 const copyProject: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => {
     const folder = fs.mkdtempSync(join(tmpdir(), "effect-pg-task-"))
+    // As any clone: with a closed folder, root's server would keep its data elsewhere, and leave it there.
+    fs.chmodSync(folder, 0o755)
     for (const part of ["src", "examples", "package.json", "tsconfig.json"]) {
       fs.cpSync(join(project, part), join(folder, part), { recursive: true })
     }

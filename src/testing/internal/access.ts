@@ -27,10 +27,9 @@ const handOver = async (folder: string, { gid, uid }: NonNullable<User>): Promis
   const handle = await fs.open(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   try {
     const owner = (await handle.stat()).uid
-    // Another process, which starts at the same time, was faster.
-    if (owner === uid) return
-    if (owner !== 0) throw new Error("it belongs to another user")
-    await handle.chown(uid, gid)
+    // Another process that starts at the same time may have been first.
+    if (owner !== 0 && owner !== uid) throw new Error("it belongs to another user")
+    if (owner === 0) await handle.chown(uid, gid)
   } finally {
     await handle.close()
   }
