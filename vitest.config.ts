@@ -28,8 +28,8 @@ export default defineConfig({
     pool: "forks",
     // Each file has a database of its own, but all share one server and its machine.
     maxWorkers: Math.max(2, Math.min(4, availableParallelism())),
-    // Generous, for noisy machines: a test waits for what it expects, so a long limit costs nothing when all is well.
-    testTimeout: 60_000,
+    // Generous, for busy machines: a test waits for what it expects, so a long limit costs nothing when all is well.
+    testTimeout: 300_000,
     hookTimeout: 120_000,
     teardownTimeout: 60_000
   }

@@ -63,6 +63,22 @@ const hello = Step.make(Hello, { handler: () => Effect.succeed(NextStep.none) })
 assert.equal(Task.make("Greeter", [hello]).name, "Greeter")
 `
 
+/** Node loads a package of modules with `require`, too. */
+const commonjs = (all) => `
+const assert = require("node:assert/strict")
+for (const entry of ${JSON.stringify(all)}) {
+  assert.notDeepEqual(Object.keys(require(entry)), [], entry + " is empty")
+}
+for (const path of ${JSON.stringify(closed)}) {
+  assert.throws(() => require("${manifest.name}/" + path), { code: "ERR_PACKAGE_PATH_NOT_EXPORTED" })
+}
+const { Effect, Schema } = require("effect")
+const { NextStep, Step, Task } = require("${manifest.name}")
+const Hello = Schema.TaggedStruct("Hello", { name: Schema.String })
+const hello = Step.make(Hello, { handler: () => Effect.succeed(NextStep.none) })
+assert.equal(Task.make("Greeter", [hello]).name, "Greeter")
+`
+
 const typescript = (all) => `
 ${all.map((entry, i) => `import * as module${i} from ${JSON.stringify(entry)}`).join("\n")}
 import { NextStep, Step, Task } from "${manifest.name}"
@@ -89,7 +105,7 @@ const tsconfig = {
     types: ["node"],
     noEmit: true
   },
-  files: ["main.ts"]
+  files: ["main.ts", "main.cts"]
 }
 
 /** Stack traces and "go to definition" lead to the sources, so these have to be there too. */
@@ -103,14 +119,38 @@ const checkSourceMaps = () => {
   }
 }
 
+/** The README and the guides lead to files that are there, also where the package is read. */
+const checkLinks = () => {
+  const pages = fs.readdirSync(installed, { recursive: true }).filter((file) => file.endsWith(".md"))
+  for (const page of pages) {
+    const text = fs.readFileSync(path.join(installed, page), "utf8").replaceAll(/^```[^]*?^```/gm, "")
+    for (const [, link] of text.matchAll(/\]\((?![a-z]+:)([^)#]+)[^)]*\)/g)) {
+      if (!fs.existsSync(path.join(installed, path.dirname(page), decodeURIComponent(link)))) {
+        throw new Error(`${page} leads to ${link}, not packed`)
+      }
+    }
+  }
+}
+
+/** Whoever types `npx` and the package's name gets this package's command, never another one. */
+const checkPrograms = () => {
+  if (manifest.bin[manifest.name] === undefined) throw new Error(`There is no program ${manifest.name}`)
+  for (const program of Object.values(manifest.bin)) {
+    run(process.execPath, [path.join("node_modules", manifest.name, program), "--version"])
+  }
+}
+
 const use = () => {
   const all = entries()
   const write = (name, content) => fs.writeFileSync(path.join(project, name), content)
   write("package.json", JSON.stringify({ type: "module", private: true }))
   write("tsconfig.json", JSON.stringify(tsconfig))
   write("main.mjs", javascript(all))
+  write("main.cjs", commonjs(all))
   write("main.ts", typescript(all))
+  write("main.cts", typescript(all))
   run(process.execPath, ["main.mjs"])
+  run(process.execPath, ["--disable-warning=ExperimentalWarning", "main.cjs"])
   run("tsc", ["-p", "."])
   console.log(`Imported from the package: ${all.join(", ")}`)
 }
@@ -121,6 +161,8 @@ try {
   run("attw", [tarball, "--profile", "esm-only", "--quiet"], root)
   install(tarball)
   checkSourceMaps()
+  checkLinks()
+  checkPrograms()
   use()
 } finally {
   fs.rmSync(project, { recursive: true, force: true })

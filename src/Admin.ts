@@ -82,7 +82,10 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   id: TaskId.TaskId,
   /** The task's name. Null if `raw` doesn't have the shape `{"Task":{"State":{…}}}`. */
   task: Schema.NullOr(Schema.String),
-  /** The `_tag` of its state. Null if `raw` doesn't have that shape. */
+  /**
+   * The `_tag` of its state. Null if `raw` doesn't have that shape. A database that isn't in UTF-8 can't hold every
+   * character: a tag with escapes for such ones keeps its escapes.
+   */
   step: Schema.NullOr(Schema.String),
   status: Status,
   /**
@@ -143,6 +146,26 @@ export class Count extends Schema.Class<Count>("effect-pg-task/Admin/Count")({
   retrying: Schema.Number,
   /** The greatest {@link Row} `age` among them. In milliseconds where it is encoded. */
   oldest: Schema.DurationFromMillis
+}) {}
+
+/**
+ * How many tasks of one state are parked with errors that begin with the same line.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class ErrorCount extends Schema.Class<ErrorCount>("effect-pg-task/Admin/ErrorCount")({
+  /** The task's name. Null for rows that don't have the shape of a task. */
+  task: Schema.NullOr(Schema.String),
+  /** The `_tag` of the state. Null for rows that don't have the shape of a task. */
+  step: Schema.NullOr(Schema.String),
+  /** The first line of the error, or the first 500 characters of it. */
+  error: Schema.String,
+  count: Schema.Number,
+  /** How long ago the first of them was parked. In milliseconds where it is encoded. */
+  oldest: Schema.DurationFromMillis,
+  /** How long ago the last of them was parked. In milliseconds where it is encoded. */
+  newest: Schema.DurationFromMillis
 }) {}
 
 /**
@@ -414,6 +437,46 @@ export const count: (
 )
 
 /**
+ * Options of {@link countErrors}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface CountErrorsOptions extends Filter {
+  /** The most lines to return. Default 100. */
+  readonly limit?: number | undefined
+}
+
+/**
+ * Why tasks are parked: how many there are for each first line of an error, in each state. The most frequent first.
+ * It reads the parked rows only.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Effect.gen(function*() {
+ *   for (const { count, error, step, task } of yield* Admin.countErrors({ newerThan: "1 hour" })) {
+ *     yield* Console.log(count, task, step, error)
+ *   }
+ * })
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const countErrors: (
+  options?: CountErrorsOptions
+) => Effect.Effect<ReadonlyArray<ErrorCount>, TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+  "Admin.countErrors"
+)(function*({ limit = 100, ...filter }: CountErrorsOptions = {}) {
+  const rows = yield* Statements.countErrors(yield* SqlClient.SqlClient, whereOf(filter), limit)
+  return rows.map(({ newest, oldest, ...row }) =>
+    new ErrorCount({ ...row, oldest: Duration.millis(Math.round(oldest)), newest: Duration.millis(Math.round(newest)) })
+  )
+}, Effect.catchTag("SqlError", explain))
+
+/**
  * The state that is in the `raw` of a {@link Row}, decoded by the task's schemas. Fails with an `InvalidStateError`
  * if it doesn't fit them, or is another task's.
  *
@@ -531,7 +594,8 @@ export type EditFailure =
 
 /**
  * Replaces the state of a task that doesn't run: with other fields, or with another of the task's states. Its status
- * stays: {@link retry} a parked one after it. The schema of the state checks it.
+ * stays: {@link retry} a parked one after it. The schema of the state checks it. A task whose worker's lease has been
+ * over for a minute counts as one that doesn't run: it is taken from that worker.
  *
  * @example
  * ```ts
@@ -628,7 +692,8 @@ export interface StopOptions {
 }
 
 /**
- * Asks all workers on this table to stop, and waits until no step runs any more. Fails with a `StopTimeoutError` if
+ * Asks all workers of this table to stop, and waits until no step runs any more. Those of `pg_task` tables in other
+ * schemas go on. Fails with a `StopTimeoutError` if
  * some do when the time is over. What dead workers hold isn't waited for once their lease is over.
  *
  * Workers that can't hear notifications (behind a pooler in transaction mode, or without a `PgClient`) don't stop;

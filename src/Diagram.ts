@@ -54,8 +54,8 @@ export interface Options {
 /**
  * The machine as a Mermaid state diagram, which GitHub, GitLab, Notion and many more show as a picture.
  *
- * Tasks are drawn to begin at the steps that no other step moves to, and to end after those without `next`. In fact
- * they may begin at any state, and any step may return `NextStep.none`: neither is declared.
+ * Tasks are drawn to begin at the steps that no other step moves to, and to end after those without `next`. Any other
+ * step may return `NextStep.none`, too, which nothing declares: `may end` says so. In fact tasks may begin at any state.
  *
  * @example
  * ```ts
@@ -81,6 +81,7 @@ export interface Options {
  * //   [*] --> ReadName
  * //   ReadName --> SayHello
  * //   SayHello --> [*]
+ * //   ReadName --> [*] : may end
  * //   note right of ReadName
  * //     5 retries, 1s apart
  * //   end note
@@ -92,7 +93,7 @@ export const toMermaid = (task: Task.Any, options: Options = {}): string =>
   renderMermaid(makeGraph(task as unknown as TaskDefinition, options))
 
 /**
- * The same in Graphviz's language: `dot -Tsvg` makes a picture of it.
+ * The same in Graphviz's language: `dot -Tsvg` makes a picture of it. That a step with `next` may end is dashed there.
  *
  * @example
  * ```ts

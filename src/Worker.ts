@@ -10,10 +10,11 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { launchLayer } from "./internal/launch.ts"
 import { toSettings } from "./internal/options.ts"
 import { type Health, type Runtime, startWorker } from "./internal/workerRuntime.ts"
 import type * as Task from "./Task.ts"
-import type { WorkerError } from "./TaskError.ts"
+import type { DefinitionError, WorkerError } from "./TaskError.ts"
 
 /**
  * A running worker, as {@link layer} provides it.
@@ -110,7 +111,8 @@ export type Requirements<Tasks extends ReadonlyArray<Task.Any>> = SqlClient | Ta
 const start = (options: Options<ReadonlyArray<Task.Any>>) => Effect.flatMap(toSettings(options), startWorker)
 
 /**
- * A layer that runs a worker for as long as it is alive. Closing it stops the worker gracefully.
+ * A layer that runs a worker for as long as it is alive. Closing it stops the worker gracefully. For a program that
+ * ends when its worker is told to stop, see {@link launch}.
  *
  * It fails with a `DefinitionError` for options that make no sense, and with a `TableError` that says how to fix it
  * when the table is missing or this role may not use it. A database that can't be reached is waited for.
@@ -162,3 +164,38 @@ export const run = <const Tasks extends ReadonlyArray<Task.Any>>(
   options: Options<Tasks>
 ): Effect.Effect<void, WorkerError, SqlClient | Task.Services<Tasks[number]>> =>
   Effect.scoped(Effect.flatMap(start(options), (runtime: Runtime) => runtime.stopped))
+
+/**
+ * Runs a layer with workers in it until they are told to stop, and then closes it. The main program of a worker
+ * process: `Layer.launch` would keep the process alive after its workers have stopped, and nothing would start it again.
+ *
+ * It ends when every worker in the layer has stopped: by `stop_worker`, `pg-task stop`, `Admin.stopWorkers`, or `stop`.
+ * Being told to stop is a success, so `NodeRuntime.runMain` ends the process with exit code 0. An interruption (Ctrl-C,
+ * SIGTERM) stops the workers gracefully, too: exit code 130. An error of the layer, and a bug of this library that ends
+ * a worker, are failures: exit code 1.
+ *
+ * Fails with a `DefinitionError` if no worker has started when the layer is built.
+ *
+ * @example
+ * ```ts
+ * import { NodeRuntime } from "@effect/platform-node"
+ * import { PgClient } from "@effect/sql-pg"
+ * import { Config, Console, Effect, Layer, Schema } from "effect"
+ * import { NextStep, Step, Task, Worker } from "effect-pg-task"
+ *
+ * class SayHello extends Schema.TaggedClass<SayHello>()("SayHello", { name: Schema.String }) {}
+ *
+ * const sayHello = Step.make(SayHello, {
+ *   handler: ({ name }) => Console.log(`Hello, ${name}`).pipe(Effect.as(NextStep.none))
+ * })
+ *
+ * const WorkerLive = Worker.layer({ tasks: [Task.make("Greeter", [sayHello])] }).pipe(
+ *   Layer.provide(PgClient.layerConfig({ url: Config.Redacted("DATABASE_URL") }))
+ * )
+ *
+ * NodeRuntime.runMain(Worker.launch(WorkerLive))
+ * ```
+ * @category running
+ * @since 0.1.0
+ */
+export const launch: <A, E, R>(layer: Layer.Layer<A, E, R>) => Effect.Effect<void, E | DefinitionError, R> = launchLayer

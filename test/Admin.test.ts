@@ -196,6 +196,44 @@ workerTests("counts", (test) => {
   )
 })
 
+workerTests("counts of errors", (test) => {
+  const park = (error: string, count: number, step = "ReadName") =>
+    run(
+      `insert into pg_task (step, error, updated_at) select $1, $2, now() - n * interval '1 hour'
+      from generate_series(1, ${count}) n`,
+      [`{"Greeter":{"${step}":{}}}`, error]
+    )
+
+  test(
+    "are by their first lines, the most frequent first",
+    Effect.gen(function*() {
+      yield* insertEach
+      yield* park("Busy: try later\n  caused by: one thing", 2)
+      yield* park("Busy: try later\n  caused by: another", 3)
+      yield* park("Busy: try later", 4, "SayHello")
+      yield* park(`${"x".repeat(600)}\nrest`, 1)
+      yield* run("insert into pg_task (step, error) values ('broken', 'DecodeError: no')")
+      const counts = yield* Admin.countErrors()
+      assert.deepStrictEqual(
+        counts.map(({ count, error, step }) => [count, step, error]),
+        [
+          [5, "ReadName", "Busy: try later"],
+          [4, "SayHello", "Busy: try later"],
+          [1, null, "DecodeError: no"],
+          [1, "ReadName", "HttpError: 100% of it"],
+          [1, "ReadName", "x".repeat(500)]
+        ]
+      )
+      assert.closeTo(Duration.toHours(counts[0]!.oldest), 3, 0.1)
+      assert.closeTo(Duration.toHours(counts[0]!.newest), 1, 0.1)
+      assert.deepStrictEqual((yield* Admin.countErrors({ step: "SayHello" })).map((one) => one.count), [4])
+      assert.deepStrictEqual((yield* Admin.countErrors({ error: "another" })).map((one) => one.count), [3])
+      assert.deepStrictEqual((yield* Admin.countErrors({ status: "ready" })).length, 0)
+      assert.deepStrictEqual((yield* Admin.countErrors({ limit: 2 })).map((one) => one.count), [5, 4])
+    })
+  )
+})
+
 describe("a database without the table", () => {
   const everything: Record<string, Effect.Effect<unknown, { readonly _tag: string }, SqlClient.SqlClient>> = {
     list: Admin.list(),
@@ -204,6 +242,7 @@ describe("a database without the table", () => {
     findId: Admin.findId("0000"),
     counts: Admin.counts(),
     count: Admin.count(),
+    countErrors: Admin.countErrors(),
     retry: Admin.retry(nobody),
     runNow: Admin.runNow([nobody]),
     cancel: Admin.cancel({ task: "Greeter" }),

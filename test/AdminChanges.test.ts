@@ -200,6 +200,29 @@ workerTests("an edit", (test) => {
   )
 })
 
+workerTests("an edit of what a dead worker holds", (test) => {
+  test(
+    "takes it back, once its lease has been over for a minute",
+    Effect.gen(function*() {
+      const { running } = yield* insertEach
+      const edit = Admin.edit(Greeter, running, new ReadName({ filename: "b" }))
+      for (const ended of ["lease_until = now() - interval '5 seconds'", "lease_until = null, updated_at = now()"]) {
+        yield* run(`update pg_task set ${ended} where is_running`)
+        assert.deepInclude(yield* failure(edit), { _tag: "EditError", reason: "Running" })
+      }
+      yield* run("update pg_task set lease_until = now() - interval '61 seconds' where is_running")
+      yield* edit
+      assert.deepInclude(yield* row(running), {
+        step: readName("b"),
+        status: "ready",
+        transitions: 1,
+        token: null,
+        leaseUntil: null
+      })
+    })
+  )
+})
+
 workerTests("enqueueing without a definition", (test) => {
   test(
     "stores the text as it is",

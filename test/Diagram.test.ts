@@ -87,7 +87,8 @@ const tags = "b|/b|br/|font point-size=\"11\"|/font"
 const html = `<(?:<(?:${tags})>|&(?:amp|lt|gt);|\\\\\\\\|[^<>&\\\\])+>`
 const setting = `\\w+=(?:${string}|${html}|[\\w.]+)`
 const declaration = `(?:graph|node|${string}) \\[${setting}(?:, ${setting})*\\]`
-const statement = new RegExp(`^  (?:${string} -> ${string}|${declaration})$`)
+const edge = `${string} -> ${string}(?: \\[${setting}(?:, ${setting})*\\])?`
+const statement = new RegExp(`^  (?:${edge}|${declaration})$`)
 
 /** A graph in DOT, read line by line: fails on what is no statement. */
 const parseDot = (text: string) => {
@@ -145,6 +146,8 @@ stateDiagram-v2
   Ordered --> Ordered
   Charged --> Shipped
   Shipped --> [*]
+  Ordered --> [*] : may end
+  Charged --> [*] : may end
   note right of Ordered
     5 retries, 1s apart
   end note
@@ -167,7 +170,9 @@ stateDiagram-v2
         "Ordered -> Charged",
         "Ordered -> Ordered",
         "Charged -> Shipped",
-        "Shipped -> root_end"
+        "Shipped -> root_end",
+        "Ordered -> root_end",
+        "Charged -> root_end"
       ])
       assert.strictEqual(states.get("Ordered")?.note?.text, "5 retries, 1s apart")
     }))
@@ -237,7 +242,9 @@ describe("Task.toDot", () => {
       `"Ordered" -> "Charged"`,
       `"Ordered" -> "Ordered"`,
       `"Charged" -> "Shipped"`,
-      `"Shipped" -> "[end]"`
+      `"Shipped" -> "[end]"`,
+      `"Ordered" -> "[end]" [style=dashed, color="#8c959f", arrowsize=0.7]`,
+      `"Charged" -> "[end]" [style=dashed, color="#8c959f", arrowsize=0.7]`
     ]))
 
   it("escapes any tag and any name", () => {

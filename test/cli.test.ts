@@ -1,5 +1,6 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
+import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { Admin } from "../src/index.ts"
@@ -92,6 +93,24 @@ workerTests("pg-task list", (test) => {
   )
 
   test(
+    "prints nothing raw that could control a terminal, as JSON either",
+    Effect.gen(function*() {
+      const error = "\u009b31m \u202e \u061c \u001b[2J"
+      const [parked] = yield* run<{ id: string }>(
+        "insert into pg_task (step, error) values ($1, $2) returning id::text",
+        [readName("\u009d\u2066"), error]
+      )
+      for (const command of [["list"], ["show", parked!.id], ["watch", parked!.id], ["stats"]]) {
+        for (const more of [[], ["--json"]]) {
+          const { err, out } = yield* pgTask([...command, ...more])
+          assert.notMatch((out + err).replaceAll("\n", ""), /[\p{Cc}\p{Bidi_Control}]/u)
+          if (out.includes("tasks")) assert.strictEqual(JSON.parse(out).tasks[0].error, error)
+        }
+      }
+    })
+  )
+
+  test(
     "reads more than one statement's worth",
     Effect.gen(function*() {
       yield* run("insert into pg_task (step) select '{\"Many\":{\"One\":{}}}' from generate_series(1, 2345)")
@@ -112,6 +131,10 @@ workerTests("pg-task list", (test) => {
     })
   )
 })
+
+const graphviz = "dot"
+
+const twoTasks = fileURLToPath(new URL("support/twoTasks.ts", import.meta.url))
 
 const commands = "list show stats watch diagram retry edit run-now cancel enqueue migrate stop".split(" ")
 
@@ -235,6 +258,26 @@ workerTests("pg-task stats", (test) => {
   )
 })
 
+workerTests("pg-task stats --by error", (test) => {
+  test(
+    "counts parked tasks by the first line of their errors",
+    Effect.gen(function*() {
+      assert.strictEqual((yield* pgTask(["stats", "--by", "error"])).out, "Nothing is parked\n")
+      yield* insertEach
+      yield* insertEach
+      yield* run(`insert into pg_task (step, error) values ('{"Mailer":{"Send":{}}}', e'Busy\\n  caused by: x')`)
+      const printed = lines(yield* pgTask(["stats", "--by", "error"], { columns: 80 }))
+      assert.match(printed[0]!, /^TASKS +TASK +STEP +OLDEST +NEWEST +ERROR$/)
+      assert.match(printed[1]!, /^ +2 +Greeter +ReadName +2h +2h +HttpError: 100% of it$/)
+      assert.match(printed[2]!, /^ +1 +Mailer +Send +\ds +\ds +Busy$/)
+      const json = JSON.parse((yield* pgTask(["stats", "--by", "error", "--task", "Mailer", "--json"])).out)
+      assert.lengthOf(json, 1)
+      assert.deepInclude(json[0], { task: "Mailer", step: "Send", error: "Busy", count: 1 })
+      assert.deepInclude(yield* pgTask(["stats", "--by", "mood"]), { out: "", code: 2 })
+    })
+  )
+})
+
 workerTests("pg-task diagram", (test) => {
   test(
     "draws the tasks of a module, with the counts of now",
@@ -248,6 +291,36 @@ workerTests("pg-task diagram", (test) => {
       assert.include(live.out, "1 parked")
       const json = JSON.parse((yield* pgTask(["diagram", "-m", module, "-t", "Greeter", "--json"])).out)
       assert.strictEqual(json[0].task, "Greeter")
+    })
+  )
+
+  test(
+    "draws several tasks as one graph for Graphviz",
+    Effect.gen(function*() {
+      yield* insertEach
+      const { out } = yield* pgTask(["diagram", "-m", twoTasks, "--format", "dot", "--live"])
+      assert.strictEqual(out.match(/\bdigraph\b/g)?.length, 1)
+      const clusters = out.split(/^ {2}subgraph /m).slice(1)
+      assert.strictEqual(clusters.length, 2)
+      assert.include(clusters[0], "1 parked")
+      assert.include(clusters[1], "Reader &lt;&amp;&gt;")
+      // No node of one is drawn in the other, and both have an end, also where every step goes on.
+      const nodes = clusters.map((cluster) =>
+        new Set(Array.from(cluster.matchAll(/^ +("[^"]+") \[/gm), ([, id]) => id))
+      )
+      for (const id of nodes[0]!) assert.isFalse(nodes[1]!.has(id))
+      clusters.forEach((cluster, index) => {
+        for (const [, from, to] of cluster.matchAll(/("[^"]+") -> ("[^"]+")/g)) {
+          assert.isTrue(nodes[index]!.has(from) && nodes[index]!.has(to))
+        }
+        assert.match(cluster, /ReadName" -> "\d\.\[end\]" \[style=dashed/)
+      })
+      const drawn = spawnSync(graphviz, ["-Tsvg"], { input: out, encoding: "utf8" })
+      // Only where it is installed.
+      if (drawn.error === undefined) {
+        assert.deepInclude(drawn, { status: 0, stderr: "" })
+        assert.strictEqual(drawn.stdout.match(/<svg/g)?.length, 1)
+      }
     })
   )
 

@@ -1,10 +1,14 @@
 import { assert } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { Admin } from "../src/index.ts"
 import { module, pgTask } from "./support/cli.ts"
 import { insertEach, nobody, readName } from "./support/Greeter.ts"
 import { workerTests } from "./support/worker/Fixture.ts"
 import { row } from "./support/worker/Table.ts"
+import { eventually, within } from "./support/worker/Wait.ts"
 
 workerTests("pg-task retry, run-now and cancel", (test) => {
   test(
@@ -184,6 +188,25 @@ workerTests("pg-task edit", (test) => {
   )
 
   test(
+    "leaves what it doesn't set as it was written",
+    Effect.gen(function*() {
+      const id = yield* Admin.enqueueRaw(
+        `{ "Any": {"S": {"big": 9007199254740993, "x": "a", "y": 1.50, "z": [1.0] } } }`
+      )
+      const step = Effect.map(row(id), (found) => found!.step)
+      yield* pgTask(["edit", id, "--set", "x=b"])
+      assert.strictEqual(yield* step, `{"Any":{"S":{"big":9007199254740993,"x":"b","y":1.50,"z":[1.0]}}}`)
+      yield* pgTask(["edit", id, "--set", "y= [ 9007199254740995 ]", "--state", "T"])
+      assert.strictEqual(yield* step, `{"Any":{"T":{"big":9007199254740993,"x":"b","y":[9007199254740995],"z":[1.0]}}}`)
+      yield* pgTask(["edit", id, "--fields", `{"big": 12345678901234567890}`])
+      assert.strictEqual(yield* step, `{"Any":{"T":{"big":12345678901234567890}}}`)
+      const shown = yield* pgTask(["show", id])
+      assert.include(shown.out, `  {\n    "big": 12345678901234567890\n  }\n`)
+      assert.include((yield* pgTask(["list"])).out, `{"big":12345678901234567890}`)
+    })
+  )
+
+  test(
     "moves to another state, or replaces it all",
     Effect.gen(function*() {
       const { waiting } = yield* insertEach
@@ -192,6 +215,40 @@ workerTests("pg-task edit", (test) => {
       assert.strictEqual((yield* Admin.get(waiting)).step, "SayHello")
       const json = yield* pgTask(["edit", waiting, "--raw", readName("c"), "--json"])
       assert.deepStrictEqual(JSON.parse(json.out), { id: waiting, step: readName("c"), retried: false })
+    })
+  )
+
+  test(
+    "opens an editor, and closes it when it is interrupted",
+    Effect.gen(function*() {
+      const { parked } = yield* insertEach
+      const folder = yield* Effect.acquireRelease(
+        Effect.sync(() => mkdtempSync(join(tmpdir(), "pg-task-test-"))),
+        (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
+      )
+      const useEditor = (script: string) =>
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            writeFileSync(join(folder, "editor.mjs"), script)
+            process.env["VISUAL"] = `'${process.execPath}' '${join(folder, "editor.mjs")}'`
+          }),
+          () => Effect.sync(() => delete process.env["VISUAL"])
+        )
+      yield* useEditor(`import * as fs from "node:fs"
+const file = process.argv[2]
+fs.writeFileSync(file, fs.readFileSync(file, "utf8").replace('"parked"', '"by hand", "n": 9007199254740993'))`)
+      assert.strictEqual((yield* pgTask(["edit", parked], { keys: [] })).code, 0)
+      const edited = `{"Greeter":{"ReadName":{"filename":"by hand","n":9007199254740993}}}`
+      assert.strictEqual((yield* row(parked))!.step, edited)
+      const [open, left] = [join(folder, "open"), join(folder, "left")]
+      yield* useEditor(`import * as fs from "node:fs"
+fs.writeFileSync(${JSON.stringify(open)}, "")
+setTimeout(() => fs.writeFileSync(${JSON.stringify(left)}, ""), 20_000)`)
+      const editing = yield* Effect.forkChild(pgTask(["edit", parked], { keys: [] }))
+      yield* eventually(Effect.sync(() => existsSync(open)), (isOpen) => isOpen)
+      yield* within(Fiber.interrupt(editing), "the end of the editor")
+      assert.isFalse(existsSync(left))
+      assert.strictEqual((yield* row(parked))!.step, edited)
     })
   )
 

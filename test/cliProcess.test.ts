@@ -14,6 +14,7 @@ import { insertEach } from "./support/Greeter.ts"
 import { run as runScript } from "./support/Script.ts"
 import { Job, jobs, makeGate, start } from "./support/worker/Fixture.ts"
 import { run } from "./support/worker/Table.ts"
+import { makeNetwork } from "./support/worker/Network.ts"
 import { within } from "./support/worker/Wait.ts"
 
 const bin = "src/cli/bin.ts"
@@ -57,7 +58,7 @@ it.live("says what is wrong with a command line, in one line", () =>
     [
       [["lst"], "Unknown subcommand \"lst\" for \"pg-task\" Did you mean this? list"],
       [["list", "--status", "nope"], "Invalid value for flag --status: \"nope\""],
-      [["list", "--older-than", "soon"], "a duration such as 30s, 5m, 2h or 1d"],
+      [["watch", "--interval", "500"], "a duration with its unit, such as 500ms, 30s, 5m, 2h or 1d"],
       [["list", "--limit", "0"], "a number of 1 or more"],
       [["list", "--after", "x"], "the `next` of a page"],
       [["show"], "Missing required argument: id. See pg-task show --help"],
@@ -116,6 +117,16 @@ it.live("says why it can't reach the database, and doesn't wait for it", () =>
 test("makes the table, and says so when it is missing", (env) =>
   Effect.gen(function*() {
     assertRefused(yield* runProcess(["stats"], { env }), 3, "make it with `pg-task migrate`")
+    const npx = { ...env, npm_command: "exec" }
+    const [hinted, helped, misspelt] = yield* Effect.all([
+      runProcess(["stats"], { env: npx }),
+      runProcess(["retry", "--help"], { env: npx }),
+      runProcess(["show"], { env: npx })
+    ], { concurrency: 2 })
+    assertRefused(hinted, 3, "make it with `npx effect-pg-task migrate`")
+    assert.match(helped.out, /^ {2}npx effect-pg-task retry --task Greeter/m)
+    assert.notMatch(helped.out, /^ *pg-task/m)
+    assertRefused(misspelt, 2, "See npx effect-pg-task show --help")
     yield* run("create view pg_task as select 1 as id")
     assertRefused(yield* runProcess(["migrate"], { env }), 3, "Migration \"1_table\" failed: ")
     yield* run("drop view pg_task")
@@ -153,6 +164,33 @@ test("ends quietly when nobody reads on, and although a module keeps the process
     assertRefused(busy, 1, "exports no task")
     const drawn = yield* runProcess(["diagram", "-m", module, "--live"], { env })
     assert.match(drawn.out, /^---\ntitle: "?Greeter/)
+  }))
+
+test("reads no more of long texts than it shows", (env) =>
+  Effect.gen(function*() {
+    yield* Migrations.run
+    // Measured as a whole, or looked at again from each of its spaces, such a text took many minutes.
+    yield* run(
+      `insert into pg_task (step, error) values ('{"Long":{"Parked":{}}}', repeat('é ', 2500000)),
+        ('{"Long":{"Ready":{"text":"' || repeat(' ', 2000000) || '"}}}', null)`
+    )
+    for (const columns of ["90", "5000", ""]) {
+      const { code, err, out } = yield* runProcess(["list"], { env: { ...env, COLUMNS: columns } })
+      assert.deepInclude({ code, err }, { code: 0, err: "" })
+      assert.match(out, columns === "" ? / (é ){1000}/ : / é é ?…\n/)
+    }
+  }))
+
+test("ends when it is told to, although the database doesn't answer", ({ DATABASE_URL }) =>
+  Effect.gen(function*() {
+    yield* Migrations.run
+    const network = yield* makeNetwork(DATABASE_URL)
+    yield* network.mend
+    const sent = yield* network.loseAnswer("pg_task")
+    const listing = yield* runScript(bin, { args: ["list", "--url", network.url] })
+    yield* sent
+    yield* listing.kill("SIGTERM")
+    assert.strictEqual(yield* within(listing.exit, "the end"), 130)
   }))
 
 test("stops workers, or says that they don't", (env) =>
@@ -198,6 +236,11 @@ test("watches all of them until it is interrupted, whatever the database does", 
     const watching = yield* watch(["--interval", "50ms"], env)
     yield* watching.line(/Greeter +ReadName +1/)
     yield* watching.line(/Greeter +ReadName +2h +3 +HttpError/)
+    const byError = yield* watch(["--by", "error"], env)
+    yield* byError.line(/^ *1 +Greeter +ReadName +2h +2h +HttpError: 100% of it$/)
+    const jsonByError = yield* watch(["--by", "error", "--json"], env)
+    const { errors } = JSON.parse(yield* jsonByError.line("counts"))
+    assert.deepInclude(errors[0], { count: 1, error: "HttpError: 100% of it" })
     yield* run("alter table pg_task rename to pg_task_away")
     yield* watching.line("This database has no table pg_task")
     yield* run("alter table pg_task_away rename to pg_task")

@@ -14,6 +14,22 @@ describe("text for a terminal", () => {
     assert.strictEqual(cut("x", 0), "…")
   })
 
+  it("is cut between characters, however long it is", () => {
+    const families = "👩‍👩‍👧é接".repeat(300)
+    assert.strictEqual(widthOf(families), 1500)
+    for (const width of [64, 255, 256, 257, 1000]) {
+      const whole = Math.floor((width - 1) / 5)
+      assert.isTrue(cut(families, width).startsWith("👩‍👩‍👧é接".repeat(whole)))
+      assert.isAtMost(widthOf(cut(families, width)), width)
+      assert.isAtLeast(widthOf(cut(families, width)), width - 1)
+    }
+    assert.strictEqual(cut(families, 1500), families)
+    // A letter with more marks than any part has room for is one column, and no reason to read all that follows.
+    const marked = `a${"\u0301".repeat(1000)}`
+    assert.strictEqual(widthOf(marked.repeat(3)), 3)
+    assert.isAtMost(cut(`${marked}b`, 1).length, 200)
+  })
+
   it("is padded to its width", () => {
     assert.strictEqual(pad("接続", 6, "left"), "接続  ")
     assert.strictEqual(pad("7", 3, "right"), "  7")
@@ -29,6 +45,7 @@ describe("text for a terminal", () => {
   it("can't control the terminal", () => {
     assert.strictEqual(oneLine("a\n  caused by: b\tc\r\nd"), "a caused by: b c d")
     assert.strictEqual(oneLine("\u001b[31mred\u0007\u202e"), "\\x1b[31mred\\x07\\x202e")
+    assert.strictEqual(oneLine(" a  b \u2028 c\u061c"), " a  b \\x2028 c\\x61c")
     assert.strictEqual(printable("a\r\n\tb\u001b]0;title\u0007"), "a\n  b\\x1b]0;title\\x07")
   })
 

@@ -25,6 +25,12 @@ const named = (pattern: RegExp): ReadonlyArray<string> => [
 ]
 
 describe("the documentation", () => {
+  it("has npx run this package, by its own name", () => {
+    // Where the library is not installed, npx takes the package of a name from the registry, whoever has it there.
+    const warned = pages.flatMap((page) => Array.from(read(page).matchAll(/.*\bnpx pg-task\b/g), ([line]) => line))
+    assert.isTrue(warned.length === 1 && warned[0]!.endsWith("Don't type `npx pg-task"), warned.join("\n"))
+  })
+
   it("has only code that a test looks at, or that is none of ours", () => {
     // A fence within a list or with another name would be overlooked by the tests that compile, run, parse or draw.
     const checked = ["```ts", "```ts continued", "```ts signature", "```sql", "```mermaid", "```json"]
@@ -64,7 +70,7 @@ layer(Layer.unwrap(Effect.map(makeDatabase, ({ url }) => Layer.merge(client(url)
 })("the documentation's commands", (it) => {
   // `watch` doesn't end, and modules are the reader's: `cli.test.ts` has both. So are variables and other placeholders.
   const isComplete = (command: string) => !/^watch|--module| -m |[$…]|<(?!id>)/.test(command)
-  const commands = named(/(?:`|^npx )(?:npx )?pg-task ([a-z].*?)(?=`| [#|>&]|$)/gm).filter(isComplete)
+  const commands = named(/(?:`|^(?=npx ))(?:npx effect-)?pg-task ([a-z].*?)(?=`| [#|>&]|$)/gm).filter(isComplete)
 
   it.effect.each(commands)("work: pg-task %s", (command) =>
     Effect.gen(function*() {

@@ -9,6 +9,7 @@ import { HttpRouter } from "effect/http"
 import { SqlClient } from "effect/sql/SqlClient"
 import { rmSync } from "node:fs"
 import { dirname, join } from "node:path"
+import * as Admin from "../src/Admin.ts"
 import * as Migrations from "../src/Migrations.ts"
 import * as NextStep from "../src/NextStep.ts"
 import * as Step from "../src/Step.ts"
@@ -98,22 +99,41 @@ layer(services, { excludeTestServices: true })("the documentation's programs", (
     const found = snippets.filter((snippet) => snippet.source === source && snippet.text.includes(words))
     assert.lengthOf(found, 1, words)
     const { url } = yield* makeDatabase
+    yield* Effect.provide(Migrations.run, client(url))
     const { file } = found[0]!
-    return yield* Script.run(join(folder, file), { cwd: join(folder, dirname(file)), env: { DATABASE_URL: url } })
+    const options = { cwd: join(folder, dirname(file)), env: { DATABASE_URL: url } }
+    return { ...(yield* Script.run(join(folder, file), options)), url }
   })
 
-  it.effect("work: a worker, in README.md", () =>
+  const workers = [
+    { source: "README.md", words: `Task.make("Pinger"` },
+    { source: "docs/getting-started.md", words: "// worker.ts" },
+    { source: "docs/telemetry.md", words: "// worker.ts" }
+  ]
+
+  it.effect.each(workers)("work: a worker, in $source, until Ctrl-C", ({ source, words }) =>
     Effect.gen(function*() {
-      const worker = yield* run("README.md", `Task.make("Pinger"`)
+      const worker = yield* run(source, words)
       yield* worker.line("Worker started")
       yield* worker.kill("SIGINT")
       assert.strictEqual(yield* worker.exit, 130, worker.lines().join("\n"))
     }))
 
+  it.effect.each(workers)(
+    "work: a worker, in $source, whose process ends when it is told to stop",
+    ({ source, words }) =>
+      Effect.gen(function*() {
+        const worker = yield* run(source, words)
+        yield* worker.line("Worker started")
+        yield* Effect.provide(Admin.stopWorkers(), client(worker.url))
+        assert.strictEqual(yield* worker.exit, 0, worker.lines().join("\n"))
+      })
+  )
+
   it.effect("work: a server for others, in EmbeddedPostgres", () =>
     Effect.gen(function*() {
       const server = yield* run("src/testing/EmbeddedPostgres.ts", "EmbeddedPostgres.start(")
-      yield* server.line(/^psql postgres:\/\//)
+      yield* server.line(/^psql 'postgres:\/\//)
     }))
 
   it.effect("work: a server for one query, in EmbeddedPostgres", () =>

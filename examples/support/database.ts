@@ -29,13 +29,13 @@ const givenUrl = Config.option(Config.Redacted("DATABASE_URL")).pipe(
 )
 
 // Examples that run at the same time share the server: it stops with the last of them.
-const embeddedUrl = Effect.fnUntraced(function*(announce: (url: string) => Effect.Effect<void>) {
-  const { url } = yield* EmbeddedPostgres.start({ dataDir })
-  yield* announce(url)
+const embeddedUrl = Effect.fnUntraced(function*(announce: (psql: string) => Effect.Effect<void>) {
+  const { psql, url } = yield* EmbeddedPostgres.start({ dataDir })
+  yield* announce(psql)
   return Redacted.make(url)
 })
 
-const layerWith = (announce: (url: string) => Effect.Effect<void>): Layer.Layer<Database, DatabaseError> =>
+const layerWith = (announce: (psql: string) => Effect.Effect<void>): Layer.Layer<Database, DatabaseError> =>
   Layer.unwrap(
     Effect.gen(function*() {
       const given = yield* givenUrl
@@ -45,8 +45,8 @@ const layerWith = (announce: (url: string) => Effect.Effect<void>): Layer.Layer<
   )
 
 /** The database, which says how to look into it. */
-export const DatabaseLive: Layer.Layer<Database, DatabaseError> = layerWith((url) =>
-  Console.log(`The database is at: psql ${url}`)
+export const DatabaseLive: Layer.Layer<Database, DatabaseError> = layerWith((psql) =>
+  Console.log(`The database is at: ${psql}`)
 )
 
 /** The same, without a word: for commands whose output is all there should be. */

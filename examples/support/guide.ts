@@ -25,7 +25,7 @@ Leave this running. In a second terminal, in this folder:
 
   look at the row     npm run sql -- "table pg_task"
   fix the world       echo "Fixed World" > ${filename}
-  clear the error     npm run sql -- "update pg_task set error = null"
+  clear the error     npm run sql -- "update pg_task set error = null where error is not null"
 `
 
 const done = (filename: string) => `

@@ -6,6 +6,7 @@ import * as Logger from "effect/Logger"
 import { readFileSync } from "node:fs"
 import { run } from "./Cli.ts"
 import { exitCode, type Failure, reportCause } from "./failure.ts"
+import { stringify } from "./json.ts"
 import * as Node from "./node.ts"
 
 const args = process.argv.slice(2)
@@ -26,7 +27,7 @@ const wantsJson = args.some((arg, n) =>
 
 const end = (exit: Exit.Exit<void, Failure>): void => {
   const { code, message } = Exit.isSuccess(exit) ? { code: exitCode.ok, message: undefined } : reportCause(exit.cause)
-  const text = wantsJson ? JSON.stringify({ error: { message } }) : `pg-task: ${message}`
+  const text = wantsJson ? stringify({ error: { message } }) : `pg-task: ${message}`
   if (message !== undefined) process.stderr.write(`${text}\n`)
   // Not at once: what was printed must have left, and modules of the user may keep the process alive.
   process.stdout.write("", () => process.exit(code))
@@ -37,4 +38,13 @@ process.stdout.on("error", () => process.exit(exitCode.ok))
 
 const fiber = Effect.runFork(program)
 fiber.addObserver(end)
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => fiber.interruptUnsafe())
+
+/** In milliseconds. What has been begun must end by itself, but a database that doesn't answer would keep it up. */
+const patience = 1000
+
+const interrupt = (): void => {
+  fiber.interruptUnsafe()
+  setTimeout(() => process.exit(exitCode.interrupted), patience)
+}
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, interrupt)

@@ -6,29 +6,49 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { readFileSync } from "node:fs"
+import * as Address from "./address.ts"
 import { NoAnswer, UsageError } from "./failure.ts"
 import { Url } from "./options.ts"
+import * as Output from "./output.ts"
 
 /** What most statements need is far less; a million rows changed at once need minutes. */
 export const limits = { read: Duration.seconds(60), write: Duration.minutes(30) } as const
 
-const databaseUrl = Effect.gen(function*() {
-  const given = Option.getOrUndefined(yield* Url) ?? process.env["DATABASE_URL"]
-  if (given === undefined || given === "") {
-    return yield* new UsageError({ message: "Which database? Set DATABASE_URL, or give --url postgres://…" })
-  }
-  if (!URL.canParse(given) || !/^postgres(ql)?:$/.test(new URL(given).protocol)) {
+const given = Effect.gen(function*() {
+  const { env } = process
+  const url = Option.getOrUndefined(yield* Url) || env["DATABASE_URL"]
+  if (!url && !Address.isNamed(env)) {
     return yield* new UsageError({
-      message: "The database's URL must look like postgres://user:password@host/database"
+      message: "Which database? Set DATABASE_URL, or give --url postgres://…, or set PGHOST, PGDATABASE, …"
     })
   }
-  return given
+  return Address.parseUrl(url || "postgres://") ?? (yield* new UsageError({
+    message: "The database's URL must look like postgres://user:password@host/database"
+  }))
 })
 
+/** What libpq looks up last. */
+const savedPassword = Effect.fnUntraced(function*(address: Address.Address) {
+  const file = Address.passwordFile(process.env)
+  const found = Address.inspect(file)
+  if (found === "Open") yield* Output.note(`${file} is not used: others may read it (chmod 600 ${file})`)
+  return found === "Usable" ? Address.findPassword(readFileSync(file, "utf8"), address) : undefined
+})
+
+const address = Effect.map(given, (given) => Address.resolve(given, process.env))
+
 /** Where the database is, without the password. */
-export const databaseName = Effect.map(databaseUrl, (url) => {
-  const { host, pathname } = new URL(url)
-  return `${host}${pathname}`
+export const databaseName = Effect.map(
+  address,
+  ({ dbname, host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}/${dbname}`
+)
+
+/** In a form that leaves nothing open, so that the driver has nothing to fill in. */
+const databaseUrl = Effect.gen(function*() {
+  const found = yield* address
+  const password = found.password ?? (yield* savedPassword(found))
+  return `postgres://?${new URLSearchParams({ ...found, ...(password ? { password } : {}) }).toString()}`
 })
 
 /** Runs an effect on the database, with as many connections as it uses at once. */

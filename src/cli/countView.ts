@@ -1,4 +1,4 @@
-/** How counts look in a terminal: one line for each state. */
+/** How counts look in a terminal: one line for each state, or for each error. */
 import * as Duration from "effect/Duration"
 import type * as Admin from "../Admin.ts"
 import type { Style } from "./output.ts"
@@ -65,5 +65,21 @@ export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<
     number("RUNNING", ({ count }) => count.running, style.green),
     number("PARKED", ({ count }) => count.parked, style.red),
     ...wide(age("parked"))
+  ]
+}
+
+export const errorColumns = (style: Style, width: number): ReadonlyArray<Column<Admin.ErrorCount>> => {
+  const age = (title: string, value: (count: Admin.ErrorCount) => Duration.Duration): Column<Admin.ErrorCount> => ({
+    title,
+    value: (count) => formatDuration(value(count)),
+    align: "right"
+  })
+  return [
+    { title: "TASKS", value: ({ count }) => formatCount(count), align: "right", paint: style.red },
+    { title: "TASK", value: ({ task }) => oneLine(task ?? "?"), min: 8 },
+    { title: "STEP", value: ({ step }) => oneLine(step ?? "?"), min: 8 },
+    age("OLDEST", ({ oldest }) => oldest),
+    ...(width < roomForAges ? [] : [age("NEWEST", ({ newest }) => newest)]),
+    { title: "ERROR", value: ({ error }) => oneLine(error), min: 24 }
   ]
 }

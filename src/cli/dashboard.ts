@@ -1,5 +1,4 @@
-/** A live view of the table: counts, and the latest failures. */
-import * as Console from "effect/Console"
+/** A live view of the table: counts, and the latest failures, or the counts of errors. */
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,9 +7,11 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Terminal from "effect/Terminal"
 import * as Admin from "../Admin.ts"
+import { durationText } from "../internal/durationText.ts"
 import { databaseName, limits, within } from "./connection.ts"
-import { statsColumns, toStats } from "./countView.ts"
+import { errorColumns, statsColumns, toStats } from "./countView.ts"
 import { report } from "./failure.ts"
+import { stringify } from "./json.ts"
 import { Json } from "./options.ts"
 import * as Output from "./output.ts"
 import { failureColumns } from "./rowView.ts"
@@ -19,6 +20,8 @@ import { cut } from "./text.ts"
 
 interface Options {
   readonly task: string | null | undefined
+  /** What failures are counted by. Undefined: the latest are listed. */
+  readonly by: "error" | undefined
   readonly interval: Duration.Duration
 }
 
@@ -26,6 +29,7 @@ interface Options {
 interface Snapshot {
   readonly counts: ReadonlyArray<Admin.Count>
   readonly failures: ReadonlyArray<Admin.Row>
+  readonly errors: ReadonlyArray<Admin.ErrorCount>
 }
 
 /** Looking reads the whole table: it may take this share of the time at most. */
@@ -34,23 +38,28 @@ const lookShare = 5
 /** More than any screen has room for. */
 const maxFailures = 100
 
-const look = ({ task }: Options) =>
+const look = ({ by, task }: Options) =>
   within(limits.read)(
     Effect.all({
       counts: Admin.counts({ task }),
-      failures: Effect.map(
-        Admin.list({ task, status: "parked", first: "newest", limit: maxFailures }),
-        ({ rows }) => rows
-      )
+      failures: by === undefined
+        ? Effect.map(
+          Admin.list({ task, status: "parked", first: "newest", limit: maxFailures }),
+          ({ rows }) => rows
+        )
+        : Effect.succeed([]),
+      errors: by === "error" ? Admin.countErrors({ task, limit: maxFailures }) : Effect.succeed([])
     })
   )
 
 type LookError = Effect.Error<ReturnType<typeof look>>
 
-const encode = ({ counts, failures }: Snapshot, at: DateTime.Utc) => ({
+const encode = ({ counts, errors, failures }: Snapshot, { by }: Options, at: DateTime.Utc) => ({
   at: DateTime.formatIso(at),
   counts: counts.map((count) => Schema.encodeSync(Admin.Count)(count)),
-  parked: failures.map((row) => Schema.encodeSync(Admin.Row)(row))
+  ...(by === "error"
+    ? { errors: errors.map((count) => Schema.encodeSync(Admin.ErrorCount)(count)) }
+    : { parked: failures.map((row) => Schema.encodeSync(Admin.Row)(row)) })
 })
 
 /** Both tables, cut so that each has room: the second gets what the first leaves, but half of it at least. */
@@ -61,14 +70,22 @@ const fit = (counts: ReadonlyArray<string>, failures: ReadonlyArray<string>, roo
   return failures.length === 0 ? shown : [...shown, "", ...failures.slice(0, Math.max(room - first - 1, 0))]
 }
 
-const render = Effect.fnUntraced(function*({ counts, failures }: Snapshot, title: string, trouble: string | undefined) {
+/** The lower table. */
+const rowsOf = ({ errors, failures }: Snapshot) =>
+  errors.length > 0 ?
+    Output.rows(errorColumns, errors)
+    : failures.length > 0 ?
+    Output.rows(failureColumns, failures)
+    : Effect.succeed([])
+
+const render = Effect.fnUntraced(function*(snapshot: Snapshot, title: string, trouble: string | undefined) {
+  const { counts } = snapshot
   const style = yield* Output.style
   const width = yield* Output.width
   const height = process.stdout.isTTY ? (yield* (yield* Terminal.Terminal).rows) - 1 : Infinity
   const head = [style.bold(cut(title, width)), trouble === undefined ? "" : style.red(cut(trouble, width))]
   const stats = counts.length === 0 ? ["No tasks"] : yield* Output.rows(statsColumns, toStats(counts))
-  const parked = failures.length === 0 ? [] : yield* Output.rows(failureColumns, failures)
-  return [...head, ...fit(stats, parked, height - head.length)]
+  return [...head, ...fit(stats, yield* rowsOf(snapshot), height - head.length)]
 })
 
 /** Looks again and again, and hands on what it finds, or what keeps it from looking. */
@@ -83,7 +100,7 @@ const lookForever = <R>(
   }))
 
 /** As every error in JSON. What was found before would pass for what is there now. */
-const jsonTrouble = (message: string) => Output.note(JSON.stringify({ error: { message } }))
+const jsonTrouble = (message: string) => Output.note(stringify({ error: { message } }))
 
 /** Draws until it is interrupted. A database that goes away is waited for; one that never was there is not. */
 export const dashboard = Effect.fnUntraced(function*(options: Options) {
@@ -98,11 +115,11 @@ export const dashboard = Effect.fnUntraced(function*(options: Options) {
     const now = yield* DateTime.now
     if (json) {
       return yield* trouble === undefined
-        ? Console.log(JSON.stringify(encode(snapshot, now)))
+        ? Output.jsonLine(encode(snapshot, options, now))
         : jsonTrouble(trouble)
     }
     const title = `${where}  ${DateTime.formatIso(now).slice(11, 19)}  every ${
-      Duration.format(options.interval)
+      durationText(options.interval)
     }, Ctrl-C ends`
     yield* screen.draw(yield* render(snapshot, title, trouble))
   })

@@ -77,17 +77,27 @@ const tableMessage = (error: TaskError.TableError): string => {
   }
 }
 
-const sqlMessage = (error: SqlError): string =>
-  error.reason._tag === "ConnectionError"
-    ? `Can't reach the database: ${messageOf(error)}. Check --url (or DATABASE_URL), and that Postgres runs there`
-    : `The database refused: ${messageOf(error)}`
+const sqlMessage = (error: SqlError): string => {
+  switch (error.reason._tag) {
+    case "ConnectionError":
+      return `Can't reach the database: ${
+        messageOf(error)
+      }. Check --url (or DATABASE_URL), and that Postgres runs there`
+    case "AuthenticationError":
+      return `The database refused: ${messageOf(error)}. Give a user and a password in --url (or DATABASE_URL), in `
+        + "PGUSER and PGPASSWORD, or in the file ~/.pgpass"
+    default:
+      return `The database refused: ${messageOf(error)}`
+  }
+}
 
 const syntaxReport = (error: CliError.CliError): Report => {
   if (error._tag !== "ShowHelp") return { message: oneLine(error.message), code: exitCode.usage }
   // Nothing is wrong: the help was what there is to say.
   if (error.errors.length === 0) return { message: undefined, code: exitCode.ok }
   const messages = error.errors.map(({ message }) => oneLine(message)).join("; ")
-  return { message: `${messages}. See ${error.commandPath.join(" ")} --help`, code: exitCode.usage }
+  const help = self([...error.commandPath.slice(1), "--help"].join(" "))
+  return { message: `${messages}. See ${help}`, code: exitCode.usage }
 }
 
 /** Of each failure that isn't one of the command line's syntax. */

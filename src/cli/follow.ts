@@ -28,13 +28,13 @@ const line = (row: Admin.Row, style: Output.Style) =>
   ].join("  ")
 
 const print = Effect.fnUntraced(function*(row: Admin.Row) {
-  if (yield* Json) return yield* Console.log(JSON.stringify(Schema.encodeSync(Admin.Row)(row)))
+  if (yield* Json) return yield* Output.jsonLine(Schema.encodeSync(Admin.Row)(row))
   yield* Console.log(line(row, yield* Output.style))
 })
 
 const printGone = Effect.fnUntraced(function*(id: string) {
   yield* (yield* Json)
-    ? Console.log(JSON.stringify({ id, status: "gone" }))
+    ? Output.jsonLine({ id, status: "gone" })
     : Console.log(`${id} is gone: it has finished, or was cancelled`)
 })
 

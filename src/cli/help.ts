@@ -4,16 +4,17 @@ import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Output from "./output.ts"
+import { self } from "./self.ts"
 import { widthOf, wrap } from "./text.ts"
 
 /** What comes before the text of the right-hand column: a name, and two spaces or more. */
 const leftColumn = /^ *\S.*? {2,}/
 
-/** Commands stay as they are, to be copied. */
-const isCommand = (line: string) => /^ *pg-task /.test(line)
+/** Commands stay in one line, to be copied. */
+const command = /^( *)pg-task /
 
 const fit = (line: string, width: number): ReadonlyArray<string> => {
-  if (isCommand(line)) return [line]
+  if (command.test(line)) return [line.replace(command, (_, indent: string) => indent + self(""))]
   const left = leftColumn.exec(line)?.[0] ?? /^ */.exec(line)![0]
   const indent = widthOf(left)
   const [first = "", ...others] = wrap(line.slice(left.length), width - indent)

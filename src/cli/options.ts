@@ -38,7 +38,7 @@ const parseDuration = (text: string): Option.Option<Duration.Duration> => {
 export const duration = (name: string): Flag.Flag<Duration.Duration> =>
   Flag.String(name).pipe(
     Flag.withMetavar("30s|5m|2h|1d"),
-    Flag.filterMap(parseDuration, () => "a duration such as 30s, 5m, 2h or 1d")
+    Flag.filterMap(parseDuration, () => "a duration with its unit, such as 500ms, 30s, 5m, 2h or 1d")
   )
 
 export const dateTime = (name: string): Flag.Flag<DateTime.Utc> =>
@@ -97,6 +97,13 @@ export const status = Flag.Literals("status", statuses).pipe(
   Flag.withDescription("Its status; give it again for more than one"),
   Flag.atLeast(0),
   Flag.map((given): ReadonlyArray<Admin.Status> | undefined => given.length === 0 ? undefined : given)
+)
+
+/** What parked tasks are counted by. */
+export const by = optional(
+  Flag.Literals("by", ["error"]).pipe(
+    Flag.withDescription("Count what is parked by the first line of its error")
+  )
 )
 
 export const id = Argument.String("id").pipe(

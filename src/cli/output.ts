@@ -2,6 +2,7 @@
 import * as TerminalCapabilities from "effect/cli/TerminalCapabilities"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { stringify } from "./json.ts"
 import { type Column, table } from "./table.ts"
 
 /** How text is emphasised: not at all where nobody would see it. */
@@ -43,7 +44,10 @@ export const width: Effect.Effect<number> = Effect.sync(() => {
 export const lines = (all: ReadonlyArray<string>): Effect.Effect<void> =>
   all.length === 0 ? Effect.void : Console.log(all.join("\n"))
 
-export const json = (value: unknown): Effect.Effect<void> => Console.log(JSON.stringify(value, undefined, 2))
+export const json = (value: unknown): Effect.Effect<void> => Console.log(stringify(value, 2))
+
+/** The same on one line: for many values, one after the other. */
+export const jsonLine = (value: unknown): Effect.Effect<void> => Console.log(stringify(value))
 
 /** For people who look at what else is printed: not part of it. */
 export const note = (text: string): Effect.Effect<void> => Console.error(text)

@@ -2,6 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as DateTime from "effect/DateTime"
 import type * as Admin from "../Admin.ts"
+import { isJson, membersOf, stringify } from "./json.ts"
 import type { Style } from "./output.ts"
 import type { Column } from "./table.ts"
 import { formatDuration, oneLine } from "./text.ts"
@@ -35,15 +36,14 @@ const leaseOf = (row: Admin.Row): string => {
   return left < 0 ? `its lease ended ${formatMillis(-left)} ago` : `lease ends in ${formatMillis(left)}`
 }
 
-/** The fields of a state, or whatever else is in the row: a state that was too long to be read was cut. */
-export const fieldsOf = (row: Admin.Row): unknown => {
-  if (row.task === null || row.step === null) return row.raw
-  try {
-    return (JSON.parse(row.raw) as Record<string, Record<string, unknown>>)[row.task]?.[row.step]
-  } catch {
-    return row.raw
-  }
-}
+const firstMember = (json: string): string | undefined => membersOf(json).values().next().value
+
+/** The fields of a state, as JSON. Undefined if there are none. */
+export const fieldsIn = (raw: string): string | undefined => firstMember(firstMember(raw) ?? "{}")
+
+/** The same, or the text of whatever else is in the row: a state that was too long to be read was cut. */
+export const fieldsOf = (row: Admin.Row): string =>
+  (row.task !== null && isJson(row.raw) ? fieldsIn(row.raw) : undefined) ?? stringify(row.raw)
 
 /** What matters most about a row, in its status. */
 export const detailOf = (row: Admin.Row): string => {
@@ -55,7 +55,7 @@ export const detailOf = (row: Admin.Row): string => {
     case "running":
       return leaseOf(row)
     case "ready":
-      return oneLine(JSON.stringify(fieldsOf(row)))
+      return oneLine(fieldsOf(row))
   }
 }
 

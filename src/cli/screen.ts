@@ -19,9 +19,15 @@ export const open = Effect.gen(function*() {
   const terminal = yield* Terminal.Terminal
   const display = (text: string) => Effect.orDie(terminal.display(text))
   let last: ReadonlyArray<string> = []
+  // A process that is ended before its scopes are closed gives the terminal back, too.
+  const onExit = () => process.stdout.write(leave)
   yield* Effect.acquireRelease(
-    display(enter),
-    () => display(`${leave}${last.map((line) => `${line}\n`).join("")}`)
+    Effect.andThen(Effect.sync(() => process.once("exit", onExit)), display(enter)),
+    () =>
+      Effect.andThen(
+        Effect.sync(() => process.off("exit", onExit)),
+        display(`${leave}${last.map((line) => `${line}\n`).join("")}`)
+      )
   )
   const screen: Screen = {
     draw: (lines) =>

@@ -35,16 +35,21 @@ export const table = <A>(
   items: ReadonlyArray<A>,
   options: { readonly width: number; readonly bold: (text: string) => string }
 ): ReadonlyArray<string> => {
-  const cells = items.map((item) => columns.map((column) => column.value(item)))
+  // Cut before they are measured: a value may be megabytes long, and no column is wider than the table.
+  const cells = items.map((item) => columns.map((column) => cut(column.value(item), options.width)))
+  const isOpen = (index: number) => index === columns.length - 1 && columns[index]!.align !== "right"
   const natural = columns.map(({ title }, index) =>
-    cells.reduce((widest, row) => Math.max(widest, widthOf(row[index]!)), widthOf(title))
+    isOpen(index) && options.width === Infinity
+      ? Infinity
+      : cells.reduce((widest, row) => Math.max(widest, widthOf(row[index]!)), widthOf(title))
   )
   const mins = columns.map(({ min }, index) => Math.min(min ?? Infinity, natural[index]!))
-  const widths = fit(natural, mins, options.width - gap.length * (columns.length - 1))
+  const widths = options.width === Infinity
+    ? natural
+    : fit(natural, mins, options.width - gap.length * (columns.length - 1))
   const cell = (text: string, index: number) => {
     const width = widths[index]!
-    const last = index === columns.length - 1 && columns[index]!.align !== "right"
-    return last ? cut(text, width) : pad(cut(text, width), width, columns[index]!.align ?? "left")
+    return isOpen(index) ? cut(text, width) : pad(cut(text, width), width, columns[index]!.align ?? "left")
   }
   const titles = columns.map(({ title }, index) => options.bold(cell(title, index))).join(gap)
   const lines = items.map((item, line) =>

@@ -2,35 +2,70 @@
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Duration from "effect/Duration"
 
-export const widthOf = CliOutput.displayWidth
-
 const segmenter = new Intl.Segmenter()
 
-// oxlint-disable-next-line eslint/no-control-regex -- they are what it is about
-const control = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+/** In UTF-16 units: more than any grapheme of a real language has. */
+const partLength = 256
+
+/**
+ * The graphemes of a text, some at a time. `Intl.Segmenter` gets only a part of the text at once, because its time
+ * grows with the square of the length: 20 kB take 70 ms.
+ */
+function* parts(text: string): Generator<ReadonlyArray<string>> {
+  let length = partLength
+  for (let start = 0; start < text.length;) {
+    const end = start + length + (/[\ud800-\udbff]/.test(text.charAt(start + length - 1)) ? 1 : 0)
+    const graphemes = Array.from(segmenter.segment(text.slice(start, end)), ({ segment }) => segment)
+    // The last one may continue in the next part.
+    if (end < text.length) graphemes.pop()
+    length = graphemes.length === 0 ? length * 2 : partLength
+    start += graphemes.reduce((sum, grapheme) => sum + grapheme.length, 0)
+    yield graphemes
+  }
+}
+
+const isPlain = (text: string) => /^[\x20-\x7e]*$/.test(text)
+
+/** In columns of a terminal. */
+export const widthOf = (text: string): number => {
+  if (isPlain(text)) return text.length
+  let width = 0
+  for (const graphemes of parts(text)) width += CliOutput.displayWidth(graphemes.join(""))
+  return width
+}
+
+/** Marks on one letter may be any number, and take no column: text with more than this for each column is cut. */
+const unitsPerColumn = 64
+
+/** At most so many columns wide, with … for what is missing. Reads no more of a long text than it returns. */
+export const cut = (text: string, width: number): string => {
+  if (width === Infinity) return text
+  const head = text.slice(0, (width + 1) * unitsPerColumn)
+  if (isPlain(head)) return text.length <= width ? text : `${text.slice(0, Math.max(width - 1, 0))}…`
+  let kept = ""
+  let used = 0
+  for (const graphemes of parts(head)) {
+    for (const grapheme of graphemes) {
+      used += widthOf(grapheme)
+      if (used > width) return `${kept}…`
+      if (used < width) kept += grapheme
+    }
+  }
+  return head.length === text.length ? text : `${kept}…`
+}
+
+/** Control characters, and those that turn the direction of text. */
+const control = /[\p{Cc}\p{Bidi_Control}\u2028\u2029]/gu
 
 const escape = (character: string) => `\\x${character.codePointAt(0)!.toString(16).padStart(2, "0")}`
 
 /** Whatever a row holds, as one line: errors and states come from anywhere, and must not control a terminal. */
-export const oneLine = (text: string): string => text.replace(/\s*[\r\n\t]+\s*/g, " ").replace(control, escape)
+export const oneLine = (text: string): string =>
+  text.replace(/\s+/g, (space) => /[\r\n\t]/.test(space) ? " " : space).replace(control, escape)
 
 /** The same for text of several lines. */
 export const printable = (text: string): string =>
   text.split(/\r?\n/).map((line) => line.replaceAll("\t", "  ").replace(control, escape)).join("\n")
-
-/** At most so many columns wide, with … for what is missing. */
-export const cut = (text: string, width: number): string => {
-  if (widthOf(text) <= width) return text
-  let result = ""
-  let used = 0
-  for (const { segment } of segmenter.segment(text)) {
-    const next = used + widthOf(segment)
-    if (next > width - 1) break
-    result += segment
-    used = next
-  }
-  return `${result}…`
-}
 
 /** Lines of at most so many columns, where words allow it. */
 export const wrap = (text: string, width: number): ReadonlyArray<string> => {

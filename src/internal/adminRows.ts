@@ -34,10 +34,17 @@ export class Params {
 const head = "case when octet_length(t.step) > 2000 then left(t.step, 2000) else t.step end"
 const secondName = String.raw`^\s*\{\s*"${jsonName}"\s*:\s*\{\s*"(${jsonName})"\s*:`
 
+const spelled = `substring(left(t.step, 2000) from '${secondName}')`
+
+/** Whether a name has escapes for what this database can't hold, be it only perhaps. Such a name can't be decoded. */
+const isForeign = String.raw`case current_setting('server_encoding') when 'UTF8' then false
+  when 'LATIN1' then ${spelled} ~ '\\u(?!00)' else ${spelled} ~ '\\u(?!00[0-7])' end`
+
 /** The tag of the state: what is between the third and the fourth quote, unless a name has quotes in it. */
 export const tag = String.raw`case when t.task is null then null
   when strpos(t.task, '"') = 0 and strpos(split_part(${head}, '"', 4), '\') = 0 then split_part(${head}, '"', 4)
-  else ('"' || substring(left(t.step, 2000) from '${secondName}') || '"')::json #>> '{}' end`
+  when ${isForeign} then ${spelled}
+  else ('"' || ${spelled} || '"')::json #>> '{}' end`
 
 export const conditionOf: Record<Status, string> = {
   ready: "t.error is null and not t.is_running and t.wakeup_at <= now()",

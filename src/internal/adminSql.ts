@@ -83,6 +83,33 @@ export const count = (sql: SqlClient, where: Where): Effect.Effect<number, SqlEr
   )
 }
 
+export interface AdminErrorCount {
+  readonly task: string | null
+  readonly step: string | null
+  readonly error: string
+  readonly count: number
+  /** In milliseconds. */
+  readonly oldest: number
+  readonly newest: number
+}
+
+/** A line that is longer differs in what nobody would compare. In characters. */
+const maxErrorLine = 500
+
+/** Parked rows by the first line of their error. */
+export const countErrors = (sql: SqlClient, where: Where, limit: number): Rows<AdminErrorCount> => {
+  const params = new Params()
+  const selected = whereClause([conditionOf.parked, ...conditions(where, params)])
+  return query(
+    sql,
+    `select t.task, ${tag} as step, left(split_part(t.error, e'\\n', 1), ${maxErrorLine}) as error,
+  count(*)::float8 as count, ${age("min(t.updated_at)")} as oldest, ${age("max(t.updated_at)")} as newest
+from pg_task t ${selected}
+group by 1, 2, 3 order by count(*) desc, 3, 1 nulls last, 2 nulls last limit ${params.add(limit)}::float8::bigint`,
+    params.values
+  )
+}
+
 /** How many rows a worker holds. Those of dead workers aren't among them, once their lease is over. */
 export const countHeld = (sql: SqlClient): Effect.Effect<number, SqlError> =>
   number(
@@ -145,16 +172,24 @@ export interface Edited {
 }
 
 /**
- * Replaces the state of a row that no worker holds. It counts as a transition, so that the new state's idempotency
+ * Whether a worker holds a row, or may come back to it: after an outage that was longer than its lease, a live worker
+ * renews it at once.
+ */
+const held = "t.is_running and coalesce(t.lease_until, t.updated_at) >= now() - interval '1 minute'"
+
+/**
+ * Replaces the state of a row that no worker holds. A dead worker's row is taken from it: nobody else may know the
+ * task any more, and its token must not end the new state's attempt. It counts as a transition, so that the new state's idempotency
  * key isn't the one that the old state's attempts may have used. No row comes back when there is none.
  */
 export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Rows<Edited> =>
   query(
     sql,
     `with found as (
-  select t.id, t.task, t.is_running as running, t.transitions from pg_task t where t.id = $1::uuid for update
+  select t.id, t.task, ${held} as running, t.transitions from pg_task t where t.id = $1::uuid for update
 ), changed as (
-  update pg_task t set step = $2, transitions = ${oneFurther("t.transitions")}, updated_at = now() from found f
+  update pg_task t set step = $2, transitions = ${oneFurther("t.transitions")}, updated_at = now(),
+    is_running = false, lease_token = null, lease_until = null from found f
   where t.id = f.id and not f.running and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
   returning t.id
 )

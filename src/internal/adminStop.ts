@@ -1,4 +1,4 @@
-/** Stopping all workers, seen from outside. */
+/** Stopping all workers of a table, seen from outside. */
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -6,7 +6,8 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { StopTimeoutError } from "../TaskError.ts"
 import { countHeld } from "./adminSql.ts"
-import { notify } from "./sql.ts"
+import { durationText } from "./durationText.ts"
+import { notifyStop } from "./tableSql.ts"
 
 /** Between two looks, in milliseconds: long enough for a notification to be heard. */
 const pause = 250
@@ -17,13 +18,13 @@ const lookShare = 5
 /** A worker may claim a last time before it hears the notification: so nothing must run at two looks in a row. */
 const quietLooks = 2
 
-/** Tells all workers to stop, and waits until none of them holds a row. */
+/** Tells all workers of this schema to stop, and waits until none of them holds a row. */
 export const stopAndWait = Effect.fnUntraced(function*(
   sql: SqlClient,
   timeout: Duration.Duration
 ): Effect.fn.Return<void, StopTimeoutError | SqlError> {
   const deadline = (yield* Clock.currentTimeMillis) + Duration.toMillis(timeout)
-  yield* notify(sql, "stop_worker")
+  yield* notifyStop(sql)
   for (let quiet = 0; quiet < quietLooks;) {
     const [took, running] = yield* Effect.timed(countHeld(sql))
     quiet = running === 0 ? quiet + 1 : 0
@@ -31,7 +32,7 @@ export const stopAndWait = Effect.fnUntraced(function*(
       return yield* new StopTimeoutError({
         running,
         message: `${running === 1 ? "1 step still runs" : `${running} steps still run`} after ${
-          Duration.format(timeout)
+          durationText(timeout)
         }: wait longer, or look at what is running`
       })
     }

@@ -1,8 +1,10 @@
 /** What a database error means to us. */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { TableError } from "../TaskError.ts"
+import { safely } from "./safely.ts"
 
 /** Postgres's own code of an error (SQLSTATE), or undefined: the connection broke, or a statement timed out here. */
 export const codeOf = (error: SqlError): string | undefined => {
@@ -12,10 +14,16 @@ export const codeOf = (error: SqlError): string | undefined => {
     : undefined
 }
 
+/** Codes of statements that another session has prepared on this connection, or hasn't. */
+const mixedUp = new Set(["26000", "42P05"])
+
 /** Postgres's own message, which says more than the driver's. */
 export const messageOf = (error: SqlError): string => {
   const cause: unknown = error.reason.cause
-  return hasProperty(cause, "message") && typeof cause.message === "string" ? cause.message : error.message
+  const message = hasProperty(cause, "message") && typeof cause.message === "string" ? cause.message : error.message
+  return mixedUp.has(codeOf(error) ?? "")
+    ? `${message}: a pooler shares connections among clients, so set \`prepare: false\` on the PgClient`
+    : message
 }
 
 /** Whether the connection was lost, or could not be had: the server stopped, crashed or is full, or the network broke. */
@@ -80,3 +88,41 @@ export const troubleOf = (error: SqlError): Trouble => {
     ? "Database"
     : "Data"
 }
+
+// ---------------------------------------------------------------------------------------------------------------
+// What steps fail with, which may be anything
+// ---------------------------------------------------------------------------------------------------------------
+
+/** An error of the database, or the one that caused this error: handlers may wrap it. */
+const findSqlError = (error: unknown, depth = 0): SqlError | undefined =>
+  isSqlError(error)
+    ? error
+    : hasProperty(error, "cause") && depth < 5
+    ? findSqlError(error.cause, depth + 1)
+    : undefined
+
+/** The first error of the database of this kind, of all that went wrong. A ROLLBACK that fails, too, makes defects. */
+export const findInCause = (
+  cause: Cause.Cause<unknown>,
+  isOfKind: (error: SqlError) => boolean = () => true
+): SqlError | undefined => {
+  for (const reason of cause.reasons) {
+    if (Cause.isInterruptReason(reason)) continue
+    const error = safely(() => findSqlError(Cause.isFailReason(reason) ? reason.error : reason.defect), undefined)
+    if (error !== undefined && safely(() => isOfKind(error), false)) return error
+  }
+  return undefined
+}
+
+/** Whether a transaction lost against another one: a serialization failure, a deadlock or a lock timeout. */
+export const isContention = (error: unknown): boolean =>
+  safely(() => {
+    const sqlError = findSqlError(error)
+    return sqlError !== undefined && troubleOf(sqlError) === "Lock" && codeOf(sqlError) !== "57014"
+  }, false)
+
+/** A write was refused, for now: a standby, a server that fails over, or a setting. */
+export const isReadOnly = (error: SqlError): boolean => codeOf(error) === "25006"
+
+/** The same statement may work later. It can't where its transaction was aborted before: by a statement of the step. */
+export const mayPass = (error: SqlError): boolean => troubleOf(error) !== "Data" && codeOf(error) !== "25P02"

@@ -7,7 +7,7 @@ import { Frontier } from "./frontier.ts"
 import type { Link } from "./link.ts"
 import type { Pool } from "./pool.ts"
 import { Signal } from "./signal.ts"
-import { claim, type ClaimedRow, releaseClaim, untilNextDue } from "./sql.ts"
+import { claim, type ClaimedRow, claimPastLocks, releaseClaim, untilNextDue } from "./sql.ts"
 
 /** More rows in one statement would not be cheaper each, and the first would wait for the last. */
 const maxClaim = 1000
@@ -17,6 +17,9 @@ const failedBackoff = { first: 50, longest: 5000 }
 
 /** A row is due, but another session holds it: look again after this, doubled each time. In milliseconds. */
 const lockedBackoff = 10
+
+/** Passing over locked rows may be slow: it rests for this many times as long as it took. */
+const lockedRest = 10
 
 export interface DispatcherOptions {
   readonly sql: SqlClient
@@ -47,6 +50,10 @@ export class Dispatcher {
   /** Something may be due behind the frontier. */
   private back = true
   private lockedWait = lockedBackoff
+  /** How often in a row something was due right after a claim that had not brought it: other sessions hold it. */
+  private missed = 0
+  /** When to pass over locked rows again at the earliest, by the local clock in milliseconds. */
+  private pastLocksAt = 0
   private failedWait = failedBackoff.first
 
   constructor(options: DispatcherOptions) {
@@ -107,11 +114,51 @@ export class Dispatcher {
     return Effect.gen({ self: this }, function*() {
       this.dueAt = Infinity
       const due = yield* link.persist(untilNextDue(sql, tasks, this.frontier.ahead))
+      this.missed = due !== undefined && due <= 0 ? this.missed + 1 : 0
+      // Once may be chance: a row that has just become due.
+      if (this.missed > 1 && (yield* this.claimPastLocks)) return
       const wait = due === undefined ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
       this.dueAt = Math.min(this.dueAt, now() + Math.min(wait, pollInterval()), this.frontier.nextScan)
       while (!this.hungry && !this.stopped && now() < this.dueAt) yield* this.signal.wait(this.dueAt - now())
       this.hungry = true
       this.back = true
+    })
+  }
+
+  /**
+   * A claim looks at a few more rows than it wants. If other sessions hold all of these, it brings nothing. So this one
+   * passes over locked rows, however many there are. False when nothing is due behind them.
+   */
+  private get claimPastLocks(): Effect.Effect<boolean> {
+    return Effect.gen({ self: this }, function*() {
+      const { now, pool, tasks } = this.options
+      const limit = Math.min(pool.wanted, maxClaim)
+      if (limit === 0) return (this.hungry = true)
+      if (now() < this.pastLocksAt) return false
+      const startedAt = now()
+      for (const task of tasks) {
+        if (this.stopped || (yield* this.claimTaskPastLocks(task, limit))) return true
+      }
+      this.pastLocksAt = now() + (now() - startedAt) * lockedRest
+      return false
+    })
+  }
+
+  /** False when it brought nothing. */
+  private claimTaskPastLocks(task: string, limit: number): Effect.Effect<boolean> {
+    const { lease, link, pool, sql } = this.options
+    const token = crypto.randomUUID()
+    const statement = claimPastLocks(sql, { task, limit, token, lease, from: this.frontier.ahead })
+    return Effect.matchEffect(link.once(statement), {
+      onFailure: (error) => Effect.as(this.claimFailed(token, error), true),
+      onSuccess: (rows) =>
+        Effect.sync(() => {
+          if (rows.length === 0) return false
+          this.noteClaim(rows)
+          this.hungry = this.back = true
+          pool.admit(rows, token, { full: rows.length === limit, more: true })
+          return true
+        })
     })
   }
 
@@ -138,7 +185,7 @@ export class Dispatcher {
           Effect.sync(() => {
             const sorted = [...rows].sort((a, b) => a.due - b.due)
             this.claimed(sorted, { from, full: rows.length === limit, startedAt })
-            pool.admit(sorted, token, this.hungry)
+            pool.admit(sorted, token, { full: rows.length === limit, more: this.hungry })
           })
       })
     )
@@ -149,15 +196,21 @@ export class Dispatcher {
     readonly full: boolean
     readonly startedAt: number
   }): void {
+    const now = this.noteClaim(rows)
+    this.frontier.end({ from, full, last: rows.at(-1)?.due, now, took: now - startedAt })
+    if (full) this.hungry = true
+    // Fewer than asked for: that was all in front of the frontier, but perhaps not behind it.
+    else if (from !== undefined && this.frontier.isCheap) this.hungry = this.back = true
+  }
+
+  /** A claim has succeeded, now by the local clock. */
+  private noteClaim(rows: ReadonlyArray<ClaimedRow>): number {
     const now = this.options.now()
     this.lastClaim = now
     this.failedWait = failedBackoff.first
     this.lag = rows.reduce((longest, row) => Math.max(longest, row.waited), 0)
     if (rows.length > 0) this.lockedWait = lockedBackoff
-    this.frontier.end({ from, full, last: rows.at(-1)?.due, now, took: now - startedAt })
-    if (full) this.hungry = true
-    // Fewer than asked for: that was all in front of the frontier, but perhaps not behind it.
-    else if (from !== undefined && this.frontier.isCheap) this.hungry = this.back = true
+    return now
   }
 
   private get waitAfterFailure(): Effect.Effect<void> {

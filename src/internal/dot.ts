@@ -17,26 +17,55 @@ const heading = (text: string, lines: ReadonlyArray<string>): string => {
 const colour = ({ mood }: Node): string =>
   mood === undefined ? "" : `, fillcolor="${colours[mood].fill}", color="${colours[mood].stroke}"`
 
-const declare = (node: Node): string => {
+/** The ids of one task's nodes, each in quotes. With several tasks in a picture, all need a name of their own. */
+type Id = (id: string) => string
+
+const declare = (node: Node, id: Id): string => {
   const label = heading(node.label, [...node.notes, ...(node.counts ?? [])])
-  return `"${node.id}" [label=${label}${colour(node)}${node.unknown ? `, style="rounded,filled,dashed"` : ""}]`
+  return `${id(node.id)} [label=${label}${colour(node)}${node.unknown ? `, style="rounded,filled,dashed"` : ""}]`
 }
 
 /** The ids of the two ends can't be those of steps. */
-const start = `"[start]"`
-const end = `"[end]"`
+const start = "[start]"
+const end = "[end]"
 
-export const renderDot = ({ direction, edges, entries, finals, nodes, title }: Graph): string => {
-  const lines = [
-    // The empty line keeps loops at the top from the title.
-    `graph [label=${heading(title, [" "])}, labelloc=t, rankdir=${direction}, fontname="Helvetica"]`,
-    `node [shape=box, style="rounded,filled", fillcolor="white", fontname="Helvetica"]`,
-    `${start} [shape=circle, style=filled, fillcolor=black, label="", width=0.15]`,
-    ...(finals.length === 0 ? [] : [`${end} [shape=doublecircle, fillcolor=black, label="", width=0.1]`]),
-    ...nodes.map(declare),
-    ...entries.map(({ id }) => `${start} -> "${id}"`),
-    ...edges.map(([from, to]) => `"${from.id}" -> "${to.id}"`),
-    ...finals.map(({ id }) => `"${id}" -> ${end}`)
-  ]
-  return `digraph {\n${lines.map((line) => `  ${line}\n`).join("")}}\n`
-}
+const drawNodes = ({ edges, entries, exits, finals, nodes }: Graph, id: Id): ReadonlyArray<string> => [
+  `${id(start)} [shape=circle, style=filled, fillcolor=black, label="", width=0.15]`,
+  `${id(end)} [shape=doublecircle, fillcolor=black, label="", width=0.1]`,
+  ...nodes.map((node) => declare(node, id)),
+  ...entries.map((entry) => `${id(start)} -> ${id(entry.id)}`),
+  ...edges.map(([from, to]) => `${id(from.id)} -> ${id(to.id)}`),
+  ...finals.map((final) => `${id(final.id)} -> ${id(end)}`),
+  ...exits.map((exit) => `${id(exit.id)} -> ${id(end)} [style=dashed, color="#8c959f", arrowsize=0.7]`)
+]
+
+const nodeStyle = `node [shape=box, style="rounded,filled", fillcolor="white", fontname="Helvetica"]`
+
+// The empty line keeps loops at the top from the title.
+const titleOf = ({ title }: Graph) => `label=${heading(title, [" "])}, labelloc=t`
+
+const indent = (lines: ReadonlyArray<string>): ReadonlyArray<string> => lines.map((line) => `  ${line}`)
+
+const digraph = (lines: ReadonlyArray<string>): string => `digraph {\n${indent(lines).join("\n")}\n}\n`
+
+export const renderDot = (graph: Graph): string =>
+  digraph([
+    `graph [${titleOf(graph)}, rankdir=${graph.direction}, fontname="Helvetica"]`,
+    nodeStyle,
+    ...drawNodes(graph, (id) => `"${id}"`)
+  ])
+
+/** Several tasks in one picture, each in a box of its own: Graphviz makes a file of its own of each `digraph`. */
+export const renderDots = (graphs: ReadonlyArray<Graph>): string =>
+  digraph([
+    `graph [rankdir=${graphs[0]?.direction ?? "TB"}, fontname="Helvetica"]`,
+    nodeStyle,
+    ...graphs.flatMap((graph, index) => [
+      `subgraph "cluster_${index}" {`,
+      ...indent([
+        `graph [${titleOf(graph)}, style=rounded, color="#57606a"]`,
+        ...drawNodes(graph, (id) => `"${index}.${id}"`)
+      ]),
+      "}"
+    ])
+  ])

@@ -2,7 +2,10 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type { Borrowed } from "./borrowed.ts"
 import type { Dispatcher } from "./dispatcher.ts"
+import { durationText } from "./durationText.ts"
+import type { Link } from "./link.ts"
 import type { Settings } from "./options.ts"
 import type { Pool } from "./pool.ts"
 import type { Signal } from "./signal.ts"
@@ -40,7 +43,7 @@ const endSteps = Effect.fnUntraced(function*(parts: Draining) {
   if (yield* waitUntil(parts, isIdle, settings.shutdownTimeout)) return
   yield* Effect.logWarning(
     `Interrupting ${pool.counts.running} steps that did not end within ` +
-      Duration.format(Duration.millis(settings.shutdownTimeout))
+      durationText(Duration.millis(settings.shutdownTimeout))
   )
   pool.interruptRunning()
   if (yield* waitUntil(parts, isIdle, patience)) return
@@ -63,10 +66,26 @@ export const drain = Effect.fnUntraced(function*(parts: Draining) {
   yield* Effect.logInfo("Worker draining")
   dispatcher.stop()
   pool.drain()
-  yield* Effect.timeoutOption(Fiber.await(dispatching), patience)
-  yield* endSteps(parts)
+  yield* Effect.all([Effect.timeoutOption(Fiber.await(dispatching), patience), endSteps(parts)], {
+    concurrency: "unbounded",
+    discard: true
+  })
   const stored = yield* waitUntil(parts, () => pool.counts.storing === 0, patience)
   if (!stored) yield* Effect.logError("Some outcomes could not be stored: their steps will run again")
   yield* Effect.suspend(() => takeLeave(parts))
   yield* Effect.logInfo("Worker stopped")
 })
+
+interface Remains {
+  readonly fibers: ReadonlyArray<Fiber.Fiber<unknown>>
+  readonly link: Link
+  readonly borrowed: Borrowed
+}
+
+/** Ends what is left of a worker, also what can't be interrupted while the database is silent. */
+export const end = ({ borrowed, fibers, link }: Remains): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    for (const fiber of fibers) fiber.interruptUnsafe()
+    link.close()
+    return Effect.asVoid(Effect.timeoutOption(Effect.andThen(borrowed.end, Fiber.awaitAll(fibers)), briefPatience))
+  })

@@ -1,6 +1,7 @@
 /** A failure as the text that a parked row keeps: every error with the chain of what caused it. */
 import * as Cause from "effect/Cause"
-import { hasProperty } from "effect/Predicate"
+import { causeOf, describe, type ErrorText } from "./errorText.ts"
+import { safely } from "./safely.ts"
 
 /** A chain longer than this is circular, or of no use to a reader. */
 const maxDepth = 10
@@ -8,30 +9,32 @@ const maxDepth = 10
 /** A row is read by people: what is longer than this is cut. In characters. */
 const maxLength = 20_000
 
-const jsonOf = (value: unknown): string => {
-  try {
-    return JSON.stringify(value) ?? String(value)
-  } catch {
-    return String(value)
-  }
+/** What is told of an error that can't be read: its cause, if that can. */
+const unprintable = (error: unknown): ErrorText => ({
+  text: "an error that can't be printed: reading it throws",
+  bare: false,
+  cause: causeOf(error)
+})
+
+/** The same as `describe`, for whatever a step may fail with. It never throws. */
+const describeSafely = (error: unknown): ErrorText => {
+  const told = safely(() => describe(error), undefined)
+  return told === undefined ? unprintable(error) : { ...told, text: told.text.slice(0, maxLength) }
 }
 
-const describe = (value: unknown): string => {
-  if (typeof value === "string") return value
-  if (!(value instanceof Error) && !hasProperty(value, "message")) return jsonOf(value)
-  const tag = hasProperty(value, "_tag") && typeof value._tag === "string" ? value._tag : undefined
-  const name = tag ?? (hasProperty(value, "name") && typeof value.name === "string" ? value.name : "Error")
-  const message = String(value.message)
-  return message.length === 0 || message === name ? name : `${name}: ${message}`
-}
-
-/** An error and what caused it, from the outermost inwards. */
+/** An error and what caused it, from the outermost inwards. One that is only a name is told together with its cause. */
 const chainOf = (error: unknown): ReadonlyArray<string> => {
   const chain: Array<string> = []
+  let names = ""
   for (let value = error, depth = 0; value !== undefined && value !== null && depth < maxDepth; depth++) {
-    const text = describe(value)
-    if (text !== chain.at(-1)) chain.push(text)
-    value = hasProperty(value, "cause") ? value.cause : undefined
+    const { bare, cause, text } = describeSafely(value)
+    const last = cause === undefined || cause === null || depth === maxDepth - 1
+    if (bare && !last) names += `${text}: `
+    else {
+      if (names + text !== chain.at(-1)) chain.push(names + text)
+      names = ""
+    }
+    value = cause
   }
   return chain
 }
@@ -46,7 +49,7 @@ const formatReason = (reason: Cause.Reason<unknown>): string => {
   if (Cause.isInterruptReason(reason)) return "The step was interrupted from inside"
   const error = Cause.isFailReason(reason) ? reason.error : reason.defect
   const text = chainOf(error).join("\n  caused by: ")
-  return Cause.isFailReason(reason) ? text : `Defect: ${text}${stackOf(error)}`
+  return Cause.isFailReason(reason) ? text : `Defect: ${text}${safely(() => stackOf(error), "")}`
 }
 
 /** Postgres's text can't hold NUL, nor half a character (a surrogate without the other). */

@@ -2,6 +2,7 @@
 import * as Duration from "effect/Duration"
 import type { Count, Options } from "../Diagram.ts"
 import type { StepDefinition } from "./definition.ts"
+import { durationText } from "./durationText.ts"
 import type { TaskDefinition } from "./taskDefinition.ts"
 
 /** Which colour a step gets: that of the worst there is. */
@@ -28,12 +29,18 @@ export interface Graph {
   readonly nodes: ReadonlyArray<Node>
   readonly edges: ReadonlyArray<readonly [from: Node, to: Node]>
   readonly entries: ReadonlyArray<Node>
+  /** The steps without `next`. */
   readonly finals: ReadonlyArray<Node>
+  /** The others: any of them may return `NextStep.none`, too. */
+  readonly exits: ReadonlyArray<Node>
 }
 
-/** Control characters and halves of surrogate pairs, as their escapes. */
+/** Control characters, those that turn the direction of text, and halves of surrogate pairs, as their escapes. */
 const visible = (text: string): string =>
-  text.replace(/[\p{Cc}\p{Cs}\u2028\u2029]/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)
+  text.replace(
+    /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
 
 /** Words that mean something to Mermaid where an id may stand, in any case. */
 const reserved = new Set(
@@ -54,7 +61,7 @@ const short = (duration: Duration.Duration): string => {
 const retryNote = ({ retryDelay, retryLimit }: StepDefinition): ReadonlyArray<string> => {
   if (retryLimit === undefined || retryDelay === undefined) return ["retries by a schedule"]
   if (retryLimit === 0) return []
-  const delay = Duration.isZero(retryDelay) ? undefined : Duration.format(retryDelay)
+  const delay = Duration.isZero(retryDelay) ? undefined : durationText(retryDelay)
   if (retryLimit === 1) return [delay === undefined ? "1 retry at once" : `1 retry after ${delay}`]
   const times = retryLimit === Infinity ? "retries for ever" : `${retryLimit} retries`
   return [delay === undefined ? `${times}, at once` : `${times}, ${delay} apart`]
@@ -142,7 +149,8 @@ export const makeGraph = (task: TaskDefinition, options: Options): Graph => {
       [...new Set(step.nextTags)].map((tag) => [nodeOf(step), nodeOf({ tag })] as const)
     ),
     entries: findEntries(task.steps).map(nodeOf),
-    finals: task.steps.filter((step) => step.nextTags.length === 0).map(nodeOf)
+    finals: task.steps.filter((step) => step.nextTags.length === 0).map(nodeOf),
+    exits: task.steps.filter((step) => step.nextTags.length > 0).map(nodeOf)
   }
 }
 

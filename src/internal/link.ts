@@ -5,7 +5,6 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { messageOf } from "./database.ts"
@@ -21,13 +20,11 @@ const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.sp
   Schedule.jittered
 )
 
-const timedOut = new SqlError({
-  reason: new ConnectionError({
-    cause: new Error(`no answer within ${maxLooks}s`),
-    message: "The database did not answer",
-    operation: "execute"
-  })
-})
+const failure = (cause: string, message: string) =>
+  new SqlError({ reason: new ConnectionError({ cause: new Error(cause), message, operation: "execute" }) })
+
+const timedOut = failure(`no answer within ${maxLooks}s`, "The database did not answer")
+const closed = failure("the worker has stopped", "The worker has stopped")
 
 /** A statement that waits for its answer. */
 interface Underway {
@@ -41,6 +38,7 @@ export class Link {
   private readonly underway = new Set<Underway>()
   private readonly sent = new Signal()
   private watching = false
+  private isClosed = false
 
   constructor(meter: Meter) {
     this.meter = meter
@@ -70,6 +68,7 @@ export class Link {
   readonly once = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
     Effect.contextWith((context) =>
       Effect.callback((resume) => {
+        if (this.isClosed) return resume(Exit.fail(closed))
         const fiber = Effect.runForkWith(context)(statement)
         const entry: Underway = {
           looks: 0,
@@ -88,9 +87,16 @@ export class Link {
           this.watching = true
           this.sent.set()
         }
-        return Effect.suspend(() => Fiber.interrupt(fiber))
+        // Some statements can't be interrupted: nobody waits for that.
+        return Effect.sync(() => fiber.interruptUnsafe())
       })
     )
+
+  /** Gives up all that waits for an answer, and sends nothing more. */
+  close(): void {
+    this.isClosed = true
+    for (const statement of this.underway) statement.giveUp()
+  }
 
   /** Sends a statement again and again until the database takes it. */
   readonly persist = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A> =>

@@ -10,16 +10,20 @@ import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import { CurrentBorrowed } from "./borrowed.ts"
 import { messageOf } from "./database.ts"
 import { Signal } from "./signal.ts"
 import { channel, notify } from "./sql.ts"
+import { stopAll, stopIn } from "./tableSql.ts"
 
 export interface ListenerOptions {
   readonly client: PgClient
   readonly workerId: string
+  /** The schema of this worker's table: others share the channel. */
+  readonly schema: string
   /** Something may have become ready. */
   readonly onChange: () => void
-  /** Somebody asks all workers to stop. */
+  /** Somebody asks all workers to stop, or those of this schema. */
   readonly onStop: () => void
   /** A task was cancelled: its row is gone. */
   readonly onCancel: (id: string) => void
@@ -119,7 +123,7 @@ export class Listener {
    */
   private get listenOnce(): Effect.Effect<never, SqlError> {
     return Effect.acquireUseRelease(
-      Scope.make("parallel"),
+      Effect.flatMap(CurrentBorrowed, (borrowed) => borrowed.scope("parallel")),
       (scope) => Effect.flatMap(this.listen(scope), (notifications) => this.hear(notifications)),
       (scope) => Scope.close(scope, Exit.void)
     )
@@ -145,7 +149,7 @@ export class Listener {
 
   private receive(payload: string): void {
     if (payload === this.probe) this.heard()
-    else if (payload === "stop_worker") this.options.onStop()
+    else if (payload === stopAll || payload === stopIn(this.options.schema)) this.options.onStop()
     else if (payload.startsWith("cancel ")) this.options.onCancel(payload.slice("cancel ".length))
     else if (!payload.startsWith("probe ")) this.options.onChange()
   }

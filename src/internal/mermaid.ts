@@ -35,13 +35,14 @@ const paint = (nodes: ReadonlyArray<Node>): ReadonlyArray<string> => {
 
 const styleOf = (mood: Mood): string => `fill:${colours[mood].fill},stroke:${colours[mood].stroke},color:#1f2328`
 
-export const renderMermaid = ({ direction, edges, entries, finals, nodes, title }: Graph): string => {
+export const renderMermaid = ({ direction, edges, entries, exits, finals, nodes, title }: Graph): string => {
   const lines = [
     `direction ${direction}`,
     ...nodes.flatMap(declare),
     ...entries.map(({ id }) => `[*] --> ${id}`),
     ...edges.map(([from, to]) => `${from.id} --> ${to.id}`),
     ...finals.map(({ id }) => `${id} --> [*]`),
+    ...exits.map(({ id }) => `${id} --> [*] : may end`),
     ...nodes.flatMap(note),
     ...paint(nodes)
   ]

@@ -1,7 +1,9 @@
 /** How one attempt of a step ended, and what that writes into the row. */
 import type * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
 import type { Changes, RowChange, RowEnd } from "./sql.ts"
 import type { Held } from "./attempt.ts"
+import { formatCause, storable } from "./failure.ts"
 
 /** What is to be written into the row. */
 export type RowOutcome =
@@ -18,15 +20,23 @@ export type RowOutcome =
   /** The row can't be decoded: parked without having been tried. */
   | { readonly _tag: "Reject"; readonly error: string }
   /** Given back untouched: it was only buffered, or it was interrupted. */
-  | { readonly _tag: "Release" }
+  | { readonly _tag: "Release"; readonly delay?: number }
 
 /** How an attempt ended: with something to write, or with its transition stored already, in the step's transaction. */
 export type Outcome = RowOutcome | { readonly _tag: "Stored"; readonly outcome: RowOutcome }
 
+/** An attempt whose fiber ended without one: it was interrupted before it began, or this library has a bug. */
+export const withoutOutcome = (held: Held, exit: Exit.Exit<Outcome>): Outcome =>
+  held.stop !== undefined || Exit.isSuccess(exit)
+    ? { _tag: "Release" }
+    : { _tag: "Park", error: storable(`A bug of effect-pg-task, please report it: ${formatCause(exit.cause)}`) }
+
 const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag: "Finish" }>): RowChange => {
   switch (outcome._tag) {
     case "Release":
-      return { kind: "Release", ...fence }
+      return outcome.delay === undefined
+        ? { kind: "Release", ...fence }
+        : { kind: "Release", delay: outcome.delay, ...fence }
     case "Advance":
       return { kind: "Advance", step: outcome.step, ...fence }
     case "Move":

@@ -10,7 +10,7 @@ import * as MutableList from "effect/MutableList"
 import type { TaskId } from "../TaskId.ts"
 import { type Held, hold } from "./attempt.ts"
 import { type Ending, endingOf } from "./meter.ts"
-import type { Outcome, RowOutcome } from "./outcome.ts"
+import { type Outcome, type RowOutcome, withoutOutcome } from "./outcome.ts"
 import { Prefetch } from "./prefetch.ts"
 import type { ClaimedRow } from "./sql.ts"
 import { nextTransition } from "./transitions.ts"
@@ -36,8 +36,19 @@ export interface PoolOptions {
   readonly onChange: () => void
 }
 
+/**
+ * The most text of states that a worker claims ahead, in characters. Claimed rows are in memory: a thousand of half a
+ * megabyte would fill a small heap.
+ */
+const maxLength = 32_000_000
+
+/** While many chains wait, a new task begins this rarely, in milliseconds. So endless chains can't keep it out. */
+const newTaskEvery = 250
+
 /** Steps to start before other work gets its turn. */
 const startsAtOnce = 100
+
+const lengthOf = ({ step }: Pick<Held, "step">): number => step?.length ?? 0
 
 export class Pool {
   readonly held = new Map<TaskId, Held>()
@@ -49,7 +60,14 @@ export class Pool {
   private readonly chains = MutableList.make<Held>()
   private readonly slotWaiters: Array<() => void> = []
   private chainsTurn = false
+  /** When a new task last began, by the local clock in milliseconds. */
+  private newTaskAt = -Infinity
+  /** The length of all states that are held, and that of the states of the last claim on average. In characters. */
+  private length = 0
+  private averageLength = 0
   private running = 0
+  /** Slots among these that the quarantine has asked for, and has no row for yet. */
+  private reserved = 0
   private storing = 0
   private draining = false
   private pumping = false
@@ -66,19 +84,33 @@ export class Pool {
     const idle = concurrency - this.running - this.chains.length
     // Chains that fill every slot must not keep new tasks out.
     const ahead = this.chains.length > 0 ? Math.max(this.prefetch.target, concurrency) : this.prefetch.target
-    const room = Math.max(idle, 0) + ahead - this.fresh.length
+    const room = this.affordable(Math.max(idle, 0), ahead - this.fresh.length)
     // Not one by one as slots get free: half a buffer at a time.
     return room > 0 && (idle > this.fresh.length || this.fresh.length * 2 <= ahead) ? room : 0
+  }
+
+  /** How many rows there is room for: in `slots` that are free, and `ahead` of them in the buffer. */
+  private affordable(slots: number, ahead: number): number {
+    if (this.averageLength === 0) return slots + ahead
+    const more = Math.floor((maxLength - this.length) / this.averageLength) - slots
+    return slots + Math.min(ahead, Math.max(more, 0))
   }
 
   get counts(): { readonly buffered: number; readonly running: number; readonly storing: number } {
     return { buffered: this.fresh.length + this.chains.length, running: this.running, storing: this.storing }
   }
 
-  /** Rows of one claim; `more` when another follows at once. */
-  admit(rows: ReadonlyArray<ClaimedRow>, token: string, more: boolean): void {
+  /** Rows of one claim. `full`: as many as it asked for. `more`: another one follows at once. */
+  admit(
+    rows: ReadonlyArray<ClaimedRow>,
+    token: string,
+    { full, more }: { readonly full: boolean; readonly more: boolean }
+  ): void {
     const now = this.options.now()
-    this.prefetch.claimed(now)
+    const busy = this.running - this.reserved + this.chains.length + this.fresh.length
+    const idle = this.options.concurrency - busy
+    this.prefetch.claimed(now, { buffered: rows.length > Math.max(idle, 0), full })
+    if (rows.length > 0) this.averageLength = rows.reduce((sum, row) => sum + lengthOf(row), 0) / rows.length
     for (const row of rows) {
       const held = this.take(row, token, now)
       if (this.draining) this.store(held, { _tag: "Release" })
@@ -93,7 +125,7 @@ export class Pool {
   admitReserved(row: ClaimedRow, token: string, onEnd: () => void): void {
     const held = this.take(row, token, this.options.now())
     held.onEnd = onEnd
-    this.running--
+    this.freeReserved()
     if (this.draining) this.store(held, { _tag: "Release" })
     else this.start(held)
   }
@@ -113,8 +145,13 @@ export class Pool {
   }
 
   returnSlot(): void {
-    this.running--
+    this.freeReserved()
     this.pump()
+  }
+
+  private freeReserved(): void {
+    this.running--
+    this.reserved--
   }
 
   /** Outcomes were written, or were refused: then the row belongs to somebody else. */
@@ -148,6 +185,8 @@ export class Pool {
   private take(row: ClaimedRow, token: string, now: number): Held {
     const held = hold(row, token, now)
     this.loseOne(held.id)
+    const before = this.held.get(held.id)
+    this.length += lengthOf(held) - (before === undefined ? 0 : lengthOf(before))
     this.held.set(held.id, held)
     return held
   }
@@ -164,16 +203,18 @@ export class Pool {
     this.options.onChange()
   }
 
-  /** Gives back the rows that have waited in the buffer for so many milliseconds. */
+  /** Gives back the rows that have waited for this many milliseconds, new tasks and chains. Another worker may be idle. */
   giveBack(age: number): void {
     const before = this.options.now() - age
-    for (const list of this.draining ? [this.fresh, this.chains] : [this.fresh]) {
+    for (const list of [this.fresh, this.chains]) {
       for (const held of MutableList.takeAll(list)) {
         if (held.stop !== undefined) continue
         if (held.heldSince > before) MutableList.append(list, held)
         else {
-          this.prefetch.reset()
-          this.store(held, { _tag: "Release" })
+          if (list === this.fresh) this.prefetch.reset()
+          // The next step of a chain takes its turn with everybody's: endless chains must not always come first.
+          const isChain = list === this.chains && !this.draining
+          this.store(held, isChain ? { _tag: "Release", delay: 0 } : { _tag: "Release" })
         }
       }
     }
@@ -205,6 +246,7 @@ export class Pool {
       const waiter = this.draining ? undefined : this.slotWaiters.shift()
       if (waiter !== undefined) {
         this.running++
+        this.reserved++
         waiter()
         continue
       }
@@ -215,12 +257,27 @@ export class Pool {
     return "Done"
   }
 
-  /** By turns from both queues, so that neither new tasks nor long chains wait for the other's end. */
+  /**
+   * By turns from both queues, so that neither new tasks nor long chains wait for the other's end. But while more
+   * chains wait than there are slots, hardly any task begins that may become one more.
+   */
   private takeBuffered(): Held | undefined {
-    this.chainsTurn = !this.chainsTurn
-    const [first, second] = this.chainsTurn ? [this.chains, this.fresh] : [this.fresh, this.chains]
-    const held = this.takeFrom(first) ?? this.takeFrom(second)
-    if (this.fresh.length === 0) this.prefetch.emptied(this.options.now())
+    const now = this.options.now()
+    const crowded = this.chains.length > this.options.concurrency && now - this.newTaskAt < newTaskEvery
+    this.chainsTurn = crowded || !this.chainsTurn
+    const held = this.chainsTurn ? this.takeChain() ?? this.takeNew(now) : this.takeNew(now) ?? this.takeChain()
+    if (held === undefined) this.prefetch.starved(now)
+    else if (this.fresh.length === 0) this.prefetch.emptied(now)
+    return held
+  }
+
+  private takeChain(): Held | undefined {
+    return this.takeFrom(this.chains)
+  }
+
+  private takeNew(now: number): Held | undefined {
+    const held = this.takeFrom(this.fresh)
+    if (held !== undefined) this.newTaskAt = now
     return held
   }
 
@@ -240,10 +297,10 @@ export class Pool {
     held.startedAt = this.options.now()
     held.waited += held.startedAt - held.heldSince
     held.fiber = this.options.run(held)
-    held.fiber.addObserver(() => {
+    held.fiber.addObserver((exit) => {
       held.fiber = undefined
       this.running--
-      this.ended(held, held.outcome ?? { _tag: "Release" })
+      this.ended(held, held.outcome ?? withoutOutcome(held, exit))
       this.pump()
     })
   }
@@ -269,7 +326,8 @@ export class Pool {
 
   /** A chain is kept while there is room for it; else its next step takes its turn with everybody's. */
   private mayKeep(outcome: RowOutcome): RowOutcome {
-    return outcome._tag === "Advance" && (this.draining || this.chains.length >= this.options.bufferSize)
+    const isFull = this.chains.length >= this.options.bufferSize || this.length > maxLength
+    return outcome._tag === "Advance" && (this.draining || isFull)
       ? { _tag: "Move", step: outcome.step, delay: 0 }
       : outcome
   }
@@ -281,6 +339,7 @@ export class Pool {
   }
 
   private advance(held: Held, step: string): void {
+    this.length += step.length - lengthOf(held)
     held.step = step
     held.tried = 0
     held.transitions = nextTransition(held.transitions)
@@ -292,6 +351,8 @@ export class Pool {
   }
 
   private drop(held: Held): void {
-    if (this.held.get(held.id) === held) this.held.delete(held.id)
+    if (this.held.get(held.id) !== held) return
+    this.held.delete(held.id)
+    this.length -= lengthOf(held)
   }
 }

@@ -3,16 +3,23 @@
  * for many; long ones none at all, because a row that waits here is kept from every other worker.
  */
 
-/** Emptied sooner than this, the buffer was too small; later than that, it was too large. In milliseconds. */
+/** If the buffer ran empty sooner than this, it was too small; if later than that, it was too large. In milliseconds. */
 const tooSoon = 100
 const tooLate = 400
 
 const start = 16
 
+interface Filled {
+  /** When a claim brought more rows than there were free slots, or as many, by the local clock in milliseconds. */
+  readonly at: number
+  /** Rows were left over for the buffer. */
+  readonly buffered: boolean
+}
+
 export class Prefetch {
   private readonly max: number
   private size = 0
-  private claimedAt: number | undefined
+  private filled: Filled | undefined
 
   constructor(max: number) {
     this.max = max
@@ -23,21 +30,34 @@ export class Prefetch {
     return this.size
   }
 
-  claimed(now: number): void {
-    this.claimedAt = now
+  /**
+   * A claim has brought rows. Only one that left no slot free says anything: `full`, when it brought all that it asked
+   * for, or `buffered`, when some of its rows have to wait. A row that goes straight to a free slot is no sign that the
+   * buffer is too small.
+   */
+  claimed(now: number, { buffered, full }: { readonly buffered: boolean; readonly full: boolean }): void {
+    this.filled = buffered || full ? { at: now, buffered } : undefined
   }
 
-  /** The buffer has run empty. */
+  /** The last row of the buffer has gone to a slot. */
   emptied(now: number): void {
-    if (this.claimedAt === undefined) return
-    const took = now - this.claimedAt
-    this.claimedAt = undefined
-    if (took < tooSoon) this.size = Math.min(this.max, Math.max(start, this.size * 2))
-    else if (took > tooLate) this.size = Math.floor(this.size / 2)
+    if (this.filled?.buffered === true) this.adapt(now, this.filled)
+  }
+
+  /** A slot is free, and there is no row for it. */
+  starved(now: number): void {
+    if (this.filled !== undefined) this.adapt(now, this.filled)
   }
 
   /** A row waited too long in the buffer. */
   reset(): void {
     this.size = 0
+  }
+
+  private adapt(now: number, { at }: Filled): void {
+    const took = now - at
+    this.filled = undefined
+    if (took < tooSoon) this.size = Math.min(this.max, Math.max(start, this.size * 2))
+    else if (took > tooLate) this.size = Math.floor(this.size / 2)
   }
 }

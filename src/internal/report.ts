@@ -2,6 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { annotationsOf, type Held } from "./attempt.ts"
+import { durationText } from "./durationText.ts"
 import type { RowOutcome } from "./outcome.ts"
 import type { StoredOutcome } from "./writer.ts"
 
@@ -15,7 +16,7 @@ export const reportLost = (held: Held): Effect.Effect<void> =>
 const message = (outcome: RowOutcome, debug: boolean): Effect.Effect<void> | undefined => {
   switch (outcome._tag) {
     case "Retry":
-      return Effect.logWarning(`Retry in ${Duration.format(Duration.millis(outcome.delay))}: ${outcome.error}`)
+      return Effect.logWarning(`Retry in ${durationText(Duration.millis(outcome.delay))}: ${outcome.error}`)
     case "Park":
     case "Reject":
       return Effect.logError(`Parked: ${outcome.error}`)

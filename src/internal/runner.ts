@@ -23,7 +23,7 @@ import { type Decoded, DecodeError, readStep } from "./stepCodec.ts"
 import type { TaskDefinition } from "./taskDefinition.ts"
 import { toTimestamp } from "./timestamp.ts"
 import { parentSpan } from "./trace.ts"
-import { LeaseLost, storeTogether } from "./transaction.ts"
+import { isLeaseLost, storeTogether } from "./transaction.ts"
 
 export interface Runner {
   readonly sql: SqlClient
@@ -115,9 +115,6 @@ const failed = (held: Held, step: StepDefinition, cause: Cause.Cause<unknown>): 
 /** What we interrupted is not a failure of the step: its row is given back, or is no longer ours. */
 const wasStopped = (held: Held, cause: Cause.Cause<unknown>): boolean =>
   held.stop !== undefined && Cause.hasInterrupts(cause)
-
-const isLeaseLost = (cause: Cause.Cause<unknown>): boolean =>
-  cause.reasons.some((reason) => Cause.isFailReason(reason) && reason.error instanceof LeaseLost)
 
 interface Concluded {
   readonly exit: Exit.Exit<Outcome, unknown>

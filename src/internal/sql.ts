@@ -8,13 +8,14 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../TaskId.ts"
+import { borrow } from "./borrowed.ts"
 import { maxStep } from "./schema.ts"
 import { maxTransitions, oneFurther } from "./transitions.ts"
 
 type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
 
 /** Column names are ours, whatever name transforms the client has. */
-const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
+export const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
   sql.unsafe(text, params).withoutTransform as Rows<A>
 
 /**
@@ -25,8 +26,7 @@ const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unkno
   const execute = (connection: Connection) => connection.execute(text, params, undefined) as Rows<A>
   return Effect.flatMap(
     Effect.serviceOption(sql.transactionService),
-    (transaction) =>
-      Option.isSome(transaction) ? execute(transaction.value[0]) : Effect.scoped(Effect.flatMap(sql.reserve, execute))
+    (transaction) => Option.isSome(transaction) ? execute(transaction.value[0]) : borrow(sql, execute)
   )
 }
 
@@ -41,12 +41,25 @@ const millis = (param: string) => `${param}::float8 * interval '1 millisecond'`
 /**
  * A row that may be claimed, once it is due. The index of due rows holds the running ones, too: so a claim changes
  * nothing that any index knows, and costs no index a write.
+ *
+ * `deaths < 1` in place of `= 0`: without statistics the planner takes an equality for a condition that few rows meet.
  */
-const ready = "error is null and not is_running and deaths = 0"
+const ready = "error is null and not is_running and deaths < 1"
 const suspect = "error is null and deaths > 0 and not is_running"
+
+/**
+ * The first rows in the order of an index. Without statistics the planner believes that few rows are ready. So if it
+ * knows the limit, it may take that for more than all there are: then it reads all rows of the index and sorts them,
+ * be they millions. A limit from a subquery is unknown to it. It then plans for a part of the rows, and reads the index
+ * in its order.
+ */
+const firstByDue = (limit: string) => `order by wakeup_at limit (select ${limit}::int8)`
 
 /** Waiting behind a row that another session holds must not hold up a whole batch, nor let deadlocks grow old. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
+
+/** The last statement of a step's transaction waits for longer: giving up means to roll the step's work back. */
+const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not null"
 
 /**
  * Always true, and taken by the planner for a condition that few rows meet. So it looks up each row of a batch by its
@@ -142,7 +155,16 @@ const from = (param: string) => `wakeup_at >= to_timestamp(${param}::float8 / 10
 /** One task, past the dead rows: a plain scan of the index. */
 const claimOneFrom = `with due as (
   select ctid from pg_task where task = $4 and ${ready} and wakeup_at <= now() and ${from("$5")}
-  order by wakeup_at limit $1 for update skip locked
+  ${firstByDue("$1")} for update skip locked
+) ${take}`
+
+/**
+ * One task, whatever is locked in front: a plain scan of the index, which passes over locked rows until it has enough.
+ * It may pass over very many, so it is sent only after a claim has met locked rows alone.
+ */
+const claimOneTask = `with due as (
+  select ctid from pg_task where task = $4 and ${ready} and wakeup_at <= now()
+  ${firstByDue("$1")} for update skip locked
 ) ${take}`
 
 /**
@@ -155,7 +177,7 @@ const claimMany = (tasks: number, fromParam: string | undefined): string => {
   const branch = (condition: string) =>
     `(select ctid, wakeup_at from pg_task where ${condition} and ${ready} and wakeup_at <= now()${
       fromParam === undefined ? "" : ` and ${from(fromParam)}`
-    } order by wakeup_at limit 4 * $1)`
+    } ${firstByDue("4 * $1::int")})`
   const branches = Array.from({ length: tasks }, (_, index) => branch(`task = $${4 + index}`))
   const all = fromParam === undefined ? [...branches, branch("task is null")] : branches
   return `with due as (
@@ -174,6 +196,15 @@ export const claim = (sql: SqlClient, { from, lease, limit, tasks, token }: Clai
   return queryAlone(sql, text, [limit, token, lease, ...tasks, ...(from === undefined ? [] : [from])])
 }
 
+/** Claims rows of one task behind those that other sessions hold locked. */
+export const claimPastLocks = (
+  sql: SqlClient,
+  { from, lease, limit, task, token }: Omit<Claim, "tasks"> & { readonly task: string }
+): Rows<ClaimedRow> =>
+  from === undefined
+    ? queryAlone(sql, claimOneTask, [limit, token, lease, task])
+    : queryAlone(sql, claimOneFrom, [limit, token, lease, task, from])
+
 /** Claims one row whose worker died on it. */
 export const claimSuspect = (
   sql: SqlClient,
@@ -184,7 +215,7 @@ export const claimSuspect = (
     `with due as (
   select ctid from pg_task where (task = any($4::text[]) or task is null) and ${suspect} and deaths <= $5
     and wakeup_at <= now()
-  order by wakeup_at limit $1 for update skip locked
+  ${firstByDue("$1")} for update skip locked
 ) ${take}`,
     [1, claim.token, claim.lease, claim.tasks, claim.maxDeaths]
   )
@@ -223,7 +254,7 @@ export const untilNextDue = (sql: SqlClient, tasks: ReadonlyArray<string>, start
     "min(d.wakeup_at)",
     `unnest($1::text[]) as n(task) cross join lateral (
   select wakeup_at from pg_task p where p.task = n.task and ${ready}${start === undefined ? "" : ` and ${from("$2")}`}
-  order by wakeup_at limit 1
+  ${firstByDue("1")}
 ) d`,
     start === undefined ? [tasks] : [tasks, start]
   )
@@ -342,16 +373,16 @@ const current = `t.id = c.id and t.lease_token = c.token
  * Most outcomes end their task: those come as arrays, which are much cheaper to read than JSON. `time` is when leases
  * and delays begin.
  */
-const storeChanges = (time: string): string =>
+const storeChanges = (time: string, locks: string): string =>
   `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
-  where ${briefLocks} and ${anyTransition}
+  where ${locks} and ${anyTransition}
 ), finished as (
   delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n returning t.id
 ), c as materialized (
   select * from json_to_recordset($1::json)
     as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text)
-  where ${briefLocks} and ${anyTransition}
+  where ${locks} and ${anyTransition}
 ), changed as (
   update pg_task t set
     step = coalesce(c.step, t.step),
@@ -368,10 +399,10 @@ const storeChanges = (time: string): string =>
 )
 select id from finished union all select id from changed`
 
-const storeNow = storeChanges("now()")
+const storeNow = storeChanges("now()", briefLocks)
 
 /** In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease. */
-const storeAtEnd = storeChanges("clock_timestamp()")
+const storeAtEnd = storeChanges("clock_timestamp()", patientLocks)
 
 /** What a batch of outcomes does. */
 export interface Changes {
@@ -430,14 +461,3 @@ export const channel = "pg_task_changed"
 
 export const notify = (sql: SqlClient, payload: string): Effect.Effect<void, SqlError> =>
   Effect.asVoid(query(sql, "select pg_notify($1, $2)", [channel, payload]))
-
-/** Fails when the table, a column of it, or a right on it is missing. Touches no row. */
-export const probe = (sql: SqlClient): Effect.Effect<void, SqlError> =>
-  Effect.asVoid(query(
-    sql,
-    `with u as (update pg_task set updated_at = now() where false returning 1),
-  d as (delete from pg_task where false returning 1)
-select id, step, task, wakeup_at, tried, is_running, error, lease_token, lease_until, transitions, deaths, trace
-from pg_task where false`,
-    []
-  ))

@@ -76,6 +76,10 @@ export const parseStep = (text: string): Effect.Effect<ParsedStep, DecodeError> 
     return step instanceof DecodeError ? step : Effect.succeed(step)
   })
 
+/** What a `Schema.Number` takes besides numbers is how JSON has those that are none: no text that anybody should write. */
+const describe = (error: Schema.SchemaError): string =>
+  error.message.replaceAll(/(?:number \| )?"Infinity" \| "-Infinity" \| "NaN"/g, "number")
+
 const isRecord = (u: unknown): u is Record<string, unknown> => isObject(u) && !Array.isArray(u)
 
 /** As JSON. Made once for each step, not once for each row. */
@@ -85,7 +89,7 @@ const makeDecode = (task: string, step: StepDefinition) => {
   const decode = Schema.decodeUnknownEffect(jsonCodecOf(step))
   const onDecoded = {
     onFailure: (error: Schema.SchemaError) =>
-      malformed(`${task}: step doesn't fit the schema of state "${step.tag}": ${error.message}`),
+      malformed(`${task}: step doesn't fit the schema of state "${step.tag}": ${describe(error)}`),
     onSuccess: (state: Tagged): Effect.Effect<Decoded> => Effect.succeed({ step, state })
   }
   return (fields: object): Effect.Effect<Decoded, DecodeError> => {

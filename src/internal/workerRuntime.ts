@@ -12,9 +12,12 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TableError } from "../TaskError.ts"
+import { Borrowed, CurrentBorrowed } from "./borrowed.ts"
+import { limitTransactions } from "./connections.ts"
 import { explain, isMisconfiguration } from "./database.ts"
 import { Dispatcher } from "./dispatcher.ts"
-import { drain } from "./drain.ts"
+import { drain, end } from "./drain.ts"
+import { noteStarted } from "./launch.ts"
 import { freeLapsedRows, keepLeases } from "./leases.ts"
 import { Link } from "./link.ts"
 import type { Listener } from "./listener.ts"
@@ -26,8 +29,8 @@ import { Pool } from "./pool.ts"
 import { reportAll } from "./report.ts"
 import { isTraced, runAttempt, type Runner } from "./runner.ts"
 import { Signal } from "./signal.ts"
-import { probe } from "./sql.ts"
 import { Suspects } from "./suspects.ts"
+import { probe } from "./tableSql.ts"
 import { Writer } from "./writer.ts"
 
 /** A running worker. */
@@ -125,6 +128,7 @@ const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" 
 
 const makeCore = Effect.fnUntraced(function*(settings: Settings, link: Link, meter: Meter) {
   const sql = yield* SqlClient.SqlClient
+  yield* limitTransactions(sql)
   const debug = yield* LogLevel.isEnabled("Debug")
   const runner = { sql, tasks: settings.tasks, lease: settings.lease, traced: yield* isTraced, debug }
   // Made flat: what layers add one by one is slow to add to, and each attempt adds its own services.
@@ -133,7 +137,14 @@ const makeCore = Effect.fnUntraced(function*(settings: Settings, link: Link, met
   return core
 })
 
-const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, link: Link, meter: Meter) {
+/** What tells a worker from others. */
+interface Identity {
+  readonly id: string
+  /** Of its table. */
+  readonly schema: string
+}
+
+const makeParts = Effect.fnUntraced(function*(settings: Settings, { id, schema }: Identity, link: Link, meter: Meter) {
   const core = yield* makeCore(settings, link, meter)
   const stopRequest = yield* Deferred.make<void>()
   const { pool, writer } = makePool(core, () => dispatcher)
@@ -146,6 +157,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
   const dispatcher: Dispatcher = new Dispatcher({ ...shared, pollInterval })
   const listener = yield* makeListener({
     workerId: id,
+    schema,
     onChange: () => {
       dispatcher.wake()
       suspects.look()
@@ -173,9 +185,11 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, id: string, li
  * Forks the parts of a worker. A defect in one of them is a bug of ours: it ends the worker, loudly, and lets go of
  * its leases, for other workers to go on.
  */
-const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Deferred<void>) {
+const forkParts = Effect.fnUntraced(function*(parts: Parts, link: Link, ended: Deferred.Deferred<void>) {
   const { dispatcher, listener, pool, settings, suspects, writer } = parts
   const forked: Array<Fiber.Fiber<unknown>> = []
+  const borrowed = yield* CurrentBorrowed
+  yield* Effect.addFinalizer(() => end({ fibers: forked, link, borrowed }))
   const crash = (cause: Cause.Cause<never>) =>
     Effect.logFatal("The worker has ended by a bug of effect-pg-task: please report it", cause).pipe(
       Effect.andThen(Effect.sync(() => {
@@ -190,7 +204,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Defe
       Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.uninterruptible(crash(cause))),
       // Our own statements would drown the traces of the steps.
       Effect.withTracerEnabled(false),
-      Effect.forkScoped,
+      Effect.forkDetach,
       Effect.tap((fiber) => Effect.sync(() => forked.push(fiber)))
     )
   yield* fork(writer.run)
@@ -209,10 +223,11 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, ended: Deferred.Defe
   yield* fork(stopping)
 })
 
-const checkTable = (link: Link): Effect.Effect<void, TableError | SqlError, SqlClient.SqlClient> =>
+/** The schema of the table, once it can be used. */
+const checkTable = (link: Link): Effect.Effect<string, TableError | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    yield* link.persistUnless(probe(sql), isMisconfiguration).pipe(Effect.catchTag("SqlError", explain))
+    return yield* link.persistUnless(probe(sql), isMisconfiguration).pipe(Effect.catchTag("SqlError", explain))
   })
 
 const healthOf = (parts: Parts, link: Link, ended: Deferred.Deferred<void>): Effect.Effect<Health> =>
@@ -238,15 +253,20 @@ export const startWorker = Effect.fnUntraced(function*(
   const meter = new Meter(yield* Effect.context())
   const link = new Link(meter)
   yield* Effect.forkScoped(link.watch)
-  yield* Effect.withTracerEnabled(checkTable(link), false)
-  const parts = yield* makeParts(settings, id, link, meter)
+  const schema = yield* Effect.withTracerEnabled(checkTable(link), false)
+  const parts = yield* makeParts(settings, { id, schema }, link, meter)
   const ended = yield* Deferred.make<void>()
-  yield* forkParts(parts, ended)
+  yield* forkParts(parts, link, ended)
   const stopped = Deferred.await(ended)
   const stop = Effect.andThen(Deferred.succeed(parts.stopRequest, undefined), stopped)
   yield* Effect.addFinalizer(() => Effect.ignoreCause(stop))
+  yield* noteStarted(stopped)
   // A `stop_worker` that is sent once we say that we have started must be heard.
   if (parts.listener !== undefined) yield* Effect.timeoutOption(parts.listener.settled, deafPollInterval)
   yield* Effect.logInfo("Worker started")
   return { id, stop, stopped, health: healthOf(parts, link, ended) }
-}, (effect, settings) => Effect.annotateLogs(effect, { tasks: [...settings.tasks.keys()].join(", ") }))
+}, (effect, settings) =>
+  effect.pipe(
+    Effect.provideServiceEffect(CurrentBorrowed, Effect.sync(() => new Borrowed())),
+    Effect.annotateLogs({ tasks: [...settings.tasks.keys()].join(", ") })
+  ))

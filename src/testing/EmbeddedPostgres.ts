@@ -4,8 +4,9 @@
  * It needs nothing installed but npm packages, works as root too (the server then runs as an unprivileged user), and
  * leaves nothing behind: it stops when the last process that uses it ends, even if that process is killed.
  *
- * Not for production, and not for secrets: whoever may connect to this machine's loopback address is let in, without
- * a password. On Windows there is none: use a Postgres of your own there.
+ * Not for production. On a machine that others share, they can't use the server: it listens on the loopback address
+ * only, and asks for a random password, which is in a file that only the user who runs the server can read. On Windows
+ * there is no embedded Postgres: use one of your own there.
  *
  * @since 0.1.0
  */
@@ -18,6 +19,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { findBinaries } from "./internal/binaries.ts"
+import { passfile, readPassword } from "./internal/cluster.ts"
 import { poll, serverUser } from "./internal/command.ts"
 import { EmbeddedPostgresError } from "./internal/EmbeddedPostgresError.ts"
 import { findHome, running } from "./internal/home.ts"
@@ -42,6 +44,7 @@ export {
 export interface Options {
   /**
    * A folder that keeps the data between runs, made if missing. Processes that name the same folder share one server.
+   * It is closed to other users; a link in it, or what another user has put there, is refused.
    * Default: a temporary folder, removed at the end.
    */
   readonly dataDir?: string | undefined
@@ -61,11 +64,17 @@ export interface Options {
  * @since 0.1.0
  */
 export interface EmbeddedPostgres {
-  /** `postgres://…`, for its superuser and the database `postgres`. */
+  /**
+   * `postgres://…`, for its superuser and the database `postgres`, with the password: for clients, and not to be
+   * printed, nor to be given to a command as an argument, because all users of the machine can read those.
+   */
   readonly url: string
+  /** A command that connects to it: `psql 'postgres://…'`. The password is not in it, but the file that has it is. */
+  readonly psql: string
   /**
    * Where the data is: in `Options.dataDir`, or, when the user who runs the server can't work there (root's home, a
-   * file system without FIFOs), in a folder for temporary files that belongs to that `dataDir`.
+   * folder of another user's, a file system without FIFOs), in a folder for temporary files that belongs to that
+   * `dataDir`.
    */
   readonly dataDir: string
   /** The port it listens on, on the loopback address. */
@@ -77,19 +86,27 @@ export interface EmbeddedPostgres {
   readonly restart: (mode: "fast" | "immediate") => Effect.Effect<void, EmbeddedPostgresError>
 }
 
-/** `dataDir` as asked for and as it came to be; the wish names the port that the server got. */
-const makeServer = (wish: Wish, port: number, fifo: number): EmbeddedPostgres => {
+interface Access {
+  readonly port: number
+  readonly password: string
+}
+
+/** `%` for what has a meaning in URLs or in single quotes. */
+const encodePath = (file: string): string => encodeURIComponent(file).replaceAll("%2F", "/").replaceAll("'", "%27")
+
+const makeServer = (wish: Wish, { password, port }: Access, fifo: number): EmbeddedPostgres => {
   const restarts = Semaphore.makeUnsafe(1)
   const restart = Effect.fnUntraced(function*(mode: "fast" | "immediate") {
     const server = yield* running(wish.home)
     if (server !== undefined) {
-      yield* signal(server.pid, mode === "fast" ? "SIGINT" : "SIGQUIT")
+      yield* signal(wish.home, server.pid, mode === "fast" ? "INT" : "QUIT")
       yield* poll(60_000, Effect.map(running(wish.home), (now) => (now?.pid === server.pid ? undefined : true)))
     }
     yield* join({ ...wish, port }, fifo)
   })
   return {
-    url: `postgres://postgres:postgres@127.0.0.1:${port}/postgres`,
+    url: `postgres://postgres:${password}@127.0.0.1:${port}/postgres`,
+    psql: `psql 'postgres://postgres@127.0.0.1:${port}/postgres?passfile=${encodePath(passfile(wish.home))}'`,
     dataDir: wish.home.folder,
     port,
     restart: (mode) => restarts.withPermits(1)(restart(mode))
@@ -108,8 +125,8 @@ const makeServer = (wish: Wish, port: number, fifo: number): EmbeddedPostgres =>
  * import { EmbeddedPostgres } from "effect-pg-task/testing"
  *
  * const program = Effect.gen(function*() {
- *   const { url } = yield* EmbeddedPostgres.start({ dataDir: ".pgdata" })
- *   yield* Console.log(`psql ${url}`)
+ *   const { psql } = yield* EmbeddedPostgres.start({ dataDir: ".pgdata" })
+ *   yield* Console.log(psql)
  *   return yield* Effect.never
  * })
  *
@@ -128,7 +145,8 @@ export const start = (
     const home = yield* findHome(options.dataDir, user)
     const wish = { home, binaries, settings: options.settings ?? {}, port: options.port }
     const fifo = yield* Effect.acquireRelease(openFifo(home), (fifo) => leave(home, fifo))
-    return makeServer(wish, yield* join(wish, fifo), fifo)
+    const port = yield* join(wish, fifo)
+    return makeServer(wish, { port, password: yield* readPassword(home) }, fifo)
   })
 
 /**

@@ -83,8 +83,9 @@ describe("npm run tutorial", () => {
       assert.match(row, /^error +\| PlatformError: NotFound: .*\n +\| +caused by: Error: ENOENT: no such file/m)
 
       yield* writeName
-      yield* run.line("npm run sql -- \"update pg_task set error = null\"")
-      assert.deepStrictEqual(yield* sql("update pg_task set error = null"), ["UPDATE 1"])
+      const clear = "update pg_task set error = null where error is not null"
+      yield* run.line(`npm run sql -- "${clear}"`)
+      assert.deepStrictEqual(yield* sql(clear), ["UPDATE 1"])
       yield* run.line(/^Hello, Fixed World$/)
       yield* run.line("The greeter is done, and its row is gone")
       assert.include(yield* sql("select exists(select 1 from pg_task)"), "false")
@@ -93,6 +94,18 @@ describe("npm run tutorial", () => {
       assert.strictEqual(yield* run.exit, 0)
       assert.match(run.lines().at(-1)!, / INFO {2}Worker stopped$/)
       yield* assertServerGone(port)
+    }), timeout)
+
+  it.live("lets go on what is parked, also by the statement without its `where`", () =>
+    Effect.gen(function*() {
+      const { sql, tutorial, writeName } = inFolder(yield* copyProject)
+      const run = yield* tutorial
+      yield* run.line("The greeter has failed 6 times, and is parked")
+      yield* writeName
+      assert.deepStrictEqual(yield* sql("update pg_task set error = null"), ["UPDATE 1"])
+      yield* run.line(/^Hello, Fixed World$/)
+      yield* run.kill("SIGINT")
+      assert.strictEqual(yield* run.exit, 0)
     }), timeout)
 
   it.live("goes on after a crash with the row it left, and stops when SQL says so", () =>

@@ -17,8 +17,8 @@ export const placeOf = ({ plan, round, seq }: Place): string => `${plan} ${seq}.
 
 export const initialBalance = 10_000
 
-/** All the tables of a run. The roles of its processes may do what they need, and no more. */
-export const createLedger: ReadonlyArray<string> = [
+/** All the tables of a run. The roles of its processes may do what they need, and no more; all have one password. */
+export const createLedger = (password: string): ReadonlyArray<string> => [
   "create table plan (id text primary key, producer int not null, content text not null)",
   "create table enqueued (plan text primary key)",
   "create table sent (plan text primary key, sure boolean not null)",
@@ -31,8 +31,8 @@ export const createLedger: ReadonlyArray<string> = [
   "create table robbed (plan text, seq int, round int, primary key (plan, seq, round))",
   "create table cancelled (plan text primary key)",
   "create table garbage (id uuid primary key, parked boolean not null)",
-  "create role worker login",
-  "create role observer login",
+  `create role worker login password '${password}'`,
+  `create role observer login password '${password}'`,
   "grant select, insert, update, delete on all tables in schema public to worker, observer"
 ]
 

@@ -54,7 +54,7 @@ const play = (options: Options, server: EmbeddedPostgres.EmbeddedPostgres) =>
     const { log, seed } = options
     const sql = yield* SqlClient.SqlClient
     yield* Migrations.run
-    for (const statement of createLedger) yield* sql.unsafe(statement)
+    for (const statement of createLedger(new URL(server.url).password)) yield* sql.unsafe(statement)
     const proxy = yield* makeProxy(server.port)
     const urls: Urls = {
       direct: urlFor(server.url, "worker"),

@@ -26,6 +26,8 @@ export interface Options {
   readonly env?: Readonly<Record<string, string>>
   /** Default: the project's folder. */
   readonly cwd?: string
+  /** Who runs it. Only root may choose. Default: the user of this process. */
+  readonly user?: { readonly uid: number; readonly gid: number }
 }
 
 const project = fileURLToPath(new URL("../..", import.meta.url))
@@ -77,11 +79,12 @@ class Output {
   }
 }
 
-const start = (file: string, { args = [], cwd = project, env = {} }: Options) => {
+const start = (file: string, { args = [], cwd = project, env = {}, user }: Options) => {
   const child = spawn(process.execPath, ["--import", import.meta.resolve("tsx"), file, ...args], {
     cwd,
     env: { ...process.env, ...env },
-    stdio: ["ignore", "pipe", "pipe"]
+    stdio: ["ignore", "pipe", "pipe"],
+    ...user
   })
   const output = new Output()
   createInterface(child.stdout).on("line", (line) => output.add(line))

@@ -1,11 +1,11 @@
 import { assert } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
-import { SqlClient } from "effect/sql"
+import { Deferred, Effect } from "effect"
+import type { SqlClient } from "effect/sql"
 import { NextStep, Step, Task } from "../../src/index.ts"
 import { Job, makeGate, start, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { note, notes, prepareNotes } from "../support/worker/Notes.ts"
-import { empty, gone, parked, row, rowWhere, run, steal } from "../support/worker/Table.ts"
+import { empty, parked, row, rowWhere, steal } from "../support/worker/Table.ts"
 import { within } from "../support/worker/Wait.ts"
 
 /** A task of one step that isn't. */
@@ -97,42 +97,6 @@ workerTests("`commit`", (test) => {
       yield* logs.line("Lease lost")
       assert.deepStrictEqual(yield* notes, [])
       assert.deepInclude(yield* row(id), { status: "running" })
-    })
-  )
-
-  test(
-    "waits for its turn on the row, rather than fail",
-    Effect.gen(function*() {
-      yield* prepareNotes
-      const sql = yield* SqlClient.SqlClient
-      const gate = yield* makeGate
-      const attempts: Array<number> = []
-      const Jobs = plain(({ name }) =>
-        Effect.gen(function*() {
-          attempts.push((yield* Step.Context).attempt)
-          yield* gate.enter(name)
-          return NextStep.noneWith({ commit: note(name) })
-        })
-      )
-      yield* start({ tasks: [Jobs] })
-      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
-      yield* gate.next
-      const letGo = yield* Deferred.make<void>()
-      const locked = yield* Deferred.make<void>()
-      const holding = yield* Effect.forkChild(sql.withTransaction(Effect.gen(function*() {
-        yield* run("select 1 from pg_task for update")
-        yield* Deferred.succeed(locked, undefined)
-        yield* Deferred.await(letGo)
-      })))
-      yield* Deferred.await(locked)
-      yield* gate.open
-      // Longer than any one statement of ours waits for a lock.
-      yield* Effect.sleep(600)
-      yield* Deferred.succeed(letGo, undefined)
-      yield* Fiber.join(holding)
-      yield* gone(id)
-      assert.deepStrictEqual(attempts, [1])
-      assert.deepStrictEqual(yield* notes, ["a"])
     })
   )
 })

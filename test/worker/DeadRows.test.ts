@@ -6,7 +6,7 @@ import { NextStep } from "../../src/index.ts"
 import { Job, jobs, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import { gone, run } from "../support/worker/Table.ts"
 
-const dead = 500_000
+const dead = 200_000
 
 const Jobs = jobs(() => Effect.succeed(NextStep.none))
 

@@ -3,6 +3,9 @@ import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Admin from "../../Admin.ts"
+import { definitionOf } from "../../internal/adminEdit.ts"
+import { renderDots } from "../../internal/dot.ts"
+import { makeGraph } from "../../internal/graph.ts"
 import * as Task from "../../Task.ts"
 import { connected, limits, within } from "../connection.ts"
 import { NothingMatched } from "../failure.ts"
@@ -32,13 +35,13 @@ export const diagram = Command.make(
     const tasks = (yield* loadTasks(module)).filter((task) => name === undefined || task.name === name)
     if (tasks.length === 0) return yield* new NothingMatched({ message: `${module} exports no task "${name}"` })
     const counts = live ? yield* connected(within(limits.read)(Admin.counts({ task: name }))) : []
+    const options = { direction, counts: live ? counts : undefined }
     const draw = format === "dot" ? Task.toDot : Task.toMermaid
-    const drawn = tasks.map((task) => ({
-      task: task.name,
-      diagram: draw(task, { direction, ...(live ? { counts } : {}) })
-    }))
-    if (yield* Json) return yield* Output.json(drawn)
-    yield* Console.log(drawn.map(({ diagram }) => diagram.trimEnd()).join("\n\n"))
+    if (yield* Json) return yield* Output.json(tasks.map((task) => ({ task: task.name, diagram: draw(task, options) })))
+    const drawn = format === "dot" && tasks.length > 1
+      ? [renderDots(tasks.map((task) => makeGraph(definitionOf(task), options)))]
+      : tasks.map((task) => draw(task, options))
+    yield* Console.log(drawn.map((text) => text.trimEnd()).join("\n\n"))
   })
 ).pipe(
   Command.withDescription("Draw the states of your tasks, as Mermaid or Graphviz text"),

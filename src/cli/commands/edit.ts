@@ -9,8 +9,10 @@ import { checkRaw, decodeRaw } from "../../internal/adminEdit.ts"
 import { connected, limits, within } from "../connection.ts"
 import { editText } from "../editor.ts"
 import { Declined, UsageError } from "../failure.ts"
+import { compact, isJson, membersOf, objectOf, pretty } from "../json.ts"
 import { id, Json, optional, optionalModule } from "../options.ts"
 import * as Output from "../output.ts"
+import { fieldsIn } from "../rowView.ts"
 import { self } from "../self.ts"
 import { findTask } from "../tasksModule.ts"
 import { oneLine } from "../text.ts"
@@ -22,6 +24,8 @@ interface Changes {
   readonly raw: string | undefined
 }
 
+type Members = ReadonlyMap<string, string>
+
 const parseJson = (text: string) =>
   Effect.try({
     try: (): unknown => JSON.parse(text),
@@ -29,52 +33,46 @@ const parseJson = (text: string) =>
   })
 
 /** A field that is a text stays one; any other takes JSON, or what is no JSON as a text. */
-const valueOf = (before: unknown, given: string): unknown => {
-  if (typeof before === "string") return given
-  try {
-    return JSON.parse(given)
-  } catch {
-    return given
-  }
-}
+const valueOf = (before: string | undefined, given: string): string =>
+  before?.startsWith("\"") !== true && isJson(given) ? compact(given) : JSON.stringify(given)
 
-const setFields = (fields: object, set: Readonly<Record<string, string>>) => {
-  const before = fields as Record<string, unknown>
-  const changed = Object.entries(set).map(([name, given]) => [name, valueOf(before[name], given)])
-  return { ...fields, ...Object.fromEntries(changed) }
-}
+/** Fields that aren't set stay as they were written. */
+const setFields = (fields: Members, set: Readonly<Record<string, string>>): Members =>
+  new Map([...fields, ...Object.entries(set).map(([name, given]) => [name, valueOf(fields.get(name), given)] as const)])
 
 /** The whole state in an editor, as people like to read JSON. */
 const editRow = Effect.fnUntraced(function*(row: Admin.Row) {
   const { canPrompt } = yield* TerminalCapabilities.TerminalCapabilities
   if (!canPrompt) return yield* new UsageError({ message: "Say what to change: --set, --fields, --state or --raw" })
-  const before = yield* Effect.map(
-    Effect.option(parseJson(row.raw)),
-    (json) => json._tag === "Some" && isObject(json.value) ? JSON.stringify(json.value, undefined, 2) : row.raw
-  )
+  const before = isJson(row.raw) ? pretty(row.raw) : row.raw
   const after = yield* editText(`${before}\n`, `${row.id.slice(0, 8)}.json`)
   if (after.trim() === before.trim()) return yield* new Declined({ message: "Nothing was changed" })
-  return JSON.stringify(yield* parseJson(after))
+  yield* parseJson(after)
+  return compact(after)
 })
 
 /** A field that wasn't there before may be a typing error, which no schema notices: it takes fields it doesn't know. */
-const noteNewFields = (before: object, set: Readonly<Record<string, string>>) =>
+const noteNewFields = (before: Members, set: Readonly<Record<string, string>>) =>
   Effect.forEach(
-    Object.keys(set).filter((name) => !Object.hasOwn(before, name)),
+    Object.keys(set).filter((name) => !before.has(name)),
     (name) => Output.note(`${oneLine(name)} is a new field: this state had none of that name`),
     { discard: true }
   )
+
+const parseFields = Effect.fnUntraced(function*(fields: string) {
+  const given = yield* parseJson(fields)
+  if (isObject(given) && !Array.isArray(given)) return membersOf(fields)
+  return yield* new UsageError({ message: "The fields must be a JSON object" })
+})
 
 const changed = Effect.fnUntraced(function*(row: Admin.Row, { fields, raw, set, state }: Changes) {
   if (raw !== undefined) return raw.trim()
   if (fields === undefined && set === undefined && state === undefined) return yield* editRow(row)
   const parsed = yield* checkRaw(row.raw)
-  const base = fields === undefined ? parsed.fields : yield* parseJson(fields)
-  if (!isObject(base) || Array.isArray(base)) {
-    return yield* new UsageError({ message: "The fields must be a JSON object" })
-  }
+  const base = fields === undefined ? membersOf(fieldsIn(row.raw) ?? "{}") : yield* parseFields(fields)
   if (set !== undefined && state === undefined) yield* noteNewFields(base, set)
-  return JSON.stringify({ [parsed.task]: { [state ?? parsed.tag]: setFields(base, set ?? {}) } })
+  const object = objectOf(setFields(base, set ?? {}))
+  return objectOf(new Map([[parsed.task, objectOf(new Map([[state ?? parsed.tag, object]]))]]))
 })
 
 const run = Effect.fnUntraced(function*(given: string, changes: Changes, options: {

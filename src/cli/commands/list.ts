@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
+import { stringify } from "../json.ts"
 import { filter, Json, optional, status } from "../options.ts"
 import * as Output from "../output.ts"
 import { rowColumns } from "../rowView.ts"
@@ -40,7 +41,7 @@ type Options = Parameters<typeof eachPage>[0]
 /** The whole is one JSON document, but written as the rows come: there may be a million. */
 const printJson = Effect.fnUntraced(function*(options: Options) {
   const { next } = yield* eachPage(options, (rows, isFirst) => {
-    const lines = rows.map((row) => JSON.stringify(encode(row)))
+    const lines = rows.map((row) => stringify(encode(row)))
     // The beginning, too, only when there is something: an error leaves no half of a document.
     if (isFirst) return Console.log(`{"tasks":[\n${lines.join("\n,")}`)
     return lines.length === 0 ? Effect.void : Console.log(`,${lines.join("\n,")}`)

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
+import { pretty } from "../json.ts"
 import { id, Json } from "../options.ts"
 import * as Output from "../output.ts"
 import { fieldsOf, paintStatus } from "../rowView.ts"
@@ -61,12 +62,11 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
   const shown = facts.flatMap(([name, value]) =>
     value === undefined ? [] : [`${style.dim(pad(name, 12, "left"))}  ${value}`]
   )
-  const state = JSON.stringify(fieldsOf(row), undefined, 2)
   return [
     ...shown,
     "",
     style.bold("STATE"),
-    indent(printable(state)),
+    indent(printable(pretty(fieldsOf(row)))),
     ...(row.error === null ? [] : ["", style.bold("ERROR"), style.red(indent(printable(row.error)))]),
     "",
     style.bold("NEXT"),

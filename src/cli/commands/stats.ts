@@ -4,20 +4,32 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
-import { statsColumns, toStats } from "../countView.ts"
-import { filter, Json } from "../options.ts"
+import { errorColumns, statsColumns, toStats } from "../countView.ts"
+import { by, filter, Json } from "../options.ts"
 import * as Output from "../output.ts"
+
+const byState = Effect.fnUntraced(function*(filter: Admin.Filter) {
+  const counts = yield* connected(within(limits.read)(Admin.counts(filter)))
+  if (yield* Json) return yield* Output.json(counts.map((count) => Schema.encodeSync(Admin.Count)(count)))
+  if (counts.length === 0) return yield* Console.log("No tasks")
+  yield* Output.lines(yield* Output.rows(statsColumns, toStats(counts)))
+})
+
+const byError = Effect.fnUntraced(function*(filter: Admin.Filter) {
+  const counts = yield* connected(within(limits.read)(Admin.countErrors(filter)))
+  if (yield* Json) return yield* Output.json(counts.map((count) => Schema.encodeSync(Admin.ErrorCount)(count)))
+  if (counts.length === 0) return yield* Console.log("Nothing is parked")
+  yield* Output.lines(yield* Output.rows(errorColumns, counts))
+})
 
 export const stats = Command.make(
   "stats",
-  { task: filter.task, step: filter.step },
-  Effect.fnUntraced(function*(options) {
-    const counts = yield* connected(within(limits.read)(Admin.counts(options)))
-    if (yield* Json) return yield* Output.json(counts.map((count) => Schema.encodeSync(Admin.Count)(count)))
-    if (counts.length === 0) return yield* Console.log("No tasks")
-    yield* Output.lines(yield* Output.rows(statsColumns, toStats(counts)))
-  })
+  { task: filter.task, step: filter.step, by },
+  ({ by, ...filter }) => by === "error" ? byError(filter) : byState(filter)
 ).pipe(
-  Command.withDescription("Count tasks by state and status, with the age of the oldest"),
-  Command.withExamples([{ command: "pg-task stats", description: "Of all tasks" }])
+  Command.withDescription("Count tasks by state and status, with the age of the oldest; or what is parked, by error"),
+  Command.withExamples([
+    { command: "pg-task stats", description: "Of all tasks" },
+    { command: "pg-task stats --by error", description: "Why tasks are parked" }
+  ])
 )

@@ -31,6 +31,6 @@ export const stop = Command.make(
     yield* json ? Output.json({ stopped: true }) : Console.log("All workers have stopped")
   })
 ).pipe(
-  Command.withDescription("Ask all workers to stop, and wait until no step runs any more"),
+  Command.withDescription("Ask all workers of this table to stop, and wait until no step runs any more"),
   Command.withExamples([{ command: "pg-task stop --timeout 5m --yes", description: "In a deployment script" }])
 )

@@ -6,6 +6,7 @@ import * as fs from "node:fs/promises"
 import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
+import { isOpenToAll } from "./access.ts"
 import { run, shell, type User } from "./command.ts"
 import { because, EmbeddedPostgresError } from "./EmbeddedPostgresError.ts"
 
@@ -83,33 +84,44 @@ const complaint = Effect.fnUntraced(function*(native: string, user: User) {
   return undefined
 })
 
-/** The first folder for temporary files that the user may enter (root's own TMPDIR may be closed to others). */
+/**
+ * The first folder for temporary files that the user may enter (root's own TMPDIR may be closed to others), and in which
+ * others can't exchange what belongs to the user.
+ */
 export const temporaryFolder = Effect.fnUntraced(function*(user: User) {
-  for (const folder of [os.tmpdir(), "/tmp", "/var/tmp"]) {
+  const candidates = [os.tmpdir(), "/tmp", "/var/tmp"]
+  for (const folder of candidates) {
     const entered = yield* shell("cd \"$1\"", [folder], user)
-    if (entered.code === 0) return folder
+    if (entered.code === 0 && !(yield* Effect.promise(() => isOpenToAll(folder)))) return folder
   }
-  return os.tmpdir()
+  return yield* new EmbeddedPostgresError({
+    message: `There is no folder for temporary files that is safe from other users (of ${candidates.join(", ")}): set `
+      + "TMPDIR to one, or make one of them sticky, with chmod 1777"
+  })
 })
 
 const countFiles = async (folder: string): Promise<number> =>
   (await fs.readdir(folder, { recursive: true }).catch(() => [])).length
 
-/** A copy is trusted only if it is ours alone to write to, and whole: cleaners of /tmp take single files. */
-const isUsable = async (copy: string, original: string): Promise<boolean> => {
+/** A folder is trusted only if it is ours alone to write to. A copy in it may still lack files. */
+const isOurs = async (copy: string): Promise<boolean> => {
   const stat = await fs.lstat(copy).catch(() => undefined)
-  const ours = stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o022) === 0
-  return ours && (await countFiles(path.join(copy, "native"))) >= (await countFiles(original))
+  return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o022) === 0
 }
 
-/** Whoever renames first wins; the others find its copy in place and drop theirs. */
+/** Whether the copy is whole: cleaners of /tmp take single files. */
+const isUsable = async (copy: string, original: string): Promise<boolean> =>
+  (await isOurs(copy)) && (await countFiles(path.join(copy, "native"))) >= (await countFiles(original))
+
+/** Whoever renames first wins; the others find its copy in place and drop theirs. A stranger's folder stays in place. */
 const makeCopy = async (original: string, copy: string): Promise<void> => {
   const draft = await fs.mkdtemp(`${copy}-`)
   await fs.cp(original, path.join(draft, "native"), { recursive: true, verbatimSymlinks: true })
   await Effect.runPromise(repair(path.join(draft, "native")))
   await fs.chmod(draft, 0o755)
   await openUp(path.join(draft, "native"))
-  if (!(await isUsable(copy, original))) await fs.rename(copy, `${draft}-old`).catch(() => undefined)
+  const isReplaceable = (await isOurs(copy)) && !(await isUsable(copy, original))
+  if (isReplaceable) await fs.rename(copy, `${draft}-old`).catch(() => undefined)
   await fs.rename(draft, copy).catch(() => fs.rm(draft, { recursive: true, force: true }))
   await fs.rm(`${draft}-old`, { recursive: true, force: true })
 }

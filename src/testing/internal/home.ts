@@ -1,19 +1,21 @@
 /**
  * The folder a server lives in:
  *
- * - `data`: what initdb made
+ * - `data`: what initdb made, with the password in `data/pgpass`
  * - `users`: a FIFO that everybody who uses the server holds open for writing. Nobody left, nothing to serve
  * - `acks`: the keeper's answers to those who came in
  * - `server.log`, `port`: the server's log, and the port it last had
+ *
+ * Only the user who runs the server may enter it (and root).
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { createHash, randomBytes } from "node:crypto"
-import { readFileSync } from "node:fs"
+import { createHash } from "node:crypto"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
-import { type Binaries, temporaryFolder } from "./binaries.ts"
-import { run, shell, type User } from "./command.ts"
+import { inspect, isClosed, isOpenToAll, readText, settle, uidOf } from "./access.ts"
+import { temporaryFolder } from "./binaries.ts"
+import { poll, run, shell, type User } from "./command.ts"
 import { because, EmbeddedPostgresError } from "./EmbeddedPostgresError.ts"
 
 /** Where a server lives, and who runs it. */
@@ -35,82 +37,95 @@ const makeHome = (folder: string, user: User, temporary: boolean): Home => ({
 /** A file or folder in the home. */
 export const inside = (home: Home, ...names: ReadonlyArray<string>): string => path.join(home.folder, ...names)
 
-// As the server's user, so that it fails where that user has no access, and where there can't be FIFOs.
-const furnish = (folder: string, user: User) =>
-  shell(
-    "cd \"$1\" && mkdir -p -m 700 acks && { mkfifo -m 600 users 2>/dev/null || [ -p users ]; } && [ -w . ]",
-    [folder],
-    user
-  )
-
-const inTemporaryFolder = (user: User): Effect.Effect<Home, EmbeddedPostgresError, Scope.Scope> =>
-  Effect.gen(function*() {
-    const parent = yield* temporaryFolder(user)
-    const folder = yield* Effect.acquireRelease(
-      Effect.tryPromise({
-        try: () => fs.mkdtemp(path.join(parent, "effect-pg-task-")),
-        catch: because("There is no place for a temporary Postgres")
-      }),
-      remove
-    )
-    if (user !== undefined) yield* Effect.promise(() => fs.chown(folder, user.uid, user.gid))
-    const furnished = yield* furnish(folder, user)
-    return furnished.code === 0 ? makeHome(folder, user, true) : yield* unusable(folder, furnished.stderr)
-  })
+const whileKeeping = (folder: string) => because(`The embedded Postgres can't keep its data in ${folder}`)
 
 const unusable = (folder: string, reason: string) =>
   new EmbeddedPostgresError({
     message: `The embedded Postgres can't keep its data in ${folder} (${reason.trim()}): choose another dataDir`
   })
 
-const isHomeOrEmpty = (entries: ReadonlyArray<string>): boolean =>
-  entries.length === 0 || entries.includes("users") || entries.includes("acks")
+/** Removes files and folders as the server's user. `rm` does not follow links, and is not misled by a change meanwhile. */
+export const remove = (user: User, ...files: ReadonlyArray<string>): Effect.Effect<void> =>
+  // A server that is ending may still write.
+  Effect.asVoid(poll(
+    5_000,
+    Effect.map(run("rm", ["-rf", "--", ...files], user), ({ code }) => code === 0 ? true : undefined)
+  ))
 
-/** Makes the folder the server user's own. Never one with other things in it. */
-const settle = async (folder: string, user: User): Promise<User> => {
-  await fs.mkdir(folder, { recursive: true })
-  if (!isHomeOrEmpty(await fs.readdir(folder))) throw new Error("there are other things in it")
-  const { uid, gid } = await fs.stat(folder)
-  if (user === undefined) return undefined
-  // Root runs the server of another user's data as that user.
-  if (uid !== 0) return { uid, gid }
-  await fs.chown(folder, user.uid, user.gid)
-  return user
-}
+const close = "chmod 700 \"$1\""
+const fill = `cd "$1" && mkdir -p acks && chmod 700 acks && { mkfifo users 2>/dev/null || [ -p users ]; } &&
+  chmod 600 users && [ -w . ]`
 
-const settled = (folder: string, user: User) =>
+/**
+ * Closes the folder to others, and puts into it what a home has. `undefined`, or why the folder is of no use.
+ * As the server's user, so that this fails where that user has no access, and where there can't be FIFOs.
+ */
+const furnish = Effect.fnUntraced(function*(folder: string, user: User) {
+  const closed = yield* shell(close, [folder], user)
+  if (closed.code !== 0) return closed.stderr
+  if (!(yield* Effect.promise(() => isClosed(folder)))) return "it can't be closed to other users"
+  yield* Effect.tryPromise({ try: () => inspect(folder, user), catch: whileKeeping(folder) })
+  const filled = yield* shell(fill, [folder], user)
+  return filled.code === 0 ? undefined : filled.stderr
+})
+
+const makeTemporary = (parent: string, user: User) =>
   Effect.tryPromise({
-    try: () => settle(folder, user),
-    catch: because(`The embedded Postgres can't keep its data in ${folder}`)
+    try: async () => {
+      const folder = await fs.mkdtemp(path.join(parent, "effect-pg-task-"))
+      if (user !== undefined) await fs.lchown(folder, user.uid, user.gid)
+      return folder
+    },
+    catch: because("There is no place for a temporary Postgres")
   })
 
-/** The same place for the same wish, so that the data is found again. */
+const inTemporaryFolder = (user: User): Effect.Effect<Home, EmbeddedPostgresError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const parent = yield* temporaryFolder(user)
+    const folder = yield* Effect.acquireRelease(makeTemporary(parent, user), (folder) => remove(user, folder))
+    const reason = yield* furnish(folder, user)
+    return reason === undefined ? makeHome(folder, user, true) : yield* unusable(folder, reason)
+  })
+
+const settled = (folder: string, user: User) =>
+  Effect.tryPromise({ try: () => settle(folder, user), catch: whileKeeping(folder) })
+
+/** The same place for the same wish, so that the data is found again. Strangers can find out its name, too. */
 const substituteFor = Effect.fnUntraced(function*(folder: string, user: User) {
   const name = `effect-pg-task-${createHash("sha256").update(folder).digest("hex").slice(0, 12)}`
-  const substitute = path.join(yield* temporaryFolder(user), `${name}-${user?.uid ?? process.getuid?.() ?? 0}`)
+  const substitute = path.join(yield* temporaryFolder(user), `${name}-${uidOf(user) ?? 0}`)
+  yield* Effect.promise(() => fs.mkdir(substitute, { mode: 0o700 }).catch(() => undefined))
   const owner = yield* settled(substitute, user)
-  // Somebody else may have made it first, and put there what they like.
-  const furnished = owner?.uid === user?.uid ? yield* furnish(substitute, user) : undefined
-  return furnished?.code === 0
-    ? makeHome(substitute, user, false)
-    : yield* unusable(substitute, furnished?.stderr ?? "it belongs to another user")
+  if (owner === "stranger") return yield* unusable(substitute, "it belongs to another user")
+  const reason = yield* furnish(substitute, owner)
+  return reason === undefined ? makeHome(substitute, owner, false) : yield* unusable(substitute, reason)
+})
+
+/** Makes the folder, and returns its path without links. Those on the way there are of no concern, unlike the last. */
+const resolve = async (asked: string): Promise<string> => {
+  await fs.mkdir(asked, { recursive: true })
+  const stat = await fs.lstat(asked)
+  if (stat.isSymbolicLink() && stat.uid !== 0 && stat.uid !== process.getuid?.()) {
+    throw new Error("it is a link that another user made")
+  }
+  return fs.realpath(asked)
+}
+
+/** A home in the folder asked for; `undefined` if nobody who may run the server can work there. */
+const homeIn = Effect.fnUntraced(function*(folder: string, user: User) {
+  if (yield* Effect.promise(() => isOpenToAll(path.dirname(folder)))) return undefined
+  const owner = yield* settled(folder, user)
+  if (owner === "stranger" || (yield* furnish(folder, owner)) !== undefined) return undefined
+  return makeHome(folder, owner, false)
 })
 
 const inAskedFolder = Effect.fnUntraced(function*(asked: string, user: User) {
-  yield* Effect.tryPromise({
-    try: () => fs.mkdir(asked, { recursive: true }),
-    catch: because(`The embedded Postgres can't keep its data in ${asked}`)
-  })
-  const folder = yield* Effect.promise(() => fs.realpath(asked))
+  const folder = yield* Effect.tryPromise({ try: () => resolve(asked), catch: whileKeeping(asked) })
   const reachable = yield* shell("cd \"$1\"", [folder], user)
-  if (reachable.code !== 0) {
-    // Removed only if empty: what was made above is of no use to anybody.
-    yield* Effect.promise(() => fs.rmdir(folder).catch(() => undefined))
-    return yield* substituteFor(folder, user)
-  }
-  const owner = yield* settled(folder, user)
-  const furnished = yield* furnish(folder, owner)
-  return furnished.code === 0 ? makeHome(folder, owner, false) : yield* substituteFor(folder, user)
+  if (reachable.code === 0) return (yield* homeIn(folder, user)) ?? (yield* substituteFor(folder, user))
+  // Removed only if empty: what was made above is of no use to anybody.
+  yield* Effect.promise(() => fs.rmdir(folder).catch(() => undefined))
+  return yield* substituteFor(folder, user)
 })
 
 /** Finds or makes the folder for a server: the one asked for if the server's user can work there. */
@@ -119,24 +134,6 @@ export const findHome = (
   user: User
 ): Effect.Effect<Home, EmbeddedPostgresError, Scope.Scope> =>
   dataDir === undefined ? inTemporaryFolder(user) : inAskedFolder(path.resolve(dataDir), user)
-
-const exists = (file: string): Effect.Effect<boolean> =>
-  Effect.promise(() => fs.access(file).then(() => true, () => false))
-
-const remove = (folder: string): Effect.Effect<void> =>
-  Effect.promise(() => fs.rm(folder, { recursive: true, force: true, maxRetries: 5 }))
-
-/** Makes the data folder unless there is one. Two at once do no harm: the one who renames first has made it. */
-export const initialise = Effect.fnUntraced(function*(home: Home, { initdb }: Binaries) {
-  if (yield* exists(home.data)) return
-  const draft = inside(home, `draft-${randomBytes(6).toString("hex")}`)
-  const flags = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "--no-instructions"]
-  const made = yield* run(initdb, ["-D", draft, ...flags], home.user).pipe(Effect.onInterrupt(() => remove(draft)))
-  yield* Effect.promise(() => made.code === 0 ? fs.rename(draft, home.data).catch(() => undefined) : Promise.resolve())
-  yield* remove(draft)
-  if (yield* exists(home.data)) return
-  return yield* new EmbeddedPostgresError({ message: `initdb failed in ${home.folder}: ${made.stderr.trim()}` })
-})
 
 /** What `postmaster.pid` says about the server of a home. */
 export interface Running {
@@ -148,13 +145,7 @@ export interface Running {
 /** Postgres's own lock file. It stays behind when the server was killed. */
 const lockFile = (home: Home): string => path.join(home.data, "postmaster.pid")
 
-const readLock = (home: Home): string => {
-  try {
-    return readFileSync(lockFile(home), "utf8")
-  } catch {
-    return ""
-  }
-}
+const readLock = (home: Home): string => readText(lockFile(home))
 
 /** The command line of a process, empty when it is gone (or a zombie). */
 const commandLine = Effect.fnUntraced(function*(pid: number) {

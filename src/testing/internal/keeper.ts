@@ -7,7 +7,8 @@
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { readFileSync, rmSync } from "node:fs"
+import { rmSync } from "node:fs"
+import { readText } from "./access.ts"
 import type { Binaries } from "./binaries.ts"
 import { environment } from "./command.ts"
 import { because } from "./EmbeddedPostgresError.ts"
@@ -42,7 +43,9 @@ until [ "$owner" = "$server" ] && [ -n "$state" ]; do
   { read -r owner; for line in 2 3 4 5 6 7; do read -r _; done; read -r state; } <"$folder/data/postmaster.pid"
 done
 mv "$log" "$folder/server.log"
-rm -rf "$folder"/acks/* "$folder/ended" "$folder"/draft-*
+rm -rf "$folder/ended" "$folder"/draft-*
+# Unlike a pattern of the shell's, this does not look into a folder through a link.
+find "$folder/acks" -type f -exec rm -f {} +
 echo "$port" >"$folder/port"
 # Failed starts whose users were killed before they read why.
 find "$folder" -name "start-*.log" -prune -mmin +10 -exec rm -f {} + 2>/dev/null
@@ -104,13 +107,9 @@ const serverArguments = (home: Home, { binaries, port, settings }: Launch): Read
 ]
 
 const takeFile = (file: string): string => {
-  try {
-    const content = readFileSync(file, "utf8")
-    rmSync(file, { force: true })
-    return content
-  } catch {
-    return ""
-  }
+  const content = readText(file)
+  rmSync(file, { force: true })
+  return content
 }
 
 /** Starts a keeper, detached: Ctrl-C reaches a whole process group, and the server must outlive its users' last words. */

@@ -7,10 +7,12 @@ import * as Effect from "effect/Effect"
 import { randomBytes, randomInt } from "node:crypto"
 import * as fs from "node:fs"
 import { createServer } from "node:net"
+import { openFile, readText } from "./access.ts"
 import type { Binaries } from "./binaries.ts"
-import { poll } from "./command.ts"
+import { initialise, readPassword } from "./cluster.ts"
+import { poll, run } from "./command.ts"
 import { because, EmbeddedPostgresError } from "./EmbeddedPostgresError.ts"
-import { type Home, initialise, inside, running } from "./home.ts"
+import { type Home, inside, running } from "./home.ts"
 import { causeOf, type Keeper, startKeeper } from "./keeper.ts"
 
 /** How long a server may take to come up, or to go down: crash recovery on a slow disk takes its time. */
@@ -34,10 +36,15 @@ export interface Wish {
 export const openFifo = (home: Home): Effect.Effect<number, EmbeddedPostgresError> =>
   Effect.try({
     try: () => {
-      const both = fs.openSync(inside(home, "users"), fs.constants.O_RDWR | fs.constants.O_NONBLOCK)
-      const writing = fs.openSync(inside(home, "users"), fs.constants.O_WRONLY | fs.constants.O_NONBLOCK)
-      fs.closeSync(both)
-      return writing
+      const both = openFile(inside(home, "users"), fs.constants.O_RDWR)
+      try {
+        const { fd, stat } = openFile(inside(home, "users"), fs.constants.O_WRONLY)
+        if (stat.isFIFO()) return fd
+        fs.closeSync(fd)
+        throw new Error(`${inside(home, "users")} is no FIFO`)
+      } finally {
+        fs.closeSync(both.fd)
+      }
     },
     catch: because("The embedded Postgres can't be reached")
   })
@@ -95,14 +102,6 @@ const freePort = Effect.gen(function*() {
   }
 })
 
-const readText = (file: string): string => {
-  try {
-    return fs.readFileSync(file, "utf8")
-  } catch {
-    return ""
-  }
-}
-
 const choosePort = Effect.fnUntraced(function*({ home, port }: Wish) {
   if (port !== undefined) return port
   const last = Number(readText(inside(home, "port")))
@@ -117,22 +116,16 @@ const awaitOrphan = Effect.fnUntraced(function*(home: Home, fifo: number) {
   if (yield* poll(orphanPatience, settled)) return
   const orphan = yield* running(home)
   if (orphan === undefined) return
-  yield* signal(orphan.pid, "SIGINT")
+  yield* signal(home, orphan.pid, "INT")
   if (yield* poll(patience, settled)) return
   return yield* new EmbeddedPostgresError({
     message: `Another Postgres (process ${orphan.pid}) runs on ${home.data}, and doesn't stop: stop it first`
   })
 })
 
-/** Tells a process to stop; that it is gone already is no error. */
-export const signal = (pid: number, name: NodeJS.Signals): Effect.Effect<void> =>
-  Effect.sync(() => {
-    try {
-      process.kill(pid, name)
-    } catch {
-      // It is gone, which is what was wanted.
-    }
-  })
+/** Tells a server to stop, as its user, who can stop nobody else's. That it is gone already is no error. */
+export const signal = (home: Home, pid: number, name: "INT" | "QUIT"): Effect.Effect<void> =>
+  Effect.asVoid(run("kill", ["-s", name, `${pid}`], home.user))
 
 const failure = (wish: Wish, log: string): EmbeddedPostgresError =>
   new EmbeddedPostgresError({
@@ -144,6 +137,7 @@ const failure = (wish: Wish, log: string): EmbeddedPostgresError =>
 /** Starts a keeper, and waits until it reads the FIFO or has failed. */
 const startServer = Effect.fnUntraced(function*(wish: Wish, fifo: number) {
   yield* initialise(wish.home, wish.binaries)
+  yield* readPassword(wish.home)
   const keeper = yield* startKeeper(wish.home, { ...wish, port: yield* choosePort(wish) })
   const outcome = Effect.sync(() => tell(fifo, "") ? "reads" as const : keeper.exited() ? "exited" as const : undefined)
   if ((yield* poll(patience, outcome)) === "reads") return

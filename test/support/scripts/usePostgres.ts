@@ -7,7 +7,8 @@ import * as Effect from "effect/Effect"
 import * as EmbeddedPostgres from "../../../src/testing/EmbeddedPostgres.ts"
 
 const program = Effect.gen(function*() {
-  const { url } = yield* EmbeddedPostgres.start({ dataDir: process.argv[2]! })
+  const { dataDir, url } = yield* EmbeddedPostgres.start({ dataDir: process.argv[2]! })
+  yield* Console.log(`home ${dataDir}`)
   yield* Console.log(`ready ${url}`)
   return yield* Effect.never
 })

@@ -16,6 +16,8 @@ export interface Network {
   readonly loseAnswer: (text: string) => Effect.Effect<Effect.Effect<void>>
   /** From now on nothing comes through on the connections that have sent this, in either direction, nor do they end. */
   readonly silence: (text: string) => Effect.Effect<void>
+  /** The same for all connections, new ones included: these can be made, but nobody answers. */
+  readonly silenceAll: Effect.Effect<void>
 }
 
 /** A statement whose answer is to be lost. */
@@ -29,6 +31,7 @@ interface State {
   /** What was sent on each connection, and how to make it silent. */
   readonly sent: Map<Socket, { text: string; readonly silence: () => void }>
   trap: Trap | undefined
+  silent: boolean
 }
 
 const pipe = (state: State, target: URL) => (socket: Socket) => {
@@ -40,6 +43,7 @@ const pipe = (state: State, target: URL) => (socket: Socket) => {
   }
   const log = { text: "", silence }
   sent.set(socket, log)
+  if (state.silent) queueMicrotask(silence)
   socket.on("data", (data) => {
     log.text += data.toString("latin1")
     const { trap } = state
@@ -68,7 +72,7 @@ const listen = (server: Server, port: number) =>
 export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Scope> =>
   Effect.gen(function*() {
     const target = new URL(url)
-    const state: State = { sockets: new Set(), sent: new Map(), trap: undefined }
+    const state: State = { sockets: new Set(), sent: new Map(), trap: undefined, silent: false }
     const server = createServer(pipe(state, target))
     const cut = Effect.callback<void>((resume) => {
       server.close(() => resume(Effect.void))
@@ -91,5 +95,6 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
       Effect.sync(() => {
         for (const connection of state.sent.values()) if (connection.text.includes(text)) connection.silence()
       })
-    return { url: through.href, cut, mend: listen(server, port), loseAnswer, silence }
+    const silenceAll = Effect.andThen(Effect.sync(() => (state.silent = true)), silence(""))
+    return { url: through.href, cut, mend: listen(server, port), loseAnswer, silence, silenceAll }
   })
