@@ -213,18 +213,26 @@ export class Pool {
   /** Gives back the rows that have waited for this many milliseconds, new tasks and chains. Another worker may be idle. */
   giveBack(age: number): void {
     const before = this.options.now() - age
-    for (const list of [this.fresh, this.chains]) {
-      for (const held of MutableList.takeAll(list)) {
-        if (held.stop !== undefined) continue
-        if (held.heldSince > before) MutableList.append(list, held)
-        else {
-          if (list === this.fresh) this.prefetch.reset()
-          // The next step of a chain takes its turn with everybody's: endless chains must not always come first.
-          const isChain = list === this.chains && !this.draining
-          this.store(held, isChain ? { _tag: "Release", delay: 0 } : { _tag: "Release" })
-        }
+    for (const held of MutableList.takeAll(this.fresh)) {
+      if (this.hasWaited(held, this.fresh, before)) {
+        this.prefetch.reset()
+        this.store(held, { _tag: "Release" })
       }
     }
+    for (const held of MutableList.takeAll(this.chains)) {
+      // The next step of a chain takes its turn with everybody's: endless chains must not always come first.
+      if (this.hasWaited(held, this.chains, before)) {
+        this.store(held, this.draining ? { _tag: "Release" } : { _tag: "Release", delay: 0 })
+      }
+    }
+  }
+
+  /** Whether a row that was taken from a list has waited there since `before`. If not, it goes back to it. */
+  private hasWaited(held: Held, list: MutableList.MutableList<Held>, before: number): boolean {
+    if (held.stop !== undefined) return false
+    if (held.heldSince <= before) return true
+    MutableList.append(list, held)
+    return false
   }
 
   /** Interrupts every running step. Its row is given back. */

@@ -1,4 +1,5 @@
-/** What RETRY_LIMIT and RETRY_DELAY may be. */
+/** What RETRY_LIMIT and RETRY_DELAY may be, and what a schedule is asked about. */
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 
@@ -7,3 +8,33 @@ export const isRetryLimit = (limit: number): boolean => Number.isInteger(limit) 
 /** None for what is no duration, or a negative one. */
 export const toRetryDelay = (input: Duration.Input): Option.Option<Duration.Duration> =>
   Option.filter(Duration.fromInput(input), (delay) => !Duration.isNegative(delay))
+
+const errorsOf = (cause: Cause.Cause<unknown>): ReadonlyArray<unknown> =>
+  cause.reasons.filter(Cause.isFailReason).map(({ error }) => error)
+
+/** What a schedule ends with that looks at {@link unseen}. */
+const looked = new Error("The schedule was asked about an error that it isn't typed for")
+
+/** Any use of it throws. */
+const unseen: unknown = new Proxy(
+  {},
+  new Proxy({}, {
+    get: () => () => {
+      throw looked
+    }
+  })
+)
+
+/**
+ * A schedule is typed for the errors of the step's own code: of the handler and of its commit. It never sees another
+ * one: for a failure of another kind its input is a stand-in that can't be looked at.
+ */
+export const inputOf = (cause: Cause.Cause<unknown>, own: Cause.Cause<unknown> | undefined): unknown => {
+  const owned = own === undefined ? [] : errorsOf(own)
+  const errors = errorsOf(cause).filter((error) => owned.includes(error))
+  return errors.length === 0 ? unseen : errors[0]
+}
+
+/** Whether a schedule has looked at the stand-in: then it can't say when to try again. */
+export const hasLooked = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.some((reason) => Cause.isDieReason(reason) && reason.defect === looked)

@@ -18,6 +18,7 @@ import { formatCause, storable } from "./failure.ts"
 import { endingOf } from "./meter.ts"
 import type { Outcome, RowOutcome } from "./outcome.ts"
 import { reportLost } from "./report.ts"
+import { hasLooked, inputOf } from "./retry.ts"
 import { clampMillis } from "./sql.ts"
 import { type Decoded, DecodeError, readStep } from "./stepCodec.ts"
 import type { TaskDefinition } from "./taskDefinition.ts"
@@ -40,6 +41,8 @@ export interface Runner {
 
 interface Running extends Decoded {
   readonly task: TaskDefinition
+  /** What the step's own code has failed with, the last time it ran. */
+  own: Cause.Cause<unknown> | undefined
 }
 
 type AnyNextStep = NextStep<unknown, unknown>
@@ -57,12 +60,19 @@ const decode = (runner: Runner, held: Held): Effect.Effect<Decoded, DecodeError>
 const invalid = (step: StepDefinition, what: string) =>
   Effect.die(new TypeError(`the handler of step "${step.tag}" ${what}`))
 
+const noting = <A>(running: Running, effect: Effect.Effect<A, unknown>): Effect.Effect<A, unknown> =>
+  Effect.onError(effect, (cause) =>
+    Effect.sync(() => {
+      running.own = cause
+    }))
+
 /** Callers in plain JavaScript may return anything. */
-const callHandler = ({ state, step }: Running): Effect.Effect<AnyNextStep, unknown> =>
+const callHandler = (running: Running): Effect.Effect<AnyNextStep, unknown> =>
   Effect.suspend(() => {
+    const { state, step } = running
     const effect: unknown = step.handler(state)
     if (!Effect.isEffect(effect)) return invalid(step, "must return an Effect")
-    return Effect.flatMap(effect as Effect.Effect<unknown, unknown>, (value) =>
+    return Effect.flatMap(noting(running, effect as Effect.Effect<unknown, unknown>), (value) =>
       isNextStep(value)
         ? Effect.succeed(value as AnyNextStep)
         : invalid(step, "must succeed with a NextStep: NextStep.none, now, delay or at"))
@@ -88,7 +98,8 @@ const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcom
 const perform = (runner: Runner, held: Held, running: Running): Effect.Effect<Outcome, unknown> => {
   const handled = Effect.flatMap(
     callHandler(running),
-    (next) => Effect.map(toOutcome(running, next.move), (outcome) => ({ outcome, commit: next.commit }))
+    ({ commit, move }) =>
+      Effect.map(toOutcome(running, move), (outcome) => ({ outcome, commit: commit && noting(running, commit) }))
   )
   if (running.step.transactional) return storeTogether(runner, held, handled)
   return Effect.flatMap(handled, (result) =>
@@ -98,8 +109,8 @@ const perform = (runner: Runner, held: Held, running: Running): Effect.Effect<Ou
 }
 
 /** A failure's outcome: the retry policy decides, at the position that the row remembers. */
-const failed = (held: Held, step: StepDefinition, cause: Cause.Cause<unknown>): Effect.Effect<Outcome> =>
-  RetryPolicy.nextDelay(step.retry, { tried: held.tried, error: Cause.squash(cause) }).pipe(
+const failed = (held: Held, { own, step }: Running, cause: Cause.Cause<unknown>): Effect.Effect<Outcome> =>
+  RetryPolicy.nextDelay(step.retry, { tried: held.tried, error: inputOf(cause, own) }).pipe(
     Effect.map((delay): Outcome =>
       Option.isSome(delay)
         ? { _tag: "Retry", delay: clampMillis(Duration.toMillis(delay.value)), error: formatCause(cause), cause }
@@ -108,7 +119,9 @@ const failed = (held: Held, step: StepDefinition, cause: Cause.Cause<unknown>): 
     Effect.catchCause((policyCause) =>
       Effect.succeed<Outcome>({
         _tag: "Park",
-        error: storable(`${formatCause(cause)}\nand its retry schedule failed: ${formatCause(policyCause)}`),
+        error: hasLooked(policyCause)
+          ? formatCause(cause)
+          : storable(`${formatCause(cause)}\nand its retry schedule failed: ${formatCause(policyCause)}`),
         cause
       })
     )
@@ -133,14 +146,14 @@ const refused = (runner: Runner, held: Held): Effect.Effect<Outcome> =>
 const conclude = (
   runner: Runner,
   held: Held,
-  step: StepDefinition,
+  running: Running,
   exit: Exit.Exit<Outcome, unknown>
 ): Effect.Effect<Outcome> => {
   if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
   if (isLeaseLost(exit.cause)) return refused(runner, held)
   return wasStopped(held, exit.cause)
     ? Effect.succeed(held.committed === undefined ? { _tag: "Release" } : { _tag: "Stored", outcome: held.committed })
-    : failed(held, step, exit.cause)
+    : failed(held, running, exit.cause)
 }
 
 /** Continues the trace of whoever enqueued the task. The span ends as the step did, and names the outcome. */
@@ -217,14 +230,14 @@ const attemptExit = (
     )
   }
   const { step, state } = decoded.value
-  return attemptDecoded(runner, held, { step, state, task: runner.tasks.get(held.task!)! }, restore)
+  return attemptDecoded(runner, held, { step, state, task: runner.tasks.get(held.task!)!, own: undefined }, restore)
 }
 
 const attemptDecoded = (runner: Runner, held: Held, running: Running, restore: Restore): Effect.Effect<Outcome> => {
   const performed = restore(withServices(held, running, perform(runner, held, running)))
   const concluded = Effect.flatMap(
     Effect.exit(performed),
-    (exit) => Effect.map(conclude(runner, held, running.step, exit), (outcome) => ({ exit, outcome }))
+    (exit) => Effect.map(conclude(runner, held, running, exit), (outcome) => ({ exit, outcome }))
   )
   const ended = Effect.map(runner.traced ? inSpan(held, running, concluded) : concluded, ({ outcome }) => outcome)
   return runner.debug

@@ -116,14 +116,13 @@ workerTests("a dead worker's row", (test) => {
       const dead = yield* insert(`{"Jobs":{"Job":{"name":"dead"}}}`)
       yield* orphan(dead, -1)
       yield* run("update pg_task set wakeup_at = (select max(wakeup_at) from pg_task) where id = $1::uuid", [dead])
-      yield* run(`alter ${database} set statement_timeout = '25ms'`)
+      yield* run(`alter ${database} set statement_timeout = '100ms'`)
       yield* Effect.addFinalizer(() => Effect.orDie(run(`alter ${database} reset statement_timeout`)))
       yield* startWith(url.href, { tasks: [Jobs], concurrency: 1, bufferSize: 0, lease: "2 seconds" })
-      yield* eventually(row(dead), (found) => found?.deaths === 1 && found.status === "ready", 90_000)
+      yield* eventually(row(dead), (found) => found?.deaths === 1 && found.status === "ready", 240_000)
       yield* gate.open
       yield* run("delete from pg_task where not is_running")
-    }),
-    120_000
+    })
   )
 })
 
