@@ -65,7 +65,8 @@ export const checkLeases = (
     Effect.forEach(
       Array.from({ length: Math.ceil(all.length / renewBatch) }, (_, n) =>
         all.slice(n * renewBatch, (n + 1) * renewBatch)),
-      (batch) => renew(options, batch)
+      (batch) =>
+        renew(options, batch)
     ),
     (kept) => kept.flat()
   )

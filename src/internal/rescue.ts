@@ -113,12 +113,14 @@ export class Rescue {
   }
 
   /** Sends one that may be dear, and says when to rest until. */
-  private sendDear<A>(statement: Effect.Effect<A, SqlError>, rest: (until: number) => void): Effect.Effect<A, SqlError> {
+  private sendDear<A>(
+    statement: Effect.Effect<A, SqlError>,
+    rest: (until: number) => void
+  ): Effect.Effect<A, SqlError> {
     const { now } = this.options
     return Effect.suspend(() => {
       const startedAt = now()
-      const ended = (most: number) =>
-        Effect.sync(() => rest(now() + Math.min(now() - startedAt, most) * lookShare))
+      const ended = (most: number) => Effect.sync(() => rest(now() + Math.min(now() - startedAt, most) * lookShare))
       return this.send(statement).pipe(
         Effect.tap(() => ended(Infinity)),
         Effect.tapError((error) => ended(troubleOf(error) === "Lock" ? Infinity : failedLook))
@@ -171,7 +173,7 @@ export class Rescue {
     return Effect.gen({ self: this }, function*() {
       const { lease, maxDeaths, now, sql } = this.options
       // Whatever has kept this worker from judging may have kept the others from renewing.
-      if (now() - this.judgedAt > lease / 3) for (const watched of this.watched.values()) watched.judged = 0
+      if (now() - this.judgedAt > lease / 3) { for (const watched of this.watched.values()) watched.judged = 0 }
       this.judgedAt = now()
       const all = [...this.watched]
       for (let start = 0; start < all.length; start += maxJudged) {

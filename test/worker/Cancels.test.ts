@@ -72,7 +72,10 @@ workerTests("a notification that a running task was cancelled", (test) => {
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
       yield* gate.next
       const nobody = "00000000-0000-0000-0000-000000000000"
-      yield* Queue.offerAll(flood, Array.from({ length: 10_000 }, (_, n) => ({ payload: `cancel ${n % 2 ? id : nobody}` })))
+      yield* Queue.offerAll(
+        flood,
+        Array.from({ length: 10_000 }, (_, n) => ({ payload: `cancel ${n % 2 ? id : nobody}` }))
+      )
       yield* logs.line(ignored)
       yield* gate.open
       yield* gone(id)

@@ -224,7 +224,8 @@ workerTests("without notifications", (test) => {
     "a worker doesn't rely on a connection that has never shown that it hears",
     Effect.gen(function*() {
       const asked = yield* Queue.unbounded<string>()
-      const listen = (channel: string) => Effect.as(Queue.offer(asked, channel), Queue.unbounded<never>()).pipe(Effect.flatten)
+      const listen = (channel: string) =>
+        Effect.as(Queue.offer(asked, channel), Queue.unbounded<never>()).pipe(Effect.flatten)
       yield* withListen(start({ tasks: [jobs(none)], pollInterval: "1 hour" }), listen)
       yield* within(Queue.take(asked), "LISTEN")
       yield* work
