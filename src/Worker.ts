@@ -76,8 +76,8 @@ export interface Options<Tasks extends ReadonlyArray<Task.Any>> {
   readonly bufferSize?: number | undefined
   /**
    * How long a task stays this worker's without a sign of life. Default 30 seconds. Running steps renew it after a
-   * third of it, so it does not limit how long a step may take; it is how long the tasks of a dead worker wait.
-   * 100 milliseconds or more.
+   * third of it, so it does not limit how long a step may take. The tasks of a dead worker wait for this long, and a
+   * third of it more. 100 milliseconds or more.
    */
   readonly lease?: Duration.Input | undefined
   /** After how many workers that died in a row while they ran a step its task is parked. Default 3. */

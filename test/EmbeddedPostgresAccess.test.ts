@@ -64,6 +64,9 @@ const select = (url: string, statement = "select 1 as n") =>
     )
   )
 
+/** Not one of npm, so there may be none. */
+const program = "psql"
+
 const passfileOf = (psql: string) => new URL(/'(.*)'/.exec(psql)![1]!).searchParams.get("passfile")!
 
 describe("a password", () => {
@@ -93,7 +96,7 @@ describe("a password", () => {
       if (isRoot) assert.isFalse(mayRead(file, stranger))
     }))
 
-  it.effect.skipIf(spawnSync("psql", ["--version"]).status !== 0)("is found by psql", () =>
+  it.effect.skipIf(spawnSync(program, ["--version"]).status !== 0)("is found by psql", () =>
     Effect.gen(function*() {
       const { psql } = yield* EmbeddedPostgres.start({ dataDir: path.join(yield* folder(0o755), "Ada's data, 100%") })
       const printed = execFileSync("/bin/sh", ["-c", `${psql} -w -Atc "select 'hello'"`], { encoding: "utf8" })

@@ -5,7 +5,7 @@ import * as Script from "../support/Script.ts"
 import { type Chore, chore, createTraces, makeChores, nextRound, type Trace } from "../support/worker/Chores.ts"
 import { makeGate, start, workerTests } from "../support/worker/Fixture.ts"
 import type { Arguments } from "../support/worker/scripts/runChores.ts"
-import { empty, gone, listening, parked, row, rows, rowWhere, run } from "../support/worker/Table.ts"
+import { empty, gone, listening, parked, row, rows, rowWhere, run, steal } from "../support/worker/Table.ts"
 import { within } from "../support/worker/Wait.ts"
 
 /** Starts a worker process, and waits until it works. */
@@ -135,6 +135,33 @@ workerTests("a worker process that is frozen", (test) => {
       yield* empty
       const made = (yield* traces).map(({ name, worker }) => `${worker}: ${name}`).sort()
       assert.deepStrictEqual(made, ["frozen: late", "frozen: stuck", "heir: late", "heir: stuck"])
+    })
+  )
+})
+
+workerTests("a worker process that was frozen", (test) => {
+  test(
+    "begins nothing of what it had buffered when its leases were over",
+    Effect.gen(function*() {
+      yield* prepare
+      const process = yield* startProcess({ name: "frozen", options: { lease: "2 seconds", concurrency: 1 } })
+      // It learns that its buffer runs empty too soon.
+      yield* Chores.enqueueAll(Array.from({ length: 200 }, (_, n) => chore("quick", `before ${n}`)))
+      yield* empty
+      yield* run("truncate trace")
+      const ids = yield* Chores.enqueueAll(
+        ["running", "buffered 1", "buffered 2"].map((name, n) => chore(n === 0 ? "frozen" : "slow", name))
+      )
+      yield* process.line("started running.")
+      for (const id of ids) assert.strictEqual((yield* row(id))!.status, "running")
+      // Another worker takes them when their leases are over.
+      for (const id of ids) yield* steal(id)
+      yield* process.line("ended running.")
+      yield* process.line(/Lease lost/)
+      yield* process.kill("SIGTERM")
+      yield* within(process.exit, "the end of the process")
+      const begun = (yield* traces).filter(({ worker }) => worker === "frozen").map(({ name }) => name)
+      assert.deepStrictEqual(begun, ["running"])
     })
   )
 })
