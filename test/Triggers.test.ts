@@ -15,8 +15,11 @@ const listening = Effect.gen(function*() {
   const { listen } = yield* PgClient.PgClient
   const heard = yield* listen("pg_task_changed")
   return {
-    /** Waits for one notification of the table. */
-    next: Effect.map(within(Queue.take(heard), "no notification"), ({ payload }) => payload),
+    /** Waits for one notification of the table. Workers also send probes, to themselves. */
+    next: Effect.repeat(
+      Effect.map(within(Queue.take(heard), "no notification"), ({ payload }) => payload),
+      { until: (payload) => !payload.startsWith("probe ") }
+    ),
     /** How many there were up to now: notifications arrive in the order in which their transactions committed. */
     count: Effect.gen(function*() {
       yield* run("select pg_notify('pg_task_changed', 'mark')")
