@@ -95,6 +95,36 @@ Greeter.enqueue({ _tag: "Bye" })
 export const modules = [${all.map((_, i) => `module${i}`).join(", ")}]
 `
 
+/** What a library of tasks may export: the types of all this must have names that its own users can import. */
+const library = `
+import { Effect, Schema } from "effect"
+import { NextStep, Step, Task, Worker } from "${manifest.name}"
+
+export class Hello extends Schema.TaggedClass<Hello>()("Hello", { name: Schema.String }) {}
+export const hello = Step.make(Hello, { handler: ({ name }) => Effect.as(Effect.log(name), NextStep.none) })
+export const Greeter = Task.make("Greeter", [hello])
+export const { enqueue, enqueueAll, delay, schedule } = Greeter
+export const GreeterLive = Worker.layer({ tasks: [Greeter] })
+export const health = Effect.flatMap(Worker.Worker, (worker) => worker.health)
+export const makeTask = Task.make
+export const makeStep = Step.make
+export const makeNext = NextStep.now
+export const runWorker = Worker.run
+export const stateOf = (step: Step.Any) => step.state
+export const nextsOf = (task: Task.Any) => task.steps.map((step) => step.next)
+export const movedTo = (move: NextStep.Move) => "state" in move ? move.state : undefined
+export const logging = <S extends Parameters<typeof Step.make>[0]>(schema: S) =>
+  Step.make(schema, { handler: () => Effect.succeed(NextStep.none) })
+`
+
+/** It doesn't import the package itself. */
+const libraryUser = `
+import { Greeter, hello, movedTo, nextsOf, stateOf } from "./library.js"
+export const state = stateOf(hello)
+export const nexts = nextsOf(Greeter)
+export const moved = movedTo({ _tag: "None" })
+`
+
 const tsconfig = {
   compilerOptions: {
     target: "ES2022",
@@ -106,6 +136,21 @@ const tsconfig = {
     noEmit: true
   },
   files: ["main.ts", "main.cts"]
+}
+
+const declaring = {
+  extends: "./tsconfig.json",
+  compilerOptions: { noEmit: false, declaration: true, emitDeclarationOnly: true, outDir: "declared" },
+  files: ["library.ts", "libraryUser.ts"]
+}
+
+/** Users' declarations must not lead to modules that only this package may import. */
+const checkDeclarations = () => {
+  const declared = path.join(project, "declared")
+  for (const file of fs.readdirSync(declared)) {
+    const [closedModule] = /"[^"]*\/internal\/[^"]*"/.exec(fs.readFileSync(path.join(declared, file), "utf8")) ?? []
+    if (closedModule !== undefined) throw new Error(`A user's ${file} names the closed module ${closedModule}`)
+  }
 }
 
 /** Stack traces and "go to definition" lead to the sources, so these have to be there too. */
@@ -151,7 +196,12 @@ const use = () => {
   write("main.cts", typescript(all))
   run(process.execPath, ["main.mjs"])
   run(process.execPath, ["--disable-warning=ExperimentalWarning", "main.cjs"])
+  write("tsconfig.library.json", JSON.stringify(declaring))
+  write("library.ts", library)
+  write("libraryUser.ts", libraryUser)
   run("tsc", ["-p", "."])
+  run("tsc", ["-p", "tsconfig.library.json"])
+  checkDeclarations()
   console.log(`Imported from the package: ${all.join(", ")}`)
 }
 

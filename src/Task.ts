@@ -139,14 +139,11 @@ type SchemaTag<S> = S extends { readonly Type: { readonly _tag: infer T extends 
 type Nexts<S> = S extends { readonly next: ReadonlyArray<infer N> } ? N : never
 
 /** Makes schemas comparable in both directions: a field that only one of them has would be lost. */
-interface Exactly<in out S> {
-  readonly schema: (_: S) => S
-}
-type Exact<S> = S extends unknown ? Exactly<S> : never
+type Exact<S> = S extends unknown ? { readonly schema: (_: S) => S } : never
 
 /** The tags of those of `Schemas` that are not among `States`. */
 type Unlisted<Schemas, States> = Exclude<Exact<Schemas>, Exact<States>> extends infer W
-  ? W extends Exactly<infer S> ? SchemaTag<S> : never
+  ? W extends { readonly schema: (_: never) => infer S } ? SchemaTag<S> : never
   : never
 
 /** Compile errors that name what is wrong with the steps of a task, each at its step, or `unknown`. */

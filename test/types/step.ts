@@ -7,6 +7,7 @@ import {
   Effect,
   FileSystem,
   Option,
+  Predicate,
   Random,
   Schedule,
   Schema,
@@ -159,6 +160,15 @@ Step.make(Draft, {
     Schedule.while(({ input }: { readonly input: Timeout | Refused }) => input._tag === "Timeout")
   ),
   handler: failing
+})
+// One that tells errors apart and takes any: it still fits when a commit adds its own.
+const onlyTimeouts = Schedule.spaced("1 second").pipe(
+  Schedule.while(({ input }) => Predicate.isTagged(input, "Timeout"))
+)
+Step.make(Draft, { handler: failing, retry: onlyTimeouts })
+Step.make(Draft, {
+  retry: onlyTimeouts,
+  handler: () => Math.random() > 0.5 ? failing() : Effect.succeed(NextStep.noneWith({ commit }))
 })
 const retried = Step.make(Draft, { handler: failing, retry: Schedule.forever })
 holds<Equal<Step.Error<typeof retried>, Timeout | Refused>>()
