@@ -1,6 +1,6 @@
 /** One claimed row while this worker holds it. */
 import type * as Fiber from "effect/Fiber"
-import type { ClaimedRow } from "./sql.ts"
+import type { ClaimedRow } from "./claimSql.ts"
 import type { Outcome, RowOutcome } from "./outcome.ts"
 import type { TaskId } from "../TaskId.ts"
 
@@ -18,6 +18,8 @@ export interface Held {
   tag: string | undefined
   /** The text of `step`, or null if it is too long to be read. Changes with each `NextStep.now`, as `tried` and `transitions` do. */
   step: string | null
+  /** How much memory its texts take: see memory.ts. */
+  weight: number
   tried: number
   transitions: number
   /** How long the step was due before it was claimed, in milliseconds. */
@@ -48,6 +50,7 @@ export const hold = (row: ClaimedRow, token: string, now: number): Held => ({
   task: undefined,
   tag: undefined,
   step: row.step,
+  weight: 0,
   tried: row.tried,
   transitions: row.transitions,
   waited: row.waited,

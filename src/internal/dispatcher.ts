@@ -2,12 +2,23 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { troubleOf } from "./database.ts"
-import { Frontier } from "./frontier.ts"
+import {
+  claim,
+  claimBehind,
+  type ClaimedRow,
+  everything,
+  type Found,
+  type Position,
+  positionAt,
+  untilNextDue,
+  type Window
+} from "./claimSql.ts"
+import { codeOf } from "./database.ts"
+import { type Claimed, Frontier } from "./frontier.ts"
 import type { Link } from "./link.ts"
 import type { Pool } from "./pool.ts"
 import { Signal } from "./signal.ts"
-import { claim, type ClaimedRow, claimPastLocks, releaseClaim, untilNextDue } from "./sql.ts"
+import { giveBack, mayHaveRun, timeOnceBack } from "./unanswered.ts"
 
 /** More rows in one statement would not be cheaper each, and the first would wait for the last. */
 const maxClaim = 1000
@@ -18,8 +29,20 @@ const failedBackoff = { first: 50, longest: 5000 }
 /** A row is due, but another session holds it: look again after this, doubled each time. In milliseconds. */
 const lockedBackoff = 10
 
-/** Passing over locked rows may be slow: it rests for this many times as long as it took. */
-const lockedRest = 10
+/** Claims behind rows that other sessions hold: how far they have come. */
+interface Pass {
+  readonly position: Position
+  /** Where it has begun: undefined for all rows. */
+  readonly from: number | undefined
+  /** How long its statements took, in milliseconds. */
+  readonly took: number
+}
+
+const startOfPass = (from: number | undefined): Pass => ({ position: positionAt(from), from, took: 0 })
+
+/** More rows would have had too many bytes. */
+const fills = (rows: ReadonlyArray<ClaimedRow>, bytes: number): boolean =>
+  rows.length > 0 && rows.reduce((sum, row) => sum + row.bytes, 0) >= bytes
 
 export interface DispatcherOptions {
   readonly sql: SqlClient
@@ -50,10 +73,12 @@ export class Dispatcher {
   /** Something may be due behind the frontier. */
   private back = true
   private lockedWait = lockedBackoff
-  /** How often in a row something was due right after a claim that had not brought it: other sessions hold it. */
-  private missed = 0
-  /** When to pass over locked rows again at the earliest, by the local clock in milliseconds. */
-  private pastLocksAt = 0
+  /** While claims pass over rows that other sessions hold. */
+  private pass: Pass | undefined
+  /** Nothing but such rows is due: wait before the next pass. */
+  private passed = false
+  /** The last pass took long: the next look at everything is one, too. */
+  private manyLocked = false
   private failedWait = failedBackoff.first
 
   constructor(options: DispatcherOptions) {
@@ -96,9 +121,9 @@ export class Dispatcher {
   }
 
   private get turn(): Effect.Effect<unknown> {
-    const wanted = this.options.pool.wanted
-    if (this.hungry && wanted > 0) return this.claim(Math.min(wanted, maxClaim))
-    return this.hungry ? this.waitForRoom : this.sleep
+    if (!this.hungry) return this.sleep
+    const limit = Math.min(this.options.pool.wanted, maxClaim)
+    return limit > 0 ? this.claim(limit) : this.waitForRoom
   }
 
   private get waitForRoom(): Effect.Effect<boolean> {
@@ -109,58 +134,40 @@ export class Dispatcher {
   }
 
   /** Sleeps until something becomes ready, until the next row is due, or until the poll. */
-  private get sleep(): Effect.Effect<unknown> {
-    const { link, now, pollInterval, sql, tasks } = this.options
-    return Effect.gen({ self: this }, function*() {
+  private get sleep(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { link, now, pollInterval, sql, tasks } = this.options
       this.dueAt = Infinity
-      const due = yield* link.persist(untilNextDue(sql, tasks, this.frontier.ahead))
-      this.missed = due !== undefined && due <= 0 ? this.missed + 1 : 0
-      // Once may be chance: a row that has just become due.
-      if (this.missed > 1 && (yield* this.claimPastLocks)) return
-      const wait = due === undefined ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
-      this.dueAt = Math.min(this.dueAt, now() + Math.min(wait, pollInterval()), this.frontier.nextScan)
-      while (!this.hungry && !this.stopped && now() < this.dueAt) yield* this.signal.wait(this.dueAt - now())
+      const startedAt = now()
+      const from = this.frontier.ahead
+      const look = untilNextDue(sql, { tasks, start: from, horizon: pollInterval() })
+      return Effect.matchEffect(link.once(look), {
+        onFailure: (error) => this.failed(error, { window: { from, to: undefined }, took: now() - startedAt }),
+        onSuccess: (due) => this.doze(due, from)
+      })
+    })
+  }
+
+  private doze(due: number | undefined, from: number | undefined): Effect.Effect<void> {
+    const { now, pollInterval } = this.options
+    // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
+    if (due !== undefined && due <= 0 && !this.passed) {
+      return Effect.sync(() => {
+        this.pass = startOfPass(from)
+        this.hungry = true
+      })
+    }
+    const wait = due === undefined ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
+    this.passed = false
+    this.dueAt = Math.min(this.dueAt, now() + Math.min(wait, pollInterval()), this.frontier.nextScan)
+    return Effect.whileLoop({
+      while: () => !this.hungry && !this.stopped && now() < this.dueAt,
+      body: () => this.signal.wait(this.dueAt - now()),
+      step: () => {}
+    }).pipe(Effect.andThen(Effect.sync(() => {
       this.hungry = true
       this.back = true
-    })
-  }
-
-  /**
-   * A claim looks at a few more rows than it wants. If other sessions hold all of these, it brings nothing. So this one
-   * passes over locked rows, however many there are. False when nothing is due behind them.
-   */
-  private get claimPastLocks(): Effect.Effect<boolean> {
-    return Effect.gen({ self: this }, function*() {
-      const { now, pool, tasks } = this.options
-      const limit = Math.min(pool.wanted, maxClaim)
-      if (limit === 0) return (this.hungry = true)
-      if (now() < this.pastLocksAt) return false
-      const startedAt = now()
-      for (const task of tasks) {
-        if (this.stopped || (yield* this.claimTaskPastLocks(task, limit))) return true
-      }
-      this.pastLocksAt = now() + (now() - startedAt) * lockedRest
-      return false
-    })
-  }
-
-  /** False when it brought nothing. */
-  private claimTaskPastLocks(task: string, limit: number): Effect.Effect<boolean> {
-    const { lease, link, now, pool, sql } = this.options
-    const token = crypto.randomUUID()
-    const claimedAt = now()
-    const statement = claimPastLocks(sql, { task, limit, token, lease, from: this.frontier.ahead })
-    return Effect.matchEffect(link.once(statement), {
-      onFailure: (error) => Effect.as(this.claimFailed(token, error), true),
-      onSuccess: (rows) =>
-        Effect.sync(() => {
-          if (rows.length === 0) return false
-          this.noteClaim(rows)
-          this.hungry = this.back = true
-          pool.admit(rows, token, { full: rows.length === limit, more: true, claimedAt })
-          return true
-        })
-    })
+    })))
   }
 
   private nextLockedWait(): number {
@@ -169,49 +176,62 @@ export class Dispatcher {
     return wait
   }
 
+  /** Claims at the frontier, or behind the rows that other sessions hold. */
   private claim(limit: number): Effect.Effect<void> {
     const { lease, link, now, pool, sql, tasks } = this.options
-    const token = crypto.randomUUID()
     const startedAt = now()
-    const from = this.frontier.begin(startedAt, this.back)
+    const { pass, window } = this.nextLook(startedAt)
+    const options = { tasks, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
     this.hungry = false
+    const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)
+    return Effect.matchEffect(link.once(statement), {
+      onFailure: (error) => this.failed(error, { window, took: now() - startedAt, token: options.token }),
+      onSuccess: (found) =>
+        Effect.sync(() => {
+          const rows = [...found.rows].sort((a, b) => a.due - b.due)
+          const full = rows.length === limit || fills(rows, options.bytes)
+          const look = { window, full, last: rows.at(-1)?.due, now: now(), took: now() - startedAt }
+          this.noteClaim(rows)
+          if (pass === undefined) this.claimed(look)
+          else this.passOn({ ...pass, took: pass.took + look.took }, look, found)
+          pool.admit(rows, options.token, { full, more: this.hungry, claimedAt: startedAt })
+        })
+    })
+  }
+
+  private nextLook(now: number): { readonly window: Window; readonly pass: Pass | undefined } {
+    let { pass } = this
+    this.pass = undefined
+    if (pass !== undefined) return { pass, window: { from: pass.from, to: undefined } }
+    const window = this.frontier.begin(now, this.back)
     this.back = false
-    return link.once(claim(sql, { tasks, limit, token, lease, from })).pipe(
-      Effect.matchEffect({
-        onFailure: (error) => {
-          this.frontier.failed(now(), from, now() - startedAt)
-          return this.claimFailed(token, error)
-        },
-        onSuccess: (rows) =>
-          Effect.sync(() => {
-            const sorted = [...rows].sort((a, b) => a.due - b.due)
-            this.claimed(sorted, { from, full: rows.length === limit, startedAt })
-            pool.admit(sorted, token, { full: rows.length === limit, more: this.hungry, claimedAt: startedAt })
-          })
-      })
-    )
+    if (this.manyLocked && window === everything) pass = startOfPass(undefined)
+    return { pass, window }
   }
 
-  private claimed(rows: ReadonlyArray<ClaimedRow>, { from, full, startedAt }: {
-    readonly from: number | undefined
-    readonly full: boolean
-    readonly startedAt: number
-  }): void {
-    const now = this.noteClaim(rows)
-    this.frontier.end({ from, full, last: rows.at(-1)?.due, now, took: now - startedAt })
-    if (full) this.hungry = true
-    // Fewer than asked for: that was all in front of the frontier, but perhaps not behind it.
-    else if (from !== undefined && this.frontier.isCheap) this.hungry = this.back = true
-  }
-
-  /** A claim has succeeded, now by the local clock. */
-  private noteClaim(rows: ReadonlyArray<ClaimedRow>): number {
-    const now = this.options.now()
-    this.lastClaim = now
+  private noteClaim(rows: ReadonlyArray<ClaimedRow>): void {
+    this.lastClaim = this.options.now()
     this.failedWait = failedBackoff.first
     this.lag = rows.reduce((longest, row) => Math.max(longest, row.waited), 0)
     if (rows.length > 0) this.lockedWait = lockedBackoff
-    return now
+  }
+
+  private claimed(look: Claimed): void {
+    this.frontier.end(look)
+    if (look.full || this.frontier.goesOn(look.now)) this.hungry = true
+    // Fewer than asked for: that was all in front of the frontier, but perhaps not behind it.
+    else if (look.window.from !== undefined && this.frontier.isCheap) this.hungry = this.back = true
+  }
+
+  private passOn(pass: Pass, { full, last, now }: Claimed, { furthest, next }: Found): void {
+    if (full || next !== undefined) this.hungry = true
+    if (!full && next !== undefined) {
+      this.pass = { ...pass, position: next }
+      return
+    }
+    this.passed = !full
+    this.frontier.passed({ from: pass.from, full, last: full ? last : furthest, now, took: pass.took })
+    this.manyLocked = !this.frontier.isCheap
   }
 
   private get waitAfterFailure(): Effect.Effect<void> {
@@ -227,20 +247,25 @@ export class Dispatcher {
     })
   }
 
-  /** The claim may have been carried out all the same: gives back what it took, as soon as the database is back. */
-  private claimFailed(token: string, error: SqlError): Effect.Effect<void> {
-    const { link, sql } = this.options
-    const release = link.persist(Effect.suspend(() => {
-      const released = releaseClaim(sql, token)
-      // A worker that stops tries once: it must not wait for a database that is away.
-      return this.stopped ? Effect.orElseSucceed(released, () => []) : released
-    }))
-    // A serialization failure is no reason to call the database lost.
-    return (troubleOf(error) === "Lock" ? Effect.void : link.noteTrouble(error)).pipe(
-      Effect.andThen(release),
-      // What refuses claims may let everything else pass: sent again at once, they would be all that this worker does.
-      Effect.andThen(this.waitAfterFailure),
-      Effect.map(() => this.wake())
-    )
+  /** A look has failed. If it was a claim with this token, it may have been carried out all the same. */
+  private failed(error: SqlError, look: {
+    readonly window: Window
+    readonly took: number
+    readonly token?: string
+  }): Effect.Effect<void> {
+    const { link, now } = this.options
+    const { took, token, window } = look
+    const unanswered = { ...this.options, isStopping: () => this.stopped }
+    return Effect.gen({ self: this }, function*() {
+      yield* link.noteTrouble(error)
+      if (token !== undefined && mayHaveRun(error)) yield* giveBack(unanswered, token, window.from)
+      const serverTime = yield* timeOnceBack(unanswered)
+      const cancelled = codeOf(error) === "57014"
+      if (serverTime !== undefined) this.frontier.failed({ window, took, cancelled, serverTime, now: now() })
+      // A cause that fails every claim may not affect other statements. Without a pause, the worker would do nothing
+      // but retry claims.
+      yield* this.waitAfterFailure
+      this.wake()
+    })
   }
 }

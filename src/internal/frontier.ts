@@ -1,11 +1,14 @@
 /**
- * Where claims begin to look. While another session keeps a transaction open, Postgres can't remove what was claimed
- * and deleted since: a claim that begins at the oldest row wades through all of that, and soon does nothing else. So
- * claims go on where the last one ended, and look at everything only now and then: the dearer, the more seldom.
+ * Where claims begin to look. While another session keeps a transaction open, Postgres cannot remove the rows that were
+ * claimed and deleted since. A claim that starts at the oldest row must skip all of these dead rows, and gets slower and
+ * slower. So each claim starts where the last one ended. A full scan from the start runs only from time to time; the
+ * more it costs, the less often. If it is cut off, it is made in pieces (see pieces.ts).
  *
- * What becomes due behind the frontier (an error was cleared, a long transaction has enqueued) waits for the next look
- * at everything. Where that is cheap, it is the next claim.
+ * What becomes due behind the frontier (an error was cleared, a long transaction has enqueued) waits for the next full
+ * scan. Where that is cheap, it is the next claim.
  */
+import { everything, type Window } from "./claimSql.ts"
+import { Pieces } from "./pieces.ts"
 
 /** How often everything is looked at while each claim is full. In milliseconds. */
 const fullScanEvery = 250
@@ -22,11 +25,17 @@ const cheapScan = 10
 /** What a look that failed counts as at most: it says more of the server than of the rows. In milliseconds. */
 const failedScan = 1000
 
+/** A look that failed sooner has not failed because it was long. In milliseconds. */
+const cutOffAfter = 50
+
+/** A look that failed later may have been given up by this library. In milliseconds. */
+const silence = 10_000
+
 /** Transactions that commit side by side become due in another order than they become visible. In milliseconds. */
 const slack = 100
 
 export interface Claimed {
-  readonly from: number | undefined
+  readonly window: Window
   /** There may be more rows in front of it. */
   readonly full: boolean
   /** When the last of its rows became due. */
@@ -34,6 +43,14 @@ export interface Claimed {
   /** By the local clock, in milliseconds. */
   readonly now: number
   readonly took: number
+}
+
+/** A look that failed. */
+export interface Failed extends Pick<Claimed, "now" | "took" | "window"> {
+  /** Postgres cancelled the statement: it has a time limit. */
+  readonly cancelled: boolean
+  /** By Postgres's clock, in milliseconds since 1970. */
+  readonly serverTime: number
 }
 
 export class Frontier {
@@ -51,13 +68,17 @@ export class Frontier {
   private cost = 0
   /** Whether claims have begun at the frontier since everything was looked at. */
   private isBehind = false
+  /** How many looks at everything in a row had no answer. */
+  private silences = 0
+  /** While one look at everything is cut off. */
+  private pieces: Pieces | undefined
 
   constructor(longest: () => number) {
     this.longest = longest
   }
 
   get isCheap(): boolean {
-    return this.cost <= cheapScan
+    return this.pieces === undefined && this.cost <= cheapScan
   }
 
   /** Where to look for what is next to become due: undefined for everywhere. */
@@ -68,33 +89,83 @@ export class Frontier {
   /** When everything must be looked at again, by the local clock. */
   get nextScan(): number {
     if (!this.isBehind) return Infinity
+    if (this.pieces?.isUnderway === true) return this.scannedAt + (this.cost > cheapScan ? this.cost * longestShare : 0)
     const seldom = Math.min(this.longest(), this.cost * fullScanShare)
     return this.scannedAt + Math.max(fullScanEvery, seldom, this.cost * longestShare)
   }
 
-  /** Where the next claim begins: undefined for everywhere. `back` when something behind the frontier may be due. */
-  begin(now: number, back: boolean): number | undefined {
-    const from = back ? this.ahead : this.reached
-    return now >= this.nextScan ? undefined : from
+  /** Where the next claim looks. `back` when something behind the frontier may be due. */
+  begin(now: number, back: boolean): Window {
+    const from = now >= this.nextScan ? undefined : back ? this.ahead : this.reached
+    return from === undefined ? this.pieces?.window ?? everything : { from, to: undefined }
   }
 
-  /** A claim has ended that began at `from` and took so long, in milliseconds. */
-  end({ from, full, last, now, took }: Claimed): void {
-    if (from === undefined) this.scanned(now - took, Math.max(took - this.claimTook, 0))
+  /** A claim has ended that took this long, in milliseconds. */
+  end({ full, last, now, took, window }: Claimed): void {
+    if (window.from === undefined) this.silences = 0
+    if (window.to !== undefined) return this.endPiece(now, took, full ? last : undefined)
+    if (window.from === undefined) this.scanned(now - took, Math.max(took - this.claimTook, 0))
     else {
       this.isBehind = true
       this.claimTook = took
     }
+    this.advance({ full, last })
+  }
+
+  private advance({ full, last }: Pick<Claimed, "full" | "last">): void {
     if (last !== undefined) this.furthest = Math.max(this.furthest, last)
     if (full) this.reached = last
     else if (this.furthest > -Infinity) this.reached = this.furthest
   }
 
-  /** One has failed: if that was because everything takes too long to look at, the next ones must not do so again. */
-  failed(now: number, from: number | undefined, took: number): void {
-    if (from !== undefined || this.reached === undefined) return
-    this.scanned(now, Math.min(took, failedScan))
-    this.isBehind = true
+  private endPiece(now: number, took: number, last: number | undefined): void {
+    const { pieces } = this
+    if (pieces === undefined) return
+    pieces.succeeded(took, last)
+    this.pace(now, pieces.isDone ? pieces.cost : took)
+    if (!pieces.isDone) return
+    if (pieces.isNeedless) this.pieces = undefined
+    else pieces.restart(this.reached!)
+  }
+
+  /**
+   * Claims have passed over rows that other sessions hold, up to `last`: the next ones begin behind these. They come
+   * back to what was passed over as to everything that is behind the frontier.
+   */
+  passed(pass: Omit<Claimed, "window"> & { readonly from: number | undefined }): void {
+    this.advance(pass)
+    if (pass.from === undefined) this.pace(pass.now, pass.took)
+  }
+
+  /** Whether a look at everything, or a piece of it, is due at once. */
+  goesOn(now: number): boolean {
+    return this.pieces !== undefined && now >= this.nextScan
+  }
+
+  /** A look has failed. If it is too long, and was cut off for that, the next ones must not be cut off again. */
+  failed(look: Failed): void {
+    const { now, serverTime, took, window } = look
+    if (window.from !== undefined && window.to === undefined) return
+    const cost = Math.min(took, failedScan)
+    if (!this.wasCutOff(look)) {
+      if (this.reached === undefined) return
+      this.scanned(now, cost)
+      this.isBehind = true
+      return
+    }
+    if (window.to !== undefined) this.pieces?.cutOff(took)
+    else this.pieces = new Pieces(serverTime, took)
+    this.reached ??= serverTime
+    this.furthest = Math.max(this.furthest, this.reached)
+    this.pace(now, cost)
+  }
+
+  /** No answer within many seconds may be the network's fault, but hardly twice in a row. */
+  private wasCutOff({ cancelled, took }: Failed): boolean {
+    if (cancelled) return took >= cutOffAfter
+    if (took < silence) return false
+    this.silences++
+    return this.silences > 1
   }
 
   private scanned(at: number, cost: number): void {
@@ -102,5 +173,12 @@ export class Frontier {
     this.cost = Math.min(cost, this.lastCost)
     this.lastCost = cost
     this.isBehind = false
+  }
+
+  /** The next look at everything, or at a piece, waits the longer the more this one cost. */
+  private pace(at: number, cost: number): void {
+    this.scannedAt = at
+    this.cost = this.lastCost = cost
+    this.isBehind = true
   }
 }

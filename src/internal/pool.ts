@@ -9,10 +9,11 @@ import type * as Fiber from "effect/Fiber"
 import * as MutableList from "effect/MutableList"
 import type { TaskId } from "../TaskId.ts"
 import { type Held, hold } from "./attempt.ts"
+import { Memory } from "./memory.ts"
 import { type Ending, endingOf } from "./meter.ts"
 import { type Outcome, type RowOutcome, withoutOutcome } from "./outcome.ts"
 import { Prefetch } from "./prefetch.ts"
-import type { ClaimedRow } from "./sql.ts"
+import type { ClaimedRow } from "./claimSql.ts"
 import { nextTransition } from "./transitions.ts"
 import type { StoredOutcome } from "./writer.ts"
 
@@ -38,19 +39,11 @@ export interface PoolOptions {
   readonly onChange: () => void
 }
 
-/**
- * The most text of states that a worker claims ahead, in characters. Claimed rows are in memory: a thousand of half a
- * megabyte would fill a small heap.
- */
-const maxLength = 32_000_000
-
 /** While many chains wait, a new task begins this rarely, in milliseconds. So endless chains can't keep it out. */
 const newTaskEvery = 250
 
 /** Steps to start before other work gets its turn. */
 const startsAtOnce = 100
-
-const lengthOf = ({ step }: Pick<Held, "step">): number => step?.length ?? 0
 
 export class Pool {
   readonly held = new Map<TaskId, Held>()
@@ -64,9 +57,7 @@ export class Pool {
   private chainsTurn = false
   /** When a new task last began, by the local clock in milliseconds. */
   private newTaskAt = -Infinity
-  /** The length of all states that are held, and that of the states of the last claim on average. In characters. */
-  private length = 0
-  private averageLength = 0
+  private readonly memory = new Memory()
   private running = 0
   /** Slots among these that the quarantine has asked for, and has no row for yet. */
   private reserved = 0
@@ -84,18 +75,22 @@ export class Pool {
     const { bufferSize, concurrency } = this.options
     if (this.draining || this.storing >= bufferSize + concurrency) return 0
     const idle = concurrency - this.running - this.chains.length
-    // Chains that fill every slot must not keep new tasks out.
-    const ahead = this.chains.length > 0 ? Math.max(this.prefetch.target, concurrency) : this.prefetch.target
-    const room = this.affordable(Math.max(idle, 0), ahead - this.fresh.length)
+    const ahead = this.memory.isFull ? 0 : this.ahead
+    const room = Math.max(idle, 0) + ahead - this.fresh.length
     // Not one by one as slots get free: half a buffer at a time.
     return room > 0 && (idle > this.fresh.length || this.fresh.length * 2 <= ahead) ? room : 0
   }
 
-  /** How many rows there is room for: in `slots` that are free, and `ahead` of them in the buffer. */
-  private affordable(slots: number, ahead: number): number {
-    if (this.averageLength === 0) return slots + ahead
-    const more = Math.floor((maxLength - this.length) / this.averageLength) - slots
-    return slots + Math.min(ahead, Math.max(more, 0))
+  /** How many rows may wait for a slot. */
+  private get ahead(): number {
+    const target = this.prefetch.target(this.options.now())
+    // Chains that fill every slot must not keep new tasks out.
+    return this.chains.length > 0 ? Math.max(target, this.options.concurrency) : target
+  }
+
+  /** How many bytes to claim now. */
+  get bytesLeft(): number {
+    return this.memory.left
   }
 
   get counts(): { readonly buffered: number; readonly running: number; readonly storing: number } {
@@ -113,9 +108,10 @@ export class Pool {
   ): void {
     const now = this.options.now()
     const busy = this.running - this.reserved + this.chains.length + this.fresh.length
-    const idle = this.options.concurrency - busy
-    this.prefetch.claimed(now, { buffered: rows.length > Math.max(idle, 0), full })
-    if (rows.length > 0) this.averageLength = rows.reduce((sum, row) => sum + lengthOf(row), 0) / rows.length
+    const idle = Math.max(this.options.concurrency - busy, 0)
+    if (rows.length > 0) {
+      this.prefetch.claimed(now, { buffered: rows.length > idle, full: full && rows.length === idle })
+    }
     for (const row of rows) {
       const held = this.take(row, token, now)
       held.renewedAt = claimedAt
@@ -192,8 +188,9 @@ export class Pool {
     const held = hold(row, token, now)
     this.loseOne(held.id, "Lost")
     const before = this.held.get(held.id)
-    this.length += lengthOf(held) - (before === undefined ? 0 : lengthOf(before))
+    if (before !== undefined) this.memory.release(before)
     this.held.set(held.id, held)
+    this.memory.hold(held)
     return held
   }
 
@@ -350,7 +347,7 @@ export class Pool {
 
   /** A chain is kept while there is room for it; else its next step takes its turn with everybody's. */
   private mayKeep(outcome: RowOutcome): RowOutcome {
-    const isFull = this.chains.length >= this.options.bufferSize || this.length > maxLength
+    const isFull = this.chains.length >= this.options.bufferSize || this.memory.isFull
     return outcome._tag === "Advance" && (this.draining || isFull)
       ? { _tag: "Move", step: outcome.step, delay: 0 }
       : outcome
@@ -358,13 +355,14 @@ export class Pool {
 
   private store(held: Held, outcome: RowOutcome): void {
     held.stage = "Storing"
+    if ("step" in outcome && this.held.get(held.id) === held) this.memory.hold(held, outcome.step)
     this.storing++
     this.options.store(held, outcome)
   }
 
   private advance(held: Held, step: string): void {
-    this.length += step.length - lengthOf(held)
     held.step = step
+    if (this.held.get(held.id) === held) this.memory.hold(held)
     held.tried = 0
     held.transitions = nextTransition(held.transitions)
     held.waited = 0
@@ -379,6 +377,6 @@ export class Pool {
   private drop(held: Held): void {
     if (this.held.get(held.id) !== held) return
     this.held.delete(held.id)
-    this.length -= lengthOf(held)
+    this.memory.release(held)
   }
 }

@@ -7,7 +7,8 @@
 const tooSoon = 100
 const tooLate = 400
 
-const start = 16
+/** What a worker has learned about its steps holds no longer than this without tasks: the next ones may be long. */
+const memory = 1000
 
 interface Filled {
   /** When a claim brought more rows than there were free slots, or as many, by the local clock in milliseconds. */
@@ -20,22 +21,26 @@ export class Prefetch {
   private readonly max: number
   private size = 0
   private filled: Filled | undefined
+  /** When a claim last brought rows. */
+  private claimedAt = -Infinity
 
   constructor(max: number) {
     this.max = max
   }
 
   /** How many rows may wait in the buffer. */
-  get target(): number {
+  target(now: number): number {
+    if (now - this.claimedAt > memory) this.size = 0
     return this.size
   }
 
   /**
    * A claim has brought rows. Only one that left no slot free says anything: `full`, when it brought all that it asked
-   * for, or `buffered`, when some of its rows have to wait. A row that goes straight to a free slot is no sign that the
-   * buffer is too small.
+   * for and there was a slot for each, or `buffered`, when some of its rows have to wait. A row that goes straight to a
+   * free slot is no sign that the buffer is too small.
    */
   claimed(now: number, { buffered, full }: { readonly buffered: boolean; readonly full: boolean }): void {
+    this.claimedAt = now
     this.filled = buffered || full ? { at: now, buffered } : undefined
   }
 
@@ -57,7 +62,8 @@ export class Prefetch {
   private adapt(now: number, { at }: Filled): void {
     const took = now - at
     this.filled = undefined
-    if (took < tooSoon) this.size = Math.min(this.max, Math.max(start, this.size * 2))
+    // Doubled from one row on: a few claims more, and no row waits in vain behind a long step.
+    if (took < tooSoon) this.size = Math.min(this.max, Math.max(1, this.size * 2))
     else if (took > tooLate) this.size = Math.floor(this.size / 2)
   }
 }

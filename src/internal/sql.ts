@@ -1,6 +1,6 @@
 /**
- * Every statement that the library sends, but for those that make the table (schema.ts) and those about leases
- * (leaseSql.ts). Time is always Postgres's: durations go in as milliseconds and come out as milliseconds.
+ * Every statement that the library sends, but for those that make the table (schema.ts), claim (claimSql.ts), or are
+ * about leases (leaseSql.ts). Time is always Postgres's: durations go in as milliseconds and come out as milliseconds.
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -9,7 +9,6 @@ import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../TaskId.ts"
 import { borrow } from "./borrowed.ts"
-import { maxStep } from "./schema.ts"
 import { maxTransitions, oneFurther } from "./transitions.ts"
 
 export type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
@@ -37,23 +36,6 @@ const maxMillis = 3.2e14
 export const clampMillis = (millis: number): number => Math.min(Math.max(millis, 0), maxMillis)
 
 export const millis = (param: string) => `${param}::float8 * interval '1 millisecond'`
-
-/**
- * A row that may be claimed, once it is due. The index of due rows holds the running ones, too: so a claim changes
- * nothing that any index knows, and costs no index a write.
- *
- * `deaths < 1` in place of `= 0`: without statistics the planner takes an equality for a condition that few rows meet.
- */
-const ready = "error is null and not is_running and deaths < 1"
-const suspect = "error is null and deaths > 0 and not is_running"
-
-/**
- * The first rows in the order of an index. Without statistics the planner believes that few rows are ready. So if it
- * knows the limit, it may take that for more than all there are: then it reads all rows of the index and sorts them,
- * be they millions. A limit from a subquery is unknown to it. It then plans for a part of the rows, and reads the index
- * in its order.
- */
-const firstByDue = (limit: string) => `order by wakeup_at limit (select ${limit}::int8)`
 
 /** Waiting behind a row that another session holds must not hold up a whole batch, nor let deadlocks grow old. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
@@ -108,135 +90,14 @@ select i.step, $2 from unnest($1::text[]) with ordinality as i(step, n) order by
     (rows) => rows.map((row) => row.id)
   )
 
-// ---------------------------------------------------------------------------------------------------------------
-// Claims
-// ---------------------------------------------------------------------------------------------------------------
-
-/** A claimed row. */
-export interface ClaimedRow {
-  readonly id: TaskId
-  /** Null for one that is too long to be read: its length is known without reading it. */
-  readonly step: string | null
-  readonly tried: number
-  readonly transitions: number
-  readonly deaths: number
-  readonly trace: string | null
-  /** When it became due, in milliseconds since 1970. */
-  readonly due: number
-  /** How long it had been due when it was claimed, in milliseconds. */
-  readonly waited: number
-}
-
-export interface Claim {
-  readonly tasks: ReadonlyArray<string>
-  readonly limit: number
-  readonly token: string
-  readonly lease: number
-  /** Skip what became due before this moment (milliseconds since 1970), and with it the dead rows at the front. */
-  readonly from: number | undefined
-}
-
-/** The columns of a claimed row, and the time in them as numbers, so that no driver's date type is involved. */
-const claimed = `t.id, t.tried, t.transitions, t.deaths, t.trace,
-  case when octet_length(t.step) <= ${maxStep} then t.step end as step,
-  (extract(epoch from t.wakeup_at) * 1000)::float8 as due,
-  ((extract(epoch from clock_timestamp()) - extract(epoch from t.wakeup_at)) * 1000)::float8 as waited`
-
-/**
- * Updates what was locked, by its place in the table. Nothing moves a locked row; and given as an array, the planner
- * can't take it into its head to read the whole table for it, however little it knows of its size.
- */
-const take = `update pg_task t
-set is_running = true, lease_token = $2::uuid, lease_until = now() + ${millis("$3")}, updated_at = now()
-where t.ctid = any(array(select ctid from due)) returning ${claimed}`
-
-const from = (param: string) => `wakeup_at >= to_timestamp(${param}::float8 / 1000)`
-
-/** One task, past the dead rows: a plain scan of the index. */
-const claimOneFrom = `with due as (
-  select ctid from pg_task where task = $4 and ${ready} and wakeup_at <= now() and ${from("$5")}
-  ${firstByDue("$1")} for update skip locked
-) ${take}`
-
-/**
- * One task, whatever is locked in front: a plain scan of the index, which passes over locked rows until it has enough.
- * It may pass over very many, so it is sent only after a claim has met locked rows alone.
- */
-const claimOneTask = `with due as (
-  select ctid from pg_task where task = $4 and ${ready} and wakeup_at <= now()
-  ${firstByDue("$1")} for update skip locked
-) ${take}`
-
-/**
- * Any number of tasks, in the order in which they became due: the index gives each task's rows in that order, and
- * the union merges them. `for update` can't be used with a union, so each row is fetched again, in a subquery that
- * the planner can't turn round. And the limit in each branch keeps it from sorting all that is due; it leaves room
- * for rows that other workers are claiming. Rows without a name are malformed: they are claimed to be parked.
- */
-const claimMany = (tasks: number, fromParam: string | undefined): string => {
-  const branch = (condition: string) =>
-    `(select ctid, wakeup_at from pg_task where ${condition} and ${ready} and wakeup_at <= now()${
-      fromParam === undefined ? "" : ` and ${from(fromParam)}`
-    } ${firstByDue("4 * $1::int")})`
-  const branches = Array.from({ length: tasks }, (_, index) => branch(`task = $${4 + index}`))
-  const all = fromParam === undefined ? [...branches, branch("task is null")] : branches
-  return `with due as (
-  select r.ctid from (${all.join("\n  union all ")} order by wakeup_at) c cross join lateral (
-    select ctid from pg_task where ctid = c.ctid and ${ready} for update skip locked
-  ) r limit $1
-) ${take}`
-}
-
-export const claim = (sql: SqlClient, { from, lease, limit, tasks, token }: Claim): Rows<ClaimedRow> => {
-  const text = from === undefined ?
-    claimMany(tasks.length, undefined)
-    : tasks.length === 1 ?
-    claimOneFrom
-    : claimMany(tasks.length, `$${4 + tasks.length}`)
-  return queryAlone(sql, text, [limit, token, lease, ...tasks, ...(from === undefined ? [] : [from])])
-}
-
-/** Claims rows of one task behind those that other sessions hold locked. */
-export const claimPastLocks = (
-  sql: SqlClient,
-  { from, lease, limit, task, token }: Omit<Claim, "tasks"> & { readonly task: string }
-): Rows<ClaimedRow> =>
-  from === undefined
-    ? queryAlone(sql, claimOneTask, [limit, token, lease, task])
-    : queryAlone(sql, claimOneFrom, [limit, token, lease, task, from])
-
-/** Claims one row whose worker died on it. */
-export const claimSuspect = (
-  sql: SqlClient,
-  claim: Omit<Claim, "from" | "limit"> & { readonly maxDeaths: number }
-): Rows<ClaimedRow> =>
-  query(
-    sql,
-    `with due as (
-  select ctid from pg_task where (task = any($4::text[]) or task is null) and ${suspect} and deaths <= $5
-    and wakeup_at <= now()
-  ${firstByDue("$1")} for update skip locked
-) ${take}`,
-    [1, claim.token, claim.lease, claim.tasks, claim.maxDeaths]
-  )
-
-/** Gives back what a claim took whose answer never came. */
-export const releaseClaim = (sql: SqlClient, token: string): Rows<{ readonly id: TaskId }> =>
-  query(
-    sql,
-    `update pg_task set is_running = false, lease_token = null, lease_until = null, updated_at = now()
-where is_running and lease_token = $1::uuid returning id`,
-    [token]
-  )
-
 /** In milliseconds: 0 or less when it is over, and undefined when there is nothing to wait for. */
-type Wait = Effect.Effect<number | undefined, SqlError>
+export type Wait = Effect.Effect<number | undefined, SqlError>
 
 /**
  * How long it is until `time`. The difference of numbers, not of times: before Postgres 17 infinite ones can't be
  * subtracted.
  */
-const until = (sql: SqlClient, time: string, from: string, params: ReadonlyArray<unknown>): Wait =>
+export const until = (sql: SqlClient, time: string, from: string, params: ReadonlyArray<unknown>): Wait =>
   Effect.map(
     query<{ wait: number | null }>(
       sql,
@@ -245,18 +106,6 @@ from ${from}`,
       params
     ),
     (rows) => rows[0]?.wait ?? undefined
-  )
-
-/** Until the next row of these tasks becomes due, of those that are (or were) due at `start` or later. */
-export const untilNextDue = (sql: SqlClient, tasks: ReadonlyArray<string>, start: number | undefined): Wait =>
-  until(
-    sql,
-    "min(d.wakeup_at)",
-    `unnest($1::text[]) as n(task) cross join lateral (
-  select wakeup_at from pg_task p where p.task = n.task and ${ready}${start === undefined ? "" : ` and ${from("$2")}`}
-  ${firstByDue("1")}
-) d`,
-    start === undefined ? [tasks] : [tasks, start]
   )
 
 // ---------------------------------------------------------------------------------------------------------------

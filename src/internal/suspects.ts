@@ -4,10 +4,10 @@
  * what kills the worker then is known.
  */
 import * as Effect from "effect/Effect"
+import { type ClaimedRow, claimSuspect, releaseClaim } from "./claimSql.ts"
 import { type LeaseOptions, noteFailure } from "./leases.ts"
 import { rescuedAfter } from "./rescue.ts"
 import { Signal } from "./signal.ts"
-import { type ClaimedRow, claimSuspect, releaseClaim } from "./sql.ts"
 
 const maxInt = 2 ** 31 - 1
 

@@ -6,6 +6,7 @@ import { Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { type Held, hold } from "../../src/internal/attempt.ts"
+import * as Claims from "../../src/internal/claimSql.ts"
 import * as Leases from "../../src/internal/leaseSql.ts"
 import { type Outcome, type RowOutcome, toChanges } from "../../src/internal/outcome.ts"
 import { runAttempt, type Runner } from "../../src/internal/runner.ts"
@@ -16,7 +17,7 @@ import { lease, maxDeaths } from "./Model.ts"
 import { type Answer, Ears, Other, Script, type Told, Walk } from "./Walk.ts"
 
 export type { Held, Outcome }
-export type ClaimedRow = Statements.ClaimedRow
+export type ClaimedRow = Claims.ClaimedRow
 
 const workers: ReadonlyArray<ReadonlyArray<Task.Any>> = [[Walk], [Walk, Other]]
 
@@ -35,12 +36,17 @@ export interface ClaimOptions {
 }
 
 export const claim = ({ from, limit, token, worker }: ClaimOptions) =>
-  withSql((sql) => Statements.claim(sql, { tasks: tasksOf(worker), limit, token, lease, from }))
+  withSql((sql) =>
+    Effect.map(
+      Claims.claim(sql, { tasks: tasksOf(worker), limit, bytes: 1e9, token, lease }, { from, to: undefined }),
+      ({ rows }) => rows
+    )
+  )
 
 export const claimSuspect = (worker: number, token: string, mostDeaths: number) =>
-  withSql((sql) => Statements.claimSuspect(sql, { tasks: tasksOf(worker), token, lease, maxDeaths: mostDeaths }))
+  withSql((sql) => Claims.claimSuspect(sql, { tasks: tasksOf(worker), token, lease, maxDeaths: mostDeaths }))
 
-export const releaseClaim = (token: string) => withSql((sql) => Statements.releaseClaim(sql, token))
+export const releaseClaim = (token: string) => withSql((sql) => Claims.releaseClaim(sql, token))
 
 export const renew = (attempts: ReadonlyArray<Held>) => withSql((sql) => Leases.renewLeases(sql, attempts, lease))
 

@@ -2,10 +2,10 @@
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { claim, type ClaimedRow, everything, releaseClaim } from "../../internal/claimSql.ts"
 import { explain } from "../../internal/database.ts"
 import { toSettings } from "../../internal/options.ts"
 import { isTraced, type Runner } from "../../internal/runner.ts"
-import { claim, type ClaimedRow, releaseClaim } from "../../internal/sql.ts"
 import type { DefinitionError, InvalidStateError, TableError } from "../../TaskError.ts"
 import type { Passing } from "../TaskTest.ts"
 import { attemptInTest, isInTransaction } from "./attemptInTest.ts"
@@ -46,8 +46,8 @@ const claimDue = ({ lease, sql, tasks }: Runner): Effect.Effect<Claimed | undefi
   Effect.suspend(() => {
     const token = crypto.randomUUID()
     return Effect.map(
-      claim(sql, { tasks: [...tasks.keys()], limit: 1, token, lease, from: undefined }),
-      ([row]) => row && { row, token }
+      claim(sql, { tasks: [...tasks.keys()], limit: 1, bytes: 0, token, lease }, everything),
+      ({ rows: [row] }) => row && { row, token }
     )
   })
 
