@@ -113,7 +113,7 @@ export class Dispatcher {
     const { link, now, pollInterval, sql, tasks } = this.options
     return Effect.gen({ self: this }, function*() {
       this.dueAt = Infinity
-      const due = yield* link.persist(untilNextDue(sql, tasks, this.frontier.ahead))
+      const due = yield* link.persist(untilNextDue(sql, tasks, { start: this.frontier.ahead, within: pollInterval() }))
       this.missed = due !== undefined && due <= 0 ? this.missed + 1 : 0
       // Once may be chance: a row that has just become due.
       if (this.missed > 1 && (yield* this.claimPastLocks)) return

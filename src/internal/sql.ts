@@ -247,16 +247,25 @@ from ${from}`,
     (rows) => rows[0]?.wait ?? undefined
   )
 
-/** Until the next row of these tasks becomes due, of those that are (or were) due at `start` or later. */
-export const untilNextDue = (sql: SqlClient, tasks: ReadonlyArray<string>, start: number | undefined): Wait =>
+/**
+ * Until the next row of these tasks becomes due, of those that become due within `within` milliseconds, and that are (or
+ * were) due at `start` or later. The upper bound makes the planner expect few rows, so that it reads the index in its
+ * order.
+ */
+export const untilNextDue = (
+  sql: SqlClient,
+  tasks: ReadonlyArray<string>,
+  { start, within }: { readonly start: number | undefined; readonly within: number }
+): Wait =>
   until(
     sql,
     "min(d.wakeup_at)",
     `unnest($1::text[]) as n(task) cross join lateral (
-  select wakeup_at from pg_task p where p.task = n.task and ${ready}${start === undefined ? "" : ` and ${from("$2")}`}
+  select wakeup_at from pg_task p where p.task = n.task and ${ready}
+    and wakeup_at <= now() + ${millis("$2")}${start === undefined ? "" : ` and ${from("$3")}`}
   ${firstByDue("1")}
 ) d`,
-    start === undefined ? [tasks] : [tasks, start]
+    [tasks, clampMillis(within), ...(start === undefined ? [] : [start])]
   )
 
 // ---------------------------------------------------------------------------------------------------------------
