@@ -36,16 +36,28 @@ const maxUnderway = 3
  * Renews every lease of which a third is over, in batches, forever. Steps that end sooner cost nothing. What fails is
  * tried again at the next tick, much sooner than another worker may rescue the rows (see rescue.ts). A renewal that
  * hangs on a silent connection does not hold up the next one, which takes another connection.
+ *
+ * After a connection was lost all leases are renewed, also young ones: a standby that was promoted may not know of their
+ * last renewal, and then other workers take them for expired.
  */
 export const keepLeases = (options: LeaseOptions): Effect.Effect<never> => {
-  const { lease, now, pool } = options
+  const { lease, link, now, pool } = options
   const tick = Math.min(maxBufferAge, lease / 6)
   let underway = 0
+  let renewedLosses = link.losses
   const renewOld = Effect.suspend(() => {
-    const old = [...pool.held.values()].filter((held) => now() - held.renewedAt >= lease / 3)
+    const { losses } = link
+    const isOld = (held: Held) => losses > renewedLosses || now() - held.renewedAt >= lease / 3
+    const old = [...pool.held.values()].filter(isOld)
+    if (old.length === 0) renewedLosses = losses
     if (old.length === 0 || underway === maxUnderway) return Effect.void
     underway++
-    const renewing = Effect.ensuring(checkLeases(options, old), Effect.sync(() => underway--))
+    const renewing = checkLeases(options, old).pipe(
+      Effect.map((kept) => {
+        if (kept.length > 0) renewedLosses = Math.max(renewedLosses, losses)
+      }),
+      Effect.ensuring(Effect.sync(() => underway--))
+    )
     return Effect.flatMap(Effect.forkChild(renewing), (fiber) => Effect.timeoutOption(Fiber.join(fiber), tick))
   })
   return Effect.forever(

@@ -35,6 +35,7 @@ interface Underway {
 export class Link {
   private readonly meter: Meter
   private isLost = false
+  private lossCount = 0
   private readonly underway = new Set<Underway>()
   private readonly sent = new Signal()
   private watching = false
@@ -42,6 +43,16 @@ export class Link {
 
   constructor(meter: Meter) {
     this.meter = meter
+  }
+
+  /** How often the database was lost, or a connection to it broke. */
+  get losses(): number {
+    return this.lossCount
+  }
+
+  /** A connection broke that sends no statements: behind the same address there may be another server now. */
+  noteBroken(): void {
+    this.lossCount++
   }
 
   /** Whether the last statement failed because of the database. */
@@ -129,6 +140,7 @@ export class Link {
   noteTrouble(error: SqlError): Effect.Effect<void> {
     if (this.isLost || troubleOf(error) === "Lock") return Effect.void
     this.isLost = true
+    this.lossCount++
     return Effect.logWarning(`Database lost: ${messageOf(error)}. Waiting for it`)
   }
 

@@ -25,6 +25,8 @@ export interface ListenerOptions {
   readonly onChange: () => void
   /** Somebody asks all workers to stop, or those of this schema. */
   readonly onStop: () => void
+  /** Its connection broke. */
+  readonly onBroken: () => void
   /** Somebody says that a task was cancelled. */
   readonly onCancel: (id: string) => void
 }
@@ -165,6 +167,7 @@ export class Listener {
   private disconnected(error: SqlError): Effect.Effect<void> {
     // That it is deaf was said before.
     const first = error !== deaf && (this.connected || !this.warned)
+    if (this.connected) this.options.onBroken()
     this.connected = false
     this.warned = true
     this.known.openUnsafe()

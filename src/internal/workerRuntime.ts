@@ -184,6 +184,7 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, { id, schema }
       suspects.look()
     },
     onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
+    onBroken: () => link.noteBroken(),
     onCancel: (task) => cancels.hear(task)
   })
   const parts: Parts = {
