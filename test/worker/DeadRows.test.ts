@@ -1,10 +1,11 @@
 /** Another session keeps a transaction open: until it ends, Postgres can't remove a row that was claimed and deleted. */
 import { assert } from "@effect/vitest"
-import { DateTime, Effect } from "effect"
+import { DateTime, Duration, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { NextStep } from "../../src/index.ts"
 import { Job, jobs, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import { gone, run } from "../support/worker/Table.ts"
+import { eventually } from "../support/worker/Wait.ts"
 
 /** Enough for a claim that reads them to stand out, and few enough to be made in seconds on any machine. */
 const dead = 100_000
@@ -21,7 +22,7 @@ const entriesRead = Effect.map(
 )
 
 /** Rows that became due long ago and are gone, though not for the snapshot that is open as long as the scope. */
-const leaveDeadRows = Effect.gen(function*() {
+const leaveDeadRows = Effect.fnUntraced(function*(count: number) {
   const snapshot = yield* Effect.flatMap(SqlClient.SqlClient, (sql) => sql.reserve)
   const send = (text: string) => snapshot.executeUnprepared(text, [], undefined)
   yield* send("begin isolation level repeatable read")
@@ -30,16 +31,26 @@ const leaveDeadRows = Effect.gen(function*() {
   yield* run(
     `insert into pg_task (step, wakeup_at)
     select '{"Jobs":{"Job":{"name":"dead"}}}', now() - interval '1 day' + n * interval '10 milliseconds'
-    from generate_series(1, ${dead}) n`
+    from generate_series(1, $1::int) n`,
+    [count]
   )
   yield* run("delete from pg_task")
 })
+
+/** How long it takes to pass over all dead rows, in milliseconds: the fastest of a few times. */
+const fastestLook = Effect.map(
+  Effect.replicateEffect(
+    Effect.timed(run("select 1 from pg_task where task = 'Jobs' and error is null order by wakeup_at limit 1")),
+    5
+  ),
+  (looks) => Math.min(...looks.map(([took]) => Duration.toMillis(took)))
+)
 
 workerTests("while dead rows can't be removed,", (test) => {
   test(
     "claims don't read them each time, and yet find what becomes ready behind them",
     Effect.gen(function*() {
-      yield* leaveDeadRows
+      yield* leaveDeadRows(dead)
       const url = yield* urlOfTest
       yield* Effect.scoped(Effect.gen(function*() {
         yield* startWith(url, { tasks: [Jobs] })
@@ -49,6 +60,23 @@ workerTests("while dead rows can't be removed,", (test) => {
       // Each task takes a claim at least, and the worker sleeps before it. A busy machine has time for more looks at
       // everything, but never for one a task.
       assert.isBelow(yield* entriesRead, (tasks * dead) / 2)
+    })
+  )
+
+  test(
+    "a new worker claims what is new and what is old, though its time limit ends each look at everything",
+    Effect.gen(function*() {
+      yield* leaveDeadRows(5 * dead)
+      const limit = Math.ceil((yield* fastestLook) / 2)
+      yield* run(
+        `insert into pg_task (step, wakeup_at)
+        select '{"Jobs":{"Job":{"name":"old"}}}', now() - interval '1 day' + interval '70 minutes' + n * interval '2 minutes'
+        from generate_series(1, 5) n`
+      )
+      const url = `${yield* urlOfTest}?options=${encodeURIComponent(`-c statement_timeout=${limit}`)}`
+      yield* startWith(url, { tasks: [Jobs], concurrency: 1, bufferSize: 0 })
+      yield* gone(yield* Jobs.enqueue(new Job({ name: "new" })))
+      yield* eventually(run("select 1 from pg_task"), (left) => left.length === 0)
     })
   )
 })

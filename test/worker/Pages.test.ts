@@ -13,19 +13,32 @@ import { run } from "../support/worker/Table.ts"
 const lease = 30_000
 const token = "00000000-0000-0000-0000-000000000001"
 
-const fill = (task: string, count: number, wakeup: string, columns = "", values = "") =>
-  run(`insert into pg_task (step, wakeup_at${columns})
-    select '{"${task}":{"Job":{"name":"' || n || '"}}}', now() + ${wakeup}${values} from generate_series(1, ${count}) n`)
+interface Rows {
+  readonly task: string
+  readonly count: number
+  /** When each of them is due, from now on. SQL that may name `n`, the number of the row. */
+  readonly wakeup: string
+  /** Further columns, as SQL. */
+  readonly more?: Readonly<Record<string, string>>
+}
+
+const fill = ({ count, more = {}, task, wakeup }: Rows) => {
+  const [columns, values] = [Object.keys(more), Object.values(more)].map((parts) => parts.map((part) => `, ${part}`))
+  return run(`insert into pg_task (step, wakeup_at${columns!.join("")})
+    select '{"${task}":{"Job":{"name":"' || n || '"}}}', now() + ${wakeup}${values!.join("")}
+    from generate_series(1, ${count}) n`)
+}
 
 /** Many rows of each status. Those that run came first, as ever. */
 const fillTable = Effect.gen(function*() {
   yield* run("alter table pg_task set (autovacuum_enabled = off)")
-  const claimed = ", is_running, lease_token, lease_until"
-  yield* fill("Jobs", 200, "interval '-1 day'", claimed, `, true, '${token}', now() + interval '1 hour'`)
-  yield* fill("Jobs", 20_000, "interval '-1 hour' + n * interval '1 millisecond'")
-  yield* fill("Jobs", 10_000, "interval '1 hour' + n * interval '1 millisecond'")
-  yield* fill("Jobs", 10_000, "interval '-1 hour'", ", error", ", 'parked'")
-  yield* fill("Later", 200_000, "n * interval '1 second' + interval '1 hour'")
+  const claimed = { is_running: "true", lease_token: `'${token}'`, lease_until: "now() + interval '1 hour'" }
+  const milliseconds = "n * interval '1 millisecond'"
+  yield* fill({ task: "Jobs", count: 200, wakeup: "interval '-1 day'", more: claimed })
+  yield* fill({ task: "Jobs", count: 20_000, wakeup: `interval '-1 hour' + ${milliseconds}` })
+  yield* fill({ task: "Jobs", count: 10_000, wakeup: `interval '1 hour' + ${milliseconds}` })
+  yield* fill({ task: "Jobs", count: 10_000, wakeup: "interval '-1 hour'", more: { error: "'parked'" } })
+  yield* fill({ task: "Later", count: 200_000, wakeup: "n * interval '1 second' + interval '1 hour'" })
 })
 
 const claim = (tasks: ReadonlyArray<string>, limit: number) => ({ tasks, limit, bytes: 1e9, token, lease })
@@ -58,13 +71,25 @@ const statements = ({ attempts, due }: {
     ["a claim of a piece", 300, (sql) => Claims.claim(sql, claim(both, 10), { from: due, to: due + 1000 })],
     ["a claim of the last piece", 500, (sql) => Claims.claim(sql, claim(jobs, 10), { from: undefined, to: due })],
     ["a claim of few bytes", 300, (sql) => Claims.claim(sql, { ...claim(jobs, 10), bytes: 50 }, ahead)],
-    ["a claim behind locked rows", 8000, (sql) => Claims.claimBehind(sql, claim(jobs, 10), Claims.positionAt(undefined))],
+    [
+      "a claim behind locked rows",
+      8000,
+      (sql) => Claims.claimBehind(sql, claim(jobs, 10), Claims.positionAt(undefined))
+    ],
     ["the same of three tasks", 8000, (sql) => Claims.claimBehind(sql, claim(both, 10), Claims.positionAt(due))],
     ["a suspect's claim", 50, (sql) => Claims.claimSuspect(sql, { tasks: both, token, lease, maxDeaths: 3 })],
-    ["giving back", 8000, (sql) => Claims.releaseBehind(sql, { token, task: "Jobs", position: Claims.positionAt(due) })],
+    [
+      "giving back",
+      8000,
+      (sql) => Claims.releaseBehind(sql, { token, task: "Jobs", position: Claims.positionAt(due) })
+    ],
     ["the next due", 500, (sql) => Claims.untilNextDue(sql, { tasks: both, start: undefined, horizon: 1e4 })],
     ["the next due, much later", 20, (sql) => Claims.untilNextDue(sql, { tasks: ["Later"], start: due, horizon: 1e9 })],
-    ["the next due, too late", 20, (sql) => Claims.untilNextDue(sql, { tasks: ["Later"], start: undefined, horizon: 1e4 })],
+    [
+      "the next due, too late",
+      20,
+      (sql) => Claims.untilNextDue(sql, { tasks: ["Later"], start: undefined, horizon: 1e4 })
+    ],
     ["a renewal", 4000, (sql) => Leases.renewLeases(sql, attempts, lease)],
     ["a look for expired leases in front", 1500, (sql) => Leases.lookInFront(sql, both, 1000)],
     ["a look for expired leases in blocks", 300, (sql) => Leases.lookInBlocks(sql, both, { from: 0, to: 200 })],

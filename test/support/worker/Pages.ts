@@ -33,7 +33,7 @@ const literal = (value: unknown): string =>
     ? "null"
     : Array.isArray(value)
     ? `'{${value.map((item) => JSON.stringify(item)).join(",")}}'`
-    : `'${String(value).replaceAll("'", "''")}'`
+    : `'${(value as number | string).toString().replaceAll("'", "''")}'`
 
 interface Plan {
   readonly "Shared Hit Blocks": number
