@@ -26,7 +26,7 @@ const cheapScan = 10
 const failedScan = 1000
 
 /** A look that failed sooner has not failed because it was long. In milliseconds. */
-const cutOffAfter = 50
+const cutOffAfter = 10
 
 /** A look that failed later may have been given up by this library. In milliseconds. */
 const silence = 10_000
