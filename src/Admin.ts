@@ -15,11 +15,11 @@ import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
-import { checkRaw, decodeRaw, definitionOf, store } from "./internal/adminEdit.ts"
-import { page } from "./internal/adminPage.ts"
-import type { AdminRow } from "./internal/adminRows.ts"
-import * as Statements from "./internal/adminSql.ts"
-import { stopAndWait } from "./internal/adminStop.ts"
+import { checkRaw, decodeRaw, definitionOf, store } from "./internal/admin/edit.ts"
+import { page } from "./internal/sql/page.ts"
+import type { AdminRow } from "./internal/sql/row.ts"
+import * as Statements from "./internal/sql/admin.ts"
+import { stopAndWait } from "./internal/admin/stop.ts"
 import {
   change,
   checkId,
@@ -30,10 +30,10 @@ import {
   notOne,
   parseCursor,
   whereOf
-} from "./internal/adminTarget.ts"
-import { explain } from "./internal/database.ts"
-import { insertTask } from "./internal/enqueue.ts"
-import { toTimestamp } from "./internal/timestamp.ts"
+} from "./internal/admin/target.ts"
+import { explain } from "./internal/sql/errors.ts"
+import { insertTask } from "./internal/enqueue/enqueue.ts"
+import { toTimestamp } from "./internal/sql/time.ts"
 import type * as Step from "./Step.ts"
 import type * as Task from "./Task.ts"
 import type * as TaskError from "./TaskError.ts"

@@ -7,10 +7,10 @@
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
-import { renderDot } from "./internal/dot.ts"
-import { makeGraph } from "./internal/graph.ts"
-import { renderMermaid } from "./internal/mermaid.ts"
-import type { TaskDefinition } from "./internal/taskDefinition.ts"
+import { renderDot } from "./internal/diagram/dot.ts"
+import { makeGraph } from "./internal/diagram/graph.ts"
+import { renderMermaid } from "./internal/diagram/mermaid.ts"
+import type { TaskDefinition } from "./internal/definition/task.ts"
 import type * as Task from "./Task.ts"
 
 /**

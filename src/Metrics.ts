@@ -10,8 +10,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { inMillis, inSteps, inTasks, millis } from "./internal/series.ts"
-import * as TableWatch from "./internal/tableWatch.ts"
+import { inMillis, inSteps, inTasks, millis } from "./internal/worker/series.ts"
+import * as TableWatch from "./internal/worker/tableWatch.ts"
 
 /**
  * Attempts that ended, with attributes `task`, `step` and `outcome`: `finished`, `moved`, `retried`, `parked`,

@@ -12,8 +12,8 @@ import * as Layer from "effect/Layer"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { migrateTo, whenThere } from "./internal/migrate.ts"
-import { createTable, createTriggers } from "./internal/schema.ts"
+import { migrateTo, whenThere } from "./internal/sql/migrate.ts"
+import { createTable, createTriggers } from "./internal/sql/schema.ts"
 import type { TableError } from "./TaskError.ts"
 
 /** Two processes that both find no table must not both make it. */

@@ -11,7 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
-import { isRetryLimit, toRetryDelay } from "./internal/retry.ts"
+import { isRetryLimit, toRetryDelay } from "./internal/definition/retry.ts"
 import { DefinitionError } from "./TaskError.ts"
 
 /**

@@ -5,9 +5,9 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { readFileSync } from "node:fs"
 import { run } from "./Cli.ts"
-import { exitCode, type Failure, reportCause } from "./failure.ts"
-import { stringify } from "./json.ts"
-import * as Node from "./node.ts"
+import { exitCode, type Failure, reportCause } from "./exit.ts"
+import { stringify } from "./output/json.ts"
+import * as Node from "./platform.ts"
 
 const args = process.argv.slice(2)
 

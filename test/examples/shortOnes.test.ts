@@ -3,8 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { makeDatabase } from "../support/Database.ts"
-import * as Script from "../support/Script.ts"
+import { makeDatabase } from "../support/database/Database.ts"
+import * as Script from "../support/process/Script.ts"
 
 const timeout = 300_000
 

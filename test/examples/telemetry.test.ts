@@ -4,8 +4,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createServer } from "node:net"
-import { makeDatabase } from "../support/Database.ts"
-import * as Script from "../support/Script.ts"
+import { makeDatabase } from "../support/database/Database.ts"
+import * as Script from "../support/process/Script.ts"
 import { type Collector, makeCollector } from "../support/telemetry/Collector.ts"
 import { eventually } from "../support/worker/Wait.ts"
 

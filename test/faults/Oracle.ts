@@ -1,7 +1,7 @@
 /** Says what is wrong with the end of a round: every plan must have come to what it says, and to nothing else. */
-import type { Evidence, Row } from "./Evidence.ts"
-import { childId } from "./Journey.ts"
-import { initialBalance, type Place, placeOf } from "./Ledger.ts"
+import type { Evidence, Row } from "./RoundResult.ts"
+import { childId } from "./PlannedTask.ts"
+import { initialBalance, type Place, placeOf } from "./EffectTables.ts"
 import { forever, type Op, type Plan } from "./Plan.ts"
 
 export interface Case {

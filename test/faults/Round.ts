@@ -1,13 +1,13 @@
 /** One round: plans are made and enqueued, things go wrong, they are put right, and the oracle looks at the end. */
 import { Effect, Fiber, Schema } from "effect"
-import * as Script from "../support/Script.ts"
-import { gather, readRows, type Row } from "./Evidence.ts"
+import * as Script from "../support/process/Script.ts"
+import { gather, readRows, type Row } from "./RoundResult.ts"
 import { rage } from "./Faults.ts"
-import { emptyLedger, initialBalance, persist } from "./Ledger.ts"
+import { emptyLedger, initialBalance, persist } from "./EffectTables.ts"
 import { judge, staysAt, type Strictness } from "./Oracle.ts"
 import { accounts, makePlans, Plan } from "./Plan.ts"
 import type { Random } from "./Random.ts"
-import type { Scene, World } from "./World.ts"
+import type { Scene, World } from "./FaultContext.ts"
 
 export const producers = 3
 

@@ -1,5 +1,5 @@
 /** The row's life, as the documentation tells it. No SQL here, and nothing of the library's: only what must be. */
-import { type Answer, moments, waits } from "./Walk.ts"
+import { type Answer, moments, waits } from "./ModelTasks.ts"
 
 /** In microseconds: since 1970, or since the statement that wrote the row. */
 export type Moment = number | { readonly fromNow: number }

@@ -1,9 +1,9 @@
 /** What workers do, on the table and in the model: claim, end, renew, release, take over. */
 import { Effect } from "effect"
 import type { Command } from "./Commands.ts"
-import * as Hands from "./Hands.ts"
+import * as Hands from "./WorkerStatements.ts"
 import * as Model from "./Model.ts"
-import { type Attempt, expect, type World } from "./World.ts"
+import { type Attempt, expect, type World } from "./Harness.ts"
 
 type Of<Tag extends Command["_tag"]> = Extract<Command, { readonly _tag: Tag }>
 

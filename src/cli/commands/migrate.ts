@@ -4,9 +4,9 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Migrations from "../../Migrations.ts"
 import { connected, databaseName, limits, within } from "../connection.ts"
-import { Json } from "../options.ts"
-import * as Output from "../output.ts"
-import { plural } from "../text.ts"
+import { Json } from "../input/flags.ts"
+import * as Output from "../output/print.ts"
+import { plural } from "../output/text.ts"
 
 const apply = Effect.gen(function*() {
   const applied = yield* connected(within(limits.write)(Migrations.run))

@@ -4,12 +4,12 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
-import { pretty } from "../json.ts"
-import { id, Json } from "../options.ts"
-import * as Output from "../output.ts"
-import { fieldsOf, paintStatus } from "../rowView.ts"
-import { self } from "../self.ts"
-import { formatDuration, oneLine, pad, printable } from "../text.ts"
+import { pretty } from "../output/json.ts"
+import { id, Json } from "../input/flags.ts"
+import * as Output from "../output/print.ts"
+import { fieldsOf, paintStatus } from "../output/rowTable.ts"
+import { self } from "../output/ownCommand.ts"
+import { formatDuration, oneLine, pad, printable } from "../output/text.ts"
 
 const time = (moment: DateTime.Utc) => DateTime.formatIso(moment).replace("T", " ").replace(/\.000Z$/, "Z")
 

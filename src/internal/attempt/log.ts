@@ -1,0 +1,71 @@
+/** What the log says of an attempt, once its outcome is stored. */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { annotationsOf, type Held } from "./claimedTask.ts"
+import { durationText } from "../definition/durationText.ts"
+import type { RowOutcome } from "./outcome.ts"
+import type { StoredOutcome } from "../worker/writer.ts"
+
+/** The row is no longer the attempt's: its result changes nothing. */
+export const reportLost = (held: Held): Effect.Effect<void> =>
+  Effect.annotateLogs(
+    Effect.logWarning("Lease lost: the result of this attempt was not stored"),
+    annotationsOf(held)
+  )
+
+/** Somebody has deleted the row: the attempt's result changes nothing, and that is what was wanted. */
+export const reportCancelled = (held: Held): Effect.Effect<void> =>
+  Effect.annotateLogs(
+    Effect.logInfo("Task cancelled while its step ran: the result of this attempt is not stored"),
+    annotationsOf(held)
+  )
+
+const message = (outcome: RowOutcome, debug: boolean): Effect.Effect<void> | undefined => {
+  switch (outcome._tag) {
+    case "Retry":
+      return Effect.logWarning(`Retry in ${durationText(Duration.millis(outcome.delay))}: ${outcome.error}`)
+    case "Park":
+    case "Reject":
+      return Effect.logError(`Parked: ${outcome.error}`)
+    case "Finish":
+      return debug ? Effect.logDebug("Finished") : undefined
+    case "Release":
+      return debug ? Effect.logDebug("Given back") : undefined
+    default:
+      return debug ? Effect.logDebug("Moved on") : undefined
+  }
+}
+
+const nothing: ReadonlySet<string> = new Set()
+
+const report = (
+  { current, held, outcome }: StoredOutcome,
+  debug: boolean,
+  cancelled: ReadonlySet<string>
+): Effect.Effect<void> | undefined => {
+  if (!current && outcome._tag === "Release") return undefined
+  if (!current) return cancelled.has(held.id) ? reportCancelled(held) : reportLost(held)
+  const log = message(outcome, debug)
+  return log && Effect.annotateLogs(log, annotationsOf(held))
+}
+
+/** An outcome that was stored in the transaction of its step. */
+export const reportStored = (held: Held, outcome: RowOutcome, debug: boolean): Effect.Effect<void> =>
+  report({ current: true, held, outcome }, debug, nothing) ?? Effect.void
+
+/**
+ * Undefined when there is nothing to say, as for most of what goes well. `cancelled` are those of the refused ones whose
+ * row was deleted.
+ */
+export const reportAll = (
+  results: ReadonlyArray<StoredOutcome>,
+  debug: boolean,
+  cancelled: ReadonlySet<string> = nothing
+): Effect.Effect<void> | undefined => {
+  let all: Effect.Effect<void> | undefined
+  for (const result of results) {
+    const one = report(result, debug, cancelled)
+    if (one !== undefined) all = all === undefined ? one : Effect.andThen(all, one)
+  }
+  return all
+}

@@ -1,0 +1,69 @@
+/** How one attempt of a step ended, and what that writes into the row. */
+import type * as Cause from "effect/Cause"
+import * as Exit from "effect/Exit"
+import type { Changes, RowChange, RowEnd } from "../sql/statements.ts"
+import type { Held } from "./claimedTask.ts"
+import { formatCause, storable } from "./causeText.ts"
+
+/** What is to be written into the row. */
+export type RowOutcome =
+  /** The task is done. */
+  | { readonly _tag: "Finish" }
+  /** On to `step` at once: the worker keeps the row. */
+  | { readonly _tag: "Advance"; readonly step: string }
+  /** On to `step`, due `delay` milliseconds from now, or at a moment. */
+  | { readonly _tag: "Move"; readonly step: string; readonly delay?: number; readonly at?: string }
+  /** Failed; again in `delay` milliseconds. */
+  | { readonly _tag: "Retry"; readonly delay: number; readonly error: string; readonly cause: Cause.Cause<unknown> }
+  /** Failed for good. Without a cause where it was the database that refused. */
+  | { readonly _tag: "Park"; readonly error: string; readonly cause?: Cause.Cause<unknown> }
+  /** The row can't be decoded: parked without having been tried. */
+  | { readonly _tag: "Reject"; readonly error: string }
+  /** Given back untouched: it was only buffered, or it was interrupted. */
+  | { readonly _tag: "Release"; readonly delay?: number }
+
+/** How an attempt ended: with something to write, or with its transition stored already, in the step's transaction. */
+export type Outcome = RowOutcome | { readonly _tag: "Stored"; readonly outcome: RowOutcome }
+
+/** An attempt whose fiber ended without one: it was interrupted before it began, or this library has a bug. */
+export const withoutOutcome = (held: Held, exit: Exit.Exit<Outcome>): Outcome =>
+  held.stop !== undefined || Exit.isSuccess(exit)
+    ? { _tag: "Release" }
+    : { _tag: "Park", error: storable(`A bug of effect-pg-task, please report it: ${formatCause(exit.cause)}`) }
+
+const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag: "Finish" }>): RowChange => {
+  switch (outcome._tag) {
+    case "Release":
+      return outcome.delay === undefined
+        ? { kind: "Release", ...fence }
+        : { kind: "Release", delay: outcome.delay, ...fence }
+    case "Advance":
+      return { kind: "Advance", step: outcome.step, ...fence }
+    case "Move":
+      return {
+        kind: "Move",
+        step: outcome.step,
+        ...(outcome.at !== undefined ? { at: outcome.at } : { delay: outcome.delay ?? 0 }),
+        ...fence
+      }
+    case "Retry":
+      return { kind: "Retry", delay: outcome.delay, ...fence }
+    case "Park":
+    case "Reject":
+      return { kind: outcome._tag, error: outcome.error, ...fence }
+  }
+}
+
+/** What a batch of outcomes writes. */
+export const toChanges = (
+  entries: ReadonlyArray<{ readonly held: Held; readonly outcome: RowOutcome }>
+): Changes => {
+  const ends: Array<RowEnd> = []
+  const changes: Array<RowChange> = []
+  for (const { held, outcome } of entries) {
+    const fence = { id: held.id, token: held.token, n: held.transitions }
+    if (outcome._tag === "Finish") ends.push(fence)
+    else changes.push(toRowChange(fence, outcome))
+  }
+  return { ends, changes }
+}

@@ -1,0 +1,100 @@
+/** Feeds the metrics. The series of a step and an outcome are made once, not once an attempt. */
+import type * as Context from "effect/Context"
+import type * as Metric from "effect/Metric"
+import * as Metrics from "../../Metrics.ts"
+import type { Held } from "../attempt/claimedTask.ts"
+import type { Outcome, RowOutcome } from "../attempt/outcome.ts"
+import { counterOf, timesOf } from "./series.ts"
+
+export type Ending = "finished" | "moved" | "retried" | "parked" | "rejected" | "released" | "lost" | "cancelled"
+
+const endings: Record<RowOutcome["_tag"], Ending> = {
+  Finish: "finished",
+  Advance: "moved",
+  Move: "moved",
+  Retry: "retried",
+  Park: "parked",
+  Reject: "rejected",
+  Release: "released"
+}
+
+/** How an attempt ended: with this outcome, unless its row was gone by then. */
+export const endingOf = ({ stop }: Held, outcome: Outcome): Ending => {
+  if (stop === "Lost") return "lost"
+  if (stop === "Cancelled") return "cancelled"
+  return endings[outcome._tag === "Stored" ? outcome.outcome._tag : outcome._tag]
+}
+
+interface StepMetrics {
+  readonly ended: (ending: Ending) => Metric.Counter<number>
+  readonly duration: Metric.Histogram<number>
+  readonly wait: Metric.Histogram<number>
+}
+
+const memoize = <K, A>(make: (key: K) => A): (key: K) => A => {
+  const made = new Map<K, A>()
+  return (key) => {
+    const found = made.get(key)
+    if (found !== undefined) return found
+    const value = make(key)
+    made.set(key, value)
+    return value
+  }
+}
+
+const stepMetrics = (attributes: { readonly task: string; readonly step: string }): StepMetrics => ({
+  ended: memoize((outcome: Ending) => counterOf(Metrics.steps, { ...attributes, outcome })),
+  duration: timesOf(Metrics.stepDuration, attributes),
+  wait: timesOf(Metrics.stepWait, attributes)
+})
+
+export class Meter {
+  private readonly context: Context.Context<never>
+  private readonly byTask = memoize((task: string) => memoize((step: string) => stepMetrics({ task, step })))
+  private buffered = 0
+  private running = 0
+
+  constructor(context: Context.Context<never>) {
+    this.context = context
+    // An alarm compares with what was before: something must have been.
+    for (const counter of [Metrics.leasesLost, Metrics.leasesTakenOver, Metrics.reconnects]) {
+      counter.updateUnsafe(0, context)
+    }
+    for (const gauge of [Metrics.buffered, Metrics.running]) gauge.modifyUnsafe(0, context)
+  }
+
+  /** An attempt ended. What could not be decoded has no task and no step: its names may be anything. */
+  ended(held: Held, ending: Ending, duration: number): void {
+    const known = ending !== "rejected" && held.task !== undefined && held.tag !== undefined
+    const metrics = this.byTask(known ? held.task! : "")(known ? held.tag! : "")
+    metrics.ended(ending).updateUnsafe(1, this.context)
+    if (ending === "lost") this.leasesLost(1)
+    if (!known) return
+    metrics.duration.updateUnsafe(duration, this.context)
+    metrics.wait.updateUnsafe(held.waited, this.context)
+  }
+
+  /** By how much they changed: several workers of one process share the gauges. */
+  levels({ buffered, running }: { readonly buffered: number; readonly running: number }): void {
+    if (buffered !== this.buffered) Metrics.buffered.modifyUnsafe(buffered - this.buffered, this.context)
+    if (running !== this.running) Metrics.running.modifyUnsafe(running - this.running, this.context)
+    this.buffered = buffered
+    this.running = running
+  }
+
+  stored(batch: number): void {
+    Metrics.batchSize.updateUnsafe(batch, this.context)
+  }
+
+  leasesLost(count: number): void {
+    if (count > 0) Metrics.leasesLost.updateUnsafe(count, this.context)
+  }
+
+  leasesTakenOver(count: number): void {
+    if (count > 0) Metrics.leasesTakenOver.updateUnsafe(count, this.context)
+  }
+
+  reconnected(): void {
+    Metrics.reconnects.updateUnsafe(1, this.context)
+  }
+}
