@@ -15,7 +15,8 @@ import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
-import { checkRaw, decodeRaw, definitionOf, store } from "./internal/admin/edit.ts"
+import { store } from "./internal/admin/edit.ts"
+import { checkRaw, decodeRaw, definitionOf } from "./internal/definition/task.ts"
 import { page } from "./internal/sql/page.ts"
 import type { AdminRow } from "./internal/sql/row.ts"
 import * as Statements from "./internal/sql/admin.ts"
@@ -304,7 +305,7 @@ export const list: (
     })
     return {
       rows: found.slice(0, limit).map(toRow),
-      next: found.length > limit ? cursorOf(found[limit - 1]) : undefined
+      next: found.length > limit ? cursorOf(found[limit - 1]!) as Cursor : undefined
     }
   },
   Effect.catchTag("SqlError", explain)

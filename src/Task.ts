@@ -201,20 +201,3 @@ export const make = <const Name extends string, const Steps extends ReadonlyArra
  * @since 0.1.0
  */
 export const isTask = (u: unknown): u is Any => hasProperty(u, TypeId)
-
-export {
-  /**
-   * The machine as a Graphviz graph: see {@link Diagram.toDot}.
-   *
-   * @category drawing
-   * @since 0.1.0
-   */
-  toDot,
-  /**
-   * The machine as a Mermaid state diagram: see {@link Diagram.toMermaid}.
-   *
-   * @category drawing
-   * @since 0.1.0
-   */
-  toMermaid
-} from "./Diagram.ts"

@@ -18,12 +18,12 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { findBinaries } from "./internal/postgres/binaries.ts"
-import { passfile, readPassword } from "./internal/postgres/cluster.ts"
-import { poll, serverUser } from "./internal/postgres/command.ts"
-import { EmbeddedPostgresError } from "./internal/postgres/EmbeddedPostgresError.ts"
-import { findHome, running } from "./internal/postgres/home.ts"
-import { join, leave, openFifo, signal, type Wish } from "./internal/postgres/membership.ts"
+import { findBinaries } from "./internal/binaries.ts"
+import { passfile, readPassword } from "./internal/cluster.ts"
+import { poll, serverUser } from "./internal/command.ts"
+import { EmbeddedPostgresError } from "./internal/EmbeddedPostgresError.ts"
+import { findHome, running } from "./internal/home.ts"
+import { join, leave, openFifo, signal, type Wish } from "./internal/membership.ts"
 
 export {
   /**

@@ -23,9 +23,9 @@ import type * as Task from "../Task.ts"
 import type { DefinitionError, InvalidStateError, TableError } from "../TaskError.ts"
 import type { TaskId } from "../TaskId.ts"
 import type * as Worker from "../Worker.ts"
-import * as Run from "./internal/taskTest/run.ts"
-import { rowsOf } from "./internal/taskTest/statements.ts"
-import { TaskTestError } from "./internal/taskTest/TaskTestError.ts"
+import * as Run from "../internal/taskTest/run.ts"
+import { rowsOf } from "../internal/sql/taskTest.ts"
+import { TaskTestError } from "../internal/taskTest/TaskTestError.ts"
 
 export {
   /**

@@ -3,8 +3,7 @@ import DOMPurify from "dompurify"
 import { Duration, Effect, Schedule, Schema } from "effect"
 import mermaid from "mermaid"
 import { spawnSync } from "node:child_process"
-import type * as Diagram from "../../src/Diagram.ts"
-import { NextStep, Step, Task } from "../../src/index.ts"
+import { Diagram, NextStep, Step, Task } from "../../src/index.ts"
 
 // Mermaid hands every text to its HTML sanitizer, which needs a browser. Parsing doesn't.
 Object.assign(DOMPurify, { addHook: () => {}, sanitize: (text: string) => text })
@@ -132,10 +131,10 @@ const names = [0, 1, 2, 3, 4].map((n) =>
   awkward.filter((text, index) => index % 5 === n && !/[\0\ud800]/.test(text)).join(" ")
 )
 
-describe("Task.toMermaid", () => {
+describe("Diagram.toMermaid", () => {
   it("draws steps, transitions, both ends, and notes on what is retried", () =>
     assert.strictEqual(
-      Task.toMermaid(Order),
+      Diagram.toMermaid(Order),
       `---
 title: "Order"
 ---
@@ -163,7 +162,7 @@ stateDiagram-v2
 
   it.effect("is read by Mermaid as it is meant", () =>
     Effect.gen(function*() {
-      const { direction, moves, states } = yield* parse(Task.toMermaid(Order, { direction: "LR" }))
+      const { direction, moves, states } = yield* parse(Diagram.toMermaid(Order, { direction: "LR" }))
       assert.strictEqual(direction, "LR")
       assert.deepStrictEqual(moves, [
         "root_start -> Ordered",
@@ -179,7 +178,7 @@ stateDiagram-v2
 
   it.effect("lays counts over the steps, and shows states that no step has", () =>
     Effect.gen(function*() {
-      const { states } = yield* parse(Task.toMermaid(Order, { counts }))
+      const { states } = yield* parse(Diagram.toMermaid(Order, { counts }))
       const look = (id: string) => ({ texts: states.get(id)?.descriptions, classes: states.get(id)?.classes })
       assert.deepStrictEqual(look("Ordered"), {
         texts: ["Ordered", "3 ready, oldest 1d 2h", "2 running, oldest 800ms", "1 waiting"],
@@ -199,7 +198,7 @@ stateDiagram-v2
 
   it.effect("begins where nothing leads to, also in circles", () =>
     Effect.gen(function*() {
-      const { moves } = yield* parse(Task.toMermaid(machine("Circles", [
+      const { moves } = yield* parse(Diagram.toMermaid(machine("Circles", [
         ["B", ["C"]],
         ["A", ["B"]],
         ["C", []],
@@ -213,19 +212,19 @@ stateDiagram-v2
 
   it.effect("shows any tag as it is", () =>
     Effect.gen(function*() {
-      const { direction, states } = yield* parse(Task.toMermaid(machine("Awkward", awkward.map((tag) => [tag, [tag]]))))
+      const { direction, states } = yield* parse(Diagram.toMermaid(machine("Awkward", awkward.map((tag) => [tag, [tag]]))))
       const labels = [...states.values()].filter(({ id }) => !/^root_(start|end)$/.test(id)).map(({ label }) => label)
       assert.strictEqual(direction, "TB")
       assert.deepStrictEqual(labels.toSorted(), awkward.map(escaped).toSorted())
     }))
 
   it.effect("takes any name for a title", () =>
-    Effect.forEach(names, (name) => parse(Task.toMermaid(machine(name, [["A", []]]))), { discard: true }))
+    Effect.forEach(names, (name) => parse(Diagram.toMermaid(machine(name, [["A", []]]))), { discard: true }))
 })
 
-describe("Task.toDot", () => {
+describe("Diagram.toGraphViz", () => {
   it("draws the same machine", () =>
-    assert.deepStrictEqual(parseDot(Task.toDot(Order, { counts, direction: "LR" })), [
+    assert.deepStrictEqual(parseDot(Diagram.toGraphViz(Order, { counts, direction: "LR" })), [
       `graph [label=<<b>Order</b><br/><font point-size="11"> </font>>, labelloc=t, rankdir=LR, fontname="Helvetica"]`,
       `node [shape=box, style="rounded,filled", fillcolor="white", fontname="Helvetica"]`,
       `"[start]" [shape=circle, style=filled, fillcolor=black, label="", width=0.15]`,
@@ -248,17 +247,17 @@ describe("Task.toDot", () => {
     ]))
 
   it("escapes any tag and any name", () => {
-    const lines = parseDot(Task.toDot(machine("Awkward", awkward.map((tag) => [tag, [tag]]))))
+    const lines = parseDot(Diagram.toGraphViz(machine("Awkward", awkward.map((tag) => [tag, [tag]]))))
     const labels = lines.flatMap((line) => /^"\w+" \[label=<<b>(.*)<\/b>>\]/.exec(line)?.[1] ?? [])
     assert.strictEqual(new Set(labels).size, awkward.length)
     assert.includeMembers(labels, [`"`, `\\\\`, `&amp;amp;`, `a\\\\u000ab`, `&lt;b&gt;`])
-    for (const name of names) parseDot(Task.toDot(machine(name, [["A", []]])))
+    for (const name of names) parseDot(Diagram.toGraphViz(machine(name, [["A", []]])))
   })
 
   it.runIf(hasGraphviz)("is drawn by Graphviz, with any tag as it is", () => {
     const draw = (task: Task.Any) => {
       const { status, stderr, stdout } = spawnSync(graphviz, ["-Tsvg"], {
-        input: Task.toDot(task, { counts }),
+        input: Diagram.toGraphViz(task, { counts }),
         encoding: "utf8"
       })
       assert.deepStrictEqual({ status, stderr }, { status: 0, stderr: "" })

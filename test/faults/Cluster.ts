@@ -5,8 +5,8 @@ import { randomBytes, randomInt } from "node:crypto"
 import * as fs from "node:fs/promises"
 import * as net from "node:net"
 import * as path from "node:path"
-import { type Binaries, findBinaries, temporaryFolder } from "../../src/testing/internal/postgres/binaries.ts"
-import { environment, run, serverUser, type User } from "../../src/testing/internal/postgres/command.ts"
+import { type Binaries, findBinaries, temporaryFolder } from "../../src/testing/internal/binaries.ts"
+import { environment, run, serverUser, type User } from "../../src/testing/internal/command.ts"
 
 export interface Server {
   readonly port: number

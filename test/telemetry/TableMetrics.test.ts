@@ -1,7 +1,7 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert } from "@effect/vitest"
 import { Effect, Exit, Layer, type Metric, Redacted, Schema, Scope } from "effect"
-import { Metrics, Migrations, NextStep, Step, Task } from "../../src/index.ts"
+import { Metrics, Migrations, NextStep, Step, TableMetrics, Task } from "../../src/index.ts"
 import { client, makeDatabase } from "../support/database/Database.ts"
 import * as Series from "../support/telemetry/Series.ts"
 import * as Spans from "../support/telemetry/Spans.ts"
@@ -36,7 +36,7 @@ const say = (series: Series.Series, task: string, expected: Levels) =>
 const oldest = (series: Series.Series, task: string) => series.value(Metrics.oldestReadyAge, { task }).value
 
 const watch = (layer: Layer.Layer<never>) =>
-  Layer.build(Layer.provide(Metrics.watchTable({ interval: "20 millis" }), layer))
+  Layer.build(Layer.provide(TableMetrics.layer({ interval: "20 millis" }), layer))
 
 workerTests("the table's gauges", (test) => {
   test(

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import * as path from "node:path"
 import * as EmbeddedPostgres from "../../src/testing/EmbeddedPostgres.ts"
-import { poll, serverUser } from "../../src/testing/internal/postgres/command.ts"
+import { poll, serverUser } from "../../src/testing/internal/command.ts"
 import { client } from "../support/database/Database.ts"
 import * as Script from "../support/process/Script.ts"
 

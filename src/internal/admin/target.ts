@@ -1,14 +1,26 @@
 /** Ids, filters and cursors as people give them, checked before they reach a statement. */
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Cursor, Filter, Target } from "../../Admin.ts"
 import { FilterError, TaskIdError, TaskNotFoundError } from "../../TaskError.ts"
 import { TaskId } from "../../TaskId.ts"
-import type { AdminRow, Where } from "../sql/row.ts"
+import type { AdminRow, Status, Where } from "../sql/row.ts"
 import { count } from "../sql/admin.ts"
 import { explain } from "../sql/errors.ts"
+
+/** Which tasks: `Admin.Filter`, as far as it matters here. */
+interface Filter {
+  readonly task?: string | null | undefined
+  readonly step?: string | undefined
+  readonly status?: Status | ReadonlyArray<Status> | undefined
+  readonly error?: string | undefined
+  readonly olderThan?: Duration.Input | undefined
+  readonly newerThan?: Duration.Input | undefined
+}
+
+type Target = string | ReadonlyArray<string> | Filter
 
 const isTaskId = Schema.is(TaskId)
 
@@ -88,11 +100,10 @@ export const change = Effect.fnUntraced(function*(statement: Statement, target: 
 export const cursorPattern =
   /^(-?infinity|\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d(?::\d\d){0,2}(?: BC)?)~([0-9a-f-]{36})$/
 
-export const cursorOf = (row: AdminRow | undefined): Cursor | undefined =>
-  row === undefined ? undefined : `${row.key}~${row.id}` as Cursor
+export const cursorOf = (row: AdminRow): string => `${row.key}~${row.id}`
 
 export const parseCursor = (
-  cursor: Cursor | undefined
+  cursor: string | undefined
 ): { readonly key: string; readonly id: string } | undefined => {
   const match = cursor === undefined ? null : cursorPattern.exec(cursor)
   return match === null ? undefined : { key: match[1]!, id: match[2]! }

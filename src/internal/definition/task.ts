@@ -4,10 +4,10 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { Tagged } from "../../NextStep.ts"
-import { DefinitionError } from "../../TaskError.ts"
+import { DefinitionError, InvalidStateError } from "../../TaskError.ts"
 import type { StepDefinition } from "./step.ts"
 import { insertTask, insertTasks } from "../enqueue/enqueue.ts"
-import { type Codec, makeCodec } from "./codec.ts"
+import { type Codec, type Decoded, makeCodec, type ParsedStep, parseStep } from "./codec.ts"
 import { toTimestamp } from "../sql/time.ts"
 
 /** A task as the worker sees it. */
@@ -21,6 +21,9 @@ const maxNameLength = 200
 
 /** Postgres's text has neither NUL nor half a surrogate pair. */
 const unstorable = /[\0\uD800-\uDFFF]/u
+
+/** Whether a value was made with `Task.make`. */
+export const isTask = (u: unknown): u is TaskDefinition => hasProperty(u, "~effect-pg-task/Task")
 
 const isStep = (u: unknown): boolean => hasProperty(u, "~effect-pg-task/Step")
 
@@ -65,3 +68,20 @@ export const makeTask = (
   const codec = makeCodec(name, steps)
   return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task", name, steps, codec }, makeMethods(codec))
 }
+
+/** What is behind a task's typed face. */
+export const definitionOf = (task: unknown): TaskDefinition => task as TaskDefinition
+
+/** Whether `raw` has the shape that every task's `step` has. */
+export const checkRaw = (raw: string): Effect.Effect<ParsedStep, InvalidStateError> =>
+  Effect.mapError(parseStep(raw), ({ message }) => new InvalidStateError({ task: "", state: "", message }))
+
+export const decodeRaw = Effect.fnUntraced(function*(
+  task: TaskDefinition,
+  raw: string
+): Effect.fn.Return<Decoded, InvalidStateError> {
+  const parsed = yield* checkRaw(raw)
+  const invalid = (message: string) => new InvalidStateError({ task: task.name, state: parsed.tag, message })
+  if (parsed.task !== task.name) return yield* invalid(`This is a task "${parsed.task}", not "${task.name}"`)
+  return yield* Effect.mapError(task.codec.decode(parsed), ({ message }) => invalid(message))
+})

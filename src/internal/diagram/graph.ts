@@ -1,9 +1,24 @@
 /** A task's machine as a graph, with what every drawing of it says in words. */
 import * as Duration from "effect/Duration"
-import type { Count, Options } from "../../Diagram.ts"
 import type { StepDefinition } from "../definition/step.ts"
 import { durationText } from "../definition/durationText.ts"
 import type { TaskDefinition } from "../definition/task.ts"
+import type { Status } from "../sql/row.ts"
+
+/** How many tasks are in one state with one status: `Diagram.Count`. */
+interface Count {
+  readonly task: string | null
+  readonly step: string | null
+  readonly status: Status
+  readonly count: number
+  readonly oldest?: Duration.Duration | undefined
+}
+
+/** How a machine is drawn: `Diagram.Options`. */
+interface Options {
+  readonly direction?: "TB" | "LR" | undefined
+  readonly counts?: Iterable<Count> | undefined
+}
 
 /** Which colour a step gets: that of the worst there is. */
 export type Mood = "parked" | "ready" | "running" | "waiting" | "empty"

@@ -1,10 +1,9 @@
 /** Feeds the metrics. The series of a step and an outcome are made once, not once an attempt. */
 import type * as Context from "effect/Context"
-import type * as Metric from "effect/Metric"
+import * as Metric from "effect/Metric"
 import * as Metrics from "../../Metrics.ts"
 import type { Held } from "../attempt/claimedTask.ts"
 import type { Outcome, RowOutcome } from "../attempt/outcome.ts"
-import { counterOf, timesOf } from "./series.ts"
 
 export type Ending = "finished" | "moved" | "retried" | "parked" | "rejected" | "released" | "lost" | "cancelled"
 
@@ -24,6 +23,20 @@ export const endingOf = ({ stop }: Held, outcome: Outcome): Ending => {
   if (stop === "Cancelled") return "cancelled"
   return endings[outcome._tag === "Stored" ? outcome.outcome._tag : outcome._tag]
 }
+
+// `Metric.withAttributes` works out the series of a set of attributes at every update. That is slow where the attributes
+// change with every step, so each series is made once here.
+type Attributes = Readonly<Record<string, string>>
+
+/** A series of a counter that only grows. */
+const counterOf = (
+  { description, id }: Metric.Counter<number>,
+  attributes: Attributes
+): Metric.Counter<number> => Metric.counter(id, { description, attributes, incremental: true })
+
+/** A series of a histogram of times. */
+const timesOf = ({ description, id }: Metric.Histogram<number>, attributes: Attributes) =>
+  Metric.histogram(id, { description, attributes: { ...Metrics.inMillis, ...attributes }, boundaries: Metrics.durationBoundaries })
 
 interface StepMetrics {
   readonly ended: (ending: Ending) => Metric.Counter<number>

@@ -3,9 +3,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { isObject } from "effect/Predicate"
-import { isTask } from "../../Task.ts"
 import { DefinitionError } from "../../TaskError.ts"
-import type { TaskDefinition } from "../definition/task.ts"
+import { isTask, type TaskDefinition } from "../definition/task.ts"
 
 export interface WorkerOptions {
   readonly tasks: ReadonlyArray<unknown>

@@ -1,6 +1,6 @@
 // Every option may be undefined, as a variable may be, with `exactOptionalPropertyTypes`, too. Compiled only.
 import type { Duration, Effect, Schedule, Schema } from "effect"
-import type { Admin, Diagram, Metrics, NextStep, RetryPolicy, Step, Task, Worker } from "../../../src/index.ts"
+import type { Admin, Diagram, NextStep, RetryPolicy, Step, TableMetrics, Task, Worker } from "../../../src/index.ts"
 import type { EmbeddedPostgres, TaskTest } from "../../../src/testing/index.ts"
 import { holds } from "./Equal.ts"
 
@@ -32,7 +32,7 @@ holds<TakeUndefined<Admin.EnqueueOptions>>()
 holds<TakeUndefined<Admin.StopOptions>>()
 holds<TakeUndefined<Diagram.Options>>()
 holds<TakeUndefined<Diagram.Count>>()
-holds<TakeUndefined<Metrics.WatchTableOptions>>()
+holds<TakeUndefined<TableMetrics.Options>>()
 holds<TakeUndefined<EmbeddedPostgres.Options>>()
 holds<TakeUndefined<TaskTest.Options<Tasks>>>()
 holds<TakeUndefined<TaskTest.RunAllOptions<Tasks>>>()

@@ -2,16 +2,18 @@
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { claim, type ClaimedRow, everything, releaseClaim } from "../../../internal/sql/claim.ts"
-import { explain } from "../../../internal/sql/errors.ts"
-import { toSettings } from "../../../internal/worker/settings.ts"
-import { isTraced, type Runner } from "../../../internal/attempt/attempt.ts"
-import type { DefinitionError, InvalidStateError, TableError } from "../../../TaskError.ts"
-import type { Passing } from "../../TaskTest.ts"
+import { claim, type ClaimedRow, everything, releaseClaim } from "../sql/claim.ts"
+import { explain } from "../sql/errors.ts"
+import { toSettings } from "../worker/settings.ts"
+import { isTraced, type Runner } from "../attempt/attempt.ts"
+import type { DefinitionError, InvalidStateError, TableError } from "../../TaskError.ts"
 import { attemptInTest, isInTransaction } from "./attempt.ts"
 import type { AnyResult } from "./result.ts"
-import { nextWaiting, skipToNext, sleep } from "./statements.ts"
+import { nextWaiting, skipToNext, sleep } from "../sql/taskTest.ts"
 import { TaskTestError } from "./TaskTestError.ts"
+
+/** What to do about tasks that are due later: `TaskTest.Passing`. */
+type Passing = "skip" | "wait" | "leave"
 
 export interface Settings {
   readonly tasks: ReadonlyArray<unknown>

@@ -1,23 +1,40 @@
 /** What happened in a step, as a test sees it. */
+import type * as Cause from "effect/Cause"
 import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { decodeRaw } from "../../../internal/admin/edit.ts"
-import type { Held } from "../../../internal/attempt/claimedTask.ts"
-import type { RowOutcome } from "../../../internal/attempt/outcome.ts"
-import type { TaskDefinition } from "../../../internal/definition/task.ts"
-import type { InvalidStateError } from "../../../TaskError.ts"
-import type { Outcome, Rejected } from "../../TaskTest.ts"
+import { decodeRaw } from "../definition/task.ts"
+import type { Held } from "../attempt/claimedTask.ts"
+import type { RowOutcome } from "../attempt/outcome.ts"
+import type { TaskDefinition } from "../definition/task.ts"
+import type { InvalidStateError } from "../../TaskError.ts"
+import type { TaskId } from "../../TaskId.ts"
 
-/** A result before it gets the types of its task. */
-export type AnyResult = Rejected | (Omit<Rejected, "_tag" | "error"> & Outcome<unknown, unknown>)
+/** What became of a step, before it gets the types of its task: `TaskTest.Outcome`. */
+type AnyOutcome =
+  | { readonly _tag: "Finished" | "Lost" }
+  | { readonly _tag: "Moved"; readonly next: unknown }
+  | { readonly _tag: "Delayed"; readonly next: unknown; readonly delay: Duration.Duration }
+  | { readonly _tag: "Scheduled"; readonly next: unknown; readonly at: DateTime.Utc }
+  | {
+    readonly _tag: "Retried"
+    readonly error: string
+    readonly cause: Cause.Cause<unknown>
+    readonly delay: Duration.Duration
+  }
+  | { readonly _tag: "Parked"; readonly error: string; readonly cause: Cause.Cause<unknown> }
+
+/** The same of one row: `TaskTest.Result`. */
+export type AnyResult =
+  & { readonly id: TaskId; readonly task: string | null; readonly step: string | null }
+  & (AnyOutcome | { readonly _tag: "Rejected"; readonly error: string })
 
 const stateOf = (task: TaskDefinition, raw: string) => Effect.map(decodeRaw(task, raw), ({ state }) => state)
 
 const outcomeOf = (
   task: TaskDefinition,
   outcome: Exclude<RowOutcome, { readonly _tag: "Reject" }>
-): Effect.Effect<Outcome<unknown, unknown>, InvalidStateError> => {
+): Effect.Effect<AnyOutcome, InvalidStateError> => {
   switch (outcome._tag) {
     case "Finish":
       return Effect.succeed({ _tag: "Finished" })

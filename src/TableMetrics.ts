@@ -1,11 +1,17 @@
-/** Samples the table for the gauges that no single worker can know. */
+/**
+ * The gauges that no single worker can know: how many tasks are in the table, and how late the oldest ready one is.
+ *
+ * @since 0.1.0
+ */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { type Count, counts } from "../../Admin.ts"
-import { type Status, statuses } from "../sql/row.ts"
-import { messageOf } from "../sql/errors.ts"
+import { type Count, counts } from "./Admin.ts"
+import * as Metrics from "./Metrics.ts"
+import { type Status, statuses } from "./internal/sql/row.ts"
+import { messageOf } from "./internal/sql/errors.ts"
 
 /** What a sample says of one task. */
 interface Level {
@@ -14,14 +20,8 @@ interface Level {
   oldestReady: number
 }
 
-/** The gauges that are fed. */
-export interface TableGauges {
-  readonly tasks: Metric.Gauge<number>
-  readonly oldestReady: Metric.Gauge<number>
-}
-
 /** A connection that has died without a word would be waited for without end. Counting a huge table takes long, too. */
-const patience = Duration.minutes(1)
+const sampleTimeout = Duration.minutes(1)
 
 const none = (): Level => ({ counts: { ready: 0, waiting: 0, running: 0, parked: 0 }, oldestReady: 0 })
 
@@ -38,15 +38,15 @@ const levelsOf = (rows: ReadonlyArray<Count>, seen: ReadonlyArray<string>): Read
   return levels
 }
 
-const publish = (gauges: TableGauges, levels: ReadonlyMap<string, Level>) =>
+const publish = (levels: ReadonlyMap<string, Level>) =>
   Effect.forEach(levels, ([task, level]) =>
     Effect.andThen(
       Effect.forEach(
         statuses,
-        (status) => Metric.update(Metric.withAttributes(gauges.tasks, { task, status }), level.counts[status]),
+        (status) => Metric.update(Metric.withAttributes(Metrics.tasks, { task, status }), level.counts[status]),
         { discard: true }
       ),
-      Metric.update(Metric.withAttributes(gauges.oldestReady, { task }), level.oldestReady)
+      Metric.update(Metric.withAttributes(Metrics.oldestReadyAge, { task }), level.oldestReady)
     ), { discard: true })
 
 /** Why a sample could not be taken, in one line. */
@@ -55,7 +55,7 @@ type Failure = Effect.Error<ReturnType<typeof counts>>
 const textOf = (error: Failure) => (error._tag === "SqlError" ? messageOf(error) : error.message)
 
 /** Samples now, and then again after each interval. Never fails: what can't be counted now is counted later. */
-export const watchTable = (gauges: TableGauges, interval: Duration.Duration): Effect.Effect<never, never, SqlClient> =>
+const watch = (interval: Duration.Duration): Effect.Effect<never, never, SqlClient> =>
   Effect.suspend(() => {
     let seen: ReadonlyArray<string> = []
     let lost = false
@@ -73,16 +73,52 @@ export const watchTable = (gauges: TableGauges, interval: Duration.Duration): Ef
       Effect.flatMap((rows) => {
         const levels = levelsOf(rows, seen)
         seen = [...levels.keys()]
-        return Effect.andThen(publish(gauges, levels), noteBack)
+        return Effect.andThen(publish(levels), noteBack)
       }),
       Effect.catch((error) => noteLost(textOf(error))),
       Effect.timeoutOrElse({
-        duration: patience,
-        orElse: () => noteLost(`no answer within ${Duration.format(patience)}`)
+        duration: sampleTimeout,
+        orElse: () => noteLost(`no answer within ${Duration.format(sampleTimeout)}`)
       })
     )
     return Effect.forever(Effect.andThen(sample, Effect.sleep(interval)))
   }).pipe(
     // Statements that nobody waits for would drown the traces of the steps.
     Effect.withTracerEnabled(false)
+  )
+
+/**
+ * Options of {@link layer}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options {
+  /** How long to wait between two samples. Default 15 seconds. Each reads the whole table, as `Admin.counts` does. */
+  readonly interval?: Duration.Input | undefined
+}
+
+/**
+ * Feeds `Metrics.tasks` and `Metrics.oldestReadyAge` for as long as the layer is alive. They are the table's, not a
+ * worker's: one process is enough, and where several watch, take the maximum, not the sum.
+ *
+ * It never fails. While the database is away, or the table isn't there yet, the gauges keep their last values: the
+ * log says so once, and once more when they are back. A task or status that is no longer in the table goes to 0.
+ * Its statements make no spans.
+ *
+ * @example
+ * ```ts
+ * import { TableMetrics } from "effect-pg-task"
+ *
+ * // Layer<never, never, SqlClient>: merge it with your worker's layer.
+ * export const TableMetricsLive = TableMetrics.layer({ interval: "1 minute" })
+ * ```
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<never, never, SqlClient> =>
+  Layer.effectDiscard(
+    Effect.forkScoped(
+      watch(Duration.fromInputUnsafe(options.interval ?? "15 seconds"))
+    )
   )

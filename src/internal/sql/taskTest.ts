@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { type AdminRow, columns } from "../../../internal/sql/row.ts"
-import { query } from "../../../internal/sql/admin.ts"
+import { type AdminRow, columns } from "./row.ts"
+import { query } from "./admin.ts"
 
 /** Whose time may pass. */
 export interface Waiting {
