@@ -15,8 +15,7 @@ import * as Step from "../../Step.ts"
 import { annotationsOf, type Held } from "./claimedTask.ts"
 import type { StepDefinition } from "../definition/step.ts"
 import { formatCause, storable } from "./causeText.ts"
-import { endingOf } from "../worker/metrics.ts"
-import type { Outcome, RowOutcome } from "./outcome.ts"
+import { endingOf, type Outcome, type RowOutcome } from "./outcome.ts"
 import { reportLost } from "./log.ts"
 import { hasLooked, inputOf } from "../definition/retry.ts"
 import { clampMillis } from "../sql/statements.ts"
@@ -162,7 +161,7 @@ const inSpan = (held: Held, { step, task }: Running, concluded: Effect.Effect<Co
   let result: Concluded | undefined
   const ended = Effect.flatMap(concluded, (conclusion) => {
     result = conclusion
-    const ending = endingOf(held, conclusion.outcome)
+    const ending = endingOf(held.stop, conclusion.outcome)
     return Effect.andThen(Effect.annotateCurrentSpan("pg_task.outcome", ending), conclusion.exit)
   })
   const spanned = Effect.withSpan(ended, `${task.name}.${step.tag}`, {

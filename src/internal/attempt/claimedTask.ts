@@ -1,7 +1,7 @@
 /** One claimed row while this worker holds it. */
 import type * as Fiber from "effect/Fiber"
 import type { ClaimedRow } from "../sql/claim.ts"
-import type { Outcome, RowOutcome } from "./outcome.ts"
+import type { Outcome, RowOutcome, Stop } from "./outcome.ts"
 import type { TaskId } from "../../TaskId.ts"
 
 /** Where a held row is on its way through the worker. */
@@ -36,10 +36,20 @@ export interface Held {
   outcome: Outcome | undefined
   /** Committed with the step's transaction: it stands, though an interruption may hide it from the fiber's exit. */
   committed: RowOutcome | undefined
-  /** Why its fiber was interrupted, if we did it: the lease is lost, the task was cancelled, or the worker stops. */
-  stop: "Lost" | "Cancelled" | "Release" | undefined
+  stop: Stop | undefined
   /** Called when its first attempt here has ended. */
   onEnd: (() => void) | undefined
+}
+
+/** An outcome on its way to the row. */
+export interface Entry {
+  readonly held: Held
+  readonly outcome: RowOutcome
+}
+
+/** The outcome is in the row, or (not `current`) was refused because the row is no longer the attempt's. */
+export interface StoredOutcome extends Entry {
+  readonly current: boolean
 }
 
 export const hold = (row: ClaimedRow, token: string, now: number): Held => ({

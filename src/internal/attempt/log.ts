@@ -1,10 +1,9 @@
 /** What the log says of an attempt, once its outcome is stored. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { annotationsOf, type Held } from "./claimedTask.ts"
+import { annotationsOf, type Held, type StoredOutcome } from "./claimedTask.ts"
 import { durationText } from "../definition/durationText.ts"
 import type { RowOutcome } from "./outcome.ts"
-import type { StoredOutcome } from "../worker/writer.ts"
 
 /** The row is no longer the attempt's: its result changes nothing. */
 export const reportLost = (held: Held): Effect.Effect<void> =>

@@ -1,8 +1,8 @@
 /** How one attempt of a step ended, and what that writes into the row. */
 import type * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
+import type { Lease } from "../sql/lease.ts"
 import type { Changes, RowChange, RowEnd } from "../sql/statements.ts"
-import type { Held } from "./claimedTask.ts"
 import { formatCause, storable } from "./causeText.ts"
 
 /** What is to be written into the row. */
@@ -25,11 +25,34 @@ export type RowOutcome =
 /** How an attempt ended: with something to write, or with its transition stored already, in the step's transaction. */
 export type Outcome = RowOutcome | { readonly _tag: "Stored"; readonly outcome: RowOutcome }
 
+/** Why an attempt was interrupted, if we did it: the lease is lost, the task was cancelled, or the worker stops. */
+export type Stop = "Lost" | "Cancelled" | "Release"
+
 /** An attempt whose fiber ended without one: it was interrupted before it began, or this library has a bug. */
-export const withoutOutcome = (held: Held, exit: Exit.Exit<Outcome>): Outcome =>
-  held.stop !== undefined || Exit.isSuccess(exit)
+export const withoutOutcome = (stop: Stop | undefined, exit: Exit.Exit<Outcome>): Outcome =>
+  stop !== undefined || Exit.isSuccess(exit)
     ? { _tag: "Release" }
     : { _tag: "Park", error: storable(`A bug of effect-pg-task, please report it: ${formatCause(exit.cause)}`) }
+
+/** How an attempt ended, in metrics and spans. */
+export type Ending = "finished" | "moved" | "retried" | "parked" | "rejected" | "released" | "lost" | "cancelled"
+
+const endings: Record<RowOutcome["_tag"], Ending> = {
+  Finish: "finished",
+  Advance: "moved",
+  Move: "moved",
+  Retry: "retried",
+  Park: "parked",
+  Reject: "rejected",
+  Release: "released"
+}
+
+/** How an attempt ended: with this outcome, unless its row was gone by then. */
+export const endingOf = (stop: Stop | undefined, outcome: Outcome): Ending => {
+  if (stop === "Lost") return "lost"
+  if (stop === "Cancelled") return "cancelled"
+  return endings[outcome._tag === "Stored" ? outcome.outcome._tag : outcome._tag]
+}
 
 const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag: "Finish" }>): RowChange => {
   switch (outcome._tag) {
@@ -56,7 +79,7 @@ const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag
 
 /** What a batch of outcomes writes. */
 export const toChanges = (
-  entries: ReadonlyArray<{ readonly held: Held; readonly outcome: RowOutcome }>
+  entries: ReadonlyArray<{ readonly held: Lease & { readonly transitions: number }; readonly outcome: RowOutcome }>
 ): Changes => {
   const ends: Array<RowEnd> = []
   const changes: Array<RowChange> = []

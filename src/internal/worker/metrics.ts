@@ -3,26 +3,7 @@ import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import * as Metrics from "../../Metrics.ts"
 import type { Held } from "../attempt/claimedTask.ts"
-import type { Outcome, RowOutcome } from "../attempt/outcome.ts"
-
-export type Ending = "finished" | "moved" | "retried" | "parked" | "rejected" | "released" | "lost" | "cancelled"
-
-const endings: Record<RowOutcome["_tag"], Ending> = {
-  Finish: "finished",
-  Advance: "moved",
-  Move: "moved",
-  Retry: "retried",
-  Park: "parked",
-  Reject: "rejected",
-  Release: "released"
-}
-
-/** How an attempt ended: with this outcome, unless its row was gone by then. */
-export const endingOf = ({ stop }: Held, outcome: Outcome): Ending => {
-  if (stop === "Lost") return "lost"
-  if (stop === "Cancelled") return "cancelled"
-  return endings[outcome._tag === "Stored" ? outcome.outcome._tag : outcome._tag]
-}
+import type { Ending } from "../attempt/outcome.ts"
 
 // `Metric.withAttributes` works out the series of a set of attributes at every update. That is slow where the attributes
 // change with every step, so each series is made once here.

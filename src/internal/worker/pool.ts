@@ -10,12 +10,11 @@ import * as MutableList from "effect/MutableList"
 import type { TaskId } from "../../TaskId.ts"
 import { type Held, hold } from "../attempt/claimedTask.ts"
 import { Memory } from "./memory.ts"
-import { type Ending, endingOf } from "./metrics.ts"
-import { type Outcome, type RowOutcome, withoutOutcome } from "../attempt/outcome.ts"
+import { type Ending, endingOf, type Outcome, type RowOutcome, withoutOutcome } from "../attempt/outcome.ts"
 import { Prefetch } from "./prefetch.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import { nextTransition } from "../sql/transitions.ts"
-import type { StoredOutcome } from "./writer.ts"
+import type { StoredOutcome } from "../attempt/claimedTask.ts"
 
 export interface PoolOptions {
   readonly concurrency: number
@@ -319,7 +318,7 @@ export class Pool {
     held.fiber.addObserver((exit) => {
       held.fiber = undefined
       this.running--
-      this.ended(held, held.outcome ?? withoutOutcome(held, exit))
+      this.ended(held, held.outcome ?? withoutOutcome(held.stop, exit))
       this.pump()
     })
   }
@@ -328,7 +327,7 @@ export class Pool {
     const ended = outcome._tag === "Stored" ? outcome.outcome : outcome
     held.onEnd?.()
     held.onEnd = undefined
-    this.options.onEnd(held, endingOf(held, outcome))
+    this.options.onEnd(held, endingOf(held.stop, outcome))
     if (held.stop === "Lost" || held.stop === "Cancelled") return this.drop(held)
     held.storedAt = this.options.now()
     if (outcome._tag === "Stored") return this.goOn(held, ended)

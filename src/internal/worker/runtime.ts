@@ -36,7 +36,8 @@ import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
 import { Signal } from "./signal.ts"
 import { Suspects } from "./quarantine.ts"
 import { probe } from "../sql/table.ts"
-import { type StoredOutcome, Writer } from "./writer.ts"
+import type { StoredOutcome } from "../attempt/claimedTask.ts"
+import { Writer } from "./writer.ts"
 
 /** A running worker. */
 export interface Runtime {

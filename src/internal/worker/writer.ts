@@ -7,7 +7,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Held } from "../attempt/claimedTask.ts"
+import type { Entry, Held, StoredOutcome } from "../attempt/claimedTask.ts"
 import { messageOf, troubleOf } from "../sql/errors.ts"
 import { storable } from "../attempt/causeText.ts"
 import type { Link } from "./database.ts"
@@ -21,16 +21,6 @@ const maxBatch = 1000
 
 /** Nor may large states together become a text that is too long for one statement, or for JavaScript. */
 const maxBatchLength = 8_000_000
-
-interface Entry {
-  readonly held: Held
-  readonly outcome: RowOutcome
-}
-
-/** The outcome is in the row, or (not `current`) was refused because the row is no longer the attempt's. */
-export interface StoredOutcome extends Entry {
-  readonly current: boolean
-}
 
 /** Which rows of a batch were written. */
 interface Stored {
