@@ -12,7 +12,11 @@ import * as Metric from "effect/Metric"
  *
  * @internal
  */
-export const durationBoundaries: ReadonlyArray<number> = Metric.exponentialBoundaries({ start: 1, factor: 4, count: 13 })
+export const durationBoundaries: ReadonlyArray<number> = Metric.exponentialBoundaries({
+  start: 1,
+  factor: 4,
+  count: 13
+})
 
 // Effect's exporters read units from attributes. Without one, a gauge becomes a ratio on its way to Prometheus.
 /** @internal */

@@ -212,7 +212,9 @@ stateDiagram-v2
 
   it.effect("shows any tag as it is", () =>
     Effect.gen(function*() {
-      const { direction, states } = yield* parse(Diagram.toMermaid(machine("Awkward", awkward.map((tag) => [tag, [tag]]))))
+      const { direction, states } = yield* parse(
+        Diagram.toMermaid(machine("Awkward", awkward.map((tag) => [tag, [tag]])))
+      )
       const labels = [...states.values()].filter(({ id }) => !/^root_(start|end)$/.test(id)).map(({ label }) => label)
       assert.strictEqual(direction, "TB")
       assert.deepStrictEqual(labels.toSorted(), awkward.map(escaped).toSorted())

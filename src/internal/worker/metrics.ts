@@ -17,7 +17,11 @@ const counterOf = (
 
 /** A series of a histogram of times. */
 const timesOf = ({ description, id }: Metric.Histogram<number>, attributes: Attributes) =>
-  Metric.histogram(id, { description, attributes: { ...Metrics.inMillis, ...attributes }, boundaries: Metrics.durationBoundaries })
+  Metric.histogram(id, {
+    description,
+    attributes: { ...Metrics.inMillis, ...attributes },
+    boundaries: Metrics.durationBoundaries
+  })
 
 interface StepMetrics {
   readonly ended: (ending: Ending) => Metric.Counter<number>

@@ -8,13 +8,12 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as MutableList from "effect/MutableList"
 import type { TaskId } from "../../TaskId.ts"
-import { type Held, hold } from "../attempt/claimedTask.ts"
+import { type Held, hold, type StoredOutcome } from "../attempt/claimedTask.ts"
 import { Memory } from "./memory.ts"
 import { type Ending, endingOf, type Outcome, type RowOutcome, withoutOutcome } from "../attempt/outcome.ts"
 import { Prefetch } from "./prefetch.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import { nextTransition } from "../sql/transitions.ts"
-import type { StoredOutcome } from "../attempt/claimedTask.ts"
 
 export interface PoolOptions {
   readonly concurrency: number

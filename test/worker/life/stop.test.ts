@@ -2,7 +2,16 @@ import { assert } from "@effect/vitest"
 import { Clock, Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { NextStep, Step, Task, Worker } from "../../../src/index.ts"
 import { makePacedClock } from "../../support/worker/Clocks.ts"
-import { closed, closedInTime, Job, jobs, makeGate, start, startApart, workerTests } from "../../support/worker/Fixture.ts"
+import {
+  closed,
+  closedInTime,
+  Job,
+  jobs,
+  makeGate,
+  start,
+  startApart,
+  workerTests
+} from "../../support/worker/Fixture.ts"
 import * as Logs from "../../support/worker/Logs.ts"
 import { empty, gone, insert, listening, parked, row, rows, rowWhere, run } from "../../support/worker/Table.ts"
 import { eventually, within } from "../../support/worker/Wait.ts"
