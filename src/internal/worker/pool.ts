@@ -65,7 +65,7 @@ export class Pool {
 
   constructor(options: PoolOptions) {
     this.options = options
-    this.prefetch = new Prefetch(options.bufferSize)
+    this.prefetch = new Prefetch(options)
   }
 
   /** How many rows to claim now; 0 while enough are here. */
@@ -108,7 +108,7 @@ export class Pool {
     const busy = this.running - this.reserved + this.chains.length + this.fresh.length
     const idle = Math.max(this.options.concurrency - busy, 0)
     if (rows.length > 0) {
-      this.prefetch.claimed(now, { buffered: rows.length > idle, full: full && rows.length === idle })
+      this.prefetch.claimed(now, { buffered: rows.length > idle, full })
     }
     for (const row of rows) {
       const held = this.take(row, token, now)

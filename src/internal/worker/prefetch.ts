@@ -19,13 +19,15 @@ interface Filled {
 
 export class Prefetch {
   private readonly max: number
+  private readonly first: number
   private size = 0
   private filled: Filled | undefined
   /** When a claim last brought rows. */
   private claimedAt = -Infinity
 
-  constructor(max: number) {
-    this.max = max
+  constructor({ bufferSize, concurrency }: { readonly bufferSize: number; readonly concurrency: number }) {
+    this.max = bufferSize
+    this.first = Math.ceil(concurrency / 4)
   }
 
   /** How many rows may wait in the buffer. */
@@ -36,8 +38,8 @@ export class Prefetch {
 
   /**
    * A claim has brought rows. Only one that left no slot free says anything: `full`, when it brought all that it asked
-   * for and there was a slot for each, or `buffered`, when some of its rows have to wait. A row that goes straight to a
-   * free slot is no sign that the buffer is too small.
+   * for, or `buffered`, when some of its rows have to wait. A row that goes straight to a free slot is no sign that the
+   * buffer is too small.
    */
   claimed(now: number, { buffered, full }: { readonly buffered: boolean; readonly full: boolean }): void {
     this.claimedAt = now
@@ -62,8 +64,8 @@ export class Prefetch {
   private adapt(now: number, { at }: Filled): void {
     const took = now - at
     this.filled = undefined
-    // Doubled from one row on: a few claims more, and no row waits in vain behind a long step.
-    if (took < tooSoon) this.size = Math.min(this.max, Math.max(1, this.size * 2))
+    // It begins with few rows, so that hardly any waits in vain if a long step comes next.
+    if (took < tooSoon) this.size = Math.min(this.max, Math.max(this.first, this.size * 2))
     else if (took > tooLate) this.size = Math.floor(this.size / 2)
   }
 }
