@@ -1,7 +1,7 @@
 /** A failure as the text that a parked row keeps: every error with the chain of what caused it. */
 import * as Cause from "effect/Cause"
 import { causeOf, describe, type ErrorText } from "./errorText.ts"
-import { safely } from "./safely.ts"
+import { safely } from "../sql/safely.ts"
 
 /** A chain longer than this is circular, or of no use to a reader. */
 const maxDepth = 10

@@ -4,7 +4,7 @@ import { formatJson } from "effect/Formatter"
 import { hasProperty, isObject } from "effect/Predicate"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { codeOf, messageOf } from "../sql/errors.ts"
-import { safely } from "./safely.ts"
+import { safely } from "../sql/safely.ts"
 
 /** The fields of an error stand on its first line: in characters, for one of them and for all. */
 const maxField = 200

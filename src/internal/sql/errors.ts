@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { TableError } from "../../TaskError.ts"
-import { safely } from "../attempt/safely.ts"
+import { safely } from "./safely.ts"
 
 /** Postgres's own code of an error (SQLSTATE), or undefined: the connection broke, or a statement timed out here. */
 export const codeOf = (error: SqlError): string | undefined => {
