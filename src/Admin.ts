@@ -50,9 +50,9 @@ import * as TaskId from "./TaskId.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const Status: Schema.Literals<readonly ["ready", "waiting", "running", "parked"]> = Schema.Literals([
+export const Status: Schema.Literals<readonly ["ready", "scheduled", "running", "parked"]> = Schema.Literals([
   "ready",
-  "waiting",
+  "scheduled",
   "running",
   "parked"
 ])
@@ -61,7 +61,7 @@ export const Status: Schema.Literals<readonly ["ready", "waiting", "running", "p
  * What a task is at this moment, by Postgres's clock.
  *
  * - `ready`: due, and no worker has taken it yet.
- * - `waiting`: due later, because it was scheduled or delayed, or waits for its next try.
+ * - `scheduled`: due later, because it was enqueued for later or delayed, or waits for its next try.
  * - `running`: held by a worker, which runs it or is about to.
  * - `parked`: failed for good. It keeps its state and its error until somebody retries or cancels it.
  *
@@ -97,7 +97,7 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   /** How often this step has failed. */
   tried: Schema.Number,
   /** How many workers running have died while they ran this step. */
-  deaths: Schema.Number,
+  crashes: Schema.Number,
   /** How many steps the task has taken. */
   transitions: Schema.Number,
   /** Why it is parked: the error with everything that caused it. Null if it isn't. */
@@ -240,8 +240,8 @@ export type Target = string | ReadonlyArray<string> | Filter
 export type TargetError =
   | TaskError.TaskIdError
   | TaskError.TaskNotFoundError
-  | TaskError.FilterError
-  | TaskError.TableError
+  | TaskError.TaskFilterError
+  | TaskError.TaskTableError
   | SqlError
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -255,8 +255,8 @@ export type TargetError =
  * @since 0.1.0
  */
 export interface StreamOptions extends Filter {
-  /** In the order of `wakeup_at`: what is or was due first comes first, or last. Default `"oldest"`. */
-  readonly first?: "oldest" | "newest" | undefined
+  /** In the order of `wakeup_at`: what is or was due first comes first, or last. Default `"oldestFirst"`. */
+  readonly order?: "oldestFirst" | "newestFirst" | undefined
   /** How many rows a page has. Default 50 for {@link list}, 1000 for {@link stream}. */
   readonly limit?: number | undefined
 }
@@ -293,14 +293,14 @@ export interface ListOptions extends StreamOptions {
  */
 export const list: (
   options?: ListOptions
-) => Effect.Effect<Page, TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.list")(
-  function*({ after, first, limit = 50, ...filter }: ListOptions = {}) {
+) => Effect.Effect<Page, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.list")(
+  function*({ after, limit = 50, order, ...filter }: ListOptions = {}) {
     const sql = yield* SqlClient.SqlClient
     const found = yield* page(sql, {
       ...whereOf(filter),
       // One more, to know whether there is another page.
       limit: limit + 1,
-      newestFirst: first === "newest",
+      newestFirst: order === "newestFirst",
       after: parseCursor(after)
     })
     return {
@@ -329,7 +329,7 @@ export const list: (
  */
 export const stream = (
   options: StreamOptions = {}
-): Stream.Stream<Row, TaskError.TableError | SqlError, SqlClient.SqlClient> =>
+): Stream.Stream<Row, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> =>
   Stream.paginate(undefined as Cursor | undefined, (after) =>
     Effect.map(
       list({ ...options, limit: options.limit ?? 1000, after }),
@@ -353,7 +353,7 @@ export const get: (
   id: string
 ) => Effect.Effect<
   Row,
-  TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TableError | SqlError,
+  TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TaskTableError | SqlError,
   SqlClient.SqlClient
 > = Effect.fn("Admin.get")(function*(given: string) {
   const id = yield* checkId(given)
@@ -379,7 +379,7 @@ export const findId: (
   beginning: string
 ) => Effect.Effect<
   TaskId.TaskId,
-  TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TableError | SqlError,
+  TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TaskTableError | SqlError,
   SqlClient.SqlClient
 > = Effect.fn("Admin.findId")(function*(beginning: string) {
   const range = yield* idRange(beginning)
@@ -408,7 +408,7 @@ export const findId: (
  */
 export const counts: (
   filter?: Filter
-) => Effect.Effect<ReadonlyArray<Count>, TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+) => Effect.Effect<ReadonlyArray<Count>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
   "Admin.counts"
 )(function*(filter: Filter = {}) {
   const rows = yield* Statements.counts(yield* SqlClient.SqlClient, whereOf(filter))
@@ -422,7 +422,7 @@ export const counts: (
  * ```ts
  * import { Admin } from "effect-pg-task"
  *
- * // Effect<number, TableError | SqlError, SqlClient>
+ * // Effect<number, TaskTableError | SqlError, SqlClient>
  * export const stuck = Admin.count({ task: "Greeter", status: "ready", olderThan: "10 minutes" })
  * ```
  * @category looking
@@ -430,7 +430,7 @@ export const counts: (
  */
 export const count: (
   filter?: Filter
-) => Effect.Effect<number, TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.count")(
+) => Effect.Effect<number, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.count")(
   function*(filter: Filter = {}) {
     return yield* Statements.count(yield* SqlClient.SqlClient, whereOf(filter))
   },
@@ -468,7 +468,7 @@ export interface CountErrorsOptions extends Filter {
  */
 export const countErrors: (
   options?: CountErrorsOptions
-) => Effect.Effect<ReadonlyArray<ErrorCount>, TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+) => Effect.Effect<ReadonlyArray<ErrorCount>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
   "Admin.countErrors"
 )(function*({ limit = 100, ...filter }: CountErrorsOptions = {}) {
   const rows = yield* Statements.countErrors(yield* SqlClient.SqlClient, whereOf(filter), limit)
@@ -478,7 +478,7 @@ export const countErrors: (
 }, Effect.catchTag("SqlError", explain))
 
 /**
- * The state that is in the `raw` of a {@link Row}, decoded by the task's schemas. Fails with an `InvalidStateError`
+ * The state that is in the `raw` of a {@link Row}, decoded by the task's schemas. Fails with an `TaskInvalidStateError`
  * if it doesn't fit them, or is another task's.
  *
  * @example
@@ -499,7 +499,7 @@ export const countErrors: (
 export const decode = <Name extends string, Steps extends Step.Any>(
   task: Task.Task<Name, Steps>,
   raw: string
-): Effect.Effect<Step.State<Steps>, TaskError.InvalidStateError, Steps["state"]["DecodingServices"]> =>
+): Effect.Effect<Step.State<Steps>, TaskError.TaskInvalidStateError, Steps["state"]["DecodingServices"]> =>
   Effect.map(decodeRaw(definitionOf(task), raw), ({ state }) => state as Step.State<Steps>)
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -530,7 +530,7 @@ export const retry: (target: Target) => Effect.Effect<number, TargetError, SqlCl
 })
 
 /**
- * Makes waiting tasks due at once, by their schedule, delay or next try. Returns how many there were; the others stay
+ * Makes scheduled tasks due at once, by their schedule, delay or next try. Returns how many there were; the others stay
  * as they are. Fails as {@link retry} does.
  *
  * @example
@@ -557,7 +557,7 @@ export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlC
  * ```ts
  * import { Admin } from "effect-pg-task"
  *
- * export const program = Admin.cancel({ task: "Greeter", status: ["ready", "waiting"] })
+ * export const program = Admin.cancel({ task: "Greeter", status: ["ready", "scheduled"] })
  * ```
  * @category changing
  * @since 0.1.0
@@ -585,12 +585,12 @@ export interface EditOptions {
  * @category errors
  * @since 0.1.0
  */
-export type EditFailure =
-  | TaskError.InvalidStateError
-  | TaskError.EditError
+export type EditError =
+  | TaskError.TaskInvalidStateError
+  | TaskError.TaskEditError
   | TaskError.TaskIdError
   | TaskError.TaskNotFoundError
-  | TaskError.TableError
+  | TaskError.TaskTableError
   | SqlError
 
 /**
@@ -618,7 +618,7 @@ export const edit = <Name extends string, Steps extends Step.Any, const S extend
   id: string,
   state: S,
   options: EditOptions = {}
-): Effect.Effect<void, EditFailure, Effect.Services<Task.Enqueue<TaskId.TaskId, Steps, S>>> =>
+): Effect.Effect<void, EditError, Effect.Services<Task.Enqueue<TaskId.TaskId, Steps, S>>> =>
   Effect.flatMap(definitionOf(task).codec.encode(state), (step) => store(id, { ...options, step, task: task.name }))
 
 /**
@@ -637,7 +637,7 @@ export const editRaw = (
   id: string,
   raw: string,
   options: EditOptions = {}
-): Effect.Effect<void, EditFailure, SqlClient.SqlClient> =>
+): Effect.Effect<void, EditError, SqlClient.SqlClient> =>
   Effect.andThen(checkRaw(raw), store(id, { ...options, step: raw, task: undefined }))
 
 /**
@@ -694,7 +694,7 @@ export interface StopOptions {
 
 /**
  * Asks all workers of this table to stop, and waits until no step runs any more. Those of `pg_task` tables in other
- * schemas go on. Fails with a `StopTimeoutError` if
+ * schemas go on. Fails with a `TaskStopTimeoutError` if
  * some do when the time is over. What dead workers hold isn't waited for once their lease is over.
  *
  * Workers that can't hear notifications (behind a pooler in transaction mode, or without a `PgClient`) don't stop;
@@ -711,8 +711,9 @@ export interface StopOptions {
  */
 export const stopWorkers: (
   options?: StopOptions
-) => Effect.Effect<void, TaskError.StopTimeoutError | TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn(
-  "Admin.stopWorkers"
-)(function*({ timeout = "1 minute" }: StopOptions = {}) {
-  yield* stopAndWait(yield* SqlClient.SqlClient, Duration.fromInputUnsafe(timeout))
-}, Effect.catchTag("SqlError", explain))
+) => Effect.Effect<void, TaskError.TaskStopTimeoutError | TaskError.TaskTableError | SqlError, SqlClient.SqlClient> =
+  Effect.fn(
+    "Admin.stopWorkers"
+  )(function*({ timeout = "1 minute" }: StopOptions = {}) {
+    yield* stopAndWait(yield* SqlClient.SqlClient, Duration.fromInputUnsafe(timeout))
+  }, Effect.catchTag("SqlError", explain))

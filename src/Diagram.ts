@@ -24,9 +24,9 @@ export interface Count {
   /** The `_tag` of the state. */
   readonly step: string | null
   /**
-   * `ready`: due and not yet begun. `waiting`: due later. `running`. `parked`: stopped with an error.
+   * `ready`: due and not yet begun. `scheduled`: due later. `running`. `parked`: stopped with an error.
    */
-  readonly status: "ready" | "waiting" | "running" | "parked"
+  readonly status: "ready" | "scheduled" | "running" | "parked"
   /** How many there are. */
   readonly count: number
   /** For how long the oldest of them has been so. Default: not said. */
@@ -44,7 +44,7 @@ export interface Options {
   readonly direction?: "TB" | "LR" | undefined
   /**
    * The tasks there are, written into each step, which gets the colour of the worst (parked: red; ready: yellow;
-   * running: green; waiting: blue). States that no step has are drawn dashed: nothing runs these rows. Counts of
+   * running: green; scheduled: blue). States that no step has are drawn dashed: nothing runs these rows. Counts of
    * other tasks are left out. Default: none, the machine alone.
    */
   readonly counts?: Iterable<Count> | undefined

@@ -25,7 +25,7 @@ const inTasks = { unit: "{task}" } as const
 const inSteps = { unit: "{step}" } as const
 
 /**
- * Attempts that ended, with attributes `task`, `step` and `outcome`: `finished`, `moved`, `retried`, `parked`,
+ * Attempts that ended, with attributes `task`, `step` and `outcome`: `finished`, `continued`, `rescheduled`, `retried`, `parked`,
  * `rejected` (the row could not be decoded; `task` and `step` are empty), `released` (given back unfinished: the worker
  * stopped), `lost` (the lease was lost), `cancelled` (the row was deleted while the step ran).
  *
@@ -79,8 +79,8 @@ export const leasesLost: Metric.Counter<number> = Metric.counter("pg_task_leases
  * @category metrics
  * @since 0.1.0
  */
-export const leasesTakenOver: Metric.Counter<number> = Metric.counter("pg_task_leases_taken_over_total", {
-  description: "Leases of dead workers that were taken over",
+export const leasesRescued: Metric.Counter<number> = Metric.counter("pg_task_leases_rescued_total", {
+  description: "Rows that were rescued because the lease of their worker had expired",
   incremental: true
 })
 
@@ -129,7 +129,7 @@ export const reconnects: Metric.Counter<number> = Metric.counter("pg_task_databa
 })
 
 /**
- * How many tasks are in the table, with attributes `task` and `status`: `ready`, `waiting`, `running`, `parked` (as
+ * How many tasks are in the table, with attributes `task` and `status`: `ready`, `scheduled`, `running`, `parked` (as
  * `Admin.Status` describes them). `task` is empty for rows that don't have the shape of a task. Fed by
  * `TableMetrics.layer` only.
  *

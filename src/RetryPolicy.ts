@@ -12,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
 import { isRetryLimit, toRetryDelay } from "./internal/definition/retry.ts"
-import { DefinitionError } from "./TaskError.ts"
+import { TaskDefinitionError } from "./TaskError.ts"
 
 /**
  * RETRY_LIMIT's default: 0 retries after the first try.
@@ -34,11 +34,11 @@ export const defaultDelay: Duration.Duration = Duration.seconds(1)
 const usual = new WeakMap<object, { readonly limit: number; readonly delay: Duration.Duration }>()
 
 const fail = (message: string): never => {
-  throw new DefinitionError({ message })
+  throw new TaskDefinitionError({ message })
 }
 
 /**
- * The schedule of `limit` retries, each `delay` after the failure before it. Throws a `DefinitionError` for a limit
+ * The schedule of `limit` retries, each `delay` after the failure before it. Throws a `TaskDefinitionError` for a limit
  * that is no whole number of 0 or more (or `Infinity`), and for a delay that is no duration of 0 or more.
  *
  * @example

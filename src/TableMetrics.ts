@@ -23,7 +23,7 @@ interface Level {
 /** A connection that has died without a word would be waited for without end. Counting a huge table takes long, too. */
 const sampleTimeout = Duration.minutes(1)
 
-const none = (): Level => ({ counts: { ready: 0, waiting: 0, running: 0, parked: 0 }, oldestReady: 0 })
+const none = (): Level => ({ counts: { ready: 0, scheduled: 0, running: 0, parked: 0 }, oldestReady: 0 })
 
 /** The levels of all tasks, of those that have gone, too: a gauge keeps its last value until it gets another. */
 const levelsOf = (rows: ReadonlyArray<Count>, seen: ReadonlyArray<string>): ReadonlyMap<string, Level> => {

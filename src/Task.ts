@@ -34,8 +34,8 @@ export type TypeId = "~effect-pg-task/Task"
  * A task with the given name, whose steps are `Steps`.
  *
  * Every method stores with one statement, through the `SqlClient` of its context: inside `sql.withTransaction` it is
- * part of that transaction. A state that its schema can't encode fails with `InvalidStateError`, a missing table with
- * `TableError`; then nothing was stored.
+ * part of that transaction. A state that its schema can't encode fails with `TaskInvalidStateError`, a missing table with
+ * `TaskTableError`; then nothing was stored.
  *
  * @category models
  * @since 0.1.0
@@ -166,7 +166,7 @@ type NextError<From extends string, Missing extends string, Differing extends st
 /**
  * Makes a task of its steps. Keep `name` and the states' tags: rows in the database carry them.
  *
- * Compile errors (and, for callers in plain JavaScript, a thrown `DefinitionError`): a step's `next` names a state
+ * Compile errors (and, for callers in plain JavaScript, a thrown `TaskDefinitionError`): a step's `next` names a state
  * that no step has; two steps have one state's tag; there is no step. The name must not be empty, nor longer than
  * 200 characters.
  *

@@ -50,14 +50,14 @@ export type Failure =
   | ModuleError
   | SqlError
   | MigrationError
-  | TaskError.DefinitionError
+  | TaskError.TaskDefinitionError
   | TaskError.TaskIdError
   | TaskError.TaskNotFoundError
-  | TaskError.FilterError
-  | TaskError.InvalidStateError
-  | TaskError.EditError
-  | TaskError.StopTimeoutError
-  | TaskError.TableError
+  | TaskError.TaskFilterError
+  | TaskError.TaskInvalidStateError
+  | TaskError.TaskEditError
+  | TaskError.TaskStopTimeoutError
+  | TaskError.TaskTableError
 
 /** What to say, if anything is left to be said, and what to end with. */
 export interface Report {
@@ -65,7 +65,7 @@ export interface Report {
   readonly code: number
 }
 
-const tableMessage = (error: TaskError.TableError): string => {
+const tableMessage = (error: TaskError.TaskTableError): string => {
   switch (error.reason) {
     case "Missing":
       return `This database has no table pg_task: make it with \`${self("migrate")}\` (or check the search_path)`
@@ -103,21 +103,21 @@ const syntaxReport = (error: CliError.CliError): Report => {
 /** Of each failure that isn't one of the command line's syntax. */
 const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
   SqlError: exitCode.database,
-  TableError: exitCode.database,
+  TaskTableError: exitCode.database,
   NoAnswer: exitCode.database,
   MigrationError: exitCode.database,
   UsageError: exitCode.usage,
-  FilterError: exitCode.usage,
+  TaskFilterError: exitCode.usage,
   TaskIdError: exitCode.usage,
   NothingMatched: exitCode.failed,
   Declined: exitCode.failed,
   Parked: exitCode.failed,
   ModuleError: exitCode.failed,
-  DefinitionError: exitCode.failed,
+  TaskDefinitionError: exitCode.failed,
   TaskNotFoundError: exitCode.failed,
-  InvalidStateError: exitCode.failed,
-  EditError: exitCode.failed,
-  StopTimeoutError: exitCode.failed
+  TaskInvalidStateError: exitCode.failed,
+  TaskEditError: exitCode.failed,
+  TaskStopTimeoutError: exitCode.failed
 }
 
 const isSyntax = (error: Failure): error is CliError.CliError => !(error._tag in codes)
@@ -126,7 +126,7 @@ const messageFor = (error: Exclude<Failure, CliError.CliError>): string => {
   switch (error._tag) {
     case "SqlError":
       return sqlMessage(error)
-    case "TableError":
+    case "TaskTableError":
       return tableMessage(error)
     case "MigrationError":
       return isSqlError(error.cause) ? `${error.message}: ${messageOf(error.cause)}` : error.message

@@ -19,9 +19,9 @@ workerTests("changes", (test) => {
       const ids = yield* insertEach
       assert.strictEqual(yield* Admin.retry(ids.parked), 1)
       const retried = (yield* row(ids.parked))!
-      assert.deepInclude(retried, { status: "ready", error: null, tried: 0, deaths: 0 })
+      assert.deepInclude(retried, { status: "ready", error: null, tried: 0, crashes: 0 })
       assert.strictEqual(yield* Admin.retry(ids.parked), 0)
-      assert.strictEqual((yield* row(ids.waiting))!.tried, 2)
+      assert.strictEqual((yield* row(ids.scheduled))!.tried, 2)
     })
   )
 
@@ -59,7 +59,7 @@ workerTests("changes", (test) => {
     Effect.gen(function*() {
       const ids = yield* insertEach
       assert.strictEqual(yield* Admin.runNow({ task: "Greeter" }), 1)
-      assert.deepInclude(yield* row(ids.waiting), { status: "ready", tried: 2 })
+      assert.deepInclude(yield* row(ids.scheduled), { status: "ready", tried: 2 })
       assert.strictEqual((yield* row(ids.parked))!.status, "parked")
     })
   )
@@ -69,7 +69,7 @@ workerTests("changes", (test) => {
     Effect.gen(function*() {
       const ids = yield* insertEach
       assert.strictEqual(yield* Admin.cancel(ids.ready), 1)
-      assert.strictEqual(yield* Admin.cancel([ids.ready, ids.waiting, nobody]), 1)
+      assert.strictEqual(yield* Admin.cancel([ids.ready, ids.scheduled, nobody]), 1)
       assert.strictEqual(yield* Admin.cancel({ status: ["running", "parked"] }), 2)
       assert.strictEqual(yield* Admin.count(), 0)
     })
@@ -80,8 +80,8 @@ workerTests("changes", (test) => {
     Effect.gen(function*() {
       yield* insertEach
       for (const change of [Admin.retry, Admin.runNow, Admin.cancel]) {
-        assert.strictEqual((yield* failure(change({})))._tag, "FilterError")
-        assert.strictEqual((yield* failure(change({ task: undefined })))._tag, "FilterError")
+        assert.strictEqual((yield* failure(change({})))._tag, "TaskFilterError")
+        assert.strictEqual((yield* failure(change({ task: undefined })))._tag, "TaskFilterError")
         assert.strictEqual((yield* failure(change("nonsense")))._tag, "TaskIdError")
         assert.strictEqual((yield* failure(change([nobody, "nonsense"])))._tag, "TaskIdError")
         assert.strictEqual((yield* failure(change(nobody)))._tag, "TaskNotFoundError")
@@ -163,9 +163,9 @@ workerTests("an edit", (test) => {
   test(
     "of a waiting task leaves when it is due",
     Effect.gen(function*() {
-      const { waiting } = yield* insertEach
+      const { scheduled: waiting } = yield* insertEach
       yield* Admin.editRaw(waiting, readName("b"))
-      assert.deepInclude(yield* row(waiting), { step: readName("b"), status: "waiting", tried: 2 })
+      assert.deepInclude(yield* row(waiting), { step: readName("b"), status: "scheduled", tried: 2 })
     })
   )
 
@@ -174,9 +174,9 @@ workerTests("an edit", (test) => {
     Effect.gen(function*() {
       const { parked } = yield* insertEach
       const tooLong = { _tag: "ReadName", filename: "much too long" } as ReadName
-      assert.strictEqual((yield* failure(Admin.edit(Greeter, parked, tooLong)))._tag, "InvalidStateError")
+      assert.strictEqual((yield* failure(Admin.edit(Greeter, parked, tooLong)))._tag, "TaskInvalidStateError")
       for (const raw of ["garbage", "{}", "{\"Greeter\":{}}", "[1]", "{\"Greeter\":{\"ReadName\":[]}}"]) {
-        assert.strictEqual((yield* failure(Admin.editRaw(parked, raw)))._tag, "InvalidStateError")
+        assert.strictEqual((yield* failure(Admin.editRaw(parked, raw)))._tag, "TaskInvalidStateError")
       }
       assert.deepInclude(yield* row(parked), { step: readName("parked"), transitions: 0 })
     })
@@ -189,7 +189,7 @@ workerTests("an edit", (test) => {
       const other = yield* Admin.enqueueRaw("{\"Other\":{\"ReadName\":{}}}")
       const edit = (id: string, options?: Admin.EditOptions) =>
         failure(Admin.edit(Greeter, id, new ReadName({ filename: "b" }), options))
-      const reason = (error: Admin.EditFailure) => error._tag === "EditError" ? error.reason : error._tag
+      const reason = (error: Admin.EditError) => error._tag === "TaskEditError" ? error.reason : error._tag
       assert.strictEqual(reason(yield* edit(running)), "Running")
       assert.strictEqual(reason(yield* edit(parked, { transitions: 1 })), "Changed")
       assert.strictEqual(reason(yield* edit(other)), "OtherTask")
@@ -208,7 +208,7 @@ workerTests("an edit of what a dead worker holds", (test) => {
       const edit = Admin.edit(Greeter, running, new ReadName({ filename: "b" }))
       for (const ended of ["lease_until = now() - interval '5 seconds'", "lease_until = null, updated_at = now()"]) {
         yield* run(`update pg_task set ${ended} where is_running`)
-        assert.deepInclude(yield* failure(edit), { _tag: "EditError", reason: "Running" })
+        assert.deepInclude(yield* failure(edit), { _tag: "TaskEditError", reason: "Running" })
       }
       yield* run("update pg_task set lease_until = now() - interval '61 seconds' where is_running")
       yield* edit
@@ -247,7 +247,7 @@ workerTests("enqueueing without a definition", (test) => {
   test(
     "refuses what no worker could read",
     Effect.gen(function*() {
-      assert.strictEqual((yield* failure(Admin.enqueueRaw("ReadName")))._tag, "InvalidStateError")
+      assert.strictEqual((yield* failure(Admin.enqueueRaw("ReadName")))._tag, "TaskInvalidStateError")
       assert.strictEqual(yield* Admin.count(), 0)
     })
   )
@@ -279,8 +279,8 @@ workerTests("stopping workers", (test) => {
     Effect.gen(function*() {
       yield* insertEach
       const error = yield* failure(Admin.stopWorkers({ timeout: "300 millis" }))
-      assert.strictEqual(error._tag, "StopTimeoutError")
-      assert.strictEqual((error as TaskError.StopTimeoutError).running, 1)
+      assert.strictEqual(error._tag, "TaskStopTimeoutError")
+      assert.strictEqual((error as TaskError.TaskStopTimeoutError).running, 1)
     })
   )
 

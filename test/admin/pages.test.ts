@@ -30,18 +30,18 @@ from generate_series(1, $1::int) n`,
       return seen
     })
 
-  for (const first of ["oldest", "newest"] as const) {
+  for (const order of ["oldestFirst", "newestFirst"] as const) {
     test(
-      `go on by key where many are due at once, ${first} first`,
+      `go on by key where many are due at once, ${order}`,
       Effect.gen(function*() {
         yield* insertMany(50)
         yield* insertMany(50)
-        const seen = yield* readAll({ limit: 7, first })
+        const seen = yield* readAll({ limit: 7, order })
         assert.strictEqual(seen.length, 100)
         assert.strictEqual(new Set(seen).size, 100)
-        assert.deepStrictEqual(yield* readAll({ limit: 1000, first }), seen)
+        assert.deepStrictEqual(yield* readAll({ limit: 1000, order }), seen)
         assert.deepStrictEqual(
-          (yield* readAll({ limit: 9, first, task: "T1" })).length,
+          (yield* readAll({ limit: 9, order, task: "T1" })).length,
           yield* Admin.count({ task: "T1" })
         )
       })

@@ -18,29 +18,29 @@ workerTests("a list", (test) => {
     Effect.gen(function*() {
       const ids = yield* insertEach
       const page = yield* Admin.list()
-      assert.deepStrictEqual(page.rows.map((row) => row.status), ["parked", "running", "ready", "waiting"])
+      assert.deepStrictEqual(page.rows.map((row) => row.status), ["parked", "running", "ready", "scheduled"])
       assert.strictEqual(page.next, undefined)
       const [stuck] = page.rows
       assert.strictEqual(stuck!.id, ids.parked)
       assert.strictEqual(stuck!.task, "Greeter")
       assert.strictEqual(stuck!.step, "ReadName")
       assert.strictEqual(stuck!.tried, 3)
-      assert.strictEqual(stuck!.deaths, 1)
+      assert.strictEqual(stuck!.crashes, 1)
       assert.strictEqual(stuck!.raw, readName("parked"))
       assert.closeTo(Duration.toHours(stuck!.age), 2, 0.01)
       assert.closeTo(Duration.toMinutes(page.rows[1]!.age), 2, 0.1)
       assert.isNotNull(page.rows[1]!.leaseUntil)
-      const newest = yield* Admin.list({ first: "newest" })
+      const newest = yield* Admin.list({ order: "newestFirst" })
       assert.deepStrictEqual(idsOf(newest), idsOf(page).toReversed())
     })
   )
 
   const filters: Record<string, { readonly filter: Admin.Filter; readonly found: ReadonlyArray<string> }> = {
-    "a status": { filter: { status: "waiting" }, found: ["waiting"] },
+    "a status": { filter: { status: "scheduled" }, found: ["scheduled"] },
     "running alone": { filter: { status: ["running"] }, found: ["running"] },
     "some statuses": { filter: { status: ["ready", "parked"] }, found: ["parked", "ready"] },
     "no status": { filter: { status: [] }, found: [] },
-    "a task": { filter: { task: "Greeter" }, found: ["parked", "running", "ready", "waiting"] },
+    "a task": { filter: { task: "Greeter" }, found: ["parked", "running", "ready", "scheduled"] },
     "another task": { filter: { task: "Other" }, found: [] },
     "a step": { filter: { step: "ReadName", status: "ready" }, found: ["ready"] },
     "another step": { filter: { step: "SayHello" }, found: [] },
@@ -49,7 +49,7 @@ workerTests("a list", (test) => {
     "what is special to SQL": { filter: { error: "100% of" }, found: ["parked"] },
     "an error with a wildcard of SQL": { filter: { error: "http_rror" }, found: [] },
     "old ones": { filter: { olderThan: "90 seconds" }, found: ["parked", "running"] },
-    "new ones": { filter: { newerThan: "90 seconds" }, found: ["ready", "waiting"] }
+    "new ones": { filter: { newerThan: "90 seconds" }, found: ["ready", "scheduled"] }
   }
   for (const [name, { filter, found }] of Object.entries(filters)) {
     test(
@@ -96,7 +96,7 @@ workerTests("a list", (test) => {
       const { rows: [found] } = yield* Admin.list()
       assert.strictEqual(found!.id, long)
       assert.strictEqual(found!.step, "ReadName")
-      assert.strictEqual(found!.status, "waiting")
+      assert.strictEqual(found!.status, "scheduled")
       assert.strictEqual(DateTime.toEpochMillis(found!.wakeupAt), 8.64e15)
       assert.deepStrictEqual(idsOf(yield* Admin.list({ after: `infinity~${nobody}` as Admin.Cursor })), [found!.id])
     })
@@ -157,7 +157,7 @@ workerTests("one task", (test) => {
       }
       for (const [raw, message] of Object.entries(misfits)) {
         const error = yield* failure(Admin.decode(Greeter, raw))
-        assert.strictEqual(error._tag, "InvalidStateError")
+        assert.strictEqual(error._tag, "TaskInvalidStateError")
         assert.include(error.message, message)
       }
     })
@@ -180,7 +180,7 @@ workerTests("counts", (test) => {
           ["ReadName", "parked", 2, 2, 120],
           ["ReadName", "ready", 2, 0, 1],
           ["ReadName", "running", 2, 0, 2],
-          ["ReadName", "waiting", 2, 2, 0],
+          ["ReadName", "scheduled", 2, 2, 0],
           ["SayHello", "ready", 1, 0, 0]
         ]
       )
@@ -254,8 +254,8 @@ describe("a database without the table", () => {
     it.effect.each(Object.keys(everything))("fails %s with what to do about it", (name) =>
       Effect.gen(function*() {
         const error = yield* failure(everything[name]!)
-        assert.strictEqual(error._tag, "TableError")
-        assert.include((error as TaskError.TableError).message, "Migrations.run")
+        assert.strictEqual(error._tag, "TaskTableError")
+        assert.include((error as TaskError.TaskTableError).message, "Migrations.run")
       }))
   })
 })

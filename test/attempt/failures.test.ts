@@ -209,8 +209,8 @@ workerTests("failures", (test) => {
       const ids = yield* Jobs.enqueueAll(
         ["forever", "far", "never was", "past"].map((name) => new Job({ name }))
       )
-      yield* rowWhere(ids[0]!, ({ status, transitions }) => status === "waiting" && transitions === 1)
-      yield* rowWhere(ids[1]!, ({ status, transitions }) => status === "waiting" && transitions === 1)
+      yield* rowWhere(ids[0]!, ({ status, transitions }) => status === "scheduled" && transitions === 1)
+      yield* rowWhere(ids[1]!, ({ status, transitions }) => status === "scheduled" && transitions === 1)
       yield* gone(ids[2]!)
       yield* gone(ids[3]!)
     })

@@ -45,7 +45,7 @@ workerTests("a step that is interrupted while its transaction commits", (test) =
       const written = yield* run<{ name: string }>("select name from slow order by name")
       assert.deepStrictEqual(written.map(({ name }) => name), ["bound", "commit"])
       for (const id of ids) {
-        assert.deepInclude(yield* row(id), { status: "ready", transitions: 1, tried: 0, deaths: 0, token: null })
+        assert.deepInclude(yield* row(id), { status: "ready", transitions: 1, tried: 0, crashes: 0, token: null })
       }
     })
   )

@@ -139,7 +139,7 @@ workerTests("a transactional step whose connection is lost", (test) => {
       ])
       yield* start({ tasks: [Jobs] })
       const id = yield* Jobs.enqueue(task)
-      const row = yield* rowWhere(id, ({ status }) => status === "waiting")
+      const row = yield* rowWhere(id, ({ status }) => status === "scheduled")
       assert.deepInclude(row, { tried: 0, transitions: 1 })
       assert.deepStrictEqual(yield* noted, [1])
       assert.strictEqual(runs, 1)

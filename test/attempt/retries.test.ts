@@ -43,7 +43,7 @@ workerTests("retries", (test) => {
         tried: 4,
         error: "Refused: no",
         token: null,
-        deaths: 0,
+        crashes: 0,
         transitions: 0
       })
     })
@@ -56,7 +56,7 @@ workerTests("retries", (test) => {
       yield* start({ tasks: [Jobs] })
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
       const waiting = yield* rowWhere(id, ({ tried }) => tried === 1)
-      assert.deepInclude(waiting, { status: "waiting", error: null, delay: 3_600_000, token: null })
+      assert.deepInclude(waiting, { status: "scheduled", error: null, delay: 3_600_000, token: null })
     })
   )
 
@@ -93,7 +93,7 @@ workerTests("retries", (test) => {
         yield* start({ tasks: [Twice] })
         const id = yield* Twice.enqueue(new Fetch({ url: "x" }))
         const waiting = yield* rowWhere(id, ({ step, tried }) => step.includes("Save") && tried > 0)
-        assert.deepInclude(waiting, { status: "waiting", tried: 1, transitions: 1 })
+        assert.deepInclude(waiting, { status: "scheduled", tried: 1, transitions: 1 })
       })
     )
   }

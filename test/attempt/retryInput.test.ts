@@ -61,8 +61,8 @@ const foreign: ReadonlyArray<
 > = [
   ["a defect", Effect.succeed(Effect.die(new Error("oops"))), false, "Defect: Error: oops"],
   ["an interruption from inside", Effect.succeed(Effect.interrupt), false, "interrupted from inside"],
-  ["a next state that doesn't fit", Effect.succeed(Effect.succeed(badEnd)), false, "InvalidStateError"],
-  ["the same in a transaction", Effect.succeed(Effect.succeed(badEnd)), true, "InvalidStateError"],
+  ["a next state that doesn't fit", Effect.succeed(Effect.succeed(badEnd)), false, "TaskInvalidStateError"],
+  ["the same in a transaction", Effect.succeed(Effect.succeed(badEnd)), true, "TaskInvalidStateError"],
   ["a refused COMMIT", Effect.map(refusedLater, (write) => Effect.as(write, NextStep.none)), true, "note_pkey"],
   [
     "a refused COMMIT of a commit effect",
@@ -102,7 +102,7 @@ workerTests("a retry schedule", (test) => {
         NextStep.none
       )
       const { seen, tried } = yield* lastOf(handled)
-      assert.deepStrictEqual(seen.map(({ _tag }) => _tag), Array(4).fill("InvalidStateError"))
+      assert.deepStrictEqual(seen.map(({ _tag }) => _tag), Array(4).fill("TaskInvalidStateError"))
       assert.strictEqual(tried, 4)
     })
   )

@@ -47,7 +47,7 @@ workerTests("what a transactional step leaves to its scope", (test) => {
       yield* start({ tasks: [Jobs] })
       const left = yield* parked(yield* Jobs.enqueue(new Job({ name: "first" })))
       assert.include(left.error, "no such file")
-      assert.deepInclude(left, { tried: 1, deaths: 0, transitions: 0, token: null })
+      assert.deepInclude(left, { tried: 1, crashes: 0, transitions: 0, token: null })
       assert.deepStrictEqual(yield* notes, [])
     })
   )

@@ -38,7 +38,7 @@ workerTests("a transactional step", (test) => {
       assert.deepStrictEqual(yield* notes, [])
       assert.deepInclude(yield* row(id), { status: "running", transitions: 0 })
       yield* gate.open
-      const moved = yield* rowWhere(id, ({ status }) => status === "waiting")
+      const moved = yield* rowWhere(id, ({ status }) => status === "scheduled")
       assert.deepInclude(moved, { transitions: 1, tried: 0, delay: 3_600_000, token: null })
       assert.deepStrictEqual(yield* notes, ["first"])
       yield* run("update pg_task set wakeup_at = now()")
@@ -108,7 +108,7 @@ workerTests("a transactional step", (test) => {
       yield* gate.next
       yield* closed(apart)
       assert.deepStrictEqual(yield* notes, [])
-      assert.deepInclude(yield* row(id), { status: "ready", tried: 0, deaths: 0, transitions: 0, token: null })
+      assert.deepInclude(yield* row(id), { status: "ready", tried: 0, crashes: 0, transitions: 0, token: null })
       yield* gate.open
       yield* start({ tasks: [Jobs] })
       yield* gone(id)

@@ -21,7 +21,7 @@ workerTests("pg-task retry, run-now and cancel", (test) => {
         code: 0
       })
       assert.deepInclude(yield* row(ids.parked), { status: "ready", tried: 0 })
-      assert.strictEqual((yield* pgTask(["run-now", ids.waiting])).out, "Due now: 1 task\n")
+      assert.strictEqual((yield* pgTask(["run-now", ids.scheduled])).out, "Due now: 1 task\n")
       const refused = yield* pgTask(["cancel", ids.ready])
       assert.deepInclude(refused, { out: "", code: 2 })
       assert.include(refused.err, "Cancel 1 task? Nobody can be asked here: give --yes")
@@ -63,11 +63,11 @@ workerTests("pg-task retry, run-now and cancel", (test) => {
   test(
     "count a task once, by however many names it is called, and say which are left as they are",
     Effect.gen(function*() {
-      const { parked, waiting } = yield* insertEach
+      const { parked, scheduled: waiting } = yield* insertEach
       const named = ["retry", parked, parked.slice(0, 13), waiting]
       const dry = yield* pgTask([...named, "--dry-run", "--json"])
       assert.deepStrictEqual(JSON.parse(dry.out), { wouldChange: 1 })
-      assert.strictEqual(dry.err, `${waiting} is waiting, not parked\n`)
+      assert.strictEqual(dry.err, `${waiting} is scheduled, not parked\n`)
       assert.strictEqual((yield* pgTask(named)).out, "Retried 1 task\n")
     })
   )
@@ -92,15 +92,18 @@ workerTests("pg-task retry, run-now and cancel", (test) => {
   test(
     "say why there is nothing to do",
     Effect.gen(function*() {
-      const { parked, waiting } = yield* insertEach
+      const { parked, scheduled: waiting } = yield* insertEach
       assert.deepStrictEqual(yield* pgTask(["retry", waiting]), {
         out: "",
-        err: `Nothing to retry: ${waiting} is waiting, not parked`,
+        err: `Nothing to retry: ${waiting} is scheduled, not parked`,
         code: 1
       })
       const both = yield* pgTask(["retry", waiting, parked])
-      assert.deepStrictEqual(both, { out: "Retried 1 task\n", err: `${waiting} is waiting, not parked\n`, code: 0 })
-      assert.include((yield* pgTask(["run-now", "--task", "Other"])).err, "No waiting task matches: see pg-task stats")
+      assert.deepStrictEqual(both, { out: "Retried 1 task\n", err: `${waiting} is scheduled, not parked\n`, code: 0 })
+      assert.include(
+        (yield* pgTask(["run-now", "--task", "Other"])).err,
+        "No scheduled task matches: see pg-task stats"
+      )
     })
   )
 
@@ -129,7 +132,7 @@ workerTests("pg-task enqueue", (test) => {
         "{\"Greeter\":{\"ReadName\":{\"filename\":12345678901234567890}}}"
       )
       const whole = yield* pgTask(["enqueue", readName("a"), "--delay", "1h", "--json"])
-      assert.deepInclude(yield* row(JSON.parse(whole.out).id), { step: readName("a"), status: "waiting" })
+      assert.deepInclude(yield* row(JSON.parse(whole.out).id), { step: readName("a"), status: "scheduled" })
       const empty = yield* pgTask(["enqueue", "Greeter", "Begin", "--at", "2001-01-01T00:00:00Z"])
       assert.deepInclude(yield* row(empty.out.trim()), { step: "{\"Greeter\":{\"Begin\":{}}}", status: "ready" })
     })
@@ -209,7 +212,7 @@ workerTests("pg-task edit", (test) => {
   test(
     "moves to another state, or replaces it all",
     Effect.gen(function*() {
-      const { waiting } = yield* insertEach
+      const { scheduled: waiting } = yield* insertEach
       const moved = ["--state", "SayHello", "--fields", "{\"at\":\"2030-01-01T00:00:00Z\"}", "--module", module]
       assert.strictEqual((yield* pgTask(["edit", waiting, ...moved])).code, 0)
       assert.strictEqual((yield* Admin.get(waiting)).step, "SayHello")

@@ -137,7 +137,7 @@ test("makes the table, and says so when it is missing", (env) =>
       runProcess(["migrate", "--print"])
     ], { concurrency: 2 })
     assert.deepStrictEqual(JSON.parse(again.out), { applied: [] })
-    assert.strictEqual(printed.out, Migrations.sql)
+    assert.strictEqual(printed.out, Migrations.script)
   }))
 
 test("ends quietly when nobody reads on, and although a module keeps the process alive", (env) =>

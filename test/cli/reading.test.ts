@@ -21,7 +21,7 @@ workerTests("pg-task list", (test) => {
         lines(wide)[1]!,
         `${ids.parked}  Greeter  ReadName  parked    2h      3  HttpError: 100% of it caused by`
       )
-      assert.match(lines(wide)[4]!, /waiting .* due in (59m\d\ds|1h), failed 2×$/)
+      assert.match(lines(wide)[4]!, /scheduled .* due in (59m\d\ds|1h), failed 2×$/)
       const narrow = yield* pgTask(["list"], { columns: 80 })
       assert.strictEqual(lines(narrow).length, 5)
       for (const line of lines(narrow)) assert.isAtMost(line.length, 80)
@@ -47,13 +47,13 @@ workerTests("pg-task list", (test) => {
   test(
     "filters, and turns the order round",
     Effect.gen(function*() {
-      const { parked, running, waiting } = yield* insertEach
+      const { parked, running, scheduled: waiting } = yield* insertEach
       const found = (...args: ReadonlyArray<string>) =>
         Effect.map(
           pgTask(["list", ...args, "--json"]),
           ({ out }) => JSON.parse(out).tasks.map((task: { readonly id: string }) => task.id)
         )
-      assert.deepStrictEqual(yield* found("--status", "parked", "--status", "waiting"), [parked, waiting])
+      assert.deepStrictEqual(yield* found("--status", "parked", "--status", "scheduled"), [parked, waiting])
       assert.deepStrictEqual(yield* found("--newest", "-n", "1"), [waiting])
       assert.deepStrictEqual(yield* found("-t", "Greeter", "-s", "ReadName", "-e", "http*timeout"), [parked])
       assert.deepStrictEqual(yield* found("--older-than", "90s", "--newer-than", "1h"), [running])
@@ -248,7 +248,7 @@ workerTests("pg-task stats", (test) => {
       yield* insertEach
       yield* run("insert into pg_task (step) values ('{\"Mailer\":{\"Send\":{}}}')")
       const printed = lines(yield* pgTask(["stats"], { columns: 80 }))
-      assert.match(printed[0]!, /^TASK +STEP +READY +OLDEST +WAITING +RETRY +RUNNING +PARKED +OLDEST$/)
+      assert.match(printed[0]!, /^TASK +STEP +READY +OLDEST +SCHEDULED +RETRY +RUNNING +PARKED +OLDEST$/)
       assert.match(printed[1]!, /^Greeter +ReadName +1 +1m(\d+s)? +1 +1 +1 +1 +2h(\d+m)?$/)
       assert.match(printed[2]!, /^Mailer +Send +1 +\d+s +0 +0 +0 +0$/)
       assert.match(printed[3]!, /^total +2 +1m(\d+s)? +1 +1 +1 +1 +2h(\d+m)?$/)

@@ -81,7 +81,7 @@ workerTests("the row after a step that returned", (test) => {
     "delay: holds the state, due so long from then by Postgres's clock",
     Effect.gen(function*() {
       const row = yield* rowWhere(yield* enqueued(NextStep.delay(end, "1 day")), moved)
-      assert.deepInclude(row, { step: endText, status: "waiting", delay: day, tried: 0, error: null })
+      assert.deepInclude(row, { step: endText, status: "scheduled", delay: day, tried: 0, error: null })
     })
   )
 
@@ -99,7 +99,7 @@ workerTests("the row after a step that returned", (test) => {
     "delay without end: waits for thousands of years",
     Effect.gen(function*() {
       const row = yield* rowWhere(yield* enqueued(NextStep.delay(end, Duration.infinity)), moved)
-      assert.strictEqual(row.status, "waiting")
+      assert.strictEqual(row.status, "scheduled")
       assert.isAbove(row.delay, 5000 * 365 * day)
     })
   )
@@ -108,7 +108,7 @@ workerTests("the row after a step that returned", (test) => {
     "at: holds the state, due at that moment",
     Effect.gen(function*() {
       const id = yield* enqueued(NextStep.at(end, DateTime.makeUnsafe("2130-02-28T23:59:59.999Z")))
-      assert.deepInclude(yield* rowWhere(id, moved), { step: endText, status: "waiting", tried: 0, error: null })
+      assert.deepInclude(yield* rowWhere(id, moved), { step: endText, status: "scheduled", tried: 0, error: null })
       const [row] = yield* run("select wakeup_at = '2130-02-28 23:59:59.999Z'::timestamptz as exact from pg_task")
       assert.deepStrictEqual(row, { exact: true })
     })
@@ -129,7 +129,7 @@ workerTests("the row after a step that returned", (test) => {
     Effect.gen(function*() {
       const id = yield* enqueued(NextStep.at(end, DateTime.makeUnsafe(new Date(8.64e15))))
       const row = yield* rowWhere(id, moved)
-      assert.strictEqual(row.status, "waiting")
+      assert.strictEqual(row.status, "scheduled")
       assert.isAbove(row.delay, 5000 * 365 * day)
     })
   )

@@ -10,12 +10,12 @@ const handler = () => Effect.succeed(NextStep.none)
 /** Callers in plain JavaScript may hand over anything. */
 const makeUntyped = Step.make as unknown as (...args: ReadonlyArray<unknown>) => Step.Any
 
-/** The message of the `DefinitionError` that this throws. */
+/** The message of the `TaskDefinitionError` that this throws. */
 const messageOf = (make: () => unknown): string => {
   try {
     make()
   } catch (error) {
-    assert.instanceOf(error, TaskError.DefinitionError)
+    assert.instanceOf(error, TaskError.TaskDefinitionError)
     return error.message
   }
   return assert.fail("nothing was thrown")

@@ -37,12 +37,12 @@ describe("Task.make", () => {
   })
 })
 
-/** The message of the `DefinitionError` that this throws. Callers in plain JavaScript may hand over anything. */
+/** The message of the `TaskDefinitionError` that this throws. Callers in plain JavaScript may hand over anything. */
 const messageOf = (...args: ReadonlyArray<unknown>): string => {
   try {
     ;(Task.make as unknown as (...args: ReadonlyArray<unknown>) => unknown)(...args)
   } catch (error) {
-    assert.instanceOf(error, TaskError.DefinitionError)
+    assert.instanceOf(error, TaskError.TaskDefinitionError)
     return error.message
   }
   return assert.fail("nothing was thrown")

@@ -23,13 +23,15 @@ const attempts: Record<string, Attempt> = {
   "Worker.run": Worker.run({ tasks: [Jobs] })
 }
 
-const fails = Effect.fnUntraced(function*(attempt: Attempt, reason: TaskError.TableError["reason"], message: RegExp) {
-  const error = yield* Effect.flip(attempt)
-  assert.instanceOf(error, TaskError.TableError)
-  assert.strictEqual(error.reason, reason)
-  assert.match(error.message, message)
-  assert.isTrue(isSqlError(error.cause))
-})
+const fails = Effect.fnUntraced(
+  function*(attempt: Attempt, reason: TaskError.TaskTableError["reason"], message: RegExp) {
+    const error = yield* Effect.flip(attempt)
+    assert.instanceOf(error, TaskError.TaskTableError)
+    assert.strictEqual(error.reason, reason)
+    assert.match(error.message, message)
+    assert.isTrue(isSqlError(error.cause))
+  }
+)
 
 /** Tests everything that needs the table in one database. */
 const describeEach = (
@@ -100,14 +102,14 @@ describeEach("a role that may no longer log in: fails, and says what to do", (at
 
 describe("an error", () => {
   const errors: Record<string, Schema.Codec<unknown, unknown>> = {
-    DefinitionError: TaskError.DefinitionError,
-    InvalidStateError: TaskError.InvalidStateError,
-    TableError: TaskError.TableError
+    TaskDefinitionError: TaskError.TaskDefinitionError,
+    TaskInvalidStateError: TaskError.TaskInvalidStateError,
+    TaskTableError: TaskError.TaskTableError
   }
   const samples = [
-    new TaskError.DefinitionError({ message: "m" }),
-    new TaskError.InvalidStateError({ task: "T", state: "S", message: "m" }),
-    new TaskError.TableError({ reason: "Missing", message: "m", cause: new Error("c") })
+    new TaskError.TaskDefinitionError({ message: "m" }),
+    new TaskError.TaskInvalidStateError({ task: "T", state: "S", message: "m" }),
+    new TaskError.TaskTableError({ reason: "Missing", message: "m", cause: new Error("c") })
   ]
   for (const error of samples) {
     it.effect(`${error._tag} is an Error with a tag, and can be sent elsewhere`, () =>

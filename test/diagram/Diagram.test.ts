@@ -34,7 +34,7 @@ const count = (step: string | null, status: Diagram.Count["status"], count: numb
 })
 
 const counts: ReadonlyArray<Diagram.Count> = [
-  count("Ordered", "waiting", 1),
+  count("Ordered", "scheduled", 1),
   count("Ordered", "ready", 3, "93784 seconds"),
   count("Ordered", "running", 2, "800 millis"),
   count("Ordered", "parked", 0, 0),
@@ -181,7 +181,7 @@ stateDiagram-v2
       const { states } = yield* parse(Diagram.toMermaid(Order, { counts }))
       const look = (id: string) => ({ texts: states.get(id)?.descriptions, classes: states.get(id)?.classes })
       assert.deepStrictEqual(look("Ordered"), {
-        texts: ["Ordered", "3 ready, oldest 1d 2h", "2 running, oldest 800ms", "1 waiting"],
+        texts: ["Ordered", "3 ready, oldest 1d 2h", "2 running, oldest 800ms", "1 scheduled"],
         classes: ["ready"]
       })
       assert.deepStrictEqual(look("Charged"), {
@@ -232,7 +232,7 @@ describe("Diagram.toGraphViz", () => {
       `"[start]" [shape=circle, style=filled, fillcolor=black, label="", width=0.15]`,
       `"[end]" [shape=doublecircle, fillcolor=black, label="", width=0.1]`,
       `"Ordered" [label=<<b>Ordered</b><br/><font point-size="11">5 retries, 1s apart<br/>3 ready, oldest 1d 2h<br/>`
-      + `2 running, oldest 800ms<br/>1 waiting</font>>, fillcolor="#fff8c5", color="#9a6700"]`,
+      + `2 running, oldest 800ms<br/>1 scheduled</font>>, fillcolor="#fff8c5", color="#9a6700"]`,
       `"Charged" [label=<<b>Charged</b><br/><font point-size="11">retries by a schedule<br/>transactional<br/>`
       + `4 parked, oldest 5m<br/>1 ready, oldest 3s</font>>, fillcolor="#ffd7d5", color="#cf222e"]`,
       `"Shipped" [label=<<b>Shipped</b><br/><font point-size="11">1 retry after 1m 30s</font>>, fillcolor="#f6f8fa", `

@@ -28,7 +28,7 @@ workerTests("enqueue", (test) => {
       assert.match(id, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
       assert.deepStrictEqual(
         yield* run(
-          `select id::text, step, task, tried, is_running, error, lease_token, lease_until, transitions, deaths, trace,
+          `select id::text, step, task, tried, is_running, error, lease_token, lease_until, transitions, crashes, trace,
             wakeup_at = created_at as due, updated_at = created_at as fresh, created_at <= now() as past from pg_task`
         ),
         [{
@@ -41,7 +41,7 @@ workerTests("enqueue", (test) => {
           lease_token: null,
           lease_until: null,
           transitions: 0,
-          deaths: 0,
+          crashes: 0,
           trace: null,
           due: true,
           fresh: true,
@@ -124,7 +124,7 @@ workerTests("delay", (test) => {
       `by ${Duration.toDays(duration)} days: waits for thousands of years`,
       Effect.gen(function*() {
         const stored = yield* row(yield* Greeter.delay(name("a"), duration))
-        assert.strictEqual(stored!.status, "waiting")
+        assert.strictEqual(stored!.status, "scheduled")
         assert.isAbove(stored!.delay, 5000 * 365 * day)
       })
     )
@@ -182,7 +182,7 @@ workerTests("schedule", (test) => {
     "at the end of JavaScript's time: waits for thousands of years",
     Effect.gen(function*() {
       const stored = yield* row(yield* Greeter.schedule(name("a"), DateTime.makeUnsafe(8.64e15)))
-      assert.strictEqual(stored!.status, "waiting")
+      assert.strictEqual(stored!.status, "scheduled")
       assert.isAbove(stored!.delay, 5000 * 365 * day)
     })
   )

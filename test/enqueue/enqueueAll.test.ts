@@ -83,7 +83,7 @@ workerTests("enqueueAll", (test) => {
     "stores none if one doesn't fit its schema",
     Effect.gen(function*() {
       const error = yield* Effect.flip(Greeter.enqueueAll([name("a"), nobody, name("b")]))
-      assert.deepInclude(error, { _tag: "InvalidStateError", task: "Greeter", state: "SayHello" })
+      assert.deepInclude(error, { _tag: "TaskInvalidStateError", task: "Greeter", state: "SayHello" })
       assert.deepStrictEqual(yield* rows, [])
     })
   )

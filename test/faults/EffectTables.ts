@@ -21,10 +21,10 @@ export const initialBalance = 10_000
 const noteCrashes: ReadonlyArray<string> = [
   "create table crash (plan text, crashes int not null)",
   `create function note_crash() returns trigger language plpgsql as $$ begin
-    insert into crash values (substring(left(new.step, 200) from '"plan": ?"([^"]+)"'), new.deaths);
+    insert into crash values (substring(left(new.step, 200) from '"plan": ?"([^"]+)"'), new.crashes);
     return null;
   end $$`,
-  `create trigger note_crash after update on pg_task for each row when (new.deaths > old.deaths)
+  `create trigger note_crash after update on pg_task for each row when (new.crashes > old.crashes)
     execute function note_crash()`
 ]
 

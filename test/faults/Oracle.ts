@@ -164,7 +164,7 @@ const judgePlan = (
 const judgeGarbage = (id: string, parked: boolean, row: Row | undefined, complain: Complain): void => {
   if (row === undefined) return complain(`the garbage ${id} is gone`)
   const right = row.tried === 0 && !row.leased && row.transitions === 0 &&
-    (parked ? row.error !== null : row.error === null && row.deaths === 0)
+    (parked ? row.error !== null : row.error === null && row.crashes === 0)
   if (!right) complain(`garbage, which should be ${parked ? "parked" : "untouched"}, is ${JSON.stringify(row)}`)
 }
 

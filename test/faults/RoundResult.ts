@@ -24,7 +24,7 @@ export interface Row {
   readonly step: string
   readonly tried: number
   readonly transitions: number
-  readonly deaths: number
+  readonly crashes: number
   readonly error: string | null
   /** It runs, or looks as if it did. */
   readonly leased: boolean
@@ -58,7 +58,7 @@ const group = <A extends Place>(items: ReadonlyArray<A>): ReadonlyMap<string, Re
 
 export const readRows = (sql: SqlClient.SqlClient): Effect.Effect<ReadonlyArray<Row>> =>
   persist(sql<Row>`select id::text, substring(step from '"plan": ?"([^"]+)"') as plan, left(step, 200) as step, tried,
-    transitions, deaths, error, is_running or lease_token is not null or lease_until is not null as leased
+    transitions, crashes, error, is_running or lease_token is not null or lease_until is not null as leased
     from pg_task order by created_at`)
 
 export const gather = (sql: SqlClient.SqlClient): Effect.Effect<Evidence> =>

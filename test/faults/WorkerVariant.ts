@@ -44,7 +44,7 @@ export const plain = (name: string, urls: Urls, lease: number): Variant => ({
     concurrency: 12,
     bufferSize: 1000,
     lease,
-    maxDeaths: 4,
+    maxCrashes: 4,
     shutdownTimeout: 1000,
     pollInterval: 2000
   }

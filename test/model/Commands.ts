@@ -71,7 +71,7 @@ const Edit = Schema.TaggedStruct("Edit", {
 
 const Pause = Schema.TaggedStruct("Pause", { pick })
 
-const SetCounts = Schema.TaggedStruct("SetCounts", { pick, tried: upTo(3), deaths: upTo(2) })
+const SetCounts = Schema.TaggedStruct("SetCounts", { pick, tried: upTo(3), crashes: upTo(2) })
 
 const Cancel = Schema.TaggedStruct("Cancel", { pick, how: Schema.Literals(["delete", "Admin.cancel"]) })
 

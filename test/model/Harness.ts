@@ -57,7 +57,7 @@ const micros = (time: string) => `(extract(epoch from ${time}) * 1000000)::bigin
 const look = `select ${micros("now()")}::float8 as clock, (select count(*)::int from note) as notes, (
   select json_agg(json_build_object('id', id, 'step', step, 'task', task, 'wakeup', ${micros("wakeup_at")},
     'tried', tried, 'running', is_running, 'error', error, 'token', lease_token, 'leaseUntil', ${micros("lease_until")},
-    'transitions', transitions, 'deaths', deaths, 'created', ${micros("created_at")}, 'updated', ${
+    'transitions', transitions, 'crashes', crashes, 'created', ${micros("created_at")}, 'updated', ${
   micros("updated_at")
 }))
   from pg_task) as rows`

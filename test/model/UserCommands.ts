@@ -85,7 +85,7 @@ export const enqueue = (world: World, command: Of<"Enqueue">) => {
 // Let go on, sooner or later
 // ---------------------------------------------------------------------------------------------------------------
 
-const resumed = { tried: 0, deaths: 0, error: null }
+const resumed = { tried: 0, crashes: 0, error: null }
 const sooner = (row: Model.Row, clock: number): Model.Moment =>
   (row.wakeup as number) <= clock ? row.wakeup : { fromNow: 0 }
 
@@ -195,9 +195,9 @@ export const setCounts = (world: World, command: Of<"SetCounts">) =>
   Effect.gen(function*() {
     const row = rowOf(world, command)
     if (row === undefined) return nothing(world)
-    const { deaths, tried } = command
-    yield* byHand("tried = $2::int, deaths = $3::int where id = $1::uuid", [row.id, tried, deaths])
-    return change(world, [Model.edited(row, { tried, deaths })])
+    const { crashes, tried } = command
+    yield* byHand("tried = $2::int, crashes = $3::int where id = $1::uuid", [row.id, tried, crashes])
+    return change(world, [Model.edited(row, { tried, crashes })])
   })
 
 /** Time passes. */

@@ -13,7 +13,7 @@ import { runAttempt, type Runner } from "../../src/internal/attempt/attempt.ts"
 import * as Statements from "../../src/internal/sql/statements.ts"
 import type { TaskDefinition } from "../../src/internal/definition/task.ts"
 import type { Task } from "../../src/index.ts"
-import { lease, maxDeaths } from "./Model.ts"
+import { lease, maxCrashes } from "./Model.ts"
 import { type Answer, Ears, Other, Script, type Told, Walk } from "./ModelTasks.ts"
 
 export type { Held, Outcome }
@@ -44,7 +44,7 @@ export const claim = ({ from, limit, token, worker }: ClaimOptions) =>
   )
 
 export const claimSuspect = (worker: number, token: string, mostDeaths: number) =>
-  withSql((sql) => Claims.claimSuspect(sql, { tasks: tasksOf(worker), token, lease, maxDeaths: mostDeaths }))
+  withSql((sql) => Claims.claimSuspect(sql, { tasks: tasksOf(worker), token, lease, maxCrashes: mostDeaths }))
 
 export const releaseClaim = (token: string) => withSql((sql) => Claims.releaseClaim(sql, token))
 
@@ -56,7 +56,7 @@ export const sweep = (worker: number) =>
     Effect.gen(function*() {
       const found = yield* Leases.lookInFront(sql, tasksOf(worker), 1000)
       const ripe = found.flatMap(({ id, since }) => id === null ? [] : [{ id, since, ripe: true }])
-      return yield* Leases.judge(sql, ripe, { maxDeaths, lease: 0 })
+      return yield* Leases.judge(sql, ripe, { maxCrashes, lease: 0 })
     })
   )
 

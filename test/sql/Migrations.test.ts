@@ -24,7 +24,7 @@ const test = <E>(name: string, body: (database: Database) => Effect.Effect<unkno
 
 const applied = [[1, "table"], [2, "triggers"]] as const
 
-const runText = run(Migrations.sql)
+const runText = run(Migrations.script)
 
 describe("a fresh database", () => {
   test("gets the table, once", () =>
@@ -55,7 +55,7 @@ describe("a fresh database", () => {
         "lease_token uuid",
         "lease_until timestamp with time zone",
         "transitions integer not null 0",
-        "deaths integer not null 0",
+        "crashes integer not null 0",
         "trace text"
       ])
     }))
@@ -82,8 +82,8 @@ describe("every way", () => {
   const ways: Record<string, Effect.Effect<unknown, unknown, Services>> = {
     "Migrations.run": Migrations.run,
     "Migrations.layer": Effect.scoped(Layer.build(Migrations.layer)),
-    "Migrations.sql": runText,
-    "Migrations.sql in another transaction": Effect.flatMap(
+    "Migrations.script": runText,
+    "Migrations.script in another transaction": Effect.flatMap(
       SqlClient.SqlClient,
       (sql) => sql.withTransaction(Effect.andThen(runText, run("create table mine (id int)")))
     ),
@@ -119,7 +119,7 @@ describe("every way", () => {
   const psql = "psql"
   const hasPsql = spawnSync(psql, ["--version"]).status === 0
 
-  it.live.skipIf(!hasPsql)("makes the same table: Migrations.sql with psql, twice", () =>
+  it.live.skipIf(!hasPsql)("makes the same table: Migrations.script with psql, twice", () =>
     Effect.gen(function*() {
       const { url } = yield* makeDatabase
       const open = new URL(url)
@@ -127,7 +127,7 @@ describe("every way", () => {
       const args = [open.href, "-v", "ON_ERROR_STOP=1", "-q", "-f", "-"]
       // Other users of the machine can see arguments, but not the environment.
       const env = { ...process.env, PGPASSWORD: decodeURIComponent(new URL(url).password) }
-      for (let n = 0; n < 2; n++) execFileSync(psql, args, { env, input: Migrations.sql, stdio: "pipe" })
+      for (let n = 0; n < 2; n++) execFileSync(psql, args, { env, input: Migrations.script, stdio: "pipe" })
       const made = yield* Effect.provide(shape, client(url))
       const { url: other } = yield* makeDatabase
       assert.deepStrictEqual(yield* Effect.provide(Effect.andThen(Migrations.run, shape), client(other)), made)
@@ -157,11 +157,11 @@ describe("many at once", () => {
 })
 
 describe("a failed migration", () => {
-  test("leaves everything as it was: Migrations.sql", () =>
+  test("leaves everything as it was: Migrations.script", () =>
     Effect.gen(function*() {
       yield* makeCrateTable
       yield* run("alter table pg_task add column trace int")
-      yield* run("alter table pg_task add column deaths text")
+      yield* run("alter table pg_task add column crashes text")
       const before = yield* shape
       yield* Effect.flip(runText)
       assert.deepStrictEqual(yield* shape, before)

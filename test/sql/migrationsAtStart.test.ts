@@ -33,8 +33,8 @@ const worker = Effect.gen(function*() {
 
 const refusal = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.flip(effect), (error) => {
-    assert.strictEqual(error._tag, "TableError")
-    const tableError = error as unknown as TaskError.TableError
+    assert.strictEqual(error._tag, "TaskTableError")
+    const tableError = error as unknown as TaskError.TaskTableError
     assert.strictEqual(tableError.reason, "PermissionDenied")
     return tableError.message
   })
@@ -42,7 +42,7 @@ const refusal = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effec
 const Jobs = jobs(() => Effect.succeed(NextStep.none))
 
 describe("a role with the documented grants", () => {
-  const ways = { "Migrations.run": Migrations.run, "Migrations.sql": run(Migrations.sql) }
+  const ways = { "Migrations.run": Migrations.run, "Migrations.script": run(Migrations.script) }
   for (const [way, migrate] of Object.entries(ways)) {
     test(`starts where the table was made by another role, with ${way}`, () =>
       Effect.gen(function*() {
@@ -57,7 +57,7 @@ describe("a role with the documented grants", () => {
 
   test("starts also if it may make tables, but doesn't own this one", () =>
     Effect.gen(function*() {
-      yield* run(Migrations.sql)
+      yield* run(Migrations.script)
       const { name, provide } = yield* worker
       yield* run(`grant create on schema public to ${name}`)
       assert.deepStrictEqual(yield* provide(Migrations.run), [])
@@ -65,7 +65,7 @@ describe("a role with the documented grants", () => {
 
   test("is told who can do what, for every part that is missing", () =>
     Effect.gen(function*() {
-      yield* run(Migrations.sql)
+      yield* run(Migrations.script)
       const { name, provide } = yield* worker
       const parts = yield* run<{ drop: string }>(
         `select format('alter table pg_task drop column %I cascade', attname) as drop from pg_attribute
@@ -82,7 +82,7 @@ describe("a role with the documented grants", () => {
         assert.include(message, `can't be brought up to date by role "${name}"`, drop)
         assert.include(message, `run the migrations as its owner "${owner!.name}"`)
         yield* run("drop table pg_task")
-        yield* run(Migrations.sql)
+        yield* run(Migrations.script)
         yield* run(`grant select, insert, update, delete on pg_task to ${name}`)
       }
       assert.deepStrictEqual(yield* provide(Migrations.run), [])

@@ -77,7 +77,7 @@ const statements = ({ attempts, due }: {
       (sql) => Claims.claimBehind(sql, claim(jobs, 10), Claims.positionAt(undefined))
     ],
     ["the same of three tasks", 8000, (sql) => Claims.claimBehind(sql, claim(both, 10), Claims.positionAt(due))],
-    ["a suspect's claim", 50, (sql) => Claims.claimSuspect(sql, { tasks: both, token, lease, maxDeaths: 3 })],
+    ["a suspect's claim", 50, (sql) => Claims.claimSuspect(sql, { tasks: both, token, lease, maxCrashes: 3 })],
     [
       "giving back",
       8000,
@@ -93,10 +93,14 @@ const statements = ({ attempts, due }: {
     ["a renewal", 4000, (sql) => Leases.renewLeases(sql, attempts, lease)],
     ["a look for expired leases in front", 1500, (sql) => Leases.lookInFront(sql, both, 1000)],
     ["a look for expired leases in blocks", 300, (sql) => Leases.lookInBlocks(sql, both, { from: 0, to: 200 })],
-    ["a rescue", 4000, (sql) => Leases.judge(sql, suspicions, { maxDeaths: 3, lease })],
-    ["one transition", 50, store({ ends: [], changes: [{ kind: "Advance", step, ...fences[0]! }] })],
+    ["a rescue", 4000, (sql) => Leases.judge(sql, suspicions, { maxCrashes: 3, lease })],
+    ["one transition", 50, store({ ends: [], changes: [{ kind: "Continued", step, ...fences[0]! }] })],
     ["a hundred ends", 2000, store({ ends: fences, changes: [] })],
-    ["a hundred moves", 4000, store({ ends: [], changes: fences.map((f) => ({ kind: "Move", step, delay: 0, ...f })) })]
+    [
+      "a hundred moves",
+      4000,
+      store({ ends: [], changes: fences.map((f) => ({ kind: "Rescheduled", step, delay: 0, ...f })) })
+    ]
   ]
 }
 

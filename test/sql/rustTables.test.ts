@@ -13,7 +13,7 @@ const id = (n: number) => `00000000-0000-4000-8000-00000000000${n}`
 /** Rows in every state in which the crate leaves them. */
 const crateRows: ReadonlyArray<readonly [id: string, step: string, rest: string]> = [
   [id(1), `{"Greeter":{"ReadName":{"filename":"ready"}}}`, "now() - interval '1 hour', 0, false, null"],
-  [id(2), `{"Greeter":{"ReadName":{"filename":"waiting"}}}`, "now() + interval '1 hour', 0, false, null"],
+  [id(2), `{"Greeter":{"ReadName":{"filename":"scheduled"}}}`, "now() + interval '1 hour', 0, false, null"],
   [id(3), `{"Greeter":{"ReadName":{"filename":"retrying"}}}`, "now() + interval '1 second', 3, false, null"],
   [id(4), `{"Greeter":{"ReadName":{"filename":"running"}}}`, "now() - interval '1 hour', 1, true, null"],
   [id(5), `{"Greeter":{"ReadName":{"filename":"parked"}}}`, "now() - interval '1 hour', 6, false, 'No such file'"],
@@ -110,8 +110,8 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
         found.toSorted((a, b) => a.id.localeCompare(b.id)).map(({ status, task }) => [status, task]),
         [
           ["ready", "Greeter"],
-          ["waiting", "Greeter"],
-          ["waiting", "Greeter"],
+          ["scheduled", "Greeter"],
+          ["scheduled", "Greeter"],
           ["running", "Greeter"],
           ["parked", "Greeter"],
           ["ready", "Greeter"],
@@ -120,8 +120,8 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
           ["ready", null]
         ]
       )
-      for (const { deaths, id: own, leaseIn, token, transitions } of found) {
-        assert.deepStrictEqual([deaths, token, transitions], [0, null, 0])
+      for (const { crashes, id: own, leaseIn, token, transitions } of found) {
+        assert.deepStrictEqual([crashes, token, transitions], [0, null, 0])
         if (own !== id(4)) assert.isNull(leaseIn)
         else assert.isTrue(leaseIn! > 0 && leaseIn! <= 30_000)
       }
@@ -148,12 +148,12 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
       const before = yield* shape
       yield* run("drop schema if exists app cascade")
       yield* run("create schema app")
-      yield* inPath("app, public", Effect.andThen(run(Migrations.sql), Migrations.run))
+      yield* inPath("app, public", Effect.andThen(run(Migrations.script), Migrations.run))
       assert.deepStrictEqual(yield* shape, before)
       assert.deepStrictEqual(yield* run("table app.pg_task"), [])
       // And the other way round: the one that is taken over is the first in the path.
       const app = yield* inPath("app, public", shape)
-      yield* inPath("public, app", run(Migrations.sql))
+      yield* inPath("public, app", run(Migrations.script))
       assert.notDeepEqual(yield* shape, before)
       assert.deepStrictEqual(yield* inPath("app, public", shape), app)
       yield* run("drop schema app cascade")
@@ -188,15 +188,15 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
       yield* gone(id(3))
       assert.include((yield* parked(id(8))).error, "must be an object or null")
       assert.include((yield* parked(id(9))).error, "step is not JSON")
-      assert.deepInclude(yield* row(id(2)), { status: "waiting", tried: 0 })
+      assert.deepInclude(yield* row(id(2)), { status: "scheduled", tried: 0 })
       assert.deepInclude(yield* row(id(5)), { status: "parked", tried: 6, error: "No such file" })
       assert.deepInclude(yield* row(id(7)), { status: "ready", tried: 0, error: null })
-      assert.deepInclude(yield* row(id(4)), { status: "running", deaths: 0 })
+      assert.deepInclude(yield* row(id(4)), { status: "running", crashes: 0 })
 
       yield* run("update pg_task set error = null where id = $1::uuid", [id(5)])
       assert.strictEqual(yield* within(Queue.take(seen), "the parked one"), "parked")
       yield* run("update pg_task set wakeup_at = now() where id = $1::uuid", [id(2)])
-      assert.strictEqual(yield* within(Queue.take(seen), "the waiting one"), "waiting")
+      assert.strictEqual(yield* within(Queue.take(seen), "the waiting one"), "scheduled")
     }))
 
   it.effect("is worked on from there: a running row is taken over when its time is up", () =>
@@ -231,7 +231,7 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
           locks
         )
         assert.deepStrictEqual(yield* run("select id from pg_task where is_running"), [{ id: id(4) }])
-        assert.deepInclude(yield* row(id(4)), { status: "running", tried: 1, deaths: 0, transitions: 0 })
+        assert.deepInclude(yield* row(id(4)), { status: "running", tried: 1, crashes: 0, transitions: 0 })
       }))
 
     it.effect("becomes the same as any other, and stays so", () =>
@@ -244,7 +244,7 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
         yield* filledWithLeases
         yield* Migrations.run
         const made = yield* sorted
-        yield* run(Migrations.sql)
+        yield* run(Migrations.script)
         assert.deepStrictEqual(yield* sorted, made)
         yield* run("drop table pg_task, pg_task_migrations")
         yield* Migrations.run
@@ -254,18 +254,18 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
     it.effect("is worked on from there, and what runs is left alone until its lease is over", () =>
       Effect.gen(function*() {
         yield* filledWithLeases
-        yield* run(Migrations.sql)
+        yield* run(Migrations.script)
         const { Greeter, seen } = yield* greeter
         yield* start({ tasks: [Greeter], lease: "1 second" })
         assert.strictEqual(yield* within(Queue.take(seen), "the ready one"), "ready")
         assert.strictEqual(yield* within(Queue.take(seen), "the retried one"), "retrying")
         yield* gone(id(1))
         yield* gone(id(3))
-        assert.deepInclude(yield* row(id(4)), { status: "running", deaths: 0 })
+        assert.deepInclude(yield* row(id(4)), { status: "running", crashes: 0 })
         yield* run("update pg_task set lease_until = now() where id = $1::uuid", [id(4)])
         assert.strictEqual(yield* within(Queue.take(seen), "the running one"), "running")
         yield* gone(id(4))
-        assert.deepInclude(yield* row(id(2)), { status: "waiting", tried: 0 })
+        assert.deepInclude(yield* row(id(2)), { status: "scheduled", tried: 0 })
         assert.deepInclude(yield* row(id(5)), { status: "parked", tried: 6, error: "No such file" })
       }))
   }

@@ -50,7 +50,7 @@ const clearsAll = (statement: string) =>
     yield* listening(1)
     yield* psql(statement)
     assert.deepStrictEqual((yield* within(Queue.takeN(seen, 3), "all three")).sort(), ["a", "b", "c"])
-    assert.deepInclude(yield* rowWhere(later, () => true), { status: "waiting", tried: 0 })
+    assert.deepInclude(yield* rowWhere(later, () => true), { status: "scheduled", tried: 0 })
   })
 
 workerTests("the SQL that people type", (test) => {

@@ -15,7 +15,7 @@ class Mail extends Schema.TaggedClass<Mail>()("Mail", {}) {}
 
 const Mails = Task.make("Mails", [Step.make(Mail, { handler: () => Effect.succeed(NextStep.none) })])
 
-const statuses = ["ready", "waiting", "running", "parked"] as const
+const statuses = ["ready", "scheduled", "running", "parked"] as const
 
 type Levels = Partial<Record<(typeof statuses)[number], number>>
 
@@ -40,7 +40,7 @@ const watch = (layer: Layer.Layer<never>) =>
 
 workerTests("the table's gauges", (test) => {
   test(
-    "say how many tasks are ready, waiting, running and parked",
+    "say how many tasks are ready, scheduled, running and parked",
     Effect.gen(function*() {
       const series = Series.capture()
       const gate = yield* makeGate
@@ -52,14 +52,14 @@ workerTests("the table's gauges", (test) => {
       yield* Jobs.enqueueAll(["runs", "fails"].map((name) => new Job({ name })))
       yield* insert("no task at all")
       yield* watch(series.layer)
-      yield* say(series, "Mails", { ready: 2, waiting: 1 })
+      yield* say(series, "Mails", { ready: 2, scheduled: 1 })
       yield* say(series, "", { ready: 1 })
       yield* start({ tasks: [Jobs] })
       yield* gate.next
       yield* say(series, "Jobs", { running: 1, parked: 1 })
       // The worker has parked it: nobody else would know what to do with it.
       yield* say(series, "", { parked: 1 })
-      yield* say(series, "Mails", { ready: 2, waiting: 1 })
+      yield* say(series, "Mails", { ready: 2, scheduled: 1 })
       yield* gate.open
       yield* say(series, "Jobs", { parked: 1 })
     })
@@ -102,7 +102,7 @@ workerTests("the table's gauges", (test) => {
       yield* say(series, "Mails", {})
       assert.strictEqual(oldest(series, "Mails"), 0)
       yield* Mails.delay(new Mail(), "1 hour")
-      yield* say(series, "Mails", { waiting: 1 })
+      yield* say(series, "Mails", { scheduled: 1 })
     })
   )
 

@@ -117,7 +117,7 @@ layer(Table)("a step in a transaction", (it) => {
       ])
       yield* Writer.enqueue(new Write({ text: "committed" }))
       const results = yield* TaskTest.runAll({ tasks: [Writer] })
-      assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Moved", "Finished"])
+      assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Continued", "Finished"])
       assert.deepStrictEqual(yield* notes, ["committed"])
     }).pipe(TaskTest.rolledBack))
 

@@ -89,7 +89,7 @@ export const list = Command.make(
     )
   },
   Effect.fnUntraced(function*({ all, limit, newest, ...options }) {
-    const wanted = { ...options, first: newest ? "newest" : "oldest", limit: all ? Infinity : limit } as const
+    const wanted = { ...options, order: newest ? "newestFirst" : "oldestFirst", limit: all ? Infinity : limit } as const
     yield* connected((yield* Json) ? printJson(wanted) : printTable(wanted))
   })
 ).pipe(

@@ -29,7 +29,7 @@ export const migrate = Command.make(
   },
   Effect.fnUntraced(function*({ print }) {
     if (!print) return yield* apply
-    yield* (yield* Json) ? Output.json({ sql: Migrations.sql }) : Console.log(Migrations.sql.trimEnd())
+    yield* (yield* Json) ? Output.json({ sql: Migrations.script }) : Console.log(Migrations.script.trimEnd())
   })
 ).pipe(
   Command.withDescription("Make the table pg_task, or bring it up to date"),

@@ -28,7 +28,7 @@ const hintsOf = ({ id, status }: Admin.Row): ReadonlyArray<Hint> => {
         [`edit ${short} --retry`, "change its state first"],
         cancel
       ]
-    case "waiting":
+    case "scheduled":
       return [[`run-now ${short}`, "don't wait"], [`edit ${short}`, "change its state"], cancel]
     case "running":
       return [[`watch ${short}`, "see what becomes of it"], [`cancel ${short}`, "interrupt it, and delete it for good"]]
@@ -53,7 +53,7 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     ["due", time(row.wakeupAt)],
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],
-    ["workers died", row.deaths === 0 ? undefined : `${row.deaths} in a row`],
+    ["workers died", row.crashes === 0 ? undefined : `${row.crashes} in a row`],
     ["lease until", row.leaseUntil === null ? undefined : time(row.leaseUntil)],
     ["created", time(row.createdAt)],
     ["changed", time(row.updatedAt)],

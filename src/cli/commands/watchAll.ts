@@ -44,7 +44,7 @@ const look = ({ by, task }: Options) =>
       counts: Admin.counts({ task }),
       failures: by === undefined
         ? Effect.map(
-          Admin.list({ task, status: "parked", first: "newest", limit: maxFailures }),
+          Admin.list({ task, status: "parked", order: "newestFirst", limit: maxFailures }),
           ({ rows }) => rows
         )
         : Effect.succeed([]),

@@ -22,7 +22,7 @@ const clock = (moment: DateTime.Utc) => DateTime.formatIso(moment).slice(11, 19)
 const line = (row: Admin.Row, style: Output.Style) =>
   [
     style.dim(clock(readAt(row))),
-    paintStatus(style)(pad(row.status, "waiting".length, "left"), row),
+    paintStatus(style)(pad(row.status, "scheduled".length, "left"), row),
     `${oneLine(row.task ?? "?")}.${oneLine(row.step ?? "?")}`,
     detailOf(row)
   ].join("  ")

@@ -64,7 +64,7 @@ export const dryRun = Flag.Boolean("dry-run").pipe(
   Flag.withDefault(false)
 )
 
-const statuses = ["ready", "waiting", "running", "parked"] as const
+const statuses = ["ready", "scheduled", "running", "parked"] as const
 
 /** How what has no name is shown, and asked for. */
 const unnamed = "?"

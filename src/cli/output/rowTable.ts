@@ -15,7 +15,7 @@ export const paintStatus = (style: Style) => (text: string, { status }: { readon
       return style.green(text)
     case "ready":
       return style.yellow(text)
-    case "waiting":
+    case "scheduled":
       return style.cyan(text)
   }
 }
@@ -50,7 +50,7 @@ export const detailOf = (row: Admin.Row): string => {
   switch (row.status) {
     case "parked":
       return oneLine(row.error ?? "")
-    case "waiting":
+    case "scheduled":
       return `due in ${formatMillis(until(row, row.wakeupAt))}${row.tried > 0 ? `, failed ${row.tried}×` : ""}`
     case "running":
       return leaseOf(row)

@@ -1,17 +1,21 @@
 /** Replacing a task's state. */
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
-import { EditError } from "../../TaskError.ts"
+import { TaskEditError } from "../../TaskError.ts"
 import * as Statements from "../sql/admin.ts"
 import { checkId, notFound } from "./target.ts"
 import { explain } from "../sql/errors.ts"
 
-const refusal = (id: string, edited: Statements.Edited, task: string | undefined): EditError =>
+const refusal = (id: string, edited: Statements.Edited, task: string | undefined): TaskEditError =>
   task !== undefined && edited.task !== task
-    ? new EditError({ reason: "OtherTask", id, message: `${id} is a task "${edited.task ?? ""}", not "${task}"` })
+    ? new TaskEditError({ reason: "OtherTask", id, message: `${id} is a task "${edited.task ?? ""}", not "${task}"` })
     : edited.running
-    ? new EditError({ reason: "Running", id, message: `${id} is running: a state can be edited only while it is not` })
-    : new EditError({ reason: "Changed", id, message: `${id} has moved on since it was read: look at it again` })
+    ? new TaskEditError({
+      reason: "Running",
+      id,
+      message: `${id} is running: a state can be edited only while it is not`
+    })
+    : new TaskEditError({ reason: "Changed", id, message: `${id} has moved on since it was read: look at it again` })
 
 /** Stores the new state, or says why it can't be. */
 export const store = Effect.fn("Admin.edit")(function*(given: string, edit: Omit<Statements.Edit, "id">) {

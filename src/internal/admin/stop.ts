@@ -4,7 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { StopTimeoutError } from "../../TaskError.ts"
+import { TaskStopTimeoutError } from "../../TaskError.ts"
 import { countHeld } from "../sql/admin.ts"
 import { durationText } from "../definition/durationText.ts"
 import { notifyStop } from "../sql/table.ts"
@@ -22,14 +22,14 @@ const quietLooks = 2
 export const stopAndWait = Effect.fnUntraced(function*(
   sql: SqlClient,
   timeout: Duration.Duration
-): Effect.fn.Return<void, StopTimeoutError | SqlError> {
+): Effect.fn.Return<void, TaskStopTimeoutError | SqlError> {
   const deadline = (yield* Clock.currentTimeMillis) + Duration.toMillis(timeout)
   yield* notifyStop(sql)
   for (let quiet = 0; quiet < quietLooks;) {
     const [took, running] = yield* Effect.timed(countHeld(sql))
     quiet = running === 0 ? quiet + 1 : 0
     if (running > 0 && (yield* Clock.currentTimeMillis) >= deadline) {
-      return yield* new StopTimeoutError({
+      return yield* new TaskStopTimeoutError({
         running,
         message: `${running === 1 ? "1 step still runs" : `${running} steps still run`} after ${
           durationText(timeout)

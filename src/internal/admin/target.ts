@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { FilterError, TaskIdError, TaskNotFoundError } from "../../TaskError.ts"
+import { TaskFilterError, TaskIdError, TaskNotFoundError } from "../../TaskError.ts"
 import { TaskId } from "../../TaskId.ts"
 import type { AdminRow, Status, Where } from "../sql/row.ts"
 import { count } from "../sql/admin.ts"
@@ -77,13 +77,15 @@ export const whereOf = ({ error, newerThan, olderThan, status, step, task }: Fil
 
 const isList = (target: Target): target is ReadonlyArray<string> => Array.isArray(target)
 
-const resolve = (target: Target): Effect.Effect<Where, TaskIdError | FilterError> => {
+const resolve = (target: Target): Effect.Effect<Where, TaskIdError | TaskFilterError> => {
   if (typeof target === "string") return Effect.map(checkId(target), (id) => ({ ids: [id] }))
   if (isList(target)) return Effect.map(Effect.forEach(target, checkId), (ids) => ({ ids }))
   const where = whereOf(target)
-  return Object.values(where).some((criterion) => criterion !== undefined) ? Effect.succeed(where) : new FilterError({
-    message: "This filter selects every task: set one criterion at least, for instance { status: \"parked\" }"
-  })
+  return Object.values(where).some((criterion) => criterion !== undefined) ?
+    Effect.succeed(where) :
+    new TaskFilterError({
+      message: "This filter selects every task: set one criterion at least, for instance { status: \"parked\" }"
+    })
 }
 
 type Statement = (sql: SqlClient.SqlClient, where: Where) => Effect.Effect<number, SqlError>

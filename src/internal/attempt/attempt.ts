@@ -78,18 +78,18 @@ const callHandler = (running: Running): Effect.Effect<AnyNextStep, unknown> =>
   })
 
 const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcome, unknown> => {
-  if (move._tag === "None") return Effect.succeed({ _tag: "Finish" })
+  if (move._tag === "None") return Effect.succeed({ _tag: "Finished" })
   if (!step.nextTags.includes(move.state?._tag)) {
     return invalid(step, `moved to "${move.state?._tag}", which is not in its \`next\``)
   }
   return Effect.map(task.codec.encode(move.state), (text): RowOutcome => {
     switch (move._tag) {
       case "Now":
-        return { _tag: "Advance", step: text }
+        return { _tag: "Continued", step: text }
       case "Delay":
-        return { _tag: "Move", step: text, delay: clampMillis(Duration.toMillis(move.duration)) }
+        return { _tag: "Rescheduled", step: text, delay: clampMillis(Duration.toMillis(move.duration)) }
       case "At":
-        return { _tag: "Move", step: text, at: toTimestamp(move.dateTime) }
+        return { _tag: "Rescheduled", step: text, at: toTimestamp(move.dateTime) }
     }
   })
 }
@@ -112,12 +112,12 @@ const failed = (held: Held, { own, step }: Running, cause: Cause.Cause<unknown>)
   RetryPolicy.nextDelay(step.retry, { tried: held.tried, error: inputOf(cause, own) }).pipe(
     Effect.map((delay): Outcome =>
       Option.isSome(delay)
-        ? { _tag: "Retry", delay: clampMillis(Duration.toMillis(delay.value)), error: formatCause(cause), cause }
-        : { _tag: "Park", error: formatCause(cause), cause }
+        ? { _tag: "Retried", delay: clampMillis(Duration.toMillis(delay.value)), error: formatCause(cause), cause }
+        : { _tag: "Parked", error: formatCause(cause), cause }
     ),
     Effect.catchCause((policyCause) =>
       Effect.succeed<Outcome>({
-        _tag: "Park",
+        _tag: "Parked",
         error: hasLooked(policyCause)
           ? formatCause(cause)
           : storable(`${formatCause(cause)}\nand its retry schedule failed: ${formatCause(policyCause)}`),
@@ -139,7 +139,7 @@ interface Concluded {
 const refused = (runner: Runner, held: Held): Effect.Effect<Outcome> =>
   Effect.flatMap(runner.isCancelled(held), (cancelled) => {
     held.stop = cancelled ? "Cancelled" : "Lost"
-    return Effect.as(cancelled ? Effect.void : reportLost(held), { _tag: "Release" })
+    return Effect.as(cancelled ? Effect.void : reportLost(held), { _tag: "Released" })
   })
 
 const conclude = (
@@ -151,7 +151,7 @@ const conclude = (
   if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
   if (isLeaseLost(exit.cause)) return refused(runner, held)
   return wasStopped(held, exit.cause)
-    ? Effect.succeed(held.committed === undefined ? { _tag: "Release" } : { _tag: "Stored", outcome: held.committed })
+    ? Effect.succeed(held.committed === undefined ? { _tag: "Released" } : { _tag: "Stored", outcome: held.committed })
     : failed(held, running, exit.cause)
 }
 
@@ -225,7 +225,7 @@ const attemptExit = (
 ): Effect.Effect<Outcome> => {
   if (Exit.isFailure(decoded)) {
     return Effect.succeed(
-      wasStopped(held, decoded.cause) ? { _tag: "Release" } : { _tag: "Reject", error: formatCause(decoded.cause) }
+      wasStopped(held, decoded.cause) ? { _tag: "Released" } : { _tag: "Rejected", error: formatCause(decoded.cause) }
     )
   }
   const { step, state } = decoded.value

@@ -12,7 +12,7 @@ export interface Held {
   /** The token of its claim: with `transitions`, the fence of every write. */
   readonly token: string
   readonly trace: string | null
-  readonly deaths: number
+  readonly crashes: number
   /** What it is called in logs, once it was decoded. */
   task: string | undefined
   tag: string | undefined
@@ -56,7 +56,7 @@ export const hold = (row: ClaimedRow, token: string, now: number): Held => ({
   id: row.id,
   token,
   trace: row.trace,
-  deaths: row.deaths,
+  crashes: row.crashes,
   task: undefined,
   tag: undefined,
   step: row.step,

@@ -21,17 +21,13 @@ export const reportCancelled = (held: Held): Effect.Effect<void> =>
 
 const message = (outcome: RowOutcome, debug: boolean): Effect.Effect<void> | undefined => {
   switch (outcome._tag) {
-    case "Retry":
+    case "Retried":
       return Effect.logWarning(`Retry in ${durationText(Duration.millis(outcome.delay))}: ${outcome.error}`)
-    case "Park":
-    case "Reject":
+    case "Parked":
+    case "Rejected":
       return Effect.logError(`Parked: ${outcome.error}`)
-    case "Finish":
-      return debug ? Effect.logDebug("Finished") : undefined
-    case "Release":
-      return debug ? Effect.logDebug("Given back") : undefined
     default:
-      return debug ? Effect.logDebug("Moved on") : undefined
+      return debug ? Effect.logDebug(outcome._tag) : undefined
   }
 }
 
@@ -42,7 +38,7 @@ const report = (
   debug: boolean,
   cancelled: ReadonlySet<string>
 ): Effect.Effect<void> | undefined => {
-  if (!current && outcome._tag === "Release") return undefined
+  if (!current && outcome._tag === "Released") return undefined
   if (!current) return cancelled.has(held.id) ? reportCancelled(held) : reportLost(held)
   const log = message(outcome, debug)
   return log && Effect.annotateLogs(log, annotationsOf(held))

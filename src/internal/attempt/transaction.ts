@@ -104,7 +104,7 @@ const store = Effect.fnUntraced(function*(
   const [took, stored] = yield* Effect.timed(Effect.withTracerEnabled(send, false))
   if (!stored) return yield* new LeaseLost()
   // It waited for a lock, and the new lease has begun before.
-  if (outcome._tag === "Advance" && Duration.toMillis(took) > lease / 6) yield* send
+  if (outcome._tag === "Continued" && Duration.toMillis(took) > lease / 6) yield* send
 })
 
 /**
@@ -182,9 +182,9 @@ const afterLostCommit = (
     Effect.orDie,
     Effect.flatMap((transitions): Effect.Effect<Outcome, unknown> => {
       if (transitions === held.transitions) return undoneByLoss(held, progress, cause)
-      return outcome?._tag === "Advance" && transitions === nextTransition(held.transitions)
+      return outcome?._tag === "Continued" && transitions === nextTransition(held.transitions)
         ? stored(options, held, outcome)
-        : Effect.succeed({ _tag: "Release" })
+        : Effect.succeed({ _tag: "Released" })
     })
   )
 }

@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import { isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { Tagged } from "../../NextStep.ts"
-import { InvalidStateError } from "../../TaskError.ts"
+import { TaskInvalidStateError } from "../../TaskError.ts"
 import type { StepDefinition } from "./step.ts"
 import { searchOf } from "./excess.ts"
 import { maxStep } from "../sql/schema.ts"
@@ -20,7 +20,7 @@ export interface Decoded {
 }
 
 export interface Codec {
-  readonly encode: (state: Tagged) => Effect.Effect<string, InvalidStateError>
+  readonly encode: (state: Tagged) => Effect.Effect<string, TaskInvalidStateError>
   /** Takes the parsed `step`: see {@link readStep}. */
   readonly decode: (parsed: ParsedStep) => Effect.Effect<Decoded, DecodeError>
 }
@@ -109,9 +109,9 @@ const makeEncode = (task: string, step: StepDefinition) => {
   const findExcess = searchOf(step.state.ast)
   const prefix = `${JSON.stringify({ [task]: 0 }).slice(0, -2)}{${JSON.stringify(step.tag)}:`
   const invalid = (what: string) =>
-    new InvalidStateError({ task, state: step.tag, message: `${task}: the state "${step.tag}" ${what}` })
+    new TaskInvalidStateError({ task, state: step.tag, message: `${task}: the state "${step.tag}" ${what}` })
   const unfit = (why: string) => invalid(`doesn't fit its schema, so nothing was stored: ${why}`)
-  const toText = (encoded: unknown): Effect.Effect<string, InvalidStateError> => {
+  const toText = (encoded: unknown): Effect.Effect<string, TaskInvalidStateError> => {
     if (!isRecord(encoded)) return invalid("must encode to an object")
     const { _tag, ...fields } = encoded
     const text = `${prefix}${JSON.stringify(fields)}}}`
@@ -124,7 +124,7 @@ const makeEncode = (task: string, step: StepDefinition) => {
       Effect.flatMap(encode),
       Effect.matchEffect({ onFailure: (error) => unfit(describe(error)), onSuccess: toText })
     )
-  return (state: Tagged): Effect.Effect<string, InvalidStateError> => {
+  return (state: Tagged): Effect.Effect<string, TaskInvalidStateError> => {
     const excess = findExcess?.(state)
     if (excess !== undefined) return unfit(`it has no field "${excess}"`)
     const encoded = encode(state)
@@ -144,7 +144,7 @@ export const makeCodec = (task: string, steps: ReadonlyArray<StepDefinition>): C
         // Callers in plain JavaScript may hand over anything.
         const tag: unknown = state?._tag
         return encoders.get(tag as string)?.(state) ?? Effect.fail(
-          new InvalidStateError({
+          new TaskInvalidStateError({
             task,
             state: String(tag),
             message: `${task} has no state "${String(tag)}": its states are ${known}`

@@ -8,7 +8,7 @@ import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import type { NextStep, Tagged } from "../../NextStep.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
-import { DefinitionError } from "../../TaskError.ts"
+import { TaskDefinitionError } from "../../TaskError.ts"
 import { isRetryLimit, toRetryDelay } from "./retry.ts"
 import type { StateSchema } from "./state.ts"
 
@@ -32,7 +32,7 @@ interface StepOptions extends Partial<Pick<StepDefinition, "next" | "retryLimit"
 }
 
 const fail = (message: string): never => {
-  throw new DefinitionError({ message })
+  throw new TaskDefinitionError({ message })
 }
 
 /** The literal `_tag` of a state's schema, whatever else was made of the class or struct: brands, checks, other keys. */

@@ -4,7 +4,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { Tagged } from "../../NextStep.ts"
-import { DefinitionError, InvalidStateError } from "../../TaskError.ts"
+import { TaskDefinitionError, TaskInvalidStateError } from "../../TaskError.ts"
 import type { StepDefinition } from "./step.ts"
 import { insertTask, insertTasks } from "../enqueue/enqueue.ts"
 import { type Codec, type Decoded, makeCodec, type ParsedStep, parseStep } from "./codec.ts"
@@ -29,7 +29,7 @@ const isStep = (u: unknown): boolean => hasProperty(u, "~effect-pg-task/Step")
 
 const check = (name: string, steps: ReadonlyArray<StepDefinition>): void => {
   const fail = (message: string) => {
-    throw new DefinitionError({ message: `Task ${JSON.stringify(name)}: ${message}` })
+    throw new TaskDefinitionError({ message: `Task ${JSON.stringify(name)}: ${message}` })
   }
   if (typeof name !== "string" || name.length === 0 || name.length > maxNameLength || unstorable.test(name)) {
     fail(`a task's name must be a text of 1 to ${maxNameLength} characters, without NUL or half surrogate pairs`)
@@ -73,15 +73,15 @@ export const makeTask = (
 export const definitionOf = (task: unknown): TaskDefinition => task as TaskDefinition
 
 /** Whether `raw` has the shape that every task's `step` has. */
-export const checkRaw = (raw: string): Effect.Effect<ParsedStep, InvalidStateError> =>
-  Effect.mapError(parseStep(raw), ({ message }) => new InvalidStateError({ task: "", state: "", message }))
+export const checkRaw = (raw: string): Effect.Effect<ParsedStep, TaskInvalidStateError> =>
+  Effect.mapError(parseStep(raw), ({ message }) => new TaskInvalidStateError({ task: "", state: "", message }))
 
 export const decodeRaw = Effect.fnUntraced(function*(
   task: TaskDefinition,
   raw: string
-): Effect.fn.Return<Decoded, InvalidStateError> {
+): Effect.fn.Return<Decoded, TaskInvalidStateError> {
   const parsed = yield* checkRaw(raw)
-  const invalid = (message: string) => new InvalidStateError({ task: task.name, state: parsed.tag, message })
+  const invalid = (message: string) => new TaskInvalidStateError({ task: task.name, state: parsed.tag, message })
   if (parsed.task !== task.name) return yield* invalid(`This is a task "${parsed.task}", not "${task.name}"`)
   return yield* Effect.mapError(task.codec.decode(parsed), ({ message }) => invalid(message))
 })

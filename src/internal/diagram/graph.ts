@@ -21,7 +21,7 @@ interface Options {
 }
 
 /** Which colour a step gets: that of the worst there is. */
-export type Mood = "parked" | "ready" | "running" | "waiting" | "empty"
+export type Mood = "parked" | "ready" | "running" | "scheduled" | "empty"
 
 export interface Node {
   /** Safe in every notation: letters, digits and underscores. */
@@ -88,7 +88,7 @@ const notesOf = (step: StepDefinition): ReadonlyArray<string> => [
 ]
 
 /** From the worst on. */
-const statuses = ["parked", "ready", "running", "waiting"] as const
+const statuses = ["parked", "ready", "running", "scheduled"] as const
 
 const moodOf = (counts: ReadonlyArray<Count>): Mood =>
   statuses.find((status) => counts.some((count) => count.status === status)) ?? "empty"
@@ -174,6 +174,6 @@ export const colours: Readonly<Record<Mood, { readonly fill: string; readonly st
   parked: { fill: "#ffd7d5", stroke: "#cf222e" },
   ready: { fill: "#fff8c5", stroke: "#9a6700" },
   running: { fill: "#dafbe1", stroke: "#1a7f37" },
-  waiting: { fill: "#ddf4ff", stroke: "#0969da" },
+  scheduled: { fill: "#ddf4ff", stroke: "#0969da" },
   empty: { fill: "#f6f8fa", stroke: "#57606a" }
 }

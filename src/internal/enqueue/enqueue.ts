@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { TableError } from "../../TaskError.ts"
+import type { TaskTableError } from "../../TaskError.ts"
 import type { TaskId } from "../../TaskId.ts"
 import { explain } from "../sql/errors.ts"
 import { notifierOf } from "./notifier.ts"
@@ -17,7 +17,7 @@ export type Due = { readonly delay: Duration.Input } | { readonly at: string }
 export const insertTask = (
   step: string,
   due: Due | undefined
-): Effect.Effect<TaskId, SqlError | TableError, SqlClient.SqlClient> =>
+): Effect.Effect<TaskId, SqlError | TaskTableError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const task = {
@@ -34,7 +34,7 @@ export const insertTask = (
 
 export const insertTasks = (
   steps: ReadonlyArray<string>
-): Effect.Effect<ReadonlyArray<TaskId>, SqlError | TableError, SqlClient.SqlClient> =>
+): Effect.Effect<ReadonlyArray<TaskId>, SqlError | TaskTableError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     if (steps.length === 0) return []
     const sql = yield* SqlClient.SqlClient

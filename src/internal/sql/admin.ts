@@ -135,11 +135,11 @@ const update = (sql: SqlClient, set: string, where: Where, only: string): Effect
 
 /** Clears the errors of parked rows, and what counts towards the next one. */
 export const retry = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
-  update(sql, "error = null, tried = 0, deaths = 0, wakeup_at = least(t.wakeup_at, now())", where, conditionOf.parked)
+  update(sql, "error = null, tried = 0, crashes = 0, wakeup_at = least(t.wakeup_at, now())", where, conditionOf.parked)
 
-/** Makes waiting rows due. */
+/** Makes scheduled rows due. */
 export const runNow = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
-  update(sql, "wakeup_at = now()", where, conditionOf.waiting)
+  update(sql, "wakeup_at = now()", where, conditionOf.scheduled)
 
 /** Deletes rows, and tells the workers that hold them. */
 export const cancel = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> => {

@@ -13,11 +13,11 @@ import { clampMillis, millis, query, queryAlone, type Rows, until, type Wait } f
  * A row that may be claimed, once it is due. The index of due rows holds the running ones, too: so a claim changes
  * nothing that any index knows, and costs no index a write.
  *
- * `deaths < 1` in place of `= 0`: without statistics the planner takes an equality for a condition that few rows meet,
+ * `crashes < 1` in place of `= 0`: without statistics the planner takes an equality for a condition that few rows meet,
  * and then it prefers to read and sort all rows of the index to reading the first ones in its order.
  */
-const ready = "error is null and not is_running and deaths < 1"
-const suspect = "error is null and deaths > 0 and not is_running"
+const ready = "error is null and not is_running and crashes < 1"
+const suspect = "error is null and crashes > 0 and not is_running"
 
 /**
  * The first rows in the order of an index. The planner does not know a limit that comes from a subquery, and plans for
@@ -35,7 +35,7 @@ export interface ClaimedRow {
   readonly bytes: number
   readonly tried: number
   readonly transitions: number
-  readonly deaths: number
+  readonly crashes: number
   readonly trace: string | null
   /** When it became due, in milliseconds since 1970. */
   readonly due: number
@@ -65,7 +65,7 @@ const readable = `case when octet_length(step) <= ${maxStep}`
 const bytes = `${readable} then octet_length(step) else 0 end`
 
 /** The columns of a claimed row, and the time in them as numbers, so that no driver's date type is involved. */
-const claimed = `t.id, t.tried, t.transitions, t.deaths, t.trace, ${readable} then step end as step, ${bytes} as bytes,
+const claimed = `t.id, t.tried, t.transitions, t.crashes, t.trace, ${readable} then step end as step, ${bytes} as bytes,
   (extract(epoch from t.wakeup_at) * 1000)::float8 as due,
   ((extract(epoch from clock_timestamp()) - extract(epoch from t.wakeup_at)) * 1000)::float8 as waited`
 
@@ -268,13 +268,13 @@ where is_running and lease_token = $1::uuid returning id`,
 // ---------------------------------------------------------------------------------------------------------------
 
 const firstSuspect = (condition: string) =>
-  `select ctid, wakeup_at from pg_task where ${condition} and ${suspect} and deaths <= $5 and wakeup_at <= now()
+  `select ctid, wakeup_at from pg_task where ${condition} and ${suspect} and crashes <= $5 and wakeup_at <= now()
     ${firstByDue("1")} for update skip locked`
 
 /** Claims one row whose worker died on it: the first of each task's first ones, which the index gives at once. */
 export const claimSuspect = (
   sql: SqlClient,
-  claim: Omit<Claim, "bytes" | "limit"> & { readonly maxDeaths: number }
+  claim: Omit<Claim, "bytes" | "limit"> & { readonly maxCrashes: number }
 ): Rows<ClaimedRow> =>
   query(
     sql,
@@ -286,7 +286,7 @@ export const claimSuspect = (
     ${firstSuspect("task is null")}
   ) d
 ) ${take("array(select ctid from due order by wakeup_at limit $1)")}`,
-    [1, claim.token, claim.lease, claim.tasks, claim.maxDeaths]
+    [1, claim.token, claim.lease, claim.tasks, claim.maxCrashes]
   )
 
 /**

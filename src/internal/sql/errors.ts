@@ -3,7 +3,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
-import { TableError } from "../../TaskError.ts"
+import { TaskTableError } from "../../TaskError.ts"
 import { safely } from "./safely.ts"
 
 /** Postgres's own code of an error (SQLSTATE), or undefined: the connection broke, or a statement timed out here. */
@@ -32,7 +32,7 @@ export const isConnectionLost = (error: SqlError): boolean => {
   return code === undefined ? error.reason._tag === "ConnectionError" : /^(08...|57P0[123]|53300)$/.test(code)
 }
 
-const misconfigurations: Record<string, { readonly reason: TableError["reason"]; readonly todo: string }> = {
+const misconfigurations: Record<string, { readonly reason: TaskTableError["reason"]; readonly todo: string }> = {
   "42P01": {
     reason: "Missing",
     todo: "run Migrations.run (or provide Migrations.layer) on this database first, and check the search_path"
@@ -50,10 +50,10 @@ const misconfigurations: Record<string, { readonly reason: TableError["reason"];
 /** Whether somebody must fix something before the same statement can work. */
 export const isMisconfiguration = (error: SqlError): boolean => (codeOf(error) ?? "") in misconfigurations
 
-/** Turns a misconfiguration into a `TableError` that says how to fix it; any other error stays as it is. */
-export const explain = (error: SqlError): Effect.Effect<never, SqlError | TableError> => {
+/** Turns a misconfiguration into a `TaskTableError` that says how to fix it; any other error stays as it is. */
+export const explain = (error: SqlError): Effect.Effect<never, SqlError | TaskTableError> => {
   const found = misconfigurations[codeOf(error) ?? ""]
-  return found === undefined ? Effect.fail(error) : new TableError({
+  return found === undefined ? Effect.fail(error) : new TaskTableError({
     reason: found.reason,
     message: `pg_task can't be used: ${messageOf(error)}. To fix it: ${found.todo}.`,
     cause: error

@@ -145,7 +145,7 @@ export interface JudgedRow {
    */
   readonly state: "expired" | "locked" | "rescued"
   readonly task: string | null
-  readonly deaths: number | null
+  readonly crashes: number | null
   readonly parked: boolean | null
 }
 
@@ -163,13 +163,13 @@ const isHeld = (row: string) =>
   ))`
 
 /**
- * Looks at expired leases again, frees the rows of those that are ripe, and parks what has killed `maxDeaths` workers
+ * Looks at expired leases again, frees the rows of those that are ripe, and parks what has killed `maxCrashes` workers
  * in a row. Fails on a server that takes no writes.
  */
 export const judge = (
   sql: SqlClient,
   suspicions: ReadonlyArray<Suspicion>,
-  options: { readonly maxDeaths: number; readonly lease: number }
+  options: { readonly maxCrashes: number; readonly lease: number }
 ): Rows<JudgedRow> =>
   queryAlone(
     sql,
@@ -184,21 +184,21 @@ export const judge = (
   where id = any(array(select id from expired where ripe and renewable)) and is_running and ${hasExpired}
   for no key update skip locked
 ), rescued as (
-  update pg_task t set is_running = false, lease_token = null, lease_until = null, deaths = t.deaths + 1,
+  update pg_task t set is_running = false, lease_token = null, lease_until = null, crashes = t.crashes + 1,
     updated_at = now(),
-    error = case when t.deaths + 1 >= $4 then
+    error = case when t.crashes + 1 >= $4 then
       format('The worker died %s times running while it ran this step: it was killed, ran out of memory, or lost the '
-        || 'database for longer than its lease. Fix the cause, then clear this error.', t.deaths + 1) end
-  where t.ctid = any(array(select ctid from doomed)) returning t.id, t.task, t.deaths, t.error is not null as parked
+        || 'database for longer than its lease. Fix the cause, then clear this error.', t.crashes + 1) end
+  where t.ctid = any(array(select ctid from doomed)) returning t.id, t.task, t.crashes, t.error is not null as parked
 )
 select e.id, case when r.id is not null then 'rescued' when e.ripe or not e.renewable then 'locked' else 'expired' end
-  as state, r.task, r.deaths, r.parked
+  as state, r.task, r.crashes, r.parked
 from expired e left join rescued r on r.id = e.id`,
     [
       suspicions.map(({ id }) => id),
       suspicions.map(({ since }) => since),
       suspicions.map(({ ripe }) => ripe),
-      options.maxDeaths,
+      options.maxCrashes,
       options.lease
     ]
   )

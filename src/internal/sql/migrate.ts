@@ -7,7 +7,7 @@ import * as Schedule from "effect/Schedule"
 import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import { ConnectionError, isSqlError, SqlError } from "effect/sql/SqlError"
-import { TableError } from "../../TaskError.ts"
+import { TaskTableError } from "../../TaskError.ts"
 import { codeOf, explain, isConnectionLost, messageOf } from "./errors.ts"
 import { lookAtTable, noted, type Seen } from "./table.ts"
 
@@ -42,14 +42,14 @@ const isRefused = (error: SqlError): boolean => ["42501", "3F000"].includes(code
 
 const isLoginRefused = (error: SqlError): boolean => /^(28...|3D000)$/.test(codeOf(error) ?? "")
 
-const refused = ({ owner, role, schema }: Seen, error: SqlError): TableError => {
+const refused = ({ owner, role, schema }: Seen, error: SqlError): TaskTableError => {
   const who = owner === null ? "a role that may" : `its owner ${quote(owner)}`
   const grant = owner !== null ?
     `only the owner of pg_task can do that, so this role can't be granted it`
     : schema === null ?
     `\`grant usage, create on schema … to ${quote(role)}\` on a schema in the search_path`
     : `\`grant create on schema ${quote(schema)} to ${quote(role)}\``
-  return new TableError({
+  return new TaskTableError({
     reason: "PermissionDenied",
     message:
       `pg_task can't be ${owner === null ? "made" : "brought up to date"} by role ${quote(role)}: ${
@@ -70,7 +70,7 @@ type Migrate<A> = Effect.Effect<A, MigrationError | SqlError, SqlClient.SqlClien
 export const migrateTo = <A>(
   latest: number,
   migrate: Migrate<ReadonlyArray<A>>
-): Effect.Effect<ReadonlyArray<A>, MigrationError | TableError | SqlError, SqlClient.SqlClient> =>
+): Effect.Effect<ReadonlyArray<A>, MigrationError | TaskTableError | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const look = Effect.flatMap(

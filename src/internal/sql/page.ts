@@ -12,7 +12,7 @@ export interface PageOptions extends Omit<Where, "ids"> {
 
 /** The two halves of the table that have an index on the task's name and `wakeup_at`. */
 const halves = [
-  { name: "unparked", part: "error is null", statuses: ["ready", "waiting", "running"] },
+  { name: "unparked", part: "error is null", statuses: ["ready", "scheduled", "running"] },
   { name: "parked", part: "error is not null", statuses: ["parked"] }
 ] as const
 
@@ -42,7 +42,7 @@ const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): K
 /** Whether most rows that the indexes lead to are wanted: then a page needs no more of them than it has. */
 const followsIndexes = ({ error, newerThan, olderThan, status, step, task }: PageOptions): boolean =>
   [error, newerThan, olderThan, step, task].every((criterion) => criterion === undefined)
-  && !(status?.includes("running") && !status.includes("ready") && !status.includes("waiting"))
+  && !(status?.includes("running") && !status.includes("ready") && !status.includes("scheduled"))
 
 /** The names of all tasks in one half, each found by one look into its index. */
 const namesIn = ({ name, part }: Half) =>

@@ -2,7 +2,7 @@
 import * as Duration from "effect/Duration"
 import { jsonName, maxStep } from "./schema.ts"
 
-export type Status = "ready" | "waiting" | "running" | "parked"
+export type Status = "ready" | "scheduled" | "running" | "parked"
 
 /** Which rows. What is undefined selects nothing. */
 export interface Where {
@@ -48,7 +48,7 @@ export const tag = String.raw`case when t.task is null then null
 
 export const conditionOf: Record<Status, string> = {
   ready: "t.error is null and not t.is_running and t.wakeup_at <= now()",
-  waiting: "t.error is null and not t.is_running and t.wakeup_at > now()",
+  scheduled: "t.error is null and not t.is_running and t.wakeup_at > now()",
   running: "t.error is null and t.is_running",
   parked: "t.error is not null"
 }
@@ -58,16 +58,16 @@ export const statuses = Object.keys(conditionOf) as ReadonlyArray<Status>
 /** Since when a row has had its status: since it was due, or, where that is no measure, since it was last written. */
 export const sinceOf: Record<Status, string> = {
   ready: "t.wakeup_at",
-  waiting: "t.updated_at",
+  scheduled: "t.updated_at",
   running: "least(t.wakeup_at, t.updated_at)",
   parked: "t.updated_at"
 }
 
 const byStatus = (values: Record<Status, string>) =>
   `case when ${conditionOf.parked} then ${values.parked} when t.is_running then ${values.running}
-  when t.wakeup_at <= now() then ${values.ready} else ${values.waiting} end`
+  when t.wakeup_at <= now() then ${values.ready} else ${values.scheduled} end`
 
-const status = byStatus({ ready: "'ready'", waiting: "'waiting'", running: "'running'", parked: "'parked'" })
+const status = byStatus({ ready: "'ready'", scheduled: "'scheduled'", running: "'running'", parked: "'parked'" })
 const since = byStatus(sinceOf)
 
 /** As milliseconds since 1970, within what JavaScript's dates can hold: Postgres has infinity, too. */
@@ -82,7 +82,7 @@ export interface AdminRow {
   readonly status: Status
   readonly raw: string
   readonly tried: number
-  readonly deaths: number
+  readonly crashes: number
   readonly transitions: number
   readonly error: string | null
   readonly trace: string | null
@@ -101,7 +101,7 @@ export interface AdminRow {
 const raw = `case when octet_length(t.step) <= ${maxStep} then t.step else left(t.step, 2000) || '...' end`
 
 export const columns =
-  `t.id, t.task, ${tag} as step, ${status} as status, ${raw} as raw, t.tried, t.deaths, t.transitions,
+  `t.id, t.task, ${tag} as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
   t.error, t.trace, ${millis("t.wakeup_at")} as "wakeupAt", ${millis("t.created_at")} as "createdAt",
   ${millis("t.updated_at")} as "updatedAt",
   case when t.lease_until is not null then ${millis("t.lease_until")} end as "leaseUntil",

@@ -62,7 +62,7 @@ export interface NewTask {
 
 const newTask = `$1, coalesce($2::timestamptz, now() + ${millis("$3")}), $4`
 const insertLoudly = `insert into pg_task (step, wakeup_at, trace) values (${newTask}) returning id`
-const insertQuietly = `with quiet as materialized (select set_config('pg_task.quiet', 'on', true))
+const insertQuietly = `with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))
 insert into pg_task (step, wakeup_at, trace) select ${newTask} from quiet returning id`
 
 /** Stores a task. `quiet` only outside of transactions: it lasts until the end of the one it is in. */
@@ -118,7 +118,7 @@ export interface RowChange {
   readonly token: string
   /** The attempt's `transitions`: it is fenced by it, together with the token. */
   readonly n: number
-  readonly kind: "Advance" | "Move" | "Retry" | "Park" | "Reject" | "Release"
+  readonly kind: "Continued" | "Rescheduled" | "Retried" | "Parked" | "Rejected" | "Released"
   readonly step?: string
   /** Due this many milliseconds from now. */
   readonly delay?: number
@@ -133,11 +133,11 @@ export type RowEnd = Pick<RowChange, "id" | "token" | "n">
 const anyTransition = few("n", "0", String(maxTransitions))
 
 /**
- * The fence. An `Advance` keeps its lease, so it may be sent again after its answer was lost: it then finds its own
+ * The fence. An `Continued` keeps its lease, so it may be sent again after its answer was lost: it then finds its own
  * work done, one transition further.
  */
 const current = `t.id = c.id and t.lease_token = c.token
-    and (t.transitions = c.n or (c.kind = 'Advance' and t.transitions = ${oneFurther("c.n")}))`
+    and (t.transitions = c.n or (c.kind = 'Continued' and t.transitions = ${oneFurther("c.n")}))`
 
 /**
  * Most outcomes end their task: those come as arrays, which are much cheaper to read than JSON. `time` is when leases
@@ -157,13 +157,13 @@ const storeChanges = (time: string, locks: string): string =>
   update pg_task t set
     step = coalesce(c.step, t.step),
     transitions = case when c.step is null then t.transitions else ${oneFurther("c.n")} end,
-    tried = case when c.kind in ('Retry', 'Park') then t.tried + 1 when c.step is null then t.tried else 0 end,
+    tried = case when c.kind in ('Retried', 'Parked') then t.tried + 1 when c.step is null then t.tried else 0 end,
     wakeup_at = coalesce(c.at, (select time from clock) + ${millis("c.delay")}, t.wakeup_at),
-    is_running = c.kind = 'Advance',
-    lease_token = case when c.kind = 'Advance' then t.lease_token end,
-    lease_until = case when c.kind = 'Advance' then (select time from clock) + ${millis("$2")} end,
-    deaths = case when c.kind = 'Release' then t.deaths else 0 end,
-    error = case when c.kind = 'Release' then t.error else c.error end,
+    is_running = c.kind = 'Continued',
+    lease_token = case when c.kind = 'Continued' then t.lease_token end,
+    lease_until = case when c.kind = 'Continued' then (select time from clock) + ${millis("$2")} end,
+    crashes = case when c.kind = 'Released' then t.crashes else 0 end,
+    error = case when c.kind = 'Released' then t.error else c.error end,
     updated_at = (select time from clock)
   from c where ${current} returning t.id
 )
@@ -190,7 +190,7 @@ const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<u
 
 /** A chain's every step waits for this one: nothing in it but the row. */
 const advanceOne = `update pg_task set
-  step = $4, transitions = ${oneFurther("$3::int")}, tried = 0, deaths = 0, error = null, updated_at = now(),
+  step = $4, transitions = ${oneFurther("$3::int")}, tried = 0, crashes = 0, error = null, updated_at = now(),
   lease_until = now() + ${millis("$5")}
 where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid
   and transitions in ($3::int, ${oneFurther("$3::int")}) returning id`
@@ -205,7 +205,7 @@ const storeAdvance = (
 /** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
 export const storeOutcomes = (sql: SqlClient, changes: Changes, lease: number): Rows<{ readonly id: TaskId }> => {
   const [only, more] = changes.changes
-  return only?.kind === "Advance" && more === undefined && changes.ends.length === 0
+  return only?.kind === "Continued" && more === undefined && changes.ends.length === 0
     ? storeAdvance(sql, only, lease)
     : queryAlone(sql, storeNow, storeParams(changes, lease))
 }

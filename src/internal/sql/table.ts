@@ -26,7 +26,7 @@ export const probe = (sql: SqlClient): Effect.Effect<string, SqlError> =>
       `with u as (update pg_task set updated_at = now() where false returning 1),
   d as (delete from pg_task where false returning 1),
   s as (
-    select id, step, task, wakeup_at, tried, is_running, error, lease_token, lease_until, transitions, deaths, trace
+    select id, step, task, wakeup_at, tried, is_running, error, lease_token, lease_until, transitions, crashes, trace
     from pg_task where false
   )
 select ${schema} as schema where not exists (select 1 from s)`,

@@ -14,7 +14,7 @@ export interface Waiting {
   readonly delays: boolean
 }
 
-const isWaiting = `task = any($1::text[]) and error is null and not is_running and deaths < 1
+const isWaiting = `task = any($1::text[]) and error is null and not is_running and crashes < 1
   and wakeup_at > now() and wakeup_at < 'infinity' and case when tried > 0 then $2::boolean else $3::boolean end`
 
 const params = ({ delays, retries, tasks }: Waiting) => [tasks, retries, delays]

@@ -10,12 +10,12 @@ import { type Outcome, type RowOutcome, toChanges } from "../attempt/outcome.ts"
 import { runAttempt, type Runner } from "../attempt/attempt.ts"
 import { storeInTransaction } from "../sql/statements.ts"
 import { nextTransition } from "../sql/transitions.ts"
-import type { InvalidStateError } from "../../TaskError.ts"
+import type { TaskInvalidStateError } from "../../TaskError.ts"
 import { type AnyResult, toResult } from "./result.ts"
 import { lockTimeout, setLockTimeout } from "../sql/taskTest.ts"
 import { TaskTestError } from "./TaskTestError.ts"
 
-export type AttemptError = SqlError | InvalidStateError | TaskTestError
+export type AttemptError = SqlError | TaskInvalidStateError | TaskTestError
 
 const isAborted = (error: SqlError): boolean => codeOf(error) === "25P02"
 
@@ -28,7 +28,7 @@ const aborted = (held: Held) =>
       + `sql.withTransaction of its own, or run this test without TaskTest.rolledBack`
   })
 
-const hasFailed = (outcome: Outcome) => outcome._tag === "Retry" || outcome._tag === "Park"
+const hasFailed = (outcome: Outcome) => outcome._tag === "Retried" || outcome._tag === "Parked"
 
 /**
  * A step that fails because a statement failed leaves a transaction in which nothing works any more: so it runs behind
@@ -78,7 +78,7 @@ const keepLockTimeout = <A, E>(sql: SqlClient, effect: Effect.Effect<A, E>): Eff
 
 /** A `NextStep.now` leaves the row claimed, by the same token. */
 const continuing = (row: ClaimedRow, outcome: RowOutcome, current: boolean): ClaimedRow | undefined =>
-  outcome._tag === "Advance" && current
+  outcome._tag === "Continued" && current
     ? { ...row, step: outcome.step, tried: 0, transitions: nextTransition(row.transitions), waited: 0 }
     : undefined
 

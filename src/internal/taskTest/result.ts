@@ -7,13 +7,13 @@ import { decodeRaw } from "../definition/task.ts"
 import type { Held } from "../attempt/claimedTask.ts"
 import type { RowOutcome } from "../attempt/outcome.ts"
 import type { TaskDefinition } from "../definition/task.ts"
-import type { InvalidStateError } from "../../TaskError.ts"
+import type { TaskInvalidStateError } from "../../TaskError.ts"
 import type { TaskId } from "../../TaskId.ts"
 
 /** What became of a step, before it gets the types of its task: `TaskTest.Outcome`. */
 type AnyOutcome =
   | { readonly _tag: "Finished" | "Lost" }
-  | { readonly _tag: "Moved"; readonly next: unknown }
+  | { readonly _tag: "Continued"; readonly next: unknown }
   | { readonly _tag: "Delayed"; readonly next: unknown; readonly delay: Duration.Duration }
   | { readonly _tag: "Scheduled"; readonly next: unknown; readonly at: DateTime.Utc }
   | {
@@ -33,23 +33,23 @@ const stateOf = (task: TaskDefinition, raw: string) => Effect.map(decodeRaw(task
 
 const outcomeOf = (
   task: TaskDefinition,
-  outcome: Exclude<RowOutcome, { readonly _tag: "Reject" }>
-): Effect.Effect<AnyOutcome, InvalidStateError> => {
+  outcome: Exclude<RowOutcome, { readonly _tag: "Rejected" }>
+): Effect.Effect<AnyOutcome, TaskInvalidStateError> => {
   switch (outcome._tag) {
-    case "Finish":
+    case "Finished":
       return Effect.succeed({ _tag: "Finished" })
-    case "Advance":
-      return Effect.map(stateOf(task, outcome.step), (next) => ({ _tag: "Moved", next }))
-    case "Move":
+    case "Continued":
+      return Effect.map(stateOf(task, outcome.step), (next) => ({ _tag: "Continued", next }))
+    case "Rescheduled":
       return Effect.map(stateOf(task, outcome.step), (next) =>
         outcome.at === undefined
           ? { _tag: "Delayed", next, delay: Duration.millis(outcome.delay ?? 0) }
           : { _tag: "Scheduled", next, at: DateTime.makeUnsafe(outcome.at) })
-    case "Retry":
+    case "Retried":
       return Effect.succeed({ ...outcome, _tag: "Retried", delay: Duration.millis(outcome.delay) })
-    case "Park":
+    case "Parked":
       return Effect.succeed({ _tag: "Parked", error: outcome.error, cause: outcome.cause! })
-    case "Release":
+    case "Released":
       return Effect.succeed({ _tag: "Lost" })
   }
 }
@@ -60,10 +60,10 @@ export const toResult = Effect.fnUntraced(function*(
   held: Held,
   outcome: RowOutcome,
   current: boolean
-): Effect.fn.Return<AnyResult, InvalidStateError> {
+): Effect.fn.Return<AnyResult, TaskInvalidStateError> {
   const name = { id: held.id, task: held.task ?? null, step: held.tag ?? null }
-  if (outcome._tag === "Reject") return { ...name, _tag: "Rejected", error: outcome.error }
+  if (outcome._tag === "Rejected") return { ...name, _tag: "Rejected", error: outcome.error }
   const task = tasks.get(held.task!)!
   const about = { ...name, state: yield* stateOf(task, held.step!), attempt: held.tried + 1 }
-  return { ...about, ...(yield* outcomeOf(task, current ? outcome : { _tag: "Release" })) }
+  return { ...about, ...(yield* outcomeOf(task, current ? outcome : { _tag: "Released" })) }
 })

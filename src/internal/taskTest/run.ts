@@ -6,22 +6,22 @@ import { claim, type ClaimedRow, everything, releaseClaim } from "../sql/claim.t
 import { explain } from "../sql/errors.ts"
 import { toSettings } from "../worker/settings.ts"
 import { isTraced, type Runner } from "../attempt/attempt.ts"
-import type { DefinitionError, InvalidStateError, TableError } from "../../TaskError.ts"
+import type { TaskDefinitionError, TaskInvalidStateError, TaskTableError } from "../../TaskError.ts"
 import { attemptInTest, isInTransaction } from "./attempt.ts"
 import type { AnyResult } from "./result.ts"
 import { nextWaiting, skipToNext, sleep } from "../sql/taskTest.ts"
 import { TaskTestError } from "./TaskTestError.ts"
 
-/** What to do about tasks that are due later: `TaskTest.Passing`. */
-type Passing = "skip" | "wait" | "leave"
+/** What to do about tasks that are due later: `TaskTest.DelayPolicy`. */
+type DelayPolicy = "skip" | "wait" | "leave"
 
 export interface Settings {
   readonly tasks: ReadonlyArray<unknown>
-  readonly delays?: Passing | undefined
-  readonly retries?: Passing | undefined
+  readonly delays?: DelayPolicy | undefined
+  readonly retries?: DelayPolicy | undefined
 }
 
-export type RunError = DefinitionError | TableError | InvalidStateError | TaskTestError | SqlError
+export type RunError = TaskDefinitionError | TaskTableError | TaskInvalidStateError | TaskTestError | SqlError
 
 /** No step of a test takes longer; and if its process is killed, its tasks go on elsewhere after this. */
 const lease = 600_000

@@ -2,7 +2,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { DefinitionError } from "../../TaskError.ts"
+import { TaskDefinitionError } from "../../TaskError.ts"
 
 /** For each worker, an effect that waits until it has stopped. Undefined where no layer is being launched. */
 const Started = Context.Reference<Array<Effect.Effect<void>> | undefined>("effect-pg-task/internal/Started", {
@@ -13,13 +13,13 @@ const Started = Context.Reference<Array<Effect.Effect<void>> | undefined>("effec
 export const noteStarted = (stopped: Effect.Effect<void>): Effect.Effect<void> =>
   Effect.map(Started, (started) => void started?.push(stopped))
 
-const noWorker = new DefinitionError({
+const noWorker = new TaskDefinitionError({
   message: "Worker.launch: no worker starts with this layer, so it would never end. Use Layer.launch, "
     + "or make Worker.layer a part of it"
 })
 
 /** Keeps a layer alive until all its workers have stopped. */
-export const launchLayer = <A, E, R>(layer: Layer.Layer<A, E, R>): Effect.Effect<void, E | DefinitionError, R> =>
+export const launchLayer = <A, E, R>(layer: Layer.Layer<A, E, R>): Effect.Effect<void, E | TaskDefinitionError, R> =>
   Effect.suspend(() => {
     const started: Array<Effect.Effect<void>> = []
     const allStopped = Effect.suspend(() =>

@@ -18,7 +18,7 @@ export interface LeaseOptions {
   readonly tasks: ReadonlyArray<string>
   /** In milliseconds. */
   readonly lease: number
-  readonly maxDeaths: number
+  readonly maxCrashes: number
   readonly now: () => number
   readonly pollInterval: () => number
 }

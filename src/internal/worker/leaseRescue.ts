@@ -171,7 +171,7 @@ export class Rescue {
 
   private get judge(): Effect.Effect<void, SqlError> {
     return Effect.gen({ self: this }, function*() {
-      const { lease, maxDeaths, now, sql } = this.options
+      const { lease, maxCrashes, now, sql } = this.options
       // Whatever has kept this worker from judging may have kept the others from renewing.
       if (now() - this.judgedAt > lease / 3) { for (const watched of this.watched.values()) watched.judged = 0 }
       this.judgedAt = now()
@@ -182,7 +182,7 @@ export class Rescue {
           since,
           ripe: judged >= judgements - 1
         }))
-        const rows = yield* this.send(judge(sql, some, { maxDeaths, lease }))
+        const rows = yield* this.send(judge(sql, some, { maxCrashes, lease }))
         this.judged(some.map(({ id }) => id), rows)
         yield* this.rescued(rows.filter(({ state }) => state === "rescued"))
       }
@@ -202,13 +202,13 @@ export class Rescue {
 
   private rescued(rows: ReadonlyArray<JudgedRow>): Effect.Effect<void> {
     if (rows.length === 0) return Effect.void
-    this.options.meter.leasesTakenOver(rows.length)
+    this.options.meter.leasesRescued(rows.length)
     // There may be more, of a worker that died with a large buffer.
     if (this.watched.size + rows.length >= maxWatched) this.frontAt = 0
     this.onRescued()
     return Effect.gen(function*() {
       yield* Effect.forEach(rows.slice(0, maxLogged), logRescued, { discard: true })
-      if (rows.length > maxLogged) yield* Effect.logWarning(`${rows.length - maxLogged} more stale leases taken over`)
+      if (rows.length > maxLogged) yield* Effect.logWarning(`${rows.length - maxLogged} more tasks rescued`)
     })
   }
 }
@@ -216,6 +216,6 @@ export class Rescue {
 const logRescued = (row: JudgedRow): Effect.Effect<void> =>
   (row.parked === true
     ? Effect.logError("Parked: its worker died again and again")
-    : Effect.logWarning("Stale lease taken over")).pipe(
-      Effect.annotateLogs({ task: row.task, id: row.id, deaths: row.deaths })
+    : Effect.logWarning("Rescued: the lease had expired")).pipe(
+      Effect.annotateLogs({ task: row.task, id: row.id, crashes: row.crashes })
     )

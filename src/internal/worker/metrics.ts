@@ -55,7 +55,7 @@ export class Meter {
   constructor(context: Context.Context<never>) {
     this.context = context
     // An alarm compares with what was before: something must have been.
-    for (const counter of [Metrics.leasesLost, Metrics.leasesTakenOver, Metrics.reconnects]) {
+    for (const counter of [Metrics.leasesLost, Metrics.leasesRescued, Metrics.reconnects]) {
       counter.updateUnsafe(0, context)
     }
     for (const gauge of [Metrics.buffered, Metrics.running]) gauge.modifyUnsafe(0, context)
@@ -88,8 +88,8 @@ export class Meter {
     if (count > 0) Metrics.leasesLost.updateUnsafe(count, this.context)
   }
 
-  leasesTakenOver(count: number): void {
-    if (count > 0) Metrics.leasesTakenOver.updateUnsafe(count, this.context)
+  leasesRescued(count: number): void {
+    if (count > 0) Metrics.leasesRescued.updateUnsafe(count, this.context)
   }
 
   reconnected(): void {

@@ -113,7 +113,7 @@ export class Pool {
     for (const row of rows) {
       const held = this.take(row, token, now)
       held.renewedAt = claimedAt
-      if (this.draining) this.store(held, { _tag: "Release" })
+      if (this.draining) this.store(held, { _tag: "Released" })
       else MutableList.append(this.fresh, held)
     }
     // The next claim is to be on its way while these run; without one, nothing comes before them.
@@ -126,7 +126,7 @@ export class Pool {
     const held = this.take(row, token, this.options.now())
     held.onEnd = onEnd
     this.freeReserved()
-    if (this.draining) this.store(held, { _tag: "Release" })
+    if (this.draining) this.store(held, { _tag: "Released" })
     else this.start(held)
   }
 
@@ -159,7 +159,7 @@ export class Pool {
     this.storing -= results.length
     for (const { current, held, outcome } of results) {
       // Also one that was refused: what a lost COMMIT left to others was given back before.
-      if (outcome._tag === "Release") this.options.onLeft()
+      if (outcome._tag === "Released") this.options.onLeft()
       if (current) this.goOn(held, outcome)
       else this.drop(held)
     }
@@ -211,13 +211,13 @@ export class Pool {
     for (const held of MutableList.takeAll(this.fresh)) {
       if (this.hasWaited(held, this.fresh, before)) {
         this.prefetch.reset()
-        this.store(held, { _tag: "Release" })
+        this.store(held, { _tag: "Released" })
       }
     }
     for (const held of MutableList.takeAll(this.chains)) {
       // The next step of a chain takes its turn with everybody's: endless chains must not always come first.
       if (this.hasWaited(held, this.chains, before)) {
-        this.store(held, this.draining ? { _tag: "Release" } : { _tag: "Release", delay: 0 })
+        this.store(held, this.draining ? { _tag: "Released" } : { _tag: "Released", delay: 0 })
       }
     }
   }
@@ -234,7 +234,7 @@ export class Pool {
   interruptRunning(): void {
     for (const held of this.held.values()) {
       if (held.fiber === undefined) continue
-      held.stop ??= "Release"
+      held.stop ??= "Released"
       held.fiber.interruptUnsafe()
     }
   }
@@ -297,7 +297,7 @@ export class Pool {
       if (held === MutableList.Empty) return undefined
       if (held.stop !== undefined) continue
       if (!this.isStale(held)) return held
-      this.store(held, { _tag: "Release" })
+      this.store(held, { _tag: "Released" })
     }
   }
 
@@ -335,19 +335,19 @@ export class Pool {
 
   /** An outcome is in the row. */
   private goOn(held: Held, outcome: RowOutcome): void {
-    if (outcome._tag === "Advance") return this.advance(held, outcome.step)
+    if (outcome._tag === "Continued") return this.advance(held, outcome.step)
     this.drop(held)
-    const moved = outcome._tag === "Retry" || outcome._tag === "Move"
+    const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
     if (moved && this.draining) this.options.onLeft()
     if (moved) this.options.onDue(outcome.delay ?? 0)
-    else if (outcome._tag === "Release") this.options.onDue(0)
+    else if (outcome._tag === "Released") this.options.onDue(0)
   }
 
   /** A chain is kept while there is room for it; else its next step takes its turn with everybody's. */
   private mayKeep(outcome: RowOutcome): RowOutcome {
     const isFull = this.chains.length >= this.options.bufferSize || this.memory.isFull
-    return outcome._tag === "Advance" && (this.draining || isFull)
-      ? { _tag: "Move", step: outcome.step, delay: 0 }
+    return outcome._tag === "Continued" && (this.draining || isFull)
+      ? { _tag: "Rescheduled", step: outcome.step, delay: 0 }
       : outcome
   }
 
@@ -368,7 +368,7 @@ export class Pool {
     held.heldSince = this.options.now()
     // The write has extended the lease. How long ago, only Postgres knows; at the earliest when it was sent.
     held.renewedAt = Math.max(held.renewedAt, held.storedAt)
-    if (this.draining) this.store(held, { _tag: "Release" })
+    if (this.draining) this.store(held, { _tag: "Released" })
     else MutableList.append(this.chains, held)
   }
 

@@ -60,11 +60,11 @@ export class Suspects {
   }
 
   private claim(token: string): Effect.Effect<ClaimedRow | undefined> {
-    const { lease, link, maxDeaths, now, sql, tasks } = this.options
+    const { lease, link, maxCrashes, now, sql, tasks } = this.options
     const release = Effect.ignore(link.once(releaseClaim(sql, token)))
     const startedAt = now()
-    const mayRun = this.lastChanceBusy ? maxDeaths - 2 : maxInt
-    return link.once(claimSuspect(sql, { tasks, token, lease, maxDeaths: mayRun })).pipe(
+    const mayRun = this.lastChanceBusy ? maxCrashes - 2 : maxInt
+    return link.once(claimSuspect(sql, { tasks, token, lease, maxCrashes: mayRun })).pipe(
       // After a standstill of this process another worker may have it.
       Effect.flatMap(([row]) =>
         now() - startedAt < rescuedAfter(lease) ? Effect.succeed(row) : Effect.as(release, undefined)
@@ -76,8 +76,8 @@ export class Suspects {
   }
 
   private start(row: ClaimedRow, token: string): void {
-    const { maxDeaths, pool } = this.options
-    const lastChance = row.deaths >= maxDeaths - 1
+    const { maxCrashes, pool } = this.options
+    const lastChance = row.crashes >= maxCrashes - 1
     if (lastChance) this.lastChanceBusy = true
     pool.admitReserved(row, token, () => {
       if (!lastChance) return

@@ -11,7 +11,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { TableError } from "../../TaskError.ts"
+import type { TaskTableError } from "../../TaskError.ts"
 import { Borrowed, CurrentBorrowed } from "../sql/borrowed.ts"
 import { limitTransactions } from "../attempt/connections.ts"
 import type { TaskId } from "../../TaskId.ts"
@@ -100,7 +100,7 @@ interface Core {
 const settleWith = ({ link, meter, runner, settings, sql }: Core, pool: () => Pool) => {
   const watched = { sql, link, lease: settings.lease, now }
   return (results: ReadonlyArray<StoredOutcome>): Effect.Effect<void> => {
-    const refused = results.filter(({ current, outcome }) => !current && outcome._tag !== "Release")
+    const refused = results.filter(({ current, outcome }) => !current && outcome._tag !== "Released")
     // Reported first: the next step of a chain is another attempt, and begins as soon as the pool knows.
     const settle = (cancelled?: ReadonlySet<TaskId>) => {
       meter.leasesLost(refused.filter(({ held }) => cancelled?.has(held.id) !== true).length)
@@ -168,9 +168,9 @@ const makeParts = Effect.fnUntraced(function*(settings: Settings, { id, schema }
   const core = yield* makeCore(settings, link, meter)
   const stopRequest = yield* Deferred.make<void>()
   const { pool, writer } = makePool(core, () => dispatcher)
-  const { lease, maxDeaths } = settings
+  const { lease, maxCrashes } = settings
   const shared = { sql: core.sql, link, pool, tasks: [...settings.tasks.keys()], lease, now }
-  const leases = { ...shared, meter, maxDeaths, pollInterval: () => Math.min(settings.pollInterval, lease) }
+  const leases = { ...shared, meter, maxCrashes, pollInterval: () => Math.min(settings.pollInterval, lease) }
   const suspects = new Suspects(leases)
   const cancels = new Cancels(leases)
   const pollInterval = () =>
@@ -247,7 +247,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, link: Link, ended: D
 })
 
 /** The schema of the table, once it can be used. */
-const checkTable = (link: Link): Effect.Effect<string, TableError | SqlError, SqlClient.SqlClient> =>
+const checkTable = (link: Link): Effect.Effect<string, TaskTableError | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     return yield* link.persistUnless(probe(sql), isMisconfiguration).pipe(Effect.catchTag("SqlError", explain))
@@ -271,7 +271,7 @@ const healthOf = (parts: Parts, link: Link, ended: Deferred.Deferred<void>): Eff
 /** Starts a worker. It drains when the scope closes. */
 export const startWorker = Effect.fnUntraced(function*(
   settings: Settings
-): Effect.fn.Return<Runtime, TableError | SqlError, SqlClient.SqlClient | Scope.Scope> {
+): Effect.fn.Return<Runtime, TaskTableError | SqlError, SqlClient.SqlClient | Scope.Scope> {
   const id = crypto.randomUUID()
   const meter = new Meter(yield* Effect.context())
   const link = new Link(meter)

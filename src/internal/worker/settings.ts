@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { isObject } from "effect/Predicate"
-import { DefinitionError } from "../../TaskError.ts"
+import { TaskDefinitionError } from "../../TaskError.ts"
 import { isTask, type TaskDefinition } from "../definition/task.ts"
 
 export interface WorkerOptions {
@@ -11,7 +11,7 @@ export interface WorkerOptions {
   readonly concurrency?: number | undefined
   readonly bufferSize?: number | undefined
   readonly lease?: Duration.Input | undefined
-  readonly maxDeaths?: number | undefined
+  readonly maxCrashes?: number | undefined
   readonly shutdownTimeout?: Duration.Input | undefined
   readonly pollInterval?: Duration.Input | undefined
 }
@@ -22,7 +22,7 @@ export interface Settings {
   readonly concurrency: number
   readonly bufferSize: number
   readonly lease: number
-  readonly maxDeaths: number
+  readonly maxCrashes: number
   readonly shutdownTimeout: number
   readonly pollInterval: number
 }
@@ -42,7 +42,7 @@ const isWhole = (value: number, min: number) => Number.isInteger(value) && value
 const findMistake = (settings: Omit<Settings, "tasks">): string | undefined => {
   if (!isWhole(settings.concurrency, 1)) return "`concurrency` must be a whole number of 1 or more"
   if (!isWhole(settings.bufferSize, 0)) return "`bufferSize` must be a whole number of 0 or more"
-  if (!isWhole(settings.maxDeaths, 1)) return "`maxDeaths` must be a whole number of 1 or more"
+  if (!isWhole(settings.maxCrashes, 1)) return "`maxCrashes` must be a whole number of 1 or more"
   if (!(settings.lease >= 100 && settings.lease < Infinity)) {
     return "`lease` must be a duration of 100 milliseconds or more, and finite"
   }
@@ -59,14 +59,14 @@ const withDefaults = (options: WorkerOptions): Omit<Settings, "tasks"> => ({
   concurrency: options.concurrency ?? 10,
   bufferSize: options.bufferSize ?? 1000,
   lease: toMillis(options.lease, "30 seconds"),
-  maxDeaths: options.maxDeaths ?? 3,
+  maxCrashes: options.maxCrashes ?? 3,
   shutdownTimeout: toMillis(options.shutdownTimeout, "30 seconds"),
   pollInterval: toMillis(options.pollInterval, "10 seconds")
 })
 
-export const toSettings = (options: WorkerOptions): Effect.Effect<Settings, DefinitionError> =>
+export const toSettings = (options: WorkerOptions): Effect.Effect<Settings, TaskDefinitionError> =>
   Effect.suspend(() => {
-    const fail = (mistake: string) => new DefinitionError({ message: `Worker: ${mistake}` })
+    const fail = (mistake: string) => new TaskDefinitionError({ message: `Worker: ${mistake}` })
     if (!isObject(options)) return fail("its options must be an object with `tasks`")
     const settings = withDefaults(options)
     const mistake = findMistakeInTasks(options.tasks) ?? findMistake(settings)

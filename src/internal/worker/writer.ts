@@ -116,7 +116,7 @@ export class Writer {
       held,
       outcome,
       // Sent again, most outcomes find that the first time has ended their attempt: it was stored, nobody refused it.
-      current: isStored(held) || (stored.again && outcome._tag !== "Advance")
+      current: isStored(held) || (stored.again && outcome._tag !== "Continued")
     })))
   }
 
@@ -131,7 +131,7 @@ export class Writer {
     if (troubleOf(error) === "Lock") return Effect.asVoid(Effect.forkScoped(this.storeWhenFree(entry)))
     const { held, outcome } = entry
     const parked: RowOutcome = {
-      _tag: "Park",
+      _tag: "Parked",
       error: storable(`The outcome of this step (${outcome._tag}) could not be stored: ${messageOf(error)}`)
     }
     const rest = { held, outcome: parked }

@@ -90,7 +90,7 @@ workerTests("fields that a state's schema doesn't have", (test) => {
       `${field}: are an error that names it, where they would be lost`,
       Effect.gen(function*() {
         const error = yield* Effect.flip(Fields.enqueue(state))
-        assert.deepInclude(error, { _tag: "InvalidStateError", task: "Fields", state: state._tag })
+        assert.deepInclude(error, { _tag: "TaskInvalidStateError", task: "Fields", state: state._tag })
         assert.include(error.message, `nothing was stored: it has no field "${field}"`)
         const all = yield* Effect.flip(Fields.enqueueAll([taken[0]!, state]))
         assert.include(all.message, `it has no field "${field}"`)
@@ -109,7 +109,7 @@ workerTests("fields that a state's schema doesn't have", (test) => {
       const id = yield* Moves.enqueue(new Named({ name: "Ada" }))
       yield* start({ tasks: [Moves] })
       const { error } = yield* parked(id)
-      assert.include(error, `InvalidStateError: Moves: the state "Invite" doesn't fit its schema`)
+      assert.include(error, `TaskInvalidStateError: Moves: the state "Invite" doesn't fit its schema`)
       assert.include(error, `it has no field "notes"`)
     })
   )
@@ -174,7 +174,7 @@ workerTests("a plain object for the state of a class", (test) => {
     "must fit the class, checks included",
     Effect.gen(function*() {
       const error = yield* Effect.flip(Fields.enqueue({ _tag: "Named", name: "" }))
-      assert.deepInclude(error, { _tag: "InvalidStateError", task: "Fields", state: "Named" })
+      assert.deepInclude(error, { _tag: "TaskInvalidStateError", task: "Fields", state: "Named" })
       assert.include(error.message, `nothing was stored`)
       assert.include(error.message, `["name"]`)
     })

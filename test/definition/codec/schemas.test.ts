@@ -151,7 +151,7 @@ workerTests("schemas that need services", (test) => {
       const id = yield* task.enqueue(new Loud({ text: "hal" }))
       yield* start({ tasks: [task] }).pipe(Effect.provideService(Key, { shift: 1 }))
       const waiting = yield* rowWhere(id, ({ transitions }) => transitions === 2)
-      assert.deepInclude(waiting, { status: "waiting", step: `{"Whispers":{"Whisper":{"secret":"ibm","times":2}}}` })
+      assert.deepInclude(waiting, { status: "scheduled", step: `{"Whispers":{"Whisper":{"secret":"ibm","times":2}}}` })
     })
   )
 

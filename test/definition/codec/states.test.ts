@@ -183,7 +183,7 @@ workerTests("a state that doesn't fit", (test) => {
       `${title}: fails, and nothing is stored`,
       Effect.gen(function*() {
         const error = yield* Effect.flip(enqueue(state))
-        assert.deepInclude(error, { _tag: "InvalidStateError", task: "Show", state: tag })
+        assert.deepInclude(error, { _tag: "TaskInvalidStateError", task: "Show", state: tag })
         assert.include((error as Error).message, message)
         assert.deepStrictEqual(yield* rows, [])
       })

@@ -32,12 +32,12 @@ values ($1, ${Object.values(columns).join(", ")}) returning id::text`,
   const lease = { is_running: "true", lease_token: "gen_random_uuid()", lease_until: "now() + interval '1 hour'" }
   return {
     ready: yield* insertOne("ready", { wakeup_at: "now() - interval '1 minute'" }),
-    waiting: yield* insertOne("waiting", { wakeup_at: "now() + interval '1 hour'", tried: "2" }),
+    scheduled: yield* insertOne("scheduled", { wakeup_at: "now() + interval '1 hour'", tried: "2" }),
     running: yield* insertOne("running", { wakeup_at: "now() - interval '2 minutes'", ...lease }),
     parked: yield* insertOne("parked", {
       wakeup_at: "now() - interval '3 minutes'",
       tried: "3",
-      deaths: "1",
+      crashes: "1",
       error: "'HttpError: 100% of it\n  caused by: Timeout'",
       updated_at: "now() - interval '2 hours'"
     })

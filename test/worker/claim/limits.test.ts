@@ -65,9 +65,9 @@ workerTests("a state of more than 15 MB", (test) => {
       yield* start({ tasks: [Jobs] })
       yield* gone(most)
       yield* gone(other)
-      const { deaths, error, tried } = yield* eventually(Admin.get(long), ({ status }) => status === "parked")
+      const { crashes, error, tried } = yield* eventually(Admin.get(long), ({ status }) => status === "parked")
       assert.include(error, "step is longer than 15 MB")
-      assert.deepStrictEqual([deaths, tried], [0, 0])
+      assert.deepStrictEqual([crashes, tried], [0, 0])
       assert.sameMembers(seen, [15_000_000 - 30, 1])
     })
   )
@@ -95,7 +95,7 @@ workerTests("a state of more than 15 MB", (test) => {
         yield* Effect.flip(Admin.enqueueRaw(`{"Jobs":{"Job":{"name":"${name}"}}}`))
       ]
       for (const error of errors) {
-        assert.strictEqual(error._tag, "InvalidStateError")
+        assert.strictEqual(error._tag, "TaskInvalidStateError")
         assert.include(error.message, "longer than 15 MB")
       }
       assert.deepStrictEqual(yield* run("table pg_task"), [])

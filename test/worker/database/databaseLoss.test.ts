@@ -198,7 +198,7 @@ workerTests("when the database can't be reached", (test) => {
       yield* logs.line("Database lost")
       yield* network.mend
       yield* gone(a!)
-      yield* rowWhere(b!, ({ status, transitions }) => status === "waiting" && transitions === 1)
+      yield* rowWhere(b!, ({ status, transitions }) => status === "scheduled" && transitions === 1)
       yield* rowWhere(c!, ({ status, tried }) => status === "parked" && tried === 1)
       assert.deepStrictEqual(ran.sort(), ["a", "b", "c", "next"])
       assert.deepStrictEqual(logs.find("Lease lost"), [])

@@ -49,7 +49,7 @@ const writers = Effect.map(makeGate, (gate) => {
   return { enqueue, gate, ran, tasks: [Bound, Commit, Empty] as const }
 })
 
-const untried = { tried: 0, deaths: 0, transitions: 0, error: null }
+const untried = { tried: 0, crashes: 0, transitions: 0, error: null }
 
 /** Statements of clients at this address are cut off after so many milliseconds. */
 const withTimeout = (url: string, millis: number) =>
@@ -160,7 +160,7 @@ workerTests("a lock on the row", (test) => {
       yield* unlock
       const moved = yield* rowWhere(id, ({ transitions }) => transitions > 0)
       assert.isAbove(moved.leaseIn!, 1500)
-      assert.strictEqual(moved.deaths, 0)
+      assert.strictEqual(moved.crashes, 0)
     })
   )
 })

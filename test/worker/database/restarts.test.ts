@@ -43,7 +43,7 @@ const leasesAreKept = (url: string, restart: Restart) =>
     assert.deepStrictEqual(logs.find("Lease lost"), [])
   })
 
-const identity = ({ deaths, id, status, token, tried }: Row) => ({ deaths, id, status, token, tried })
+const identity = ({ crashes, id, status, token, tried }: Row) => ({ crashes, id, status, token, tried })
 
 const chainsGoOn = (url: string, restart: Restart) =>
   Effect.gen(function*() {

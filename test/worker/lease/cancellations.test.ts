@@ -25,7 +25,7 @@ workerTests("a notification that a running task was cancelled", (test) => {
         yield* run("select pg_notify('pg_task_changed', $1)", [`cancel ${id}`])
         yield* eventually(Effect.sync(() => logs.find(ignored).length), (count) => count === n)
       }
-      assert.deepInclude(yield* row(id), { status: "running", tried: 0, deaths: 0, transitions: 0 })
+      assert.deepInclude(yield* row(id), { status: "running", tried: 0, crashes: 0, transitions: 0 })
       assert.strictEqual(yield* gate.unseen, 0)
       yield* gate.open
       yield* gone(id)

@@ -20,7 +20,7 @@ for (const [name, offset] of [["ahead", hour], ["behind", -hour]] as const) {
         yield* withClock(start({ tasks: [Jobs], pollInterval: "50 millis" }))
         yield* gone(now)
         yield* gone(yield* Jobs.delay(new Job({ name: "soon" }), "200 millis"))
-        assert.deepInclude(yield* row(later), { status: "waiting", transitions: 0 })
+        assert.deepInclude(yield* row(later), { status: "scheduled", transitions: 0 })
       })
     )
 
@@ -36,8 +36,8 @@ for (const [name, offset] of [["ahead", hour], ["behind", -hour]] as const) {
         )
         yield* withClock(start({ tasks: [Jobs] }))
         const [delay, retry] = yield* Jobs.enqueueAll([new Job({ name: "delay" }), new Job({ name: "retry" })])
-        assert.strictEqual((yield* rowWhere(delay!, ({ status }) => status === "waiting")).delay, hour)
-        assert.strictEqual((yield* rowWhere(retry!, ({ status }) => status === "waiting")).delay, hour)
+        assert.strictEqual((yield* rowWhere(delay!, ({ status }) => status === "scheduled")).delay, hour)
+        assert.strictEqual((yield* rowWhere(retry!, ({ status }) => status === "scheduled")).delay, hour)
         const fromNow = yield* withClock(Jobs.delay(new Job({ name: "delayed" }), "1 hour"))
         assert.approximately((yield* row(fromNow))!.dueIn, hour, 60_000)
       })
@@ -57,7 +57,7 @@ for (const [name, offset] of [["ahead", hour], ["behind", -hour]] as const) {
         assert.strictEqual(yield* gate.next, "dead")
         const taken = yield* row(dead)
         assert.isAtMost(taken!.leaseIn!, 900)
-        assert.deepInclude(yield* row(alive), { status: "running", deaths: 0 })
+        assert.deepInclude(yield* row(alive), { status: "running", crashes: 0 })
         // Renewed, again by Postgres's clock.
         const renewed = yield* rowWhere(dead, ({ leaseUntil }) => leaseUntil! > taken!.leaseUntil!)
         assert.isAtMost(renewed.leaseIn!, 900)
@@ -83,7 +83,7 @@ workerTests("a worker whose clock jumps", (test) => {
         clock.offset = jump
         const before = yield* row(id)
         yield* rowWhere(id, ({ leaseUntil }) => leaseUntil! > before!.leaseUntil! + 6000)
-        assert.deepInclude(yield* row(id), { status: "running", deaths: 0, tried: 0 })
+        assert.deepInclude(yield* row(id), { status: "running", crashes: 0, tried: 0 })
         assert.strictEqual(yield* gate.unseen, 0)
         yield* gate.open
         yield* gone(id)

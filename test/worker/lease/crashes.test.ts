@@ -7,18 +7,18 @@ import { empty, gone, orphan, parked, row, rowWhere, run } from "../../support/w
 
 const none = Effect.succeed(NextStep.none)
 
-workerTests("deaths", (test) => {
+workerTests("crashes", (test) => {
   test(
-    "park a task after `maxDeaths`, 3 by default, with an error that says so",
+    "park a task after `maxCrashes`, 3 by default, with an error that says so",
     Effect.gen(function*() {
       const Jobs = jobs(() => none)
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
-      yield* run("update pg_task set deaths = 2, tried = 1")
+      yield* run("update pg_task set crashes = 2, tried = 1")
       yield* orphan(id, -1)
       const logs = Logs.capture()
       yield* Effect.provide(start({ tasks: [Jobs], lease: "900 millis" }), logs.layer)
       const left = yield* parked(id)
-      assert.deepInclude(left, { tried: 1, deaths: 3, transitions: 0, token: null })
+      assert.deepInclude(left, { tried: 1, crashes: 3, transitions: 0, token: null })
       assert.match(left.error!, /^The worker died 3 times running while it ran this step/)
       assert.deepInclude(yield* logs.line("died again and again"), { level: "Error" })
     })
@@ -30,8 +30,8 @@ workerTests("deaths", (test) => {
       const Jobs = jobs(() => none)
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
       yield* orphan(id, -1)
-      yield* start({ tasks: [Jobs], lease: "900 millis", maxDeaths: 1, pollInterval: "1 hour" })
-      assert.strictEqual((yield* parked(id)).deaths, 1)
+      yield* start({ tasks: [Jobs], lease: "900 millis", maxCrashes: 1, pollInterval: "1 hour" })
+      assert.strictEqual((yield* parked(id)).crashes, 1)
       yield* run("update pg_task set error = null")
       yield* gone(id)
     })
@@ -51,11 +51,11 @@ workerTests("deaths", (test) => {
         })
       ])
       const id = yield* Two.enqueue(new Job({ name: "first" }))
-      yield* run("update pg_task set deaths = 1")
+      yield* run("update pg_task set crashes = 1")
       yield* orphan(id, -1)
       yield* start({ tasks: [Two], lease: "900 millis" })
       yield* gate.next
-      assert.deepInclude(yield* row(id), { deaths: 0, transitions: 1 })
+      assert.deepInclude(yield* row(id), { crashes: 0, transitions: 1 })
       yield* gate.open
     })
   )
@@ -70,7 +70,7 @@ workerTests("deaths", (test) => {
       const apart = yield* startApart({ tasks: [Jobs], lease: "900 millis", shutdownTimeout: 0 })
       yield* gate.next
       yield* closed(apart)
-      assert.deepInclude(yield* row(id), { status: "ready", tried: 0, deaths: 1, token: null })
+      assert.deepInclude(yield* row(id), { status: "ready", tried: 0, crashes: 1, token: null })
     })
   )
 
@@ -85,7 +85,7 @@ workerTests("deaths", (test) => {
         return Effect.as(Effect.sleep(20), next)
       })
       const [chain] = yield* Jobs.enqueueAll(["30", "a", "b", "c"].map((name) => new Job({ name })))
-      yield* run("update pg_task set deaths = 2")
+      yield* run("update pg_task set crashes = 2")
       // The chain comes first.
       yield* run("update pg_task set wakeup_at = wakeup_at - interval '1 minute' where id = $1::uuid", [chain])
       yield* start({ tasks: [Jobs] })
@@ -104,7 +104,7 @@ workerTests("deaths", (test) => {
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
       yield* orphan(id, -1)
       yield* start({ tasks: [Jobs], lease: "900 millis" })
-      assert.strictEqual((yield* rowWhere(id, ({ tried }) => tried === 1)).deaths, 0)
+      assert.strictEqual((yield* rowWhere(id, ({ tried }) => tried === 1)).crashes, 0)
     })
   )
 })

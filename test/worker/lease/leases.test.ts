@@ -28,7 +28,7 @@ workerTests("leases", (test) => {
         const { leaseUntil } = last
         last = yield* rowWhere(id, (found) => found.leaseUntil! > leaseUntil!)
       }
-      assert.deepInclude(last, { status: "running", token, tried: 0, deaths: 0 })
+      assert.deepInclude(last, { status: "running", token, tried: 0, crashes: 0 })
       assert.strictEqual(yield* gate.unseen, 0)
       yield* gate.open
       yield* gone(id)
@@ -52,7 +52,7 @@ workerTests("leases", (test) => {
       // The second worker has had every chance: two leases long.
       yield* rowWhere(ids[0]!, ({ leaseUntil }) => leaseUntil! > before.leaseUntil! + 8000)
       for (const id of ids) {
-        assert.deepInclude(yield* row(id), { status: "running", tried: 0, deaths: 0, transitions: 0 })
+        assert.deepInclude(yield* row(id), { status: "running", tried: 0, crashes: 0, transitions: 0 })
       }
       assert.strictEqual(yield* second.unseen, 0)
       yield* first.open
@@ -110,16 +110,16 @@ workerTests("leases", (test) => {
       assert.deepStrictEqual([yield* gate.next, yield* gate.next].sort(), ["dead", "without"])
       assert.deepStrictEqual(attempts, [3, 3])
       for (const id of [dead, without]) {
-        assert.deepInclude(yield* row(id), { status: "running", tried: 2, deaths: 1 })
+        assert.deepInclude(yield* row(id), { status: "running", tried: 2, crashes: 1 })
       }
-      const lines = logs.find("Stale lease taken over")
+      const lines = logs.find("Rescued: the lease had expired")
       assert.sameMembers(lines.map(({ annotations }) => annotations["id"]), [dead, without])
       assert.deepInclude(lines[0], { level: "Warn" })
       assert.deepInclude(lines[0]!.annotations, { task: "Jobs" })
       yield* gate.open
       yield* gone(dead)
       yield* gone(without)
-      assert.deepInclude(yield* row(alive), { status: "running", tried: 2, deaths: 0 })
+      assert.deepInclude(yield* row(alive), { status: "running", tried: 2, crashes: 0 })
     })
   )
 

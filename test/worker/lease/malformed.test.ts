@@ -10,7 +10,7 @@ workerTests("a malformed row whose worker died while it held it", (test) => {
     Effect.gen(function*() {
       const id = yield* insert("not JSON")
       // As its lapsed lease leaves it.
-      yield* run("update pg_task set deaths = 1")
+      yield* run("update pg_task set crashes = 1")
       yield* start({ tasks: [jobs(() => Effect.succeed(NextStep.none))] })
       assert.deepInclude(yield* parked(id), { tried: 0, transitions: 0 })
     })

@@ -40,11 +40,11 @@ workerTests("a worker process that is killed", (test) => {
       yield* process.kill("SIGKILL")
       assert.strictEqual(yield* process.exit, "SIGKILL")
       const left = (yield* row(id))!
-      assert.deepInclude(left, { status: "running", deaths: 0 })
+      assert.deepInclude(left, { status: "running", crashes: 0 })
       const Mine = makeChores("heir", ({ name }) => Effect.as(gate.enter(name), nextRound(chore("quick", name))))
       yield* start({ tasks: [Mine], lease: "2 seconds" })
       yield* gate.next
-      assert.deepInclude(yield* row(id), { status: "running", tried: 3, deaths: 1, transitions: 0 })
+      assert.deepInclude(yield* row(id), { status: "running", tried: 3, crashes: 1, transitions: 0 })
       const [first, second, ...more] = yield* traces
       assert.deepStrictEqual(more, [])
       assert.deepInclude(first, { worker: "killed", attempt: 1 })
@@ -93,7 +93,7 @@ workerTests("a worker process that is killed", (test) => {
         yield* Effect.raceFirst(process.exit, parked(poison))
       }
       const left = yield* parked(poison)
-      assert.deepInclude(left, { tried: 0, deaths: 3, token: null })
+      assert.deepInclude(left, { tried: 0, crashes: 3, token: null })
       assert.match(left.error!, /^The worker died 3 times running while it ran this step/)
       assert.isTrue((yield* rows).every(({ error, id }) => error === null || id === poison))
       yield* start({ tasks: [Chores], lease: "5 seconds" })
@@ -209,8 +209,8 @@ workerTests("worker processes", (test) => {
       const running = yield* Chores.enqueue(chore("endless", "running"))
       const { leaseIn } = yield* rowWhere(running, ({ status }) => status === "running")
       assert.isAtMost(leaseIn!, 2000)
-      assert.deepInclude(yield* row(held), { status: "running", deaths: 0 })
-      assert.deepInclude(yield* row(later), { status: "waiting", transitions: 0 })
+      assert.deepInclude(yield* row(held), { status: "running", crashes: 0 })
+      assert.deepInclude(yield* row(later), { status: "scheduled", transitions: 0 })
       const mine = (yield* traces).filter(({ worker }) => worker === "test")
       assert.deepStrictEqual(mine.map(({ name }) => name), ["held"])
       yield* gate.open
@@ -239,9 +239,9 @@ workerTests("worker processes", (test) => {
       yield* process.line("interrupted endless.")
       yield* process.line("Worker stopped")
       const [inTime, endless, ...buffered] = yield* Effect.forEach(ids, row)
-      assert.deepInclude(inTime, { status: "ready", transitions: 1, tried: 0, deaths: 0, token: null })
+      assert.deepInclude(inTime, { status: "ready", transitions: 1, tried: 0, crashes: 0, token: null })
       for (const found of [endless, ...buffered]) {
-        assert.deepInclude(found, { status: "ready", transitions: 0, tried: 0, deaths: 0, token: null })
+        assert.deepInclude(found, { status: "ready", transitions: 0, tried: 0, crashes: 0, token: null })
       }
       yield* start({ tasks: [Chores] })
       yield* empty

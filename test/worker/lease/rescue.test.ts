@@ -44,12 +44,12 @@ workerTests("leases that expired because nobody could renew them", (test) => {
       // The first that it does is to look for dead workers.
       yield* Effect.provide(start(options), logs.layer)
       for (const id of ids) yield* rowWhere(id, ({ leaseIn }) => leaseIn !== null && leaseIn > 0)
-      const identity = ({ deaths, id, token, tried }: typeof before[0]) => ({ deaths, id, token, tried })
+      const identity = ({ crashes, id, token, tried }: typeof before[0]) => ({ crashes, id, token, tried })
       assert.deepStrictEqual((yield* rows).map(identity), before.map(identity))
       assert.strictEqual(yield* gate.unseen, 0)
       yield* gate.open
       yield* empty
-      for (const line of ["Stale lease", "Lease lost"]) assert.deepStrictEqual(logs.find(line), [])
+      for (const line of ["Rescued", "Lease lost"]) assert.deepStrictEqual(logs.find(line), [])
     })
   )
 
@@ -77,11 +77,11 @@ workerTests("leases that expired because nobody could renew them", (test) => {
         }).pipe(Effect.provide(client(url, { maxConnections: 1 })))
         for (const id of ids) yield* rowWhere(id, ({ leaseIn, status }) => status !== "running" || leaseIn! > 0)
       }
-      for (const found of yield* rows) assert.deepInclude(found, { status: "running", deaths: 0 })
+      for (const found of yield* rows) assert.deepInclude(found, { status: "running", crashes: 0 })
       assert.strictEqual(yield* gate.unseen, 0)
       yield* gate.open
       yield* empty
-      for (const line of ["Stale lease", "Lease lost"]) assert.deepStrictEqual(logs.find(line), [])
+      for (const line of ["Rescued", "Lease lost"]) assert.deepStrictEqual(logs.find(line), [])
     })
   )
 })
@@ -119,7 +119,7 @@ workerTests("a dead worker's row", (test) => {
       yield* run(`alter ${database} set statement_timeout = '100ms'`)
       yield* Effect.addFinalizer(() => Effect.orDie(run(`alter ${database} reset statement_timeout`)))
       yield* startWith(url.href, { tasks: [Jobs], concurrency: 1, bufferSize: 0, lease: "2 seconds" })
-      yield* eventually(row(dead), (found) => found?.deaths === 1 && found.status === "ready", 240_000)
+      yield* eventually(row(dead), (found) => found?.crashes === 1 && found.status === "ready", 240_000)
       yield* gate.open
       yield* run("delete from pg_task where not is_running")
     })
@@ -137,7 +137,7 @@ workerTests("a lock on the table", (test) => {
       yield* run(`alter ${database} set lock_timeout = '100ms'`)
       yield* Effect.addFinalizer(() => Effect.orDie(run(`alter ${database} reset lock_timeout`)))
       const quarantined = yield* Jobs.enqueue(new Job({ name: "quarantined" }))
-      yield* run("update pg_task set deaths = 1, wakeup_at = now() + interval '1 hour'")
+      yield* run("update pg_task set crashes = 1, wakeup_at = now() + interval '1 hour'")
       yield* Effect.provide(startWith(url.href, { tasks: [Jobs], lease: "900 millis", pollInterval: 100 }), logs.layer)
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
       yield* gate.next

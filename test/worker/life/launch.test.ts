@@ -57,7 +57,7 @@ workerTests("Worker.launch", (test) => {
     "lets the layer's errors and an interruption pass",
     Effect.gen(function*() {
       const failed = yield* Effect.flip(Worker.launch(Worker.layer({ tasks: [Jobs], concurrency: 0 })))
-      assert.strictEqual(failed._tag, "DefinitionError")
+      assert.strictEqual(failed._tag, "TaskDefinitionError")
       const launched = yield* Effect.forkChild(Worker.launch(Worker.layer({ tasks: [Jobs] })))
       yield* listening(1)
       yield* within(Fiber.interrupt(launched), "the end")
@@ -69,7 +69,7 @@ workerTests("Worker.launch", (test) => {
     "refuses a layer in which no worker starts: it would never end",
     Effect.gen(function*() {
       const error = yield* Effect.flip(Worker.launch(Layer.empty))
-      assert.strictEqual(error._tag, "DefinitionError")
+      assert.strictEqual(error._tag, "TaskDefinitionError")
       assert.include(error.message, "no worker")
     })
   )

@@ -82,7 +82,7 @@ workerTests("the log", (test) => {
             "Debug: Attempt started (attempt 1)",
             "Warn: Retry in 20ms: not yet (attempt 1)",
             "Debug: Attempt started (attempt 2)",
-            "Debug: Moved on (attempt 2)",
+            "Debug: Continued (attempt 2)",
             "Debug: Attempt started (attempt 1)",
             "Debug: Finished (attempt 1)"
           ]
@@ -149,7 +149,7 @@ workerTests("the log", (test) => {
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
       yield* logs.line("Attempt started")
       yield* closed(apart)
-      const line = yield* logs.line("Given back")
+      const line = yield* logs.line("Released")
       assert.deepInclude(line, { level: "Debug" })
       assert.deepInclude(line.annotations, { id, task: "Jobs", step: "Job", attempt: 1 })
       yield* run("truncate pg_task")

@@ -18,7 +18,7 @@ const mistakes: Record<string, readonly [options: object, message: string]> = {
   "concurrency NaN": [{ tasks: [Jobs], concurrency: NaN }, "`concurrency`"],
   "a concurrency that is text": [{ tasks: [Jobs], concurrency: "10" }, "`concurrency`"],
   "a negative buffer": [{ tasks: [Jobs], bufferSize: -1 }, "`bufferSize`"],
-  "no deaths": [{ tasks: [Jobs], maxDeaths: 0 }, "`maxDeaths`"],
+  "no crashes": [{ tasks: [Jobs], maxCrashes: 0 }, "`maxCrashes`"],
   "a lease of nothing": [{ tasks: [Jobs], lease: 0 }, "`lease`"],
   "a lease without end": [{ tasks: [Jobs], lease: Infinity }, "`lease`"],
   "a lease that is no duration": [{ tasks: [Jobs], lease: "soon" }, "`lease`"],
@@ -31,12 +31,12 @@ const mistakes: Record<string, readonly [options: object, message: string]> = {
 workerTests("options that make no sense", (test) => {
   for (const [what, [options, message]] of Object.entries(mistakes)) {
     test(
-      `fail with a DefinitionError that says what is wrong: ${what}`,
+      `fail with a TaskDefinitionError that says what is wrong: ${what}`,
       Effect.gen(function*() {
         const given = options as Worker.Options<[typeof Jobs]>
         for (const attempt of [Layer.build(Worker.layer(given)), Worker.run(given)]) {
           const error = yield* Effect.flip(attempt)
-          assert.instanceOf(error, TaskError.DefinitionError)
+          assert.instanceOf(error, TaskError.TaskDefinitionError)
           assert.include(error.message, message)
         }
       })
@@ -53,7 +53,7 @@ workerTests("options", (test) => {
         concurrency: 1,
         bufferSize: 0,
         lease: "100 millis",
-        maxDeaths: 1,
+        maxCrashes: 1,
         pollInterval: "10 millis",
         shutdownTimeout: 0
       })

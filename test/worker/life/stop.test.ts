@@ -17,7 +17,7 @@ import { empty, gone, insert, listening, parked, row, rows, rowWhere, run } from
 import { eventually, within } from "../../support/worker/Wait.ts"
 
 const stopAll = run("select pg_notify('pg_task_changed', 'stop_worker')")
-const untouched = { status: "ready", tried: 0, deaths: 0, transitions: 0, error: null, token: null } as const
+const untouched = { status: "ready", tried: 0, crashes: 0, transitions: 0, error: null, token: null } as const
 
 workerTests("a worker whose scope closes", (test) => {
   test(
@@ -50,7 +50,7 @@ workerTests("a worker whose scope closes", (test) => {
       const [ends, moves, later, fails] = yield* Effect.forEach(ids, row)
       assert.isUndefined(ends)
       assert.deepInclude(moves, { ...untouched, transitions: 1, step: `{"Jobs":{"Job":{"name":"next"}}}` })
-      assert.deepInclude(later, { ...untouched, status: "waiting", transitions: 1, delay: 3_600_000 })
+      assert.deepInclude(later, { ...untouched, status: "scheduled", transitions: 1, delay: 3_600_000 })
       assert.deepInclude(fails, { ...untouched, status: "parked", tried: 1, error: "an error" })
       assert.deepInclude(yield* row(late), untouched)
     })
@@ -66,13 +66,13 @@ workerTests("a worker whose scope closes", (test) => {
       yield* Jobs.enqueue(new Job({ name: "holds the only slot" }))
       yield* gate.next
       const orphaned = yield* insert(`{"Jobs":{"Job":{"name":"its worker died"}}}`)
-      yield* run("update pg_task set deaths = 1 where id = $1::uuid", [orphaned])
+      yield* run("update pg_task set crashes = 1 where id = $1::uuid", [orphaned])
       const closing = yield* Effect.forkChild(closed(apart))
       yield* logs.line("Worker draining")
       yield* gate.open
       yield* Fiber.join(closing)
       assert.strictEqual(yield* gate.unseen, 0)
-      assert.deepInclude(yield* row(orphaned), { ...untouched, deaths: 1 })
+      assert.deepInclude(yield* row(orphaned), { ...untouched, crashes: 1 })
     })
   )
 
@@ -272,7 +272,7 @@ workerTests("stopping", (test) => {
       yield* start({ tasks: [Jobs] }).pipe(Scope.provide(scope))
       yield* eventually(run("select 1 from pg_task where transitions > 2 limit 1"), (found) => found.length > 0)
       yield* within(Scope.close(scope, Exit.void), "the end", 25_000)
-      for (const found of yield* rows) assert.deepInclude(found, { status: "ready", tried: 0, deaths: 0, token: null })
+      for (const found of yield* rows) assert.deepInclude(found, { status: "ready", tried: 0, crashes: 0, token: null })
       yield* start({ tasks: [Jobs] })
       yield* empty
     })

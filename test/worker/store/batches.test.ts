@@ -111,8 +111,8 @@ workerTests("a batch of outcomes", (test) => {
       yield* withConstraint
       yield* gate.open
       assert.match((yield* parked(bad)).error!, /could not be stored: .*"no_refused"/)
-      yield* rowWhere(ids[0]!, ({ status, tried }) => status === "waiting" && tried === 1)
-      yield* rowWhere(ids[1]!, ({ status, transitions }) => status === "waiting" && transitions === 1)
+      yield* rowWhere(ids[0]!, ({ status, tried }) => status === "scheduled" && tried === 1)
+      yield* rowWhere(ids[1]!, ({ status, transitions }) => status === "scheduled" && transitions === 1)
       for (const id of ids.filter((id) => id !== bad).slice(2)) yield* gone(id)
     })
   )

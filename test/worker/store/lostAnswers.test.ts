@@ -150,7 +150,7 @@ workerTests("an answer that never comes", (test) => {
       yield* rowWhere(id, ({ tried }) => tried === 1)
       yield* worker.mendAgain
       yield* worker.logs.line("Retry in")
-      assert.deepInclude(yield* row(id), { status: "waiting", tried: 1 })
+      assert.deepInclude(yield* row(id), { status: "scheduled", tried: 1 })
       assert.deepStrictEqual(worker.logs.find("Lease lost"), [])
     })
   )

@@ -265,7 +265,7 @@ workerTests("without notifications", (test) => {
       yield* unheard(`insert into pg_task (step) values ('{"Jobs":{"Job":{"name":"b"}}}')`)
       yield* eventually(run("select 1 from pg_task"), (found) => found.length === 0)
       const later = yield* Jobs.delay(new Job({ name: "c" }), "1 hour")
-      yield* rowWhere(later, ({ status }) => status === "waiting")
+      yield* rowWhere(later, ({ status }) => status === "scheduled")
       yield* unheard("update pg_task set wakeup_at = now()")
       yield* gone(later)
     })
