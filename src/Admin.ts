@@ -32,7 +32,7 @@ import {
   parseCursor,
   whereOf
 } from "./internal/admin/target.ts"
-import { explain } from "./internal/sql/errors.ts"
+import { toTableError } from "./internal/sql/errors.ts"
 import { insertTask } from "./internal/enqueue/enqueue.ts"
 import { toTimestamp } from "./internal/sql/time.ts"
 import type * as Step from "./Step.ts"
@@ -308,7 +308,7 @@ export const list: (
       next: found.length > limit ? cursorOf(found[limit - 1]!) as Cursor : undefined
     }
   },
-  Effect.catchTag("SqlError", explain)
+  Effect.catchTag("SqlError", toTableError)
 )
 
 /**
@@ -359,7 +359,7 @@ export const get: (
   const id = yield* checkId(given)
   const [row] = yield* Statements.get(yield* SqlClient.SqlClient, id)
   return row === undefined ? yield* notFound(id) : toRow(row)
-}, Effect.catchTag("SqlError", explain))
+}, Effect.catchTag("SqlError", toTableError))
 
 /**
  * The id that begins with these hexadecimal digits: for people, who don't type whole ids. Fails with a `TaskIdError`
@@ -386,7 +386,7 @@ export const findId: (
   const [found, another] = yield* Statements.idsBetween(yield* SqlClient.SqlClient, range.from, range.to)
   if (found !== undefined && another === undefined) return found.id as TaskId.TaskId
   return yield* notOne(beginning, found !== undefined)
-}, Effect.catchTag("SqlError", explain))
+}, Effect.catchTag("SqlError", toTableError))
 
 /**
  * How many tasks there are in each state with each status. It reads every row of the table: about half a second for a
@@ -413,7 +413,7 @@ export const counts: (
 )(function*(filter: Filter = {}) {
   const rows = yield* Statements.counts(yield* SqlClient.SqlClient, whereOf(filter))
   return rows.map((row) => new Count({ ...row, oldest: Duration.millis(Math.round(row.oldest)) }))
-}, Effect.catchTag("SqlError", explain))
+}, Effect.catchTag("SqlError", toTableError))
 
 /**
  * How many tasks a filter selects.
@@ -434,7 +434,7 @@ export const count: (
   function*(filter: Filter = {}) {
     return yield* Statements.count(yield* SqlClient.SqlClient, whereOf(filter))
   },
-  Effect.catchTag("SqlError", explain)
+  Effect.catchTag("SqlError", toTableError)
 )
 
 /**
@@ -475,7 +475,7 @@ export const countErrors: (
   return rows.map(({ newest, oldest, ...row }) =>
     new ErrorCount({ ...row, oldest: Duration.millis(Math.round(oldest)), newest: Duration.millis(Math.round(newest)) })
   )
-}, Effect.catchTag("SqlError", explain))
+}, Effect.catchTag("SqlError", toTableError))
 
 /**
  * The state that is in the `raw` of a {@link Row}, decoded by the task's schemas. Fails with an `TaskInvalidStateError`
@@ -716,4 +716,4 @@ export const stopWorkers: (
     "Admin.stopWorkers"
   )(function*({ timeout = "1 minute" }: StopOptions = {}) {
     yield* stopAndWait(yield* SqlClient.SqlClient, Duration.fromInputUnsafe(timeout))
-  }, Effect.catchTag("SqlError", explain))
+  }, Effect.catchTag("SqlError", toTableError))

@@ -17,7 +17,7 @@ import * as Option from "effect/Option"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Admin from "../Admin.ts"
-import { explain } from "../internal/sql/errors.ts"
+import { toTableError } from "../internal/sql/errors.ts"
 import type * as Step from "../Step.ts"
 import type * as Task from "../Task.ts"
 import type { TaskDefinitionError, TaskInvalidStateError, TaskTableError } from "../TaskError.ts"
@@ -300,7 +300,7 @@ export const enqueued = <Name extends string, Steps extends Step.Any>(
         tried,
         error
       })))
-  }).pipe(Effect.catchTag("SqlError", explain))
+  }).pipe(Effect.catchTag("SqlError", toTableError))
 
 // ---------------------------------------------------------------------------------------------------------------
 // Leaving nothing behind

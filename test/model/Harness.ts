@@ -3,7 +3,7 @@ import { Data, Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { run } from "../support/worker/Table.ts"
-import type { Changes, Held } from "./WorkerStatements.ts"
+import type { Changes, ClaimedTask } from "./WorkerStatements.ts"
 import type { Belief, Ending, Moment, Row, Rows, Text } from "./Model.ts"
 
 /** The table, or what was answered, is not what the model says. */
@@ -15,7 +15,7 @@ export const expect = (holds: boolean, message: string): Effect.Effect<void, Mis
 /** An attempt, as its worker and the model know it. It stays here until it ends, also when its lease is lost. */
 export interface Attempt {
   readonly worker: number
-  readonly held: Held
+  readonly held: ClaimedTask
   belief: Belief
 }
 

@@ -4,7 +4,7 @@ import { type Answer, moments, waits } from "./ModelTasks.ts"
 /** In microseconds: since 1970, or since the statement that wrote the row. */
 export type Moment = number | { readonly fromNow: number }
 
-/** What a column must hold: this, or a text with this in it. */
+/** What a column must makeClaimedTask: this, or a text with this in it. */
 export type Text = string | null | { readonly part: string }
 
 export interface Row {

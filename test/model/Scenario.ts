@@ -13,7 +13,7 @@ const perform = (world: World, command: Command): Effect.Effect<Workers.Expected
     case "Claim":
       return Workers.claim(world, command)
     case "ClaimSuspect":
-      return Workers.claimSuspect(world, command)
+      return Workers.claimQuarantined(world, command)
     case "End":
       return Workers.end(world, command)
     case "Echo":

@@ -35,7 +35,7 @@ const nothing = (world: World): Expected => change(world, [])
 const states = { Plain: (n: number) => new Plain({ n }), Safe: (n: number) => new Safe({ n }) }
 
 /** `insert` takes whatever there is, `enqueueRaw` what has the right shape, the others the task's own states. */
-const storable = ({ how, step }: Of<"Enqueue">): Model.StepName =>
+const toPostgresText = ({ how, step }: Of<"Enqueue">): Model.StepName =>
   how === "insert" || (how === "enqueueRaw" && step !== "garbage")
     ? step
     : step === "Safe"
@@ -73,7 +73,7 @@ const due: { readonly [K in Of<"Enqueue">["how"]]?: Model.Moment } = {
 }
 
 export const enqueue = (world: World, command: Of<"Enqueue">) => {
-  const step = storable(command)
+  const step = toPostgresText(command)
   const text = Model.stepText[step](command.n)
   return Effect.map(
     store(command, step),

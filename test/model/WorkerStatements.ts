@@ -5,7 +5,7 @@
 import { Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
-import { type Held, hold } from "../../src/internal/attempt/claimedTask.ts"
+import { type ClaimedTask, makeClaimedTask } from "../../src/internal/attempt/claimedTask.ts"
 import * as Claims from "../../src/internal/sql/claim.ts"
 import * as Leases from "../../src/internal/sql/lease.ts"
 import { type Outcome, type RowOutcome, toChanges } from "../../src/internal/attempt/outcome.ts"
@@ -16,7 +16,7 @@ import type { Task } from "../../src/index.ts"
 import { lease, maxCrashes } from "./Model.ts"
 import { type Answer, Ears, Other, Script, type Told, Walk } from "./ModelTasks.ts"
 
-export type { Held, Outcome }
+export type { ClaimedTask, Outcome }
 export type ClaimedRow = Claims.ClaimedRow
 
 const workers: ReadonlyArray<ReadonlyArray<Task.Any>> = [[Walk], [Walk, Other]]
@@ -43,12 +43,13 @@ export const claim = ({ from, limit, token, worker }: ClaimOptions) =>
     )
   )
 
-export const claimSuspect = (worker: number, token: string, mostDeaths: number) =>
-  withSql((sql) => Claims.claimSuspect(sql, { tasks: tasksOf(worker), token, lease, maxCrashes: mostDeaths }))
+export const claimQuarantined = (worker: number, token: string, mostDeaths: number) =>
+  withSql((sql) => Claims.claimQuarantined(sql, { tasks: tasksOf(worker), token, lease, maxCrashes: mostDeaths }))
 
 export const releaseClaim = (token: string) => withSql((sql) => Claims.releaseClaim(sql, token))
 
-export const renew = (attempts: ReadonlyArray<Held>) => withSql((sql) => Leases.renewLeases(sql, attempts, lease))
+export const renew = (attempts: ReadonlyArray<ClaimedTask>) =>
+  withSql((sql) => Leases.renewLeases(sql, attempts, lease))
 
 /** Rescues what has expired, also what has only just expired. The server has always been up for long enough. */
 export const sweep = (worker: number) =>
@@ -60,7 +61,7 @@ export const sweep = (worker: number) =>
     })
   )
 
-export const held = (row: ClaimedRow, token: string): Held => hold(row, token, 0)
+export const held = (row: ClaimedRow, token: string): ClaimedTask => makeClaimedTask(row, token, 0)
 
 const runnerOf = (sql: SqlClient.SqlClient, worker: number): Runner => ({
   sql,
@@ -77,7 +78,11 @@ export interface Run {
 }
 
 /** Runs an attempt, in a fiber of its own as a worker does. */
-export const run = (worker: number, held: Held, answer: Answer): Effect.Effect<Run, never, SqlClient.SqlClient> =>
+export const run = (
+  worker: number,
+  held: ClaimedTask,
+  answer: Answer
+): Effect.Effect<Run, never, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     let told: Told | undefined
@@ -90,7 +95,7 @@ export const run = (worker: number, held: Held, answer: Answer): Effect.Effect<R
   })
 
 export interface Entry {
-  readonly held: Held
+  readonly held: ClaimedTask
   readonly outcome: RowOutcome
 }
 
@@ -104,7 +109,7 @@ export const store = (changes: Changes): Effect.Effect<ReadonlyArray<string>, Sq
   withSql((sql) => Effect.map(Statements.storeOutcomes(sql, changes, lease), (rows) => rows.map(({ id }) => id)))
 
 /** What a worker does with an attempt that goes on to its next step. */
-export const advance = (held: Held, step: string): void => {
+export const advance = (held: ClaimedTask, step: string): void => {
   held.step = step
   held.tried = 0
   held.transitions++

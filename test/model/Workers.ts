@@ -83,11 +83,11 @@ export const claim = (world: World, { answer, from, limit, pick, worker }: Of<"C
     return change(world, admit(world, worker, token, got))
   })
 
-export const claimSuspect = (world: World, { lastChance, worker }: Of<"ClaimSuspect">) =>
+export const claimQuarantined = (world: World, { lastChance, worker }: Of<"ClaimSuspect">) =>
   Effect.gen(function*() {
     const token = crypto.randomUUID()
     const most = lastChance ? 1000 : Model.maxCrashes - 2
-    const got = yield* Hands.claimSuspect(worker, token, most)
+    const got = yield* Hands.claimQuarantined(worker, token, most)
     const may = [...world.rows.values()].filter((row) =>
       Model.isSuspect(row, Hands.tasksOf(worker), world.clock) && row.crashes <= most
     )

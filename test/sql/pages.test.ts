@@ -77,7 +77,7 @@ const statements = ({ attempts, due }: {
       (sql) => Claims.claimBehind(sql, claim(jobs, 10), Claims.positionAt(undefined))
     ],
     ["the same of three tasks", 8000, (sql) => Claims.claimBehind(sql, claim(both, 10), Claims.positionAt(due))],
-    ["a suspect's claim", 50, (sql) => Claims.claimSuspect(sql, { tasks: both, token, lease, maxCrashes: 3 })],
+    ["a suspect's claim", 50, (sql) => Claims.claimQuarantined(sql, { tasks: both, token, lease, maxCrashes: 3 })],
     [
       "giving back",
       8000,

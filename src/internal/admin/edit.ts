@@ -4,7 +4,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { TaskEditError } from "../../TaskError.ts"
 import * as Statements from "../sql/admin.ts"
 import { checkId, notFound } from "./target.ts"
-import { explain } from "../sql/errors.ts"
+import { toTableError } from "../sql/errors.ts"
 
 const refusal = (id: string, edited: Statements.Edited, task: string | undefined): TaskEditError =>
   task !== undefined && edited.task !== task
@@ -23,4 +23,4 @@ export const store = Effect.fn("Admin.edit")(function*(given: string, edit: Omit
   const [edited] = yield* Statements.edit(yield* SqlClient.SqlClient, { ...edit, id })
   if (edited === undefined) return yield* notFound(id)
   if (!edited.changed) return yield* refusal(id, edited, edit.task)
-}, Effect.catchTag("SqlError", explain))
+}, Effect.catchTag("SqlError", toTableError))

@@ -8,7 +8,7 @@ import { TaskFilterError, TaskIdError, TaskNotFoundError } from "../../TaskError
 import { TaskId } from "../../TaskId.ts"
 import type { AdminRow, Status, Where } from "../sql/row.ts"
 import { count } from "../sql/admin.ts"
-import { explain } from "../sql/errors.ts"
+import { toTableError } from "../sql/errors.ts"
 
 /** Which tasks: `Admin.Filter`, as far as it matters here. */
 interface Filter {
@@ -97,7 +97,7 @@ export const change = Effect.fnUntraced(function*(statement: Statement, target: 
   const changed = yield* statement(sql, where)
   if (changed === 0 && typeof target === "string" && (yield* count(sql, where)) === 0) return yield* notFound(target)
   return changed
-}, Effect.catchTag("SqlError", explain))
+}, Effect.catchTag("SqlError", toTableError))
 
 export const cursorPattern =
   /^(-?infinity|\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d(?::\d\d){0,2}(?: BC)?)~([0-9a-f-]{36})$/

@@ -12,9 +12,9 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { isNextStep, type Move, type NextStep } from "../../NextStep.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as Step from "../../Step.ts"
-import { annotationsOf, type Held } from "./claimedTask.ts"
+import { annotationsOf, type ClaimedTask } from "./claimedTask.ts"
 import type { StepDefinition } from "../definition/step.ts"
-import { formatCause, storable } from "./causeText.ts"
+import { formatCause, toPostgresText } from "./causeText.ts"
 import { endingOf, type Outcome, type RowOutcome } from "./outcome.ts"
 import { reportLost } from "./log.ts"
 import { hasLooked, inputOf } from "../definition/retry.ts"
@@ -31,7 +31,7 @@ export interface Runner {
   /** In milliseconds. */
   readonly lease: number
   /** Whether the task of an attempt that was refused has been cancelled. */
-  readonly isCancelled: (held: Held) => Effect.Effect<boolean>
+  readonly isCancelled: (held: ClaimedTask) => Effect.Effect<boolean>
   /** Spans are made only where somebody reads them. */
   readonly traced: boolean
   /** Whether debug messages are logged at all. */
@@ -46,7 +46,7 @@ interface Running extends Decoded {
 
 type AnyNextStep = NextStep<unknown, unknown>
 
-const decode = (runner: Runner, held: Held): Effect.Effect<Decoded, DecodeError> => {
+const decode = (runner: Runner, held: ClaimedTask): Effect.Effect<Decoded, DecodeError> => {
   const parsed = readStep(held.step)
   if (parsed instanceof DecodeError) return parsed
   const task = runner.tasks.get(parsed.task)
@@ -94,7 +94,7 @@ const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcom
   })
 }
 
-const perform = (runner: Runner, held: Held, running: Running): Effect.Effect<Outcome, unknown> => {
+const perform = (runner: Runner, held: ClaimedTask, running: Running): Effect.Effect<Outcome, unknown> => {
   const handled = Effect.flatMap(
     callHandler(running),
     ({ commit, move }) =>
@@ -108,7 +108,7 @@ const perform = (runner: Runner, held: Held, running: Running): Effect.Effect<Ou
 }
 
 /** A failure's outcome: the retry policy decides, at the position that the row remembers. */
-const failed = (held: Held, { own, step }: Running, cause: Cause.Cause<unknown>): Effect.Effect<Outcome> =>
+const failed = (held: ClaimedTask, { own, step }: Running, cause: Cause.Cause<unknown>): Effect.Effect<Outcome> =>
   RetryPolicy.nextDelay(step.retry, { tried: held.tried, error: inputOf(cause, own) }).pipe(
     Effect.map((delay): Outcome =>
       Option.isSome(delay)
@@ -120,14 +120,14 @@ const failed = (held: Held, { own, step }: Running, cause: Cause.Cause<unknown>)
         _tag: "Parked",
         error: hasLooked(policyCause)
           ? formatCause(cause)
-          : storable(`${formatCause(cause)}\nand its retry schedule failed: ${formatCause(policyCause)}`),
+          : toPostgresText(`${formatCause(cause)}\nand its retry schedule failed: ${formatCause(policyCause)}`),
         cause
       })
     )
   )
 
 /** What we interrupted is not a failure of the step: its row is given back, or is no longer ours. */
-const wasStopped = (held: Held, cause: Cause.Cause<unknown>): boolean =>
+const wasStopped = (held: ClaimedTask, cause: Cause.Cause<unknown>): boolean =>
   held.stop !== undefined && Cause.hasInterrupts(cause)
 
 interface Concluded {
@@ -136,7 +136,7 @@ interface Concluded {
 }
 
 /** The transaction of a step found that the row is no longer the attempt's. */
-const refused = (runner: Runner, held: Held): Effect.Effect<Outcome> =>
+const refused = (runner: Runner, held: ClaimedTask): Effect.Effect<Outcome> =>
   Effect.flatMap(runner.isCancelled(held), (cancelled) => {
     held.stop = cancelled ? "Cancelled" : "Lost"
     return Effect.as(cancelled ? Effect.void : reportLost(held), { _tag: "Released" })
@@ -144,7 +144,7 @@ const refused = (runner: Runner, held: Held): Effect.Effect<Outcome> =>
 
 const conclude = (
   runner: Runner,
-  held: Held,
+  held: ClaimedTask,
   running: Running,
   exit: Exit.Exit<Outcome, unknown>
 ): Effect.Effect<Outcome> => {
@@ -156,7 +156,11 @@ const conclude = (
 }
 
 /** Continues the trace of whoever enqueued the task. The span ends as the step did, and names the outcome. */
-const inSpan = (held: Held, { step, task }: Running, concluded: Effect.Effect<Concluded>): Effect.Effect<Concluded> => {
+const inSpan = (
+  held: ClaimedTask,
+  { step, task }: Running,
+  concluded: Effect.Effect<Concluded>
+): Effect.Effect<Concluded> => {
   const parent = parentSpan(held.trace)
   let result: Concluded | undefined
   const ended = Effect.flatMap(concluded, (conclusion) => {
@@ -191,7 +195,7 @@ const addMissing = (
 }
 
 const withServices = (
-  held: Held,
+  held: ClaimedTask,
   { step, task }: Running,
   effect: Effect.Effect<Outcome, unknown>
 ): Effect.Effect<Outcome, unknown> => {
@@ -210,7 +214,7 @@ const withServices = (
 
 type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 
-const attempt = (runner: Runner, held: Held, restore: Restore): Effect.Effect<Outcome> => {
+const attempt = (runner: Runner, held: ClaimedTask, restore: Restore): Effect.Effect<Outcome> => {
   const decoded = decode(runner, held)
   return Exit.isExit(decoded)
     ? attemptExit(runner, held, decoded as Exit.Exit<Decoded, DecodeError>, restore)
@@ -219,7 +223,7 @@ const attempt = (runner: Runner, held: Held, restore: Restore): Effect.Effect<Ou
 
 const attemptExit = (
   runner: Runner,
-  held: Held,
+  held: ClaimedTask,
   decoded: Exit.Exit<Decoded, DecodeError>,
   restore: Restore
 ): Effect.Effect<Outcome> => {
@@ -232,7 +236,12 @@ const attemptExit = (
   return attemptDecoded(runner, held, { step, state, task: runner.tasks.get(held.task!)!, own: undefined }, restore)
 }
 
-const attemptDecoded = (runner: Runner, held: Held, running: Running, restore: Restore): Effect.Effect<Outcome> => {
+const attemptDecoded = (
+  runner: Runner,
+  held: ClaimedTask,
+  running: Running,
+  restore: Restore
+): Effect.Effect<Outcome> => {
   const performed = restore(withServices(held, running, perform(runner, held, running)))
   const concluded = Effect.flatMap(
     Effect.exit(performed),
@@ -248,7 +257,7 @@ const attemptDecoded = (runner: Runner, held: Held, running: Running, restore: R
  * The whole attempt. Interruptible while user code runs; the outcome is always worked out, and noted in `held`, too:
  * the exit of a fiber that was interrupted from inside doesn't tell it.
  */
-export const runAttempt = (runner: Runner, held: Held): Effect.Effect<Outcome> =>
+export const runAttempt = (runner: Runner, held: ClaimedTask): Effect.Effect<Outcome> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.map(attempt(runner, held, restore), (outcome) => (held.outcome = outcome))
   )

@@ -52,9 +52,9 @@ const formatReason = (reason: Cause.Reason<unknown>): string => {
   return Cause.isFailReason(reason) ? text : `Defect: ${text}${safely(() => stackOf(error), "")}`
 }
 
-/** Postgres's text can't hold NUL, nor half a character (a surrogate without the other). */
-export const storable = (text: string): string =>
+/** Postgres's text can't makeClaimedTask NUL, nor half a character (a surrogate without the other). */
+export const toPostgresText = (text: string): string =>
   text.slice(0, maxLength).replaceAll("\0", "\\0").replaceAll(/\p{Surrogate}/gu, "\ufffd")
 
 export const formatCause = (cause: Cause.Cause<unknown>): string =>
-  storable(cause.reasons.map(formatReason).join("\n") || "The step failed without an error")
+  toPostgresText(cause.reasons.map(formatReason).join("\n") || "The step failed without an error")

@@ -7,7 +7,7 @@ import type { TaskId } from "../../TaskId.ts"
 /** Where a held row is on its way through the worker. */
 export type Stage = "Buffered" | "Running" | "Storing"
 
-export interface Held {
+export interface ClaimedTask {
   readonly id: TaskId
   /** The token of its claim: with `transitions`, the fence of every write. */
   readonly token: string
@@ -43,7 +43,7 @@ export interface Held {
 
 /** An outcome on its way to the row. */
 export interface Entry {
-  readonly held: Held
+  readonly held: ClaimedTask
   readonly outcome: RowOutcome
 }
 
@@ -52,7 +52,7 @@ export interface StoredOutcome extends Entry {
   readonly current: boolean
 }
 
-export const hold = (row: ClaimedRow, token: string, now: number): Held => ({
+export const makeClaimedTask = (row: ClaimedRow, token: string, now: number): ClaimedTask => ({
   id: row.id,
   token,
   trace: row.trace,
@@ -77,7 +77,7 @@ export const hold = (row: ClaimedRow, token: string, now: number): Held => ({
 })
 
 /** What every log line about the attempt says. */
-export const annotationsOf = (held: Held) => ({
+export const annotationsOf = (held: ClaimedTask) => ({
   task: held.task,
   step: held.tag,
   id: held.id,

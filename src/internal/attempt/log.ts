@@ -1,19 +1,19 @@
 /** What the log says of an attempt, once its outcome is stored. */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import { annotationsOf, type Held, type StoredOutcome } from "./claimedTask.ts"
+import { annotationsOf, type ClaimedTask, type StoredOutcome } from "./claimedTask.ts"
 import { durationText } from "../definition/durationText.ts"
 import type { RowOutcome } from "./outcome.ts"
 
 /** The row is no longer the attempt's: its result changes nothing. */
-export const reportLost = (held: Held): Effect.Effect<void> =>
+export const reportLost = (held: ClaimedTask): Effect.Effect<void> =>
   Effect.annotateLogs(
     Effect.logWarning("Lease lost: the result of this attempt was not stored"),
     annotationsOf(held)
   )
 
 /** Somebody has deleted the row: the attempt's result changes nothing, and that is what was wanted. */
-export const reportCancelled = (held: Held): Effect.Effect<void> =>
+export const reportCancelled = (held: ClaimedTask): Effect.Effect<void> =>
   Effect.annotateLogs(
     Effect.logInfo("Task cancelled while its step ran: the result of this attempt is not stored"),
     annotationsOf(held)
@@ -45,7 +45,7 @@ const report = (
 }
 
 /** An outcome that was stored in the transaction of its step. */
-export const reportStored = (held: Held, outcome: RowOutcome, debug: boolean): Effect.Effect<void> =>
+export const reportStored = (held: ClaimedTask, outcome: RowOutcome, debug: boolean): Effect.Effect<void> =>
   report({ current: true, held, outcome }, debug, nothing) ?? Effect.void
 
 /**

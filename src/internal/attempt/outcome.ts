@@ -3,7 +3,7 @@ import type * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type { Lease } from "../sql/lease.ts"
 import type { Changes, RowChange, RowEnd } from "../sql/statements.ts"
-import { formatCause, storable } from "./causeText.ts"
+import { formatCause, toPostgresText } from "./causeText.ts"
 
 /** What is to be written into the row. */
 export type RowOutcome =
@@ -32,7 +32,7 @@ export type Stop = "Lost" | "Cancelled" | "Released"
 export const withoutOutcome = (stop: Stop | undefined, exit: Exit.Exit<Outcome>): Outcome =>
   stop !== undefined || Exit.isSuccess(exit)
     ? { _tag: "Released" }
-    : { _tag: "Parked", error: storable(`A bug of effect-pg-task, please report it: ${formatCause(exit.cause)}`) }
+    : { _tag: "Parked", error: toPostgresText(`A bug of effect-pg-task, please report it: ${formatCause(exit.cause)}`) }
 
 /** How an attempt ended, in metrics and spans. */
 export type Ending = Lowercase<RowOutcome["_tag"] | "Lost" | "Cancelled">

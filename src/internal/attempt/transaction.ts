@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { annotationsOf, type Held } from "./claimedTask.ts"
+import { annotationsOf, type ClaimedTask } from "./claimedTask.ts"
 import { withinLimit } from "./connections.ts"
 import { findInCause, isConnectionLost, isContention, isReadOnly, mayPass, messageOf } from "../sql/errors.ts"
 import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
@@ -86,7 +86,7 @@ const withCommit = (handled: Effect.Effect<Handled, unknown>): Effect.Effect<Row
     ({ commit, outcome }) => commit === undefined ? Effect.succeed(outcome) : Effect.as(commit, outcome)
   )
 
-const lockFirst = ({ sql }: Options, held: Held) =>
+const lockFirst = ({ sql }: Options, held: ClaimedTask) =>
   Effect.flatMap(
     Effect.withTracerEnabled(lockAttempt(sql, held), false),
     (transitions) => transitions === held.transitions ? Effect.void : new LeaseLost()
@@ -95,7 +95,7 @@ const lockFirst = ({ sql }: Options, held: Held) =>
 /** A transaction around that of the step is a test's, in which no time passes. */
 const store = Effect.fnUntraced(function*(
   { lease, sql }: Options,
-  held: Held,
+  held: ClaimedTask,
   outcome: RowOutcome,
   nested: boolean
 ) {
@@ -114,7 +114,7 @@ const store = Effect.fnUntraced(function*(
 const endSilence = (sql: SqlClient): Effect.Effect<void> =>
   Effect.ignore(Effect.timeout(Effect.interruptible(Effect.withTracerEnabled(ping(sql), false)), "2 seconds"))
 
-const transact = (options: Options, held: Held, handled: Effect.Effect<Handled, unknown>, progress: Progress) =>
+const transact = (options: Options, held: ClaimedTask, handled: Effect.Effect<Handled, unknown>, progress: Progress) =>
   Effect.suspend(() => {
     const { sql } = options
     progress.stage = "Begin"
@@ -137,11 +137,15 @@ const transact = (options: Options, held: Held, handled: Effect.Effect<Handled, 
     )
   })
 
-const warn = (held: Held, message: string): Effect.Effect<void> =>
+const warn = (held: ClaimedTask, message: string): Effect.Effect<void> =>
   Effect.annotateLogs(Effect.logWarning(message), annotationsOf(held))
 
 /** The library's own statements were in trouble: begins anew for as long as it takes. */
-const undoneByOurs = (held: Held, progress: Progress, cause: Cause.Cause<unknown>): Effect.Effect<never, Undone> =>
+const undoneByOurs = (
+  held: ClaimedTask,
+  progress: Progress,
+  cause: Cause.Cause<unknown>
+): Effect.Effect<never, Undone> =>
   Effect.suspend(() => {
     const error = findInCause(cause)
     const why = error === undefined ? "" : `: ${messageOf(error)}`
@@ -156,7 +160,11 @@ const undoneByOurs = (held: Held, progress: Progress, cause: Cause.Cause<unknown
   })
 
 /** The connection was lost, or could only read, while the step ran: perhaps because of what the step does. */
-const undoneByLoss = (held: Held, progress: Progress, cause: Cause.Cause<unknown>): Effect.Effect<never, unknown> =>
+const undoneByLoss = (
+  held: ClaimedTask,
+  progress: Progress,
+  cause: Cause.Cause<unknown>
+): Effect.Effect<never, unknown> =>
   Effect.suspend(() => {
     if (progress.losses++ === lossRetries) return Effect.failCause(cause)
     progress.locksFirst = true
@@ -170,7 +178,7 @@ const undoneByLoss = (held: Held, progress: Progress, cause: Cause.Cause<unknown
  */
 const afterLostCommit = (
   options: Options,
-  held: Held,
+  held: ClaimedTask,
   progress: Progress,
   cause: Cause.Cause<unknown>
 ): Effect.Effect<Outcome, unknown> => {
@@ -189,13 +197,13 @@ const afterLostCommit = (
   )
 }
 
-const stored = ({ debug }: Options, held: Held, outcome: RowOutcome): Effect.Effect<Outcome> =>
+const stored = ({ debug }: Options, held: ClaimedTask, outcome: RowOutcome): Effect.Effect<Outcome> =>
   Effect.as(reportStored(held, outcome, debug), { _tag: "Stored", outcome })
 
 /** What becomes of a transaction that failed. */
 const afterFailure = (
   options: Options,
-  held: Held,
+  held: ClaimedTask,
   progress: Progress,
   cause: Cause.Cause<unknown>
 ): Effect.Effect<Outcome, unknown> => {
@@ -218,7 +226,7 @@ const afterFailure = (
 /** Runs `handled`, its `commit`, and the fenced write of its outcome in one transaction. */
 export const storeTogether = (
   options: Options,
-  held: Held,
+  held: ClaimedTask,
   handled: Effect.Effect<Handled, unknown>
 ): Effect.Effect<Outcome, unknown> =>
   Effect.flatMap(isInTransaction(options.sql), (nested) => {

@@ -21,7 +21,7 @@ interface Options {
 }
 
 /** Which colour a step gets: that of the worst there is. */
-export type Mood = "parked" | "ready" | "running" | "scheduled" | "empty"
+export type NodeStatus = "parked" | "ready" | "running" | "scheduled" | "empty"
 
 export interface Node {
   /** Safe in every notation: letters, digits and underscores. */
@@ -33,7 +33,7 @@ export interface Node {
   /** How many tasks are in it, a line for each status. Undefined if no counts were given. */
   readonly counts: ReadonlyArray<string> | undefined
   /** Only if counts were given. */
-  readonly mood: Mood | undefined
+  readonly mood: NodeStatus | undefined
   /** A state that rows of the task have, but no step of it. */
   readonly unknown: boolean
 }
@@ -90,7 +90,7 @@ const notesOf = (step: StepDefinition): ReadonlyArray<string> => [
 /** From the worst on. */
 const statuses = ["parked", "ready", "running", "scheduled"] as const
 
-const moodOf = (counts: ReadonlyArray<Count>): Mood =>
+const moodOf = (counts: ReadonlyArray<Count>): NodeStatus =>
   statuses.find((status) => counts.some((count) => count.status === status)) ?? "empty"
 
 const linesOf = (counts: ReadonlyArray<Count>): ReadonlyArray<string> =>
@@ -170,7 +170,7 @@ export const makeGraph = (task: TaskDefinition, options: Options): Graph => {
 }
 
 /** The colours of the moods: dark text on light ground, so that they can be read in light and dark surroundings. */
-export const colours: Readonly<Record<Mood, { readonly fill: string; readonly stroke: string }>> = {
+export const colours: Readonly<Record<NodeStatus, { readonly fill: string; readonly stroke: string }>> = {
   parked: { fill: "#ffd7d5", stroke: "#cf222e" },
   ready: { fill: "#fff8c5", stroke: "#9a6700" },
   running: { fill: "#dafbe1", stroke: "#1a7f37" },

@@ -1,5 +1,5 @@
 /** A graph in Mermaid's words. */
-import { colours, type Graph, type Mood, type Node } from "./graph.ts"
+import { colours, type Graph, type NodeStatus, type Node } from "./graph.ts"
 
 /**
  * Everything that could mean something to Mermaid, to HTML or to Markdown, as an entity of Mermaid's kind. A label
@@ -33,7 +33,7 @@ const paint = (nodes: ReadonlyArray<Node>): ReadonlyArray<string> => {
   ]
 }
 
-const styleOf = (mood: Mood): string => `fill:${colours[mood].fill},stroke:${colours[mood].stroke},color:#1f2328`
+const styleOf = (mood: NodeStatus): string => `fill:${colours[mood].fill},stroke:${colours[mood].stroke},color:#1f2328`
 
 export const renderMermaid = ({ direction, edges, entries, exits, finals, nodes, title }: Graph): string => {
   const lines = [

@@ -6,7 +6,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskTableError } from "../../TaskError.ts"
 import type { TaskId } from "../../TaskId.ts"
-import { explain } from "../sql/errors.ts"
+import { toTableError } from "../sql/errors.ts"
 import { notifierOf } from "./notifier.ts"
 import * as Statements from "../sql/statements.ts"
 import { currentTrace } from "./trace.ts"
@@ -30,7 +30,7 @@ export const insertTask = (
     return yield* Option.isSome(transaction)
       ? Statements.insertTask(sql, task, false)
       : notifierOf(sql).store((quiet) => Statements.insertTask(sql, task, quiet))
-  }).pipe(Effect.catchTag("SqlError", explain))
+  }).pipe(Effect.catchTag("SqlError", toTableError))
 
 export const insertTasks = (
   steps: ReadonlyArray<string>
@@ -39,4 +39,4 @@ export const insertTasks = (
     if (steps.length === 0) return []
     const sql = yield* SqlClient.SqlClient
     return yield* Statements.insertTasks(sql, { steps, trace: yield* currentTrace })
-  }).pipe(Effect.catchTag("SqlError", explain))
+  }).pipe(Effect.catchTag("SqlError", toTableError))

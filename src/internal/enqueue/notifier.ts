@@ -59,22 +59,22 @@ export class Notifier {
     const told = this.next
     if (!this.telling) {
       this.telling = true
-      fork(this.tellAll)
+      fork(this.notifyLoop)
     }
     return told.await
   }
 
   /** One notification at a time: it tells of all that was stored until it is sent. */
-  private get tellAll(): Effect.Effect<void> {
+  private get notifyLoop(): Effect.Effect<void> {
     return Effect.whileLoop({
       while: () => this.telling = this.next !== undefined,
       // What ends in the same turn is told of together.
-      body: () => Effect.andThen(Effect.yieldNow, this.tellOnce),
+      body: () => Effect.andThen(Effect.yieldNow, this.notifyOnce),
       step: () => {}
     })
   }
 
-  private get tellOnce(): Effect.Effect<void> {
+  private get notifyOnce(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const told = this.next
       this.next = undefined

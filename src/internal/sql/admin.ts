@@ -17,7 +17,7 @@ import {
   whereClause
 } from "./row.ts"
 import { channel } from "./statements.ts"
-import { oneFurther } from "./transitions.ts"
+import { nextTransitionSql } from "./transitions.ts"
 
 export type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
 
@@ -188,7 +188,7 @@ export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Row
     `with found as (
   select t.id, t.task, ${held} as running, t.transitions from pg_task t where t.id = $1::uuid for update
 ), changed as (
-  update pg_task t set step = $2, transitions = ${oneFurther("t.transitions")}, updated_at = now(),
+  update pg_task t set step = $2, transitions = ${nextTransitionSql("t.transitions")}, updated_at = now(),
     is_running = false, lease_token = null, lease_until = null from found f
   where t.id = f.id and not f.running and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
   returning t.id

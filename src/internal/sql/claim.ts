@@ -17,11 +17,11 @@ import { clampMillis, millis, query, queryAlone, type Rows, until, type Wait } f
  * and then it prefers to read and sort all rows of the index to reading the first ones in its order.
  */
 const ready = "error is null and not is_running and crashes < 1"
-const suspect = "error is null and crashes > 0 and not is_running"
+const quarantined = "error is null and crashes > 0 and not is_running"
 
 /**
  * The first rows in the order of an index. The planner does not know a limit that comes from a subquery, and plans for
- * a part of the rows. If it knew the number, it might take that for more than all there are, as it has no statistics:
+ * a part of the rows. If it knew the number, it might markClaimed that for more than all there are, as it has no statistics:
  * then it would read all rows and sort them.
  */
 const firstByDue = (limit: string) => `order by wakeup_at limit (select (${limit})::int8)`
@@ -73,13 +73,13 @@ const claimed = `t.id, t.tried, t.transitions, t.crashes, t.trace, ${readable} t
  * Updates the locked rows by their `ctid`, which cannot change while they are locked. The ids are passed as an array:
  * with a join, the planner sometimes chose a sequential scan, because the table has no statistics.
  */
-const take = (ctids: string) =>
+const markClaimed = (ctids: string) =>
   `update pg_task t
 set is_running = true, lease_token = $2::uuid, lease_until = now() + ${millis("$3")}, updated_at = now()
 where t.ctid = any(${ctids}) returning ${claimed}`
 
 /** Takes the rows of `due` whose states fit. Usually all do, and then no running total is computed. */
-const takeWhatFits = take(`case when (select sum(bytes) from due) <= $4::float8 then array(select ctid from due)
+const takeWhatFits = markClaimed(`case when (select sum(bytes) from due) <= $4::float8 then array(select ctid from due)
   else array(select ctid from (
     select ctid, sum(bytes) over (order by wakeup_at rows between unbounded preceding and 1 preceding) as before
     from due
@@ -267,12 +267,12 @@ where is_running and lease_token = $1::uuid returning id`,
 // Rows whose worker died, and the time
 // ---------------------------------------------------------------------------------------------------------------
 
-const firstSuspect = (condition: string) =>
-  `select ctid, wakeup_at from pg_task where ${condition} and ${suspect} and crashes <= $5 and wakeup_at <= now()
+const firstQuarantined = (condition: string) =>
+  `select ctid, wakeup_at from pg_task where ${condition} and ${quarantined} and crashes <= $5 and wakeup_at <= now()
     ${firstByDue("1")} for update skip locked`
 
 /** Claims one row whose worker died on it: the first of each task's first ones, which the index gives at once. */
-export const claimSuspect = (
+export const claimQuarantined = (
   sql: SqlClient,
   claim: Omit<Claim, "bytes" | "limit"> & { readonly maxCrashes: number }
 ): Rows<ClaimedRow> =>
@@ -280,12 +280,12 @@ export const claimSuspect = (
     sql,
     `with due as (
   select d.* from unnest($4::text[]) as n(task) cross join lateral (
-    ${firstSuspect("task = n.task")}
+    ${firstQuarantined("task = n.task")}
   ) d
   union all select * from (
-    ${firstSuspect("task is null")}
+    ${firstQuarantined("task is null")}
   ) d
-) ${take("array(select ctid from due order by wakeup_at limit $1)")}`,
+) ${markClaimed("array(select ctid from due order by wakeup_at limit $1)")}`,
     [1, claim.token, claim.lease, claim.tasks, claim.maxCrashes]
   )
 

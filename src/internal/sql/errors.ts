@@ -51,7 +51,7 @@ const misconfigurations: Record<string, { readonly reason: TaskTableError["reaso
 export const isMisconfiguration = (error: SqlError): boolean => (codeOf(error) ?? "") in misconfigurations
 
 /** Turns a misconfiguration into a `TaskTableError` that says how to fix it; any other error stays as it is. */
-export const explain = (error: SqlError): Effect.Effect<never, SqlError | TaskTableError> => {
+export const toTableError = (error: SqlError): Effect.Effect<never, SqlError | TaskTableError> => {
   const found = misconfigurations[codeOf(error) ?? ""]
   return found === undefined ? Effect.fail(error) : new TaskTableError({
     reason: found.reason,
@@ -61,7 +61,7 @@ export const explain = (error: SqlError): Effect.Effect<never, SqlError | TaskTa
 }
 
 /** What to do about a statement of ours that failed. */
-export type Trouble =
+export type FailureKind =
   /** The database is away, or too busy: wait, and send the same again. */
   | "Database"
   /** Another session holds a row, or its DDL is in the way (internal errors): the others of the batch can go on. */
@@ -79,7 +79,7 @@ const databaseClasses = new Set(
   ["08", "0A", "25", "26", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0"]
 )
 
-export const troubleOf = (error: SqlError): Trouble => {
+export const failureKindOf = (error: SqlError): FailureKind => {
   const code = codeOf(error)
   if (code === undefined) return "Database"
   return lockCodes.has(code) || code.startsWith("XX")
@@ -118,11 +118,11 @@ export const findInCause = (
 export const isContention = (error: unknown): boolean =>
   safely(() => {
     const sqlError = findSqlError(error)
-    return sqlError !== undefined && troubleOf(sqlError) === "Lock" && codeOf(sqlError) !== "57014"
+    return sqlError !== undefined && failureKindOf(sqlError) === "Lock" && codeOf(sqlError) !== "57014"
   }, false)
 
 /** A write was refused, for now: a standby, a server that fails over, or a setting. */
 export const isReadOnly = (error: SqlError): boolean => codeOf(error) === "25006"
 
 /** The same statement may work later. It can't where its transaction was aborted before: by a statement of the step. */
-export const mayPass = (error: SqlError): boolean => troubleOf(error) !== "Data" && codeOf(error) !== "25P02"
+export const mayPass = (error: SqlError): boolean => failureKindOf(error) !== "Data" && codeOf(error) !== "25P02"

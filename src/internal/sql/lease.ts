@@ -1,11 +1,11 @@
 /** The statements about leases: renewing those of a live worker, finding and rescuing those of a dead one. */
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../../TaskId.ts"
-import { few, millis, query, queryAlone, type Rows } from "./statements.ts"
+import { forceKeyLookup, millis, query, queryAlone, type Rows } from "./statements.ts"
 
-/** `few`, for an id. */
+/** `forceKeyLookup`, for an id. */
 const fewIds = (column: string) =>
-  few(column, "'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'")
+  forceKeyLookup(column, "'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'")
 
 /** A lease as its holder knows it. */
 export interface Lease {

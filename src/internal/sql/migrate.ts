@@ -8,7 +8,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import { ConnectionError, isSqlError, SqlError } from "effect/sql/SqlError"
 import { TaskTableError } from "../../TaskError.ts"
-import { codeOf, explain, isConnectionLost, messageOf } from "./errors.ts"
+import { codeOf, toTableError, isConnectionLost, messageOf } from "./errors.ts"
 import { lookAtTable, noted, type Seen } from "./table.ts"
 
 /** A look that takes longer has a connection that is gone, and nobody told us. */
@@ -79,7 +79,7 @@ export const migrateTo = <A>(
     )
     const { seen, upToDate } = yield* look.pipe(
       Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(unanswered) }),
-      Effect.catch((error) => isLoginRefused(error) ? explain(error) : Effect.fail(error))
+      Effect.catch((error) => isLoginRefused(error) ? toTableError(error) : Effect.fail(error))
     )
     if (upToDate) return []
     return yield* Effect.mapError(migrate, (error) => {

@@ -9,7 +9,7 @@ import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import { borrow } from "./borrowed.ts"
-import { maxTransitions, oneFurther } from "./transitions.ts"
+import { maxTransitions, nextTransitionSql } from "./transitions.ts"
 
 export type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
 
@@ -44,10 +44,10 @@ const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not nu
 const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not null"
 
 /**
- * Always true, and taken by the planner for a condition that few rows meet. So it looks up each row of a batch by its
+ * Always true, and taken by the planner for a condition that forceKeyLookup rows meet. So it looks up each row of a batch by its
  * key, also when it made its plan while the table was small: a prepared statement's plan stays.
  */
-export const few = (column: string, min: string, max: string) => `${column} between ${min} and ${max}`
+export const forceKeyLookup = (column: string, min: string, max: string) => `${column} between ${min} and ${max}`
 
 // ---------------------------------------------------------------------------------------------------------------
 // Producers
@@ -61,8 +61,8 @@ export interface NewTask {
 }
 
 const newTask = `$1, coalesce($2::timestamptz, now() + ${millis("$3")}), $4`
-const insertLoudly = `insert into pg_task (step, wakeup_at, trace) values (${newTask}) returning id`
-const insertQuietly = `with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))
+const insertWithNotify = `insert into pg_task (step, wakeup_at, trace) values (${newTask}) returning id`
+const insertWithoutNotify = `with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))
 insert into pg_task (step, wakeup_at, trace) select ${newTask} from quiet returning id`
 
 /** Stores a task. `quiet` only outside of transactions: it lasts until the end of the one it is in. */
@@ -70,7 +70,7 @@ export const insertTask = (sql: SqlClient, task: NewTask, quiet: boolean): Effec
   Effect.map(
     query<{ id: TaskId }>(
       sql,
-      quiet ? insertQuietly : insertLoudly,
+      quiet ? insertWithoutNotify : insertWithNotify,
       [task.step, task.at, clampMillis(task.delay), task.trace]
     ),
     (rows) => rows[0]!.id
@@ -130,14 +130,14 @@ export interface RowChange {
 /** The end of a task: its row goes. */
 export type RowEnd = Pick<RowChange, "id" | "token" | "n">
 
-const anyTransition = few("n", "0", String(maxTransitions))
+const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
 
 /**
  * The fence. An `Continued` keeps its lease, so it may be sent again after its answer was lost: it then finds its own
  * work done, one transition further.
  */
 const current = `t.id = c.id and t.lease_token = c.token
-    and (t.transitions = c.n or (c.kind = 'Continued' and t.transitions = ${oneFurther("c.n")}))`
+    and (t.transitions = c.n or (c.kind = 'Continued' and t.transitions = ${nextTransitionSql("c.n")}))`
 
 /**
  * Most outcomes end their task: those come as arrays, which are much cheaper to read than JSON. `time` is when leases
@@ -156,7 +156,7 @@ const storeChanges = (time: string, locks: string): string =>
 ), changed as (
   update pg_task t set
     step = coalesce(c.step, t.step),
-    transitions = case when c.step is null then t.transitions else ${oneFurther("c.n")} end,
+    transitions = case when c.step is null then t.transitions else ${nextTransitionSql("c.n")} end,
     tried = case when c.kind in ('Retried', 'Parked') then t.tried + 1 when c.step is null then t.tried else 0 end,
     wakeup_at = coalesce(c.at, (select time from clock) + ${millis("c.delay")}, t.wakeup_at),
     is_running = c.kind = 'Continued',
@@ -190,10 +190,10 @@ const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<u
 
 /** A chain's every step waits for this one: nothing in it but the row. */
 const advanceOne = `update pg_task set
-  step = $4, transitions = ${oneFurther("$3::int")}, tried = 0, crashes = 0, error = null, updated_at = now(),
+  step = $4, transitions = ${nextTransitionSql("$3::int")}, tried = 0, crashes = 0, error = null, updated_at = now(),
   lease_until = now() + ${millis("$5")}
 where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid
-  and transitions in ($3::int, ${oneFurther("$3::int")}) returning id`
+  and transitions in ($3::int, ${nextTransitionSql("$3::int")}) returning id`
 
 /** Moves one task on, and keeps its lease. */
 const storeAdvance = (

@@ -6,4 +6,4 @@ export const maxTransitions = 2147483647
 export const nextTransition = (n: number): number => n % maxTransitions + 1
 
 /** {@link nextTransition} as SQL. */
-export const oneFurther = (n: string): string => `(${n} % ${maxTransitions} + 1)`
+export const nextTransitionSql = (n: string): string => `(${n} % ${maxTransitions} + 1)`

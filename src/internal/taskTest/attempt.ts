@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { type Held, hold } from "../attempt/claimedTask.ts"
+import { type ClaimedTask, makeClaimedTask } from "../attempt/claimedTask.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import { codeOf } from "../sql/errors.ts"
 import { type Outcome, type RowOutcome, toChanges } from "../attempt/outcome.ts"
@@ -20,7 +20,7 @@ export type AttemptError = SqlError | TaskInvalidStateError | TaskTestError
 const isAborted = (error: SqlError): boolean => codeOf(error) === "25P02"
 
 /** In production these writes would have been committed; here Postgres has undone them. */
-const aborted = (held: Held) =>
+const aborted = (held: ClaimedTask) =>
   new TaskTestError({
     reason: "TransactionAborted",
     message: `Step "${held.tag}" of task "${held.task}" went on after a statement of it had failed. Within a `
@@ -36,7 +36,7 @@ const hasFailed = (outcome: Outcome) => outcome._tag === "Retried" || outcome._t
  */
 const behindSavepoint = (
   sql: SqlClient,
-  held: Held,
+  held: ClaimedTask,
   attempt: Effect.Effect<Outcome>
 ): Effect.Effect<Outcome, SqlError | TaskTestError> =>
   Effect.suspend(() => {
@@ -57,7 +57,7 @@ export const isInTransaction = (sql: SqlClient): Effect.Effect<boolean> =>
   Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
 
 /** Runs the step and stores its outcome. Returns it with whether it is in the row. */
-const runAndStore = Effect.fnUntraced(function*(runner: Runner, held: Held) {
+const runAndStore = Effect.fnUntraced(function*(runner: Runner, held: ClaimedTask) {
   const { lease, sql } = runner
   const inTransaction = yield* isInTransaction(sql)
   const attempt = runAttempt(runner, held)
@@ -89,7 +89,7 @@ export const attemptInTest = (
   token: string
 ): Effect.Effect<{ readonly result: AnyResult; readonly next: ClaimedRow | undefined }, AttemptError> =>
   Effect.gen(function*() {
-    const held = hold(row, token, 0)
+    const held = makeClaimedTask(row, token, 0)
     const { current, outcome } = yield* keepLockTimeout(runner.sql, runAndStore(runner, held))
     const result = yield* toResult(runner.tasks, held, outcome, current)
     return { result, next: continuing(row, outcome, current) }

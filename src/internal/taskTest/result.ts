@@ -4,7 +4,7 @@ import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { decodeRaw } from "../definition/task.ts"
-import type { Held } from "../attempt/claimedTask.ts"
+import type { ClaimedTask } from "../attempt/claimedTask.ts"
 import type { RowOutcome } from "../attempt/outcome.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import type { TaskInvalidStateError } from "../../TaskError.ts"
@@ -57,7 +57,7 @@ const outcomeOf = (
 /** What became of an attempt. `current`: whether its outcome is in the row. */
 export const toResult = Effect.fnUntraced(function*(
   tasks: ReadonlyMap<string, TaskDefinition>,
-  held: Held,
+  held: ClaimedTask,
   outcome: RowOutcome,
   current: boolean
 ): Effect.fn.Return<AnyResult, TaskInvalidStateError> {

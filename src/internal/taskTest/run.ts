@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { claim, type ClaimedRow, everything, releaseClaim } from "../sql/claim.ts"
-import { explain } from "../sql/errors.ts"
+import { toTableError } from "../sql/errors.ts"
 import { toSettings } from "../worker/settings.ts"
 import { isTraced, type Runner } from "../attempt/attempt.ts"
 import type { TaskDefinitionError, TaskInvalidStateError, TaskTableError } from "../../TaskError.ts"
@@ -86,7 +86,7 @@ export const runStep = (settings: Settings): Effect.Effect<AnyResult | undefined
     const { next, result } = yield* attempt
     if (next !== undefined) yield* releaseClaim(runner.sql, token)
     return result
-  }).pipe(Effect.catchTag("SqlError", explain))
+  }).pipe(Effect.catchTag("SqlError", toTableError))
 
 const tooMany = (results: ReadonlyArray<AnyResult>, maxSteps: number) => {
   const last = results.slice(-3).map(({ step, task }) => `${task}.${step}`).join(", ")
@@ -124,4 +124,4 @@ export const runAll = (
       if (claimed === undefined) return results
       yield* runChain(runner, claimed, results, maxSteps)
     }
-  }).pipe(Effect.catchTag("SqlError", explain))
+  }).pipe(Effect.catchTag("SqlError", toTableError))

@@ -4,7 +4,7 @@
  */
 import * as Effect from "effect/Effect"
 import type { TaskId } from "../../TaskId.ts"
-import { annotationsOf, type Held } from "../attempt/claimedTask.ts"
+import { annotationsOf, type ClaimedTask } from "../attempt/claimedTask.ts"
 import { checkLeases, type LeaseOptions } from "./leaseRenewal.ts"
 import { Signal } from "./signal.ts"
 
@@ -47,7 +47,7 @@ export class Cancels {
   }
 }
 
-const logIgnored = (held: Held): Effect.Effect<void> =>
+const logIgnored = (held: ClaimedTask): Effect.Effect<void> =>
   Effect.logDebug("A notification says that this task was cancelled, but its row is still there: ignored").pipe(
     Effect.annotateLogs(annotationsOf(held))
   )

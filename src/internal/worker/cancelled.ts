@@ -2,13 +2,13 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../../TaskId.ts"
-import type { Held } from "../attempt/claimedTask.ts"
-import type { Link } from "./database.ts"
+import type { ClaimedTask } from "../attempt/claimedTask.ts"
+import type { Database } from "./database.ts"
 import { existing } from "../sql/lease.ts"
 
 interface Options {
   readonly sql: SqlClient
-  readonly link: Link
+  readonly database: Database
   /** In milliseconds. */
   readonly lease: number
   readonly now: () => number
@@ -19,13 +19,13 @@ interface Options {
  * may have taken over the row, and finished it.
  */
 export const findCancelled = (
-  { lease, link, now, sql }: Options,
-  rows: ReadonlyArray<Held>
+  { lease, database, now, sql }: Options,
+  rows: ReadonlyArray<ClaimedTask>
 ): Effect.Effect<ReadonlySet<TaskId>> =>
   Effect.suspend(() => {
     const ids = rows.filter(({ renewedAt }) => now() - renewedAt < lease).map(({ id }) => id)
     if (ids.length === 0) return Effect.succeed(new Set<TaskId>())
-    return link.once(existing(sql, ids)).pipe(
+    return database.withTimeout(existing(sql, ids)).pipe(
       Effect.map((found) => {
         const there = new Set(found.map(({ id }) => id))
         return new Set(ids.filter((id) => !there.has(id)))

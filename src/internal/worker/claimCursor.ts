@@ -4,7 +4,7 @@
  * slower. So each claim starts where the last one ended. A full scan from the start runs only from time to time; the
  * more it costs, the less often. If it is cut off, it is made in pieces (see pieces.ts).
  *
- * What becomes due behind the frontier (an error was cleared, a long transaction has enqueued) waits for the next full
+ * What becomes due behind the cursor (an error was cleared, a long transaction has enqueued) waits for the next full
  * scan. Where that is cheap, it is the next claim.
  */
 import { everything, type Window } from "../sql/claim.ts"
@@ -53,7 +53,7 @@ export interface Failed extends Pick<Claimed, "now" | "took" | "window"> {
   readonly serverTime: number
 }
 
-export class Frontier {
+export class ClaimCursor {
   /** The longest time between two looks at everything, in milliseconds. */
   private readonly longest: () => number
   /** What the last claim came to, and the furthest that any did, in milliseconds since 1970 by Postgres's clock. */
@@ -61,12 +61,12 @@ export class Frontier {
   private furthest = -Infinity
   /** When everything was looked at, by the local clock in milliseconds. */
   private scannedAt = 0
-  /** What a claim takes that begins at the frontier: the way to the server and back, and the rows. */
+  /** What a claim takes that begins at the cursor: the way to the server and back, and the rows. */
   private claimTook = 0
   private lastCost = 0
   /** What a look at everything costs on top of that: the less of the last two, as one may have met a busy server. */
   private cost = 0
-  /** Whether claims have begun at the frontier since everything was looked at. */
+  /** Whether claims have begun at the cursor since everything was looked at. */
   private isBehind = false
   /** How many looks at everything in a row had no answer. */
   private silences = 0
@@ -94,7 +94,7 @@ export class Frontier {
     return this.scannedAt + Math.max(fullScanEvery, seldom, this.cost * longestShare)
   }
 
-  /** Where the next claim looks. `back` when something behind the frontier may be due. */
+  /** Where the next claim looks. `back` when something behind the cursor may be due. */
   begin(now: number, back: boolean): Window {
     const from = now >= this.nextScan ? undefined : back ? this.ahead : this.reached
     return from === undefined ? this.pieces?.window ?? everything : { from, to: undefined }
@@ -130,7 +130,7 @@ export class Frontier {
 
   /**
    * Claims have passed over rows that other sessions hold, up to `last`: the next ones begin behind these. They come
-   * back to what was passed over as to everything that is behind the frontier.
+   * back to what was passed over as to everything that is behind the cursor.
    */
   passed(pass: Omit<Claimed, "window"> & { readonly from: number | undefined }): void {
     this.advance(pass)

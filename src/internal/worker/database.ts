@@ -7,8 +7,8 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Schedule from "effect/Schedule"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
-import { messageOf, troubleOf } from "../sql/errors.ts"
-import type { Meter } from "./metrics.ts"
+import { messageOf, failureKindOf } from "../sql/errors.ts"
+import type { WorkerMetrics } from "./metrics.ts"
 import { Signal } from "./signal.ts"
 
 /** A statement of ours that takes longer hangs: its connection is gone, and nobody told us. In looks of a second. */
@@ -27,22 +27,22 @@ const timedOut = failure(`no answer within ${maxLooks}s`, "The database did not 
 const closed = failure("the worker has stopped", "The worker has stopped")
 
 /** A statement that waits for its answer. */
-interface Underway {
+interface InFlight {
   looks: number
   readonly giveUp: () => void
 }
 
-export class Link {
-  private readonly meter: Meter
+export class Database {
+  private readonly metrics: WorkerMetrics
   private isLost = false
   private lossCount = 0
-  private readonly underway = new Set<Underway>()
+  private readonly underway = new Set<InFlight>()
   private readonly sent = new Signal()
   private watching = false
   private isClosed = false
 
-  constructor(meter: Meter) {
-    this.meter = meter
+  constructor(metrics: WorkerMetrics) {
+    this.metrics = metrics
   }
 
   /** How often the database was lost, or a connection to it broke. */
@@ -76,12 +76,12 @@ export class Link {
   }
 
   /** Sends a statement, at most for a while. */
-  readonly once = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
+  readonly withTimeout = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
     Effect.contextWith((context) =>
       Effect.callback((resume) => {
         if (this.isClosed) return resume(Exit.fail(closed))
         const fiber = Effect.runForkWith(context)(statement)
-        const entry: Underway = {
+        const entry: InFlight = {
           looks: 0,
           giveUp: () => {
             this.underway.delete(entry)
@@ -110,17 +110,17 @@ export class Link {
   }
 
   /** Sends a statement again and again until the database takes it. */
-  readonly persist = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A> =>
-    Effect.orDie(this.persistUnless(statement, () => false))
+  readonly retrying = <A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A> =>
+    Effect.orDie(this.retryingUnless(statement, () => false))
 
   /** The same, but what `refused` says fails at once. */
-  readonly persistUnless = <A>(
+  readonly retryingUnless = <A>(
     statement: Effect.Effect<A, SqlError>,
     refused: (error: SqlError) => boolean
   ): Effect.Effect<A, SqlError> =>
-    Effect.matchEffect(this.once(statement), {
+    Effect.matchEffect(this.withTimeout(statement), {
       onFailure: (error) =>
-        refused(error) ? Effect.fail(error) : Effect.andThen(this.noteTrouble(error), this.again(statement, refused)),
+        refused(error) ? Effect.fail(error) : Effect.andThen(this.markLost(error), this.again(statement, refused)),
       onSuccess: (a) => this.isLost ? Effect.as(this.noteBack, a) : Effect.succeed(a)
     })
 
@@ -129,7 +129,7 @@ export class Link {
     statement: Effect.Effect<A, SqlError>,
     refused: (error: SqlError) => boolean
   ): Effect.Effect<A, SqlError> {
-    return this.once(statement).pipe(
+    return this.withTimeout(statement).pipe(
       Effect.retry({ schedule: backoff, while: (error) => !refused(error) }),
       Effect.delay(firstBackoff),
       Effect.tap(() => this.isLost ? this.noteBack : Effect.void)
@@ -137,8 +137,8 @@ export class Link {
   }
 
   /** A statement failed. A lock or a timeout is no lost database. */
-  noteTrouble(error: SqlError): Effect.Effect<void> {
-    if (this.isLost || troubleOf(error) === "Lock") return Effect.void
+  markLost(error: SqlError): Effect.Effect<void> {
+    if (this.isLost || failureKindOf(error) === "Lock") return Effect.void
     this.isLost = true
     this.lossCount++
     return Effect.logWarning(`Database lost: ${messageOf(error)}. Waiting for it`)
@@ -147,7 +147,7 @@ export class Link {
   private get noteBack(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.isLost = false
-      this.meter.reconnected()
+      this.metrics.reconnected()
       return Effect.logInfo("Database back")
     })
   }

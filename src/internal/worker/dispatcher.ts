@@ -14,8 +14,8 @@ import {
   type Window
 } from "../sql/claim.ts"
 import { codeOf } from "../sql/errors.ts"
-import { type Claimed, Frontier } from "./claimCursor.ts"
-import type { Link } from "./database.ts"
+import { type Claimed, ClaimCursor } from "./claimCursor.ts"
+import type { Database } from "./database.ts"
 import type { Pool } from "./pool.ts"
 import { Signal } from "./signal.ts"
 import { giveBack, mayHaveRun, timeOnceBack } from "./unanswered.ts"
@@ -46,7 +46,7 @@ const fills = (rows: ReadonlyArray<ClaimedRow>, bytes: number): boolean =>
 
 export interface DispatcherOptions {
   readonly sql: SqlClient
-  readonly link: Link
+  readonly database: Database
   readonly pool: Pool
   readonly tasks: ReadonlyArray<string>
   /** In milliseconds. */
@@ -65,12 +65,12 @@ export class Dispatcher {
   private readonly signal = new Signal()
   private stopped = false
   /** There may be due rows that we have not claimed. */
-  private hungry = true
-  private waiting = false
+  private mayHaveDueRows = true
+  private waitingForRoom = false
   /** When to look for due rows again at the latest, by the local clock in milliseconds. */
   private dueAt = Infinity
-  private readonly frontier: Frontier
-  /** Something may be due behind the frontier. */
+  private readonly cursor: ClaimCursor
+  /** Something may be due behind the cursor. */
   private back = true
   private lockedWait = lockedBackoff
   /** While claims pass over rows that other sessions hold. */
@@ -83,12 +83,12 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.options = options
-    this.frontier = new Frontier(options.pollInterval)
+    this.cursor = new ClaimCursor(options.pollInterval)
   }
 
   /** Something became ready: look for it. */
   wake(): void {
-    this.hungry = true
+    this.mayHaveDueRows = true
     this.back = true
     this.signal.set()
   }
@@ -103,7 +103,7 @@ export class Dispatcher {
 
   /** The pool has changed. */
   roomChanged(): void {
-    if (this.waiting && this.hungry) this.signal.set()
+    if (this.waitingForRoom && this.mayHaveDueRows) this.signal.set()
   }
 
   /** Ends {@link run}, after the claim under way. */
@@ -121,27 +121,27 @@ export class Dispatcher {
   }
 
   private get turn(): Effect.Effect<unknown> {
-    if (!this.hungry) return this.sleep
-    const limit = Math.min(this.options.pool.wanted, maxClaim)
+    if (!this.mayHaveDueRows) return this.sleep
+    const limit = Math.min(this.options.pool.demand, maxClaim)
     return limit > 0 ? this.claim(limit) : this.waitForRoom
   }
 
   private get waitForRoom(): Effect.Effect<boolean> {
     return Effect.suspend(() => {
-      this.waiting = true
-      return Effect.tap(this.signal.wait(), () => Effect.sync(() => (this.waiting = false)))
+      this.waitingForRoom = true
+      return Effect.tap(this.signal.wait(), () => Effect.sync(() => (this.waitingForRoom = false)))
     })
   }
 
   /** Sleeps until something becomes ready, until the next row is due, or until the poll. */
   private get sleep(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { link, now, pollInterval, sql, tasks } = this.options
+      const { database, now, pollInterval, sql, tasks } = this.options
       this.dueAt = Infinity
       const startedAt = now()
-      const from = this.frontier.ahead
+      const from = this.cursor.ahead
       const look = untilNextDue(sql, { tasks, start: from, horizon: pollInterval() })
-      return Effect.matchEffect(link.once(look), {
+      return Effect.matchEffect(database.withTimeout(look), {
         onFailure: (error) => this.failed(error, { window: { from, to: undefined }, took: now() - startedAt }),
         onSuccess: (due) => this.doze(due, from)
       })
@@ -154,18 +154,18 @@ export class Dispatcher {
     if (due !== undefined && due <= 0 && !this.passed) {
       return Effect.sync(() => {
         this.pass = startOfPass(from)
-        this.hungry = true
+        this.mayHaveDueRows = true
       })
     }
     const wait = due === undefined ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
     this.passed = false
-    this.dueAt = Math.min(this.dueAt, now() + Math.min(wait, pollInterval()), this.frontier.nextScan)
+    this.dueAt = Math.min(this.dueAt, now() + Math.min(wait, pollInterval()), this.cursor.nextScan)
     return Effect.whileLoop({
-      while: () => !this.hungry && !this.stopped && now() < this.dueAt,
+      while: () => !this.mayHaveDueRows && !this.stopped && now() < this.dueAt,
       body: () => this.signal.wait(this.dueAt - now()),
       step: () => {}
     }).pipe(Effect.andThen(Effect.sync(() => {
-      this.hungry = true
+      this.mayHaveDueRows = true
       this.back = true
     })))
   }
@@ -176,15 +176,15 @@ export class Dispatcher {
     return wait
   }
 
-  /** Claims at the frontier, or behind the rows that other sessions hold. */
+  /** Claims at the cursor, or behind the rows that other sessions hold. */
   private claim(limit: number): Effect.Effect<void> {
-    const { lease, link, now, pool, sql, tasks } = this.options
+    const { lease, database, now, pool, sql, tasks } = this.options
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
     const options = { tasks, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
-    this.hungry = false
+    this.mayHaveDueRows = false
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)
-    return Effect.matchEffect(link.once(statement), {
+    return Effect.matchEffect(database.withTimeout(statement), {
       onFailure: (error) => this.failed(error, { window, took: now() - startedAt, token: options.token }),
       onSuccess: (found) =>
         Effect.sync(() => {
@@ -194,7 +194,7 @@ export class Dispatcher {
           this.noteClaim(rows)
           if (pass === undefined) this.claimed(look)
           else this.passOn({ ...pass, took: pass.took + look.took }, look, found)
-          pool.admit(rows, options.token, { full, more: this.hungry, claimedAt: startedAt })
+          pool.admit(rows, options.token, { full, more: this.mayHaveDueRows, claimedAt: startedAt })
         })
     })
   }
@@ -203,7 +203,7 @@ export class Dispatcher {
     let { pass } = this
     this.pass = undefined
     if (pass !== undefined) return { pass, window: { from: pass.from, to: undefined } }
-    const window = this.frontier.begin(now, this.back)
+    const window = this.cursor.begin(now, this.back)
     this.back = false
     if (this.manyLocked && window === everything) pass = startOfPass(undefined)
     return { pass, window }
@@ -217,21 +217,21 @@ export class Dispatcher {
   }
 
   private claimed(look: Claimed): void {
-    this.frontier.end(look)
-    if (look.full || this.frontier.goesOn(look.now)) this.hungry = true
-    // Fewer than asked for: that was all in front of the frontier, but perhaps not behind it.
-    else if (look.window.from !== undefined && this.frontier.isCheap) this.hungry = this.back = true
+    this.cursor.end(look)
+    if (look.full || this.cursor.goesOn(look.now)) this.mayHaveDueRows = true
+    // Fewer than asked for: that was all in front of the cursor, but perhaps not behind it.
+    else if (look.window.from !== undefined && this.cursor.isCheap) this.mayHaveDueRows = this.back = true
   }
 
   private passOn(pass: Pass, { full, last, now }: Claimed, { furthest, next }: Found): void {
-    if (full || next !== undefined) this.hungry = true
+    if (full || next !== undefined) this.mayHaveDueRows = true
     if (!full && next !== undefined) {
       this.pass = { ...pass, position: next }
       return
     }
     this.passed = !full
-    this.frontier.passed({ from: pass.from, full, last: full ? last : furthest, now, took: pass.took })
-    this.manyLocked = !this.frontier.isCheap
+    this.cursor.passed({ from: pass.from, full, last: full ? last : furthest, now, took: pass.took })
+    this.manyLocked = !this.cursor.isCheap
   }
 
   private get waitAfterFailure(): Effect.Effect<void> {
@@ -253,15 +253,15 @@ export class Dispatcher {
     readonly took: number
     readonly token?: string
   }): Effect.Effect<void> {
-    const { link, now } = this.options
+    const { database, now } = this.options
     const { took, token, window } = look
     const unanswered = { ...this.options, isStopping: () => this.stopped }
     return Effect.gen({ self: this }, function*() {
-      yield* link.noteTrouble(error)
+      yield* database.markLost(error)
       if (token !== undefined && mayHaveRun(error)) yield* giveBack(unanswered, token, window.from)
       const serverTime = yield* timeOnceBack(unanswered)
       const cancelled = codeOf(error) === "57014"
-      if (serverTime !== undefined) this.frontier.failed({ window, took, cancelled, serverTime, now: now() })
+      if (serverTime !== undefined) this.cursor.failed({ window, took, cancelled, serverTime, now: now() })
       // A cause that fails every claim may not affect other statements. Without a pause, the worker would do nothing
       // but retry claims.
       yield* this.waitAfterFailure

@@ -3,18 +3,18 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { annotationsOf, type Held } from "../attempt/claimedTask.ts"
-import { messageOf, troubleOf } from "../sql/errors.ts"
+import { annotationsOf, type ClaimedTask } from "../attempt/claimedTask.ts"
+import { messageOf, failureKindOf } from "../sql/errors.ts"
 import { renewLeases, type RenewedRow } from "../sql/lease.ts"
-import type { Link } from "./database.ts"
-import type { Meter } from "./metrics.ts"
+import type { Database } from "./database.ts"
+import type { WorkerMetrics } from "./metrics.ts"
 import type { Pool } from "./pool.ts"
 
 export interface LeaseOptions {
   readonly sql: SqlClient
-  readonly link: Link
+  readonly database: Database
   readonly pool: Pool
-  readonly meter: Meter
+  readonly metrics: WorkerMetrics
   readonly tasks: ReadonlyArray<string>
   /** In milliseconds. */
   readonly lease: number
@@ -41,13 +41,13 @@ const maxUnderway = 3
  * last renewal, and then other workers take them for expired.
  */
 export const keepLeases = (options: LeaseOptions): Effect.Effect<never> => {
-  const { lease, link, now, pool } = options
+  const { lease, database, now, pool } = options
   const tick = Math.min(maxBufferAge, lease / 6)
   let underway = 0
-  let renewedLosses = link.losses
+  let renewedLosses = database.losses
   const renewOld = Effect.suspend(() => {
-    const { losses } = link
-    const isOld = (held: Held) => losses > renewedLosses || now() - held.renewedAt >= lease / 3
+    const { losses } = database
+    const isOld = (held: ClaimedTask) => losses > renewedLosses || now() - held.renewedAt >= lease / 3
     const old = [...pool.held.values()].filter(isOld)
     if (old.length === 0) renewedLosses = losses
     if (old.length === 0 || underway === maxUnderway) return Effect.void
@@ -71,8 +71,8 @@ export const keepLeases = (options: LeaseOptions): Effect.Effect<never> => {
 /** Renews these leases, and ends the attempts whose lease is lost. Returns those that are still this worker's. */
 export const checkLeases = (
   options: LeaseOptions,
-  all: ReadonlyArray<Held>
-): Effect.Effect<ReadonlyArray<Held>> =>
+  all: ReadonlyArray<ClaimedTask>
+): Effect.Effect<ReadonlyArray<ClaimedTask>> =>
   Effect.map(
     Effect.forEach(
       Array.from({ length: Math.ceil(all.length / renewBatch) }, (_, n) =>
@@ -83,34 +83,34 @@ export const checkLeases = (
     (kept) => kept.flat()
   )
 
-const renew = (options: LeaseOptions, batch: ReadonlyArray<Held>): Effect.Effect<ReadonlyArray<Held>> =>
+const renew = (options: LeaseOptions, batch: ReadonlyArray<ClaimedTask>): Effect.Effect<ReadonlyArray<ClaimedTask>> =>
   Effect.suspend(() => {
-    const { lease, link, now, sql } = options
+    const { lease, database, now, sql } = options
     const at = now()
-    return Effect.matchEffect(link.once(renewLeases(sql, batch, lease)), {
+    return Effect.matchEffect(database.withTimeout(renewLeases(sql, batch, lease)), {
       // Only Postgres decides when a lease has expired. Keep the steps running, and retry at the next tick.
-      onFailure: (error) => Effect.as(noteFailure(link, "The renewal of leases", error), []),
+      onFailure: (error) => Effect.as(noteFailure(database, "The renewal of leases", error), []),
       onSuccess: (rows) => renewed(options, { batch, rows, at })
     })
   })
 
-const renewed = ({ lease, meter, now, pool }: LeaseOptions, { at, batch, rows }: {
-  readonly batch: ReadonlyArray<Held>
+const renewed = ({ lease, metrics, now, pool }: LeaseOptions, { at, batch, rows }: {
+  readonly batch: ReadonlyArray<ClaimedTask>
   readonly rows: ReadonlyArray<RenewedRow>
   readonly at: number
-}): Effect.Effect<ReadonlyArray<Held>> => {
+}): Effect.Effect<ReadonlyArray<ClaimedTask>> => {
   const states = new Map(rows.map(({ id, state }) => [id, state]))
-  const stateOf = ({ id }: Held) => states.get(id) ?? "gone"
+  const stateOf = ({ id }: ClaimedTask) => states.get(id) ?? "gone"
   for (const held of batch) if (stateOf(held) === "renewed") held.renewedAt = Math.max(held.renewedAt, at)
   const lost = batch.filter((held) =>
     (stateOf(held) === "gone" || stateOf(held) === "taken") && pool.held.get(held.id) === held
   )
   // A row that is gone was deleted by somebody, unless its lease has expired: then another worker may have ended it.
-  const isCancelled = (held: Held) => stateOf(held) === "gone" && now() - held.renewedAt < lease
+  const isCancelled = (held: ClaimedTask) => stateOf(held) === "gone" && now() - held.renewedAt < lease
   for (const held of lost) if (isCancelled(held)) pool.cancel(held.id)
   const taken = lost.filter((held) => !isCancelled(held))
   // Those that run are counted when their attempt has ended.
-  meter.leasesLost(taken.filter(({ stage }) => stage === "Buffered").length)
+  metrics.leasesLost(taken.filter(({ stage }) => stage === "Buffered").length)
   pool.lose(taken.map(({ id }) => id))
   return Effect.as(
     Effect.forEach(taken.filter(({ stop }) => stop === "Lost"), logLost, { discard: true }),
@@ -119,11 +119,11 @@ const renewed = ({ lease, meter, now, pool }: LeaseOptions, { at, batch, rows }:
 }
 
 /** Another worker has the row, or somebody has freed it. */
-const logLost = (held: Held): Effect.Effect<void> =>
+const logLost = (held: ClaimedTask): Effect.Effect<void> =>
   Effect.logWarning("Lease lost: the step was interrupted").pipe(Effect.annotateLogs(annotationsOf(held)))
 
 /** Says that a statement failed which is not sent again: a lock or a timeout is no lost database. */
-export const noteFailure = (link: Link, what: string, error: SqlError): Effect.Effect<void> =>
-  troubleOf(error) === "Lock"
+export const noteFailure = (database: Database, what: string, error: SqlError): Effect.Effect<void> =>
+  failureKindOf(error) === "Lock"
     ? Effect.logDebug(`${what} met a lock or a timeout, and will be tried again: ${messageOf(error)}`)
-    : link.noteTrouble(error)
+    : database.markLost(error)

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
-import { troubleOf } from "../sql/errors.ts"
+import { failureKindOf } from "../sql/errors.ts"
 import { judge, type JudgedRow, lookInBlocks, lookInFront, type LookRow } from "../sql/lease.ts"
 import { type LeaseOptions, noteFailure } from "./leaseRenewal.ts"
 
@@ -101,15 +101,15 @@ export class Rescue {
    * statement, because of a lock or a timeout, it could have taken others.
    */
   private failed(error: SqlError): Effect.Effect<void> {
-    if (troubleOf(error) !== "Lock") this.watched.clear()
+    if (failureKindOf(error) !== "Lock") this.watched.clear()
     const wait = this.failedWait
     this.failedWait = Math.min(wait * 2, failedBackoff.longest)
-    return Effect.andThen(noteFailure(this.options.link, "The look for expired leases", error), Effect.sleep(wait))
+    return Effect.andThen(noteFailure(this.options.database, "The look for expired leases", error), Effect.sleep(wait))
   }
 
   /** Sends a statement once. */
   private send<A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
-    return this.options.link.persistUnless(statement, () => true)
+    return this.options.database.retryingUnless(statement, () => true)
   }
 
   /** Sends one that may be dear, and says when to rest until. */
@@ -123,7 +123,7 @@ export class Rescue {
       const ended = (most: number) => Effect.sync(() => rest(now() + Math.min(now() - startedAt, most) * lookShare))
       return this.send(statement).pipe(
         Effect.tap(() => ended(Infinity)),
-        Effect.tapError((error) => ended(troubleOf(error) === "Lock" ? Infinity : failedLook))
+        Effect.tapError((error) => ended(failureKindOf(error) === "Lock" ? Infinity : failedLook))
       )
     })
   }
@@ -202,7 +202,7 @@ export class Rescue {
 
   private rescued(rows: ReadonlyArray<JudgedRow>): Effect.Effect<void> {
     if (rows.length === 0) return Effect.void
-    this.options.meter.leasesRescued(rows.length)
+    this.options.metrics.leasesRescued(rows.length)
     // There may be more, of a worker that died with a large buffer.
     if (this.watched.size + rows.length >= maxWatched) this.frontAt = 0
     this.onRescued()

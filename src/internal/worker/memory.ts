@@ -2,7 +2,7 @@
  * How much text the rows that a worker holds have together: their states, and the next ones that are being stored.
  * Without a limit, a thousand rows of half a megabyte, claimed ahead, would fill a small heap.
  */
-import type { Held } from "../attempt/claimedTask.ts"
+import type { ClaimedTask } from "../attempt/claimedTask.ts"
 
 /**
  * What a worker holds at most, in bytes, before it claims no more ahead and keeps no more chains. The free slots are
@@ -24,14 +24,14 @@ export class Memory {
   }
 
   /** A row is held from now on, or has another text. `next`: what is stored in place of it. */
-  hold(held: Held, next = ""): void {
+  hold(held: ClaimedTask, next = ""): void {
     const weight = (held.step?.length ?? 0) + next.length
     this.used += weight - held.weight
     held.weight = weight
   }
 
   /** A row is no longer held. */
-  release(held: Held): void {
+  release(held: ClaimedTask): void {
     this.used -= held.weight
     held.weight = 0
   }

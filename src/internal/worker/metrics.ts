@@ -2,7 +2,7 @@
 import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import * as Metrics from "../../Metrics.ts"
-import type { Held } from "../attempt/claimedTask.ts"
+import type { ClaimedTask } from "../attempt/claimedTask.ts"
 import type { Ending } from "../attempt/outcome.ts"
 
 // `Metric.withAttributes` works out the series of a set of attributes at every update. That is slow where the attributes
@@ -46,7 +46,7 @@ const stepMetrics = (attributes: { readonly task: string; readonly step: string 
   wait: timesOf(Metrics.stepWait, attributes)
 })
 
-export class Meter {
+export class WorkerMetrics {
   private readonly context: Context.Context<never>
   private readonly byTask = memoize((task: string) => memoize((step: string) => stepMetrics({ task, step })))
   private buffered = 0
@@ -62,7 +62,7 @@ export class Meter {
   }
 
   /** An attempt ended. What could not be decoded has no task and no step: its names may be anything. */
-  ended(held: Held, ending: Ending, duration: number): void {
+  ended(held: ClaimedTask, ending: Ending, duration: number): void {
     const known = ending !== "rejected" && held.task !== undefined && held.tag !== undefined
     const metrics = this.byTask(known ? held.task! : "")(known ? held.tag! : "")
     metrics.ended(ending).updateUnsafe(1, this.context)

@@ -3,7 +3,7 @@
  * library, it would be cut off each time. So claims look at one span of time after the other, from the newest to the
  * oldest. A span that is cut off, too, is made shorter; after one that was quick the next is longer.
  *
- * New tasks are claimed at the frontier meanwhile. Only older ones come in another order than they became due.
+ * New tasks are claimed at the cursor meanwhile. Only older ones come in another order than they became due.
  */
 import type { Window } from "../sql/claim.ts"
 

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as MutableList from "effect/MutableList"
 import type { TaskId } from "../../TaskId.ts"
-import { type Held, hold, type StoredOutcome } from "../attempt/claimedTask.ts"
+import { type ClaimedTask, makeClaimedTask, type StoredOutcome } from "../attempt/claimedTask.ts"
 import { Memory } from "./memory.ts"
 import { type Ending, endingOf, type Outcome, type RowOutcome, withoutOutcome } from "../attempt/outcome.ts"
 import { Prefetch } from "./prefetch.ts"
@@ -24,11 +24,11 @@ export interface PoolOptions {
   /** The local clock, in milliseconds. */
   readonly now: () => number
   /** Runs an attempt, and notes its outcome in it. */
-  readonly run: (held: Held) => Fiber.Fiber<Outcome>
+  readonly run: (held: ClaimedTask) => Fiber.Fiber<Outcome>
   /** Has an outcome written. The answer comes through {@link Pool.stored}. */
-  readonly store: (held: Held, outcome: RowOutcome) => void
+  readonly store: (held: ClaimedTask, outcome: RowOutcome) => void
   /** An attempt ended; so did the lease of the row, if it was lost. */
-  readonly onEnd: (held: Held, ending: Ending) => void
+  readonly onEnd: (held: ClaimedTask, ending: Ending) => void
   /** A row that this worker gave up becomes due in so many milliseconds. */
   readonly onDue: (delay: number) => void
   /** The same, and others must be told: this worker doesn't want it. */
@@ -44,13 +44,13 @@ const newTaskEvery = 250
 const startsAtOnce = 100
 
 export class Pool {
-  readonly held = new Map<TaskId, Held>()
+  readonly held = new Map<TaskId, ClaimedTask>()
   private readonly options: PoolOptions
   private readonly prefetch: Prefetch
   /** Claimed and not yet begun. */
-  private readonly fresh = MutableList.make<Held>()
+  private readonly fresh = MutableList.make<ClaimedTask>()
   /** Tasks whose next step is due at once, behind the others. */
-  private readonly chains = MutableList.make<Held>()
+  private readonly chains = MutableList.make<ClaimedTask>()
   private readonly slotWaiters: Array<() => void> = []
   private chainsTurn = false
   /** When a new task last began, by the local clock in milliseconds. */
@@ -69,7 +69,7 @@ export class Pool {
   }
 
   /** How many rows to claim now; 0 while enough are here. */
-  get wanted(): number {
+  get demand(): number {
     const { bufferSize, concurrency } = this.options
     if (this.draining || this.storing >= bufferSize + concurrency) return 0
     const idle = concurrency - this.running - this.chains.length
@@ -182,8 +182,8 @@ export class Pool {
   }
 
   /** A claimed row. An attempt of ours that still holds it has lost its lease: to us. */
-  private take(row: ClaimedRow, token: string, now: number): Held {
-    const held = hold(row, token, now)
+  private take(row: ClaimedRow, token: string, now: number): ClaimedTask {
+    const held = makeClaimedTask(row, token, now)
     this.loseOne(held.id, "Lost")
     const before = this.held.get(held.id)
     if (before !== undefined) this.memory.release(before)
@@ -223,7 +223,7 @@ export class Pool {
   }
 
   /** Whether a row that was taken from a list has waited there since `before`. If not, it goes back to it. */
-  private hasWaited(held: Held, list: MutableList.MutableList<Held>, before: number): boolean {
+  private hasWaited(held: ClaimedTask, list: MutableList.MutableList<ClaimedTask>, before: number): boolean {
     if (held.stop !== undefined) return false
     if (held.heldSince <= before) return true
     MutableList.append(list, held)
@@ -271,7 +271,7 @@ export class Pool {
    * By turns from both queues, so that neither new tasks nor long chains wait for the other's end. But while more
    * chains wait than there are slots, hardly any task begins that may become one more.
    */
-  private takeBuffered(): Held | undefined {
+  private takeBuffered(): ClaimedTask | undefined {
     const now = this.options.now()
     const crowded = this.chains.length > this.options.concurrency && now - this.newTaskAt < newTaskEvery
     this.chainsTurn = crowded || !this.chainsTurn
@@ -281,17 +281,17 @@ export class Pool {
     return held
   }
 
-  private takeChain(): Held | undefined {
+  private takeChain(): ClaimedTask | undefined {
     return this.takeFrom(this.chains)
   }
 
-  private takeNew(now: number): Held | undefined {
+  private takeNew(now: number): ClaimedTask | undefined {
     const held = this.takeFrom(this.fresh)
     if (held !== undefined) this.newTaskAt = now
     return held
   }
 
-  private takeFrom(list: MutableList.MutableList<Held>): Held | undefined {
+  private takeFrom(list: MutableList.MutableList<ClaimedTask>): ClaimedTask | undefined {
     for (;;) {
       const held = MutableList.take(list)
       if (held === MutableList.Empty) return undefined
@@ -302,11 +302,11 @@ export class Pool {
   }
 
   /** This process stood still for so long that others may have the row by now. The fence decides whether it is given back. */
-  private isStale(held: Held): boolean {
+  private isStale(held: ClaimedTask): boolean {
     return this.options.now() - held.renewedAt >= this.options.maxUnrenewed
   }
 
-  private start(held: Held): void {
+  private start(held: ClaimedTask): void {
     this.running++
     held.stage = "Running"
     held.outcome = undefined
@@ -322,7 +322,7 @@ export class Pool {
     })
   }
 
-  private ended(held: Held, outcome: Outcome): void {
+  private ended(held: ClaimedTask, outcome: Outcome): void {
     const ended = outcome._tag === "Stored" ? outcome.outcome : outcome
     held.onEnd?.()
     held.onEnd = undefined
@@ -334,7 +334,7 @@ export class Pool {
   }
 
   /** An outcome is in the row. */
-  private goOn(held: Held, outcome: RowOutcome): void {
+  private goOn(held: ClaimedTask, outcome: RowOutcome): void {
     if (outcome._tag === "Continued") return this.advance(held, outcome.step)
     this.drop(held)
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
@@ -351,14 +351,14 @@ export class Pool {
       : outcome
   }
 
-  private store(held: Held, outcome: RowOutcome): void {
+  private store(held: ClaimedTask, outcome: RowOutcome): void {
     held.stage = "Storing"
     if ("step" in outcome && this.held.get(held.id) === held) this.memory.hold(held, outcome.step)
     this.storing++
     this.options.store(held, outcome)
   }
 
-  private advance(held: Held, step: string): void {
+  private advance(held: ClaimedTask, step: string): void {
     held.step = step
     if (this.held.get(held.id) === held) this.memory.hold(held)
     held.tried = 0
@@ -372,7 +372,7 @@ export class Pool {
     else MutableList.append(this.chains, held)
   }
 
-  private drop(held: Held): void {
+  private drop(held: ClaimedTask): void {
     if (this.held.get(held.id) !== held) return
     this.held.delete(held.id)
     this.memory.release(held)

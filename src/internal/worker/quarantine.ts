@@ -4,7 +4,7 @@
  * what kills the worker then is known.
  */
 import * as Effect from "effect/Effect"
-import { type ClaimedRow, claimSuspect, releaseClaim } from "../sql/claim.ts"
+import { type ClaimedRow, claimQuarantined, releaseClaim } from "../sql/claim.ts"
 import { type LeaseOptions, noteFailure } from "./leaseRenewal.ts"
 import { rescuedAfter } from "./leaseRescue.ts"
 import { Signal } from "./signal.ts"
@@ -12,15 +12,15 @@ import { Signal } from "./signal.ts"
 const maxInt = 2 ** 31 - 1
 
 /**
- * Between a sign that there may be suspects and the look. Most notifications are about other rows, whose claim must
+ * Between a sign that a task may be in quarantine and the look. Most notifications are about other rows, whose claim must
  * not share the server with a look that finds nothing; and what has waited for a lease to end is in no hurry.
  */
-const restraint = "50 millis"
+const debounce = "50 millis"
 
-export class Suspects {
+export class Quarantine {
   private readonly options: LeaseOptions
   private readonly signal = new Signal()
-  private lastChanceBusy = false
+  private lastAttemptRunning = false
 
   constructor(options: LeaseOptions) {
     this.options = options
@@ -34,7 +34,7 @@ export class Suspects {
   get run(): Effect.Effect<never> {
     return Effect.forever(
       this.signal.wait().pipe(
-        Effect.andThen(Effect.sleep(restraint)),
+        Effect.andThen(Effect.sleep(debounce)),
         Effect.andThen(Effect.suspend(() => this.runAll()))
       )
     )
@@ -60,17 +60,17 @@ export class Suspects {
   }
 
   private claim(token: string): Effect.Effect<ClaimedRow | undefined> {
-    const { lease, link, maxCrashes, now, sql, tasks } = this.options
-    const release = Effect.ignore(link.once(releaseClaim(sql, token)))
+    const { lease, database, maxCrashes, now, sql, tasks } = this.options
+    const release = Effect.ignore(database.withTimeout(releaseClaim(sql, token)))
     const startedAt = now()
-    const mayRun = this.lastChanceBusy ? maxCrashes - 2 : maxInt
-    return link.once(claimSuspect(sql, { tasks, token, lease, maxCrashes: mayRun })).pipe(
+    const mayRun = this.lastAttemptRunning ? maxCrashes - 2 : maxInt
+    return database.withTimeout(claimQuarantined(sql, { tasks, token, lease, maxCrashes: mayRun })).pipe(
       // After a standstill of this process another worker may have it.
       Effect.flatMap(([row]) =>
         now() - startedAt < rescuedAfter(lease) ? Effect.succeed(row) : Effect.as(release, undefined)
       ),
       Effect.catch((error) =>
-        Effect.as(Effect.andThen(noteFailure(link, "The claim of a quarantined task", error), release), undefined)
+        Effect.as(Effect.andThen(noteFailure(database, "The claim of a quarantined task", error), release), undefined)
       )
     )
   }
@@ -78,10 +78,10 @@ export class Suspects {
   private start(row: ClaimedRow, token: string): void {
     const { maxCrashes, pool } = this.options
     const lastChance = row.crashes >= maxCrashes - 1
-    if (lastChance) this.lastChanceBusy = true
+    if (lastChance) this.lastAttemptRunning = true
     pool.admitReserved(row, token, () => {
       if (!lastChance) return
-      this.lastChanceBusy = false
+      this.lastAttemptRunning = false
       this.look()
     })
   }

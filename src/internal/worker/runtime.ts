@@ -15,18 +15,18 @@ import type { TaskTableError } from "../../TaskError.ts"
 import { Borrowed, CurrentBorrowed } from "../sql/borrowed.ts"
 import { limitTransactions } from "../attempt/connections.ts"
 import type { TaskId } from "../../TaskId.ts"
-import type { Held, StoredOutcome } from "../attempt/claimedTask.ts"
+import type { ClaimedTask, StoredOutcome } from "../attempt/claimedTask.ts"
 import { findCancelled } from "./cancelled.ts"
-import { explain, isMisconfiguration } from "../sql/errors.ts"
+import { toTableError, isMisconfiguration } from "../sql/errors.ts"
 import { Cancels } from "./cancellations.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain, end } from "./shutdown.ts"
 import { noteStarted } from "./launch.ts"
 import { keepLeases } from "./leaseRenewal.ts"
-import { Link } from "./database.ts"
+import { Database } from "./database.ts"
 import type { Listener } from "./listener.ts"
 import { makeListener } from "./listening.ts"
-import { Meter } from "./metrics.ts"
+import { WorkerMetrics } from "./metrics.ts"
 import { notifierOf } from "../enqueue/notifier.ts"
 import type { Settings } from "./settings.ts"
 import { Pool } from "./pool.ts"
@@ -34,7 +34,7 @@ import { reportAll, reportCancelled } from "../attempt/log.ts"
 import { Rescue, rescuedAfter } from "./leaseRescue.ts"
 import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
 import { Signal } from "./signal.ts"
-import { Suspects } from "./quarantine.ts"
+import { Quarantine } from "./quarantine.ts"
 import { probe } from "../sql/table.ts"
 import { Writer } from "./writer.ts"
 
@@ -74,9 +74,9 @@ interface Parts {
   readonly writer: Writer
   readonly dispatcher: Dispatcher
   readonly listener: Listener | undefined
-  readonly suspects: Suspects
+  readonly quarantine: Quarantine
   /** Notifies, and waits for that. */
-  readonly tellOthers: Effect.Effect<void>
+  readonly notifyWorkers: Effect.Effect<void>
   readonly keepLeases: Effect.Effect<never>
   readonly rescue: Rescue
   readonly cancels: Cancels
@@ -88,8 +88,8 @@ interface Parts {
 
 interface Core {
   readonly settings: Settings
-  readonly link: Link
-  readonly meter: Meter
+  readonly database: Database
+  readonly metrics: WorkerMetrics
   readonly sql: SqlClient.SqlClient
   readonly runner: Runner
   readonly context: Context.Context<never>
@@ -97,13 +97,13 @@ interface Core {
 }
 
 /** Counts and logs what was stored, and what was refused, before the pool learns of it. */
-const settleWith = ({ link, meter, runner, settings, sql }: Core, pool: () => Pool) => {
-  const watched = { sql, link, lease: settings.lease, now }
+const settleWith = ({ database, metrics, runner, settings, sql }: Core, pool: () => Pool) => {
+  const watched = { sql, database, lease: settings.lease, now }
   return (results: ReadonlyArray<StoredOutcome>): Effect.Effect<void> => {
     const refused = results.filter(({ current, outcome }) => !current && outcome._tag !== "Released")
     // Reported first: the next step of a chain is another attempt, and begins as soon as the pool knows.
     const settle = (cancelled?: ReadonlySet<TaskId>) => {
-      meter.leasesLost(refused.filter(({ held }) => cancelled?.has(held.id) !== true).length)
+      metrics.leasesLost(refused.filter(({ held }) => cancelled?.has(held.id) !== true).length)
       const stored = () => pool().stored(results)
       const report = reportAll(results, runner.debug, cancelled)
       return report === undefined ? Effect.sync(stored) : Effect.map(report, stored)
@@ -116,11 +116,11 @@ const settleWith = ({ link, meter, runner, settings, sql }: Core, pool: () => Po
 
 /** The pool, and the writer that stores what comes out of it. The dispatcher that fills it comes later. */
 const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" | "writer"> => {
-  const { changed, link, meter, runner, settings, sql } = core
+  const { changed, database, metrics, runner, settings, sql } = core
   const fork = Effect.runForkWith(core.context)
   const notifier = notifierOf(sql)
   const onStored = settleWith(core, () => pool)
-  const writer: Writer = new Writer({ sql, link, lease: settings.lease, meter, onStored })
+  const writer: Writer = new Writer({ sql, database, lease: settings.lease, metrics, onStored })
   const pool: Pool = new Pool({
     concurrency: settings.concurrency,
     bufferSize: settings.bufferSize,
@@ -129,13 +129,13 @@ const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" 
     run: (held) => fork(runAttempt(runner, held)),
     store: (held, outcome) => writer.submit(held, outcome),
     onEnd: (held, ending) => {
-      meter.ended(held, ending, now() - held.startedAt)
+      metrics.ended(held, ending, now() - held.startedAt)
       if (ending === "cancelled") fork(reportCancelled(held))
     },
     onDue: (delay) => dispatcher().dueIn(delay),
     onLeft: () => notifier.tellUnsafe(fork),
     onChange: () => {
-      meter.levels(pool.counts)
+      metrics.levels(pool.counts)
       dispatcher().roomChanged()
       changed.set()
     }
@@ -143,17 +143,17 @@ const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" 
   return { pool, writer }
 }
 
-const makeCore = Effect.fnUntraced(function*(settings: Settings, link: Link, meter: Meter) {
+const makeCore = Effect.fnUntraced(function*(settings: Settings, database: Database, metrics: WorkerMetrics) {
   const sql = yield* SqlClient.SqlClient
   yield* limitTransactions(sql)
   const debug = yield* LogLevel.isEnabled("Debug")
   const { lease, tasks } = settings
-  const isCancelled = (held: Held) =>
-    Effect.map(findCancelled({ sql, link, lease, now }, [held]), (cancelled) => cancelled.has(held.id))
+  const isCancelled = (held: ClaimedTask) =>
+    Effect.map(findCancelled({ sql, database, lease, now }, [held]), (cancelled) => cancelled.has(held.id))
   const runner = { sql, tasks, lease, isCancelled, traced: yield* isTraced, debug }
   // Made flat: what layers add one by one is slow to add to, and each attempt adds its own services.
   const context = Context.makeUnsafe<never>((yield* Effect.context<never>()).mapUnsafe)
-  const core: Core = { settings, link, meter, sql, runner, context, changed: new Signal() }
+  const core: Core = { settings, database, metrics, sql, runner, context, changed: new Signal() }
   return core
 })
 
@@ -164,55 +164,57 @@ interface Identity {
   readonly schema: string
 }
 
-const makeParts = Effect.fnUntraced(function*(settings: Settings, { id, schema }: Identity, link: Link, meter: Meter) {
-  const core = yield* makeCore(settings, link, meter)
-  const stopRequest = yield* Deferred.make<void>()
-  const { pool, writer } = makePool(core, () => dispatcher)
-  const { lease, maxCrashes } = settings
-  const shared = { sql: core.sql, link, pool, tasks: [...settings.tasks.keys()], lease, now }
-  const leases = { ...shared, meter, maxCrashes, pollInterval: () => Math.min(settings.pollInterval, lease) }
-  const suspects = new Suspects(leases)
-  const cancels = new Cancels(leases)
-  const pollInterval = () =>
-    listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
-  const dispatcher: Dispatcher = new Dispatcher({ ...shared, pollInterval })
-  const listener = yield* makeListener({
-    workerId: id,
-    schema,
-    onChange: () => {
-      dispatcher.wake()
-      suspects.look()
-    },
-    onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
-    onBroken: () => link.noteBroken(),
-    onCancel: (task) => cancels.hear(task)
-  })
-  const parts: Parts = {
-    settings,
-    pool,
-    writer,
-    dispatcher,
-    listener,
-    suspects,
-    tellOthers: Effect.flatten(notifierOf(core.sql).tell),
-    keepLeases: keepLeases(leases),
-    rescue: new Rescue(leases, () => suspects.look()),
-    cancels,
-    changed: core.changed,
-    stopRequest
+const makeParts = Effect.fnUntraced(
+  function*(settings: Settings, { id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
+    const core = yield* makeCore(settings, database, metrics)
+    const stopRequest = yield* Deferred.make<void>()
+    const { pool, writer } = makePool(core, () => dispatcher)
+    const { lease, maxCrashes } = settings
+    const shared = { sql: core.sql, database, pool, tasks: [...settings.tasks.keys()], lease, now }
+    const leases = { ...shared, metrics, maxCrashes, pollInterval: () => Math.min(settings.pollInterval, lease) }
+    const quarantine = new Quarantine(leases)
+    const cancels = new Cancels(leases)
+    const pollInterval = () =>
+      listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
+    const dispatcher: Dispatcher = new Dispatcher({ ...shared, pollInterval })
+    const listener = yield* makeListener({
+      workerId: id,
+      schema,
+      onChange: () => {
+        dispatcher.wake()
+        quarantine.look()
+      },
+      onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
+      onBroken: () => database.noteBroken(),
+      onCancel: (task) => cancels.hear(task)
+    })
+    const parts: Parts = {
+      settings,
+      pool,
+      writer,
+      dispatcher,
+      listener,
+      quarantine,
+      notifyWorkers: Effect.flatten(notifierOf(core.sql).tell),
+      keepLeases: keepLeases(leases),
+      rescue: new Rescue(leases, () => quarantine.look()),
+      cancels,
+      changed: core.changed,
+      stopRequest
+    }
+    return parts
   }
-  return parts
-})
+)
 
 /**
  * Forks the parts of a worker. A defect in one of them is a bug of ours: it ends the worker, loudly, and lets go of
  * its leases, for other workers to go on.
  */
-const forkParts = Effect.fnUntraced(function*(parts: Parts, link: Link, ended: Deferred.Deferred<void>) {
-  const { dispatcher, listener, pool, settings, suspects, writer } = parts
+const forkParts = Effect.fnUntraced(function*(parts: Parts, database: Database, ended: Deferred.Deferred<void>) {
+  const { dispatcher, listener, pool, settings, quarantine, writer } = parts
   const forked: Array<Fiber.Fiber<unknown>> = []
   const borrowed = yield* CurrentBorrowed
-  yield* Effect.addFinalizer(() => end({ fibers: forked, link, borrowed }))
+  yield* Effect.addFinalizer(() => end({ fibers: forked, database, borrowed }))
   const crash = (cause: Cause.Cause<never>) =>
     Effect.logFatal("The worker has ended by a bug of effect-pg-task: please report it", cause).pipe(
       Effect.andThen(Effect.sync(() => {
@@ -233,33 +235,35 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, link: Link, ended: D
   yield* fork(writer.run)
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
-  const errands = [yield* fork(parts.rescue.run), yield* fork(suspects.run), yield* fork(parts.cancels.run)]
+  const background = [yield* fork(parts.rescue.run), yield* fork(quarantine.run), yield* fork(parts.cancels.run)]
   if (listener !== undefined) {
     const checks = Effect.forever(Effect.andThen(Effect.sleep(settings.pollInterval), listener.check))
-    errands.push(yield* fork(listener.run), yield* fork(checks))
+    background.push(yield* fork(listener.run), yield* fork(checks))
   }
   const dispatching = yield* fork(dispatcher.run)
   const stopping = Deferred.await(parts.stopRequest).pipe(
-    Effect.andThen(drain({ ...parts, dispatching, errands })),
+    Effect.andThen(drain({ ...parts, dispatching, background })),
     Effect.andThen(Deferred.succeed(ended, undefined))
   )
   yield* fork(stopping)
 })
 
 /** The schema of the table, once it can be used. */
-const checkTable = (link: Link): Effect.Effect<string, TaskTableError | SqlError, SqlClient.SqlClient> =>
+const checkTable = (database: Database): Effect.Effect<string, TaskTableError | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    return yield* link.persistUnless(probe(sql), isMisconfiguration).pipe(Effect.catchTag("SqlError", explain))
+    return yield* database.retryingUnless(probe(sql), isMisconfiguration).pipe(
+      Effect.catchTag("SqlError", toTableError)
+    )
   })
 
-const healthOf = (parts: Parts, link: Link, ended: Deferred.Deferred<void>): Effect.Effect<Health> =>
+const healthOf = (parts: Parts, database: Database, ended: Deferred.Deferred<void>): Effect.Effect<Health> =>
   Effect.gen(function*() {
     const stopping = (yield* Deferred.isDone(parts.stopRequest)) || (yield* Deferred.isDone(ended))
     const { lag, lastClaim } = parts.dispatcher
     const { buffered, running } = parts.pool.counts
     return {
-      alive: !stopping && !link.lost,
+      alive: !stopping && !database.lost,
       listening: parts.listener?.hears === true,
       lastClaim: Option.map(Option.fromUndefinedOr(lastClaim), (at) => Duration.millis(now() - at)),
       lag: Duration.millis(lag),
@@ -273,13 +277,13 @@ export const startWorker = Effect.fnUntraced(function*(
   settings: Settings
 ): Effect.fn.Return<Runtime, TaskTableError | SqlError, SqlClient.SqlClient | Scope.Scope> {
   const id = crypto.randomUUID()
-  const meter = new Meter(yield* Effect.context())
-  const link = new Link(meter)
-  yield* Effect.forkScoped(link.watch)
-  const schema = yield* Effect.withTracerEnabled(checkTable(link), false)
-  const parts = yield* makeParts(settings, { id, schema }, link, meter)
+  const metrics = new WorkerMetrics(yield* Effect.context())
+  const database = new Database(metrics)
+  yield* Effect.forkScoped(database.watch)
+  const schema = yield* Effect.withTracerEnabled(checkTable(database), false)
+  const parts = yield* makeParts(settings, { id, schema }, database, metrics)
   const ended = yield* Deferred.make<void>()
-  yield* forkParts(parts, link, ended)
+  yield* forkParts(parts, database, ended)
   const stopped = Deferred.await(ended)
   const stop = Effect.andThen(Deferred.succeed(parts.stopRequest, undefined), stopped)
   yield* Effect.addFinalizer(() => Effect.ignoreCause(stop))
@@ -287,7 +291,7 @@ export const startWorker = Effect.fnUntraced(function*(
   // A `stop_worker` that is sent once we say that we have started must be heard.
   if (parts.listener !== undefined) yield* Effect.timeoutOption(parts.listener.settled, deafPollInterval)
   yield* Effect.logInfo("Worker started")
-  return { id, stop, stopped, health: healthOf(parts, link, ended) }
+  return { id, stop, stopped, health: healthOf(parts, database, ended) }
 }, (effect, settings) =>
   effect.pipe(
     Effect.provideServiceEffect(CurrentBorrowed, Effect.sync(() => new Borrowed())),

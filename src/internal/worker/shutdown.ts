@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import type { Borrowed } from "../sql/borrowed.ts"
 import type { Dispatcher } from "./dispatcher.ts"
 import { durationText } from "../definition/durationText.ts"
-import type { Link } from "./database.ts"
+import type { Database } from "./database.ts"
 import type { Settings } from "./settings.ts"
 import type { Pool } from "./pool.ts"
 import type { Signal } from "./signal.ts"
@@ -23,10 +23,10 @@ interface Draining {
   /** Set at every change of the pool. */
   readonly changed: Signal
   /** Notifies, and waits for that. */
-  readonly tellOthers: Effect.Effect<void>
+  readonly notifyWorkers: Effect.Effect<void>
   readonly dispatching: Fiber.Fiber<void>
   /** What runs beside the steps, and ends with the last of them. */
-  readonly errands: ReadonlyArray<Fiber.Fiber<never>>
+  readonly background: ReadonlyArray<Fiber.Fiber<never>>
 }
 
 /** Waits until something holds of the pool, at most so long. False when it took longer. */
@@ -54,9 +54,9 @@ const endSteps = Effect.fnUntraced(function*(parts: Draining) {
  * What becomes due later was known to this worker alone. And it listens no more: its connection is free for others,
  * and for the end of the client.
  */
-const takeLeave = ({ errands, tellOthers }: Draining): Effect.Effect<void> => {
-  for (const fiber of errands) fiber.interruptUnsafe()
-  const ended = Effect.andThen(tellOthers, Fiber.awaitAll(errands))
+const finish = ({ background, notifyWorkers }: Draining): Effect.Effect<void> => {
+  for (const fiber of background) fiber.interruptUnsafe()
+  const ended = Effect.andThen(notifyWorkers, Fiber.awaitAll(background))
   return Effect.asVoid(Effect.timeoutOption(ended, briefPatience))
 }
 
@@ -72,20 +72,20 @@ export const drain = Effect.fnUntraced(function*(parts: Draining) {
   })
   const stored = yield* waitUntil(parts, () => pool.counts.storing === 0, patience)
   if (!stored) yield* Effect.logError("Some outcomes could not be stored: their steps will run again")
-  yield* Effect.suspend(() => takeLeave(parts))
+  yield* Effect.suspend(() => finish(parts))
   yield* Effect.logInfo("Worker stopped")
 })
 
 interface Remains {
   readonly fibers: ReadonlyArray<Fiber.Fiber<unknown>>
-  readonly link: Link
+  readonly database: Database
   readonly borrowed: Borrowed
 }
 
 /** Ends what is left of a worker, also what can't be interrupted while the database is silent. */
-export const end = ({ borrowed, fibers, link }: Remains): Effect.Effect<void> =>
+export const end = ({ borrowed, fibers, database }: Remains): Effect.Effect<void> =>
   Effect.suspend(() => {
     for (const fiber of fibers) fiber.interruptUnsafe()
-    link.close()
+    database.close()
     return Effect.asVoid(Effect.timeoutOption(Effect.andThen(borrowed.end, Fiber.awaitAll(fibers)), briefPatience))
   })

@@ -4,12 +4,12 @@ import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { type Position, positionAt, releaseBehind, serverTime } from "../sql/claim.ts"
-import { codeOf, isConnectionLost, troubleOf } from "../sql/errors.ts"
-import type { Link } from "./database.ts"
+import { codeOf, isConnectionLost, failureKindOf } from "../sql/errors.ts"
+import type { Database } from "./database.ts"
 
 export interface Unanswered {
   readonly sql: SqlClient
-  readonly link: Link
+  readonly database: Database
   readonly tasks: ReadonlyArray<string>
   /** A worker that stops tries once: it must not wait for a database that is away. */
   readonly isStopping: () => boolean
@@ -18,17 +18,17 @@ export interface Unanswered {
 /** Whether a statement that failed may have been carried out: its answer was lost, or never came. */
 export const mayHaveRun = (error: SqlError): boolean => codeOf(error) === undefined || isConnectionLost(error)
 
-const isLock = (error: SqlError) => troubleOf(error) === "Lock"
+const isLock = (error: SqlError) => failureKindOf(error) === "Lock"
 
 /** Another session holds a row, or the statement was cut off: that passes, or it is no use to go on. */
 const lockRetries = { schedule: Schedule.spaced("200 millis"), times: 4, while: isLock }
 
 /** Sends a statement until the database takes it. Undefined when it can't be carried out. */
-const insist = <A>({ isStopping, link }: Unanswered, statement: Effect.Effect<A, SqlError>) => {
+const insist = <A>({ isStopping, database }: Unanswered, statement: Effect.Effect<A, SqlError>) => {
   const once: Effect.Effect<A | undefined, SqlError> = Effect.suspend(() =>
     isStopping() ? Effect.orElseSucceed(statement, () => undefined) : statement
   )
-  return link.persistUnless(once, isLock).pipe(
+  return database.retryingUnless(once, isLock).pipe(
     Effect.retry(lockRetries),
     Effect.orElseSucceed(() => undefined)
   )

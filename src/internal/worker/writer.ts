@@ -7,11 +7,11 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Entry, Held, StoredOutcome } from "../attempt/claimedTask.ts"
-import { messageOf, troubleOf } from "../sql/errors.ts"
-import { storable } from "../attempt/causeText.ts"
-import type { Link } from "./database.ts"
-import type { Meter } from "./metrics.ts"
+import type { Entry, ClaimedTask, StoredOutcome } from "../attempt/claimedTask.ts"
+import { messageOf, failureKindOf } from "../sql/errors.ts"
+import { toPostgresText } from "../attempt/causeText.ts"
+import type { Database } from "./database.ts"
+import type { WorkerMetrics } from "./metrics.ts"
 import { type RowOutcome, toChanges } from "../attempt/outcome.ts"
 import { Signal } from "./signal.ts"
 import { storeOutcomes } from "../sql/statements.ts"
@@ -35,10 +35,10 @@ const nothing: Stored = { has: () => false, all: false, again: false }
 
 export interface WriterOptions {
   readonly sql: SqlClient
-  readonly link: Link
+  readonly database: Database
   /** In milliseconds. */
   readonly lease: number
-  readonly meter: Meter
+  readonly metrics: WorkerMetrics
   readonly onStored: (results: ReadonlyArray<StoredOutcome>) => Effect.Effect<void>
 }
 
@@ -51,7 +51,7 @@ export class Writer {
     this.options = options
   }
 
-  submit(held: Held, outcome: RowOutcome): void {
+  submit(held: ClaimedTask, outcome: RowOutcome): void {
     this.pending.push({ held, outcome })
     this.work.set()
   }
@@ -91,8 +91,8 @@ export class Writer {
 
   /** One statement for the batch. Sent again for as long as the database is away. */
   private send(batch: ReadonlyArray<Entry>): Effect.Effect<Stored, SqlError> {
-    const { lease, link, meter, sql } = this.options
-    meter.stored(batch.length)
+    const { lease, database, metrics, sql } = this.options
+    metrics.stored(batch.length)
     const changes = toChanges(batch)
     let sent = 0
     const statement = Effect.suspend(() => {
@@ -100,7 +100,7 @@ export class Writer {
       return storeOutcomes(sql, changes, lease)
     })
     return Effect.map(
-      link.persistUnless(statement, (error) => troubleOf(error) !== "Database"),
+      database.retryingUnless(statement, (error) => failureKindOf(error) !== "Database"),
       (rows) => {
         const ids = new Set<string>(rows.map((row) => row.id))
         return { has: (id) => ids.has(id), all: ids.size === batch.length, again: sent > 1 }
@@ -111,7 +111,7 @@ export class Writer {
   private settle(batch: ReadonlyArray<Entry>, stored: Stored): Effect.Effect<void> {
     // A row that this worker lost and claimed again may be among them twice: the last of its attempts is the current one.
     const last = stored.all ? undefined : new Map(batch.map(({ held }) => [held.id, held]))
-    const isStored = (held: Held) => stored.has(held.id) && (last === undefined || last.get(held.id) === held)
+    const isStored = (held: ClaimedTask) => stored.has(held.id) && (last === undefined || last.get(held.id) === held)
     return this.options.onStored(batch.map(({ held, outcome }) => ({
       held,
       outcome,
@@ -128,11 +128,11 @@ export class Writer {
 
   /** The row at fault. What the database refuses for its content is parked with the reason in place of it. */
   private storeAlone(entry: Entry, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
-    if (troubleOf(error) === "Lock") return Effect.asVoid(Effect.forkScoped(this.storeWhenFree(entry)))
+    if (failureKindOf(error) === "Lock") return Effect.asVoid(Effect.forkScoped(this.storeWhenFree(entry)))
     const { held, outcome } = entry
     const parked: RowOutcome = {
       _tag: "Parked",
-      error: storable(`The outcome of this step (${outcome._tag}) could not be stored: ${messageOf(error)}`)
+      error: toPostgresText(`The outcome of this step (${outcome._tag}) could not be stored: ${messageOf(error)}`)
     }
     const rest = { held, outcome: parked }
     return Effect.matchEffect(this.send([rest]), {
@@ -148,7 +148,7 @@ export class Writer {
   /** Another session holds the row: waits for it beside the others, trying now and then. */
   private storeWhenFree(entry: Entry): Effect.Effect<void, never, Scope.Scope> {
     return this.send([entry]).pipe(
-      Effect.retry({ schedule: Schedule.spaced("200 millis"), while: (error) => troubleOf(error) === "Lock" }),
+      Effect.retry({ schedule: Schedule.spaced("200 millis"), while: (error) => failureKindOf(error) === "Lock" }),
       Effect.matchEffect({
         onFailure: (error) => this.storeAlone(entry, error),
         onSuccess: (stored) => this.settle([entry], stored)

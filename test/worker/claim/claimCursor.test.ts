@@ -4,7 +4,7 @@
  */
 import { assert, it } from "@effect/vitest"
 import type { Window } from "../../../src/internal/sql/claim.ts"
-import { Frontier } from "../../../src/internal/worker/claimCursor.ts"
+import { ClaimCursor } from "../../../src/internal/worker/claimCursor.ts"
 
 const day = 86_400_000
 
@@ -22,13 +22,13 @@ interface Row {
 /** A table whose rows take a millisecond each to read, and a worker that claims one row after the other. */
 const makeTable = (rows: ReadonlyArray<Row>) => {
   const left = new Set(rows)
-  const frontier = new Frontier(() => 10_000)
+  const cursor = new ClaimCursor(() => 10_000)
   const worker = { now: 0, cut: 0, looks: 0 }
   const readIn = ({ from = -Infinity, to = Infinity }: Window) =>
     [...left].filter(({ due }) => due >= from && due < to && due <= start + worker.now).sort((a, b) => a.due - b.due)
 
   const look = (): void => {
-    const window = frontier.begin(worker.now, true)
+    const window = cursor.begin(worker.now, true)
     const read = readIn(window)
     const first = read.find(({ dead }) => !dead)
     const cost = first === undefined ? read.length : read.indexOf(first) + 1
@@ -36,7 +36,7 @@ const makeTable = (rows: ReadonlyArray<Row>) => {
     if (cost > timeout) {
       worker.now += timeout
       worker.cut++
-      return frontier.failed({
+      return cursor.failed({
         window,
         took: timeout,
         cancelled: true,
@@ -46,10 +46,10 @@ const makeTable = (rows: ReadonlyArray<Row>) => {
     }
     worker.now += cost
     if (first !== undefined) left.delete(first)
-    frontier.end({ window, full: first !== undefined, last: first?.due, now: worker.now, took: cost })
+    cursor.end({ window, full: first !== undefined, last: first?.due, now: worker.now, took: cost })
     // It sleeps until it must look at everything again.
-    if (first === undefined && !frontier.goesOn(worker.now)) {
-      worker.now = Math.max(worker.now, Math.min(frontier.nextScan, worker.now + 10_000))
+    if (first === undefined && !cursor.goesOn(worker.now)) {
+      worker.now = Math.max(worker.now, Math.min(cursor.nextScan, worker.now + 10_000))
     }
   }
   return {
