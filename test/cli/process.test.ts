@@ -131,7 +131,7 @@ test("makes the table, and says so when it is missing", (env) =>
     assertRefused(yield* runProcess(["migrate"], { env }), 3, "Migration \"1_table\" failed: ")
     yield* run("drop view pg_task")
     const made = yield* runProcess(["migrate"], { env })
-    assert.match(made.out, /: applied 2 migrations \(table, triggers\)\n$/)
+    assert.match(made.out, /: applied 3 migrations \(table, triggers, foundation\)\n$/)
     const [again, printed] = yield* Effect.all([
       runProcess(["migrate", "--json"], { env }),
       runProcess(["migrate", "--print"])
@@ -219,7 +219,7 @@ test("watches one task to its end", (env) =>
     const good = yield* task.enqueue(new Job({ name: "good" }))
     yield* gate.next
     const watching = yield* watch([good.slice(0, 8), "--interval", "50ms"], env)
-    yield* watching.line(/running {2}Jobs\.Job {2}lease ends in/)
+    yield* watching.line(/running +Jobs\.Job {2}lease ends in/)
     yield* gate.open
     yield* watching.line(`${good} is gone: it has finished, or was cancelled`)
     assert.strictEqual(yield* watching.exit, 0)
