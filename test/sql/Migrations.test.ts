@@ -22,7 +22,7 @@ const test = <E>(name: string, body: (database: Database) => Effect.Effect<unkno
         )
   )
 
-const applied = [[1, "table"], [2, "triggers"]] as const
+const applied = [[1, "table"], [2, "triggers"], [3, "foundation"]] as const
 
 const runText = run(Migrations.script)
 
@@ -147,7 +147,8 @@ describe("many at once", () => {
         const made = yield* shape
         assert.deepStrictEqual(yield* run("select migration_id, name from pg_task_migrations order by 1"), [
           { migration_id: 1, name: "table" },
-          { migration_id: 2, name: "triggers" }
+          { migration_id: 2, name: "triggers" },
+          { migration_id: 3, name: "foundation" }
         ])
         yield* run("drop table pg_task, pg_task_migrations")
         yield* Migrations.run
