@@ -24,7 +24,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // The benchmark is a package of its own, and the long faults have a command of their own.
     exclude: ["**/node_modules/**", "test/bench/**", "test/faults/long/**"],
-    globalSetup: ["test/support/postgres.ts"],
+    globalSetup: ["test/support/database/postgres.ts"],
     pool: "forks",
     // Each file has a database of its own, but all share one server and its machine.
     maxWorkers: Math.max(2, Math.min(4, availableParallelism())),

@@ -7,7 +7,7 @@ import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Config, Console, Effect, Layer, Schedule, Schema } from "effect"
 import { FetchHttpClient, HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
 import { Otlp, PrometheusMetrics } from "effect/observability"
-import { Metrics, Migrations, NextStep, Step, Task, Worker } from "effect-pg-task"
+import { Migrations, NextStep, Step, TableMetrics, Task, Worker } from "effect-pg-task"
 import { createServer } from "node:http"
 import { main } from "./support/database.ts"
 import { LinesLive } from "./support/lines.ts"
@@ -68,7 +68,7 @@ const HttpLive = HttpRouter.serve(Layer.merge(Ready, PrometheusMetrics.layerHttp
 )
 
 // What is provided last starts first, and stops last: the exporters see everything.
-const ShopLive = Layer.merge(HttpLive, Metrics.watchTable({ interval: "1 second" })).pipe(
+const ShopLive = Layer.merge(HttpLive, TableMetrics.layer({ interval: "1 second" })).pipe(
   Layer.provide(Worker.layer({ tasks: [Order] })),
   Layer.provideMerge(ExportersLive),
   Layer.provideMerge(LinesLive),

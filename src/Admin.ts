@@ -15,11 +15,12 @@ import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
-import { checkRaw, decodeRaw, definitionOf, store } from "./internal/adminEdit.ts"
-import { page } from "./internal/adminPage.ts"
-import type { AdminRow } from "./internal/adminRows.ts"
-import * as Statements from "./internal/adminSql.ts"
-import { stopAndWait } from "./internal/adminStop.ts"
+import { store } from "./internal/admin/edit.ts"
+import { checkRaw, decodeRaw, definitionOf } from "./internal/definition/task.ts"
+import { page } from "./internal/sql/page.ts"
+import type { AdminRow } from "./internal/sql/row.ts"
+import * as Statements from "./internal/sql/admin.ts"
+import { stopAndWait } from "./internal/admin/stop.ts"
 import {
   change,
   checkId,
@@ -30,10 +31,10 @@ import {
   notOne,
   parseCursor,
   whereOf
-} from "./internal/adminTarget.ts"
-import { explain } from "./internal/database.ts"
-import { insertTask } from "./internal/enqueue.ts"
-import { toTimestamp } from "./internal/timestamp.ts"
+} from "./internal/admin/target.ts"
+import { messageOf as sqlMessage, toTableError } from "./internal/sql/errors.ts"
+import { insertTask } from "./internal/enqueue/enqueue.ts"
+import { toTimestamp } from "./internal/sql/time.ts"
 import type * as Step from "./Step.ts"
 import type * as Task from "./Task.ts"
 import type * as TaskError from "./TaskError.ts"
@@ -49,9 +50,9 @@ import * as TaskId from "./TaskId.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const Status: Schema.Literals<readonly ["ready", "waiting", "running", "parked"]> = Schema.Literals([
+export const Status: Schema.Literals<readonly ["ready", "scheduled", "running", "parked"]> = Schema.Literals([
   "ready",
-  "waiting",
+  "scheduled",
   "running",
   "parked"
 ])
@@ -60,7 +61,7 @@ export const Status: Schema.Literals<readonly ["ready", "waiting", "running", "p
  * What a task is at this moment, by Postgres's clock.
  *
  * - `ready`: due, and no worker has taken it yet.
- * - `waiting`: due later, because it was scheduled or delayed, or waits for its next try.
+ * - `scheduled`: due later, because it was enqueued for later or delayed, or waits for its next try.
  * - `running`: held by a worker, which runs it or is about to.
  * - `parked`: failed for good. It keeps its state and its error until somebody retries or cancels it.
  *
@@ -96,7 +97,7 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   /** How often this step has failed. */
   tried: Schema.Number,
   /** How many workers running have died while they ran this step. */
-  deaths: Schema.Number,
+  crashes: Schema.Number,
   /** How many steps the task has taken. */
   transitions: Schema.Number,
   /** Why it is parked: the error with everything that caused it. Null if it isn't. */
@@ -239,8 +240,8 @@ export type Target = string | ReadonlyArray<string> | Filter
 export type TargetError =
   | TaskError.TaskIdError
   | TaskError.TaskNotFoundError
-  | TaskError.FilterError
-  | TaskError.TableError
+  | TaskError.TaskFilterError
+  | TaskError.TaskTableError
   | SqlError
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -254,8 +255,8 @@ export type TargetError =
  * @since 0.1.0
  */
 export interface StreamOptions extends Filter {
-  /** In the order of `wakeup_at`: what is or was due first comes first, or last. Default `"oldest"`. */
-  readonly first?: "oldest" | "newest" | undefined
+  /** In the order of `wakeup_at`: what is or was due first comes first, or last. Default `"oldestFirst"`. */
+  readonly order?: "oldestFirst" | "newestFirst" | undefined
   /** How many rows a page has. Default 50 for {@link list}, 1000 for {@link stream}. */
   readonly limit?: number | undefined
 }
@@ -292,22 +293,22 @@ export interface ListOptions extends StreamOptions {
  */
 export const list: (
   options?: ListOptions
-) => Effect.Effect<Page, TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.list")(
-  function*({ after, first, limit = 50, ...filter }: ListOptions = {}) {
+) => Effect.Effect<Page, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.list")(
+  function*({ after, limit = 50, order, ...filter }: ListOptions = {}) {
     const sql = yield* SqlClient.SqlClient
     const found = yield* page(sql, {
       ...whereOf(filter),
       // One more, to know whether there is another page.
       limit: limit + 1,
-      newestFirst: first === "newest",
+      newestFirst: order === "newestFirst",
       after: parseCursor(after)
     })
     return {
       rows: found.slice(0, limit).map(toRow),
-      next: found.length > limit ? cursorOf(found[limit - 1]) : undefined
+      next: found.length > limit ? cursorOf(found[limit - 1]!) as Cursor : undefined
     }
   },
-  Effect.catchTag("SqlError", explain)
+  Effect.catchTag("SqlError", toTableError)
 )
 
 /**
@@ -328,7 +329,7 @@ export const list: (
  */
 export const stream = (
   options: StreamOptions = {}
-): Stream.Stream<Row, TaskError.TableError | SqlError, SqlClient.SqlClient> =>
+): Stream.Stream<Row, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> =>
   Stream.paginate(undefined as Cursor | undefined, (after) =>
     Effect.map(
       list({ ...options, limit: options.limit ?? 1000, after }),
@@ -352,13 +353,13 @@ export const get: (
   id: string
 ) => Effect.Effect<
   Row,
-  TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TableError | SqlError,
+  TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TaskTableError | SqlError,
   SqlClient.SqlClient
 > = Effect.fn("Admin.get")(function*(given: string) {
   const id = yield* checkId(given)
   const [row] = yield* Statements.get(yield* SqlClient.SqlClient, id)
   return row === undefined ? yield* notFound(id) : toRow(row)
-}, Effect.catchTag("SqlError", explain))
+}, Effect.catchTag("SqlError", toTableError))
 
 /**
  * The id that begins with these hexadecimal digits: for people, who don't type whole ids. Fails with a `TaskIdError`
@@ -378,14 +379,14 @@ export const findId: (
   beginning: string
 ) => Effect.Effect<
   TaskId.TaskId,
-  TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TableError | SqlError,
+  TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TaskTableError | SqlError,
   SqlClient.SqlClient
 > = Effect.fn("Admin.findId")(function*(beginning: string) {
   const range = yield* idRange(beginning)
   const [found, another] = yield* Statements.idsBetween(yield* SqlClient.SqlClient, range.from, range.to)
   if (found !== undefined && another === undefined) return found.id as TaskId.TaskId
   return yield* notOne(beginning, found !== undefined)
-}, Effect.catchTag("SqlError", explain))
+}, Effect.catchTag("SqlError", toTableError))
 
 /**
  * How many tasks there are in each state with each status. It reads every row of the table: about half a second for a
@@ -407,12 +408,12 @@ export const findId: (
  */
 export const counts: (
   filter?: Filter
-) => Effect.Effect<ReadonlyArray<Count>, TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+) => Effect.Effect<ReadonlyArray<Count>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
   "Admin.counts"
 )(function*(filter: Filter = {}) {
   const rows = yield* Statements.counts(yield* SqlClient.SqlClient, whereOf(filter))
   return rows.map((row) => new Count({ ...row, oldest: Duration.millis(Math.round(row.oldest)) }))
-}, Effect.catchTag("SqlError", explain))
+}, Effect.catchTag("SqlError", toTableError))
 
 /**
  * How many tasks a filter selects.
@@ -421,7 +422,7 @@ export const counts: (
  * ```ts
  * import { Admin } from "effect-pg-task"
  *
- * // Effect<number, TableError | SqlError, SqlClient>
+ * // Effect<number, TaskTableError | SqlError, SqlClient>
  * export const stuck = Admin.count({ task: "Greeter", status: "ready", olderThan: "10 minutes" })
  * ```
  * @category looking
@@ -429,11 +430,11 @@ export const counts: (
  */
 export const count: (
   filter?: Filter
-) => Effect.Effect<number, TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.count")(
+) => Effect.Effect<number, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.count")(
   function*(filter: Filter = {}) {
     return yield* Statements.count(yield* SqlClient.SqlClient, whereOf(filter))
   },
-  Effect.catchTag("SqlError", explain)
+  Effect.catchTag("SqlError", toTableError)
 )
 
 /**
@@ -467,17 +468,46 @@ export interface CountErrorsOptions extends Filter {
  */
 export const countErrors: (
   options?: CountErrorsOptions
-) => Effect.Effect<ReadonlyArray<ErrorCount>, TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+) => Effect.Effect<ReadonlyArray<ErrorCount>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
   "Admin.countErrors"
 )(function*({ limit = 100, ...filter }: CountErrorsOptions = {}) {
   const rows = yield* Statements.countErrors(yield* SqlClient.SqlClient, whereOf(filter), limit)
   return rows.map(({ newest, oldest, ...row }) =>
     new ErrorCount({ ...row, oldest: Duration.millis(Math.round(oldest)), newest: Duration.millis(Math.round(newest)) })
   )
-}, Effect.catchTag("SqlError", explain))
+}, Effect.catchTag("SqlError", toTableError))
 
 /**
- * The state that is in the `raw` of a {@link Row}, decoded by the task's schemas. Fails with an `InvalidStateError`
+ * Which task and state a `raw` names, without any schema: `raw` is what a {@link Row} has, `{"Task":{"State":{…}}}`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Parsed {
+  /** The task's name. */
+  readonly task: string
+  /** The `_tag` of the state. */
+  readonly state: string
+}
+
+/**
+ * Reads which task and state a `raw` names. Fails with a `TaskInvalidStateError` if it has another shape.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * // { task: "Greeter", state: "ReadName" }
+ * export const parsed = Admin.parse(`{"Greeter":{"ReadName":{"filename":"name.txt"}}}`)
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const parse = (raw: string): Effect.Effect<Parsed, TaskError.TaskInvalidStateError> =>
+  Effect.map(checkRaw(raw), ({ tag, task }) => ({ task, state: tag }))
+
+/**
+ * The state that is in the `raw` of a {@link Row}, decoded by the task's schemas. Fails with an `TaskInvalidStateError`
  * if it doesn't fit them, or is another task's.
  *
  * @example
@@ -498,7 +528,7 @@ export const countErrors: (
 export const decode = <Name extends string, Steps extends Step.Any>(
   task: Task.Task<Name, Steps>,
   raw: string
-): Effect.Effect<Step.State<Steps>, TaskError.InvalidStateError, Steps["state"]["DecodingServices"]> =>
+): Effect.Effect<Step.State<Steps>, TaskError.TaskInvalidStateError, Steps["state"]["DecodingServices"]> =>
   Effect.map(decodeRaw(definitionOf(task), raw), ({ state }) => state as Step.State<Steps>)
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -529,7 +559,7 @@ export const retry: (target: Target) => Effect.Effect<number, TargetError, SqlCl
 })
 
 /**
- * Makes waiting tasks due at once, by their schedule, delay or next try. Returns how many there were; the others stay
+ * Makes scheduled tasks due at once, by their schedule, delay or next try. Returns how many there were; the others stay
  * as they are. Fails as {@link retry} does.
  *
  * @example
@@ -556,7 +586,7 @@ export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlC
  * ```ts
  * import { Admin } from "effect-pg-task"
  *
- * export const program = Admin.cancel({ task: "Greeter", status: ["ready", "waiting"] })
+ * export const program = Admin.cancel({ task: "Greeter", status: ["ready", "scheduled"] })
  * ```
  * @category changing
  * @since 0.1.0
@@ -584,12 +614,12 @@ export interface EditOptions {
  * @category errors
  * @since 0.1.0
  */
-export type EditFailure =
-  | TaskError.InvalidStateError
-  | TaskError.EditError
+export type EditError =
+  | TaskError.TaskInvalidStateError
+  | TaskError.TaskEditError
   | TaskError.TaskIdError
   | TaskError.TaskNotFoundError
-  | TaskError.TableError
+  | TaskError.TaskTableError
   | SqlError
 
 /**
@@ -617,7 +647,7 @@ export const edit = <Name extends string, Steps extends Step.Any, const S extend
   id: string,
   state: S,
   options: EditOptions = {}
-): Effect.Effect<void, EditFailure, Effect.Services<Task.Enqueue<TaskId.TaskId, Steps, S>>> =>
+): Effect.Effect<void, EditError, Effect.Services<Task.Enqueue<TaskId.TaskId, Steps, S>>> =>
   Effect.flatMap(definitionOf(task).codec.encode(state), (step) => store(id, { ...options, step, task: task.name }))
 
 /**
@@ -636,7 +666,7 @@ export const editRaw = (
   id: string,
   raw: string,
   options: EditOptions = {}
-): Effect.Effect<void, EditFailure, SqlClient.SqlClient> =>
+): Effect.Effect<void, EditError, SqlClient.SqlClient> =>
   Effect.andThen(checkRaw(raw), store(id, { ...options, step: raw, task: undefined }))
 
 /**
@@ -693,7 +723,7 @@ export interface StopOptions {
 
 /**
  * Asks all workers of this table to stop, and waits until no step runs any more. Those of `pg_task` tables in other
- * schemas go on. Fails with a `StopTimeoutError` if
+ * schemas go on. Fails with a `TaskStopTimeoutError` if
  * some do when the time is over. What dead workers hold isn't waited for once their lease is over.
  *
  * Workers that can't hear notifications (behind a pooler in transaction mode, or without a `PgClient`) don't stop;
@@ -710,8 +740,27 @@ export interface StopOptions {
  */
 export const stopWorkers: (
   options?: StopOptions
-) => Effect.Effect<void, TaskError.StopTimeoutError | TaskError.TableError | SqlError, SqlClient.SqlClient> = Effect.fn(
-  "Admin.stopWorkers"
-)(function*({ timeout = "1 minute" }: StopOptions = {}) {
-  yield* stopAndWait(yield* SqlClient.SqlClient, Duration.fromInputUnsafe(timeout))
-}, Effect.catchTag("SqlError", explain))
+) => Effect.Effect<void, TaskError.TaskStopTimeoutError | TaskError.TaskTableError | SqlError, SqlClient.SqlClient> =
+  Effect.fn(
+    "Admin.stopWorkers"
+  )(function*({ timeout = "1 minute" }: StopOptions = {}) {
+    yield* stopAndWait(yield* SqlClient.SqlClient, Duration.fromInputUnsafe(timeout))
+  }, Effect.catchTag("SqlError", toTableError))
+
+/**
+ * What the database said. The `message` of a `SqlError` says only which kind of error it is; the words of Postgres, or of
+ * the network, are in its cause.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Admin.counts().pipe(
+ *   Effect.tapErrorTag("SqlError", (error) => Effect.logError(Admin.messageOf(error)))
+ * )
+ * ```
+ * @category errors
+ * @since 0.1.0
+ */
+export const messageOf = (error: SqlError): string => sqlMessage(error)

@@ -2,15 +2,14 @@
  * A task's machine as a picture: its steps and what they may move to, where tasks begin and end, what is retried;
  * and, with counts laid over it, where tasks are now and where they are stuck.
  *
- * `Task.toMermaid` and `Task.toDot` are these.
- *
  * @since 0.1.0
  */
+import * as Array from "effect/Array"
 import type * as Duration from "effect/Duration"
-import { renderDot } from "./internal/dot.ts"
-import { makeGraph } from "./internal/graph.ts"
-import { renderMermaid } from "./internal/mermaid.ts"
-import type { TaskDefinition } from "./internal/taskDefinition.ts"
+import { renderDot, renderDots } from "./internal/diagram/dot.ts"
+import { makeGraph } from "./internal/diagram/graph.ts"
+import { renderMermaid } from "./internal/diagram/mermaid.ts"
+import { definitionOf } from "./internal/definition/task.ts"
 import type * as Task from "./Task.ts"
 
 /**
@@ -25,9 +24,9 @@ export interface Count {
   /** The `_tag` of the state. */
   readonly step: string | null
   /**
-   * `ready`: due and not yet begun. `waiting`: due later. `running`. `parked`: stopped with an error.
+   * `ready`: due and not yet begun. `scheduled`: due later. `running`. `parked`: stopped with an error.
    */
-  readonly status: "ready" | "waiting" | "running" | "parked"
+  readonly status: "ready" | "scheduled" | "running" | "parked"
   /** How many there are. */
   readonly count: number
   /** For how long the oldest of them has been so. Default: not said. */
@@ -35,7 +34,7 @@ export interface Count {
 }
 
 /**
- * Options of {@link toMermaid} and {@link toDot}.
+ * Options of {@link toMermaid} and {@link toGraphViz}.
  *
  * @category options
  * @since 0.1.0
@@ -45,7 +44,7 @@ export interface Options {
   readonly direction?: "TB" | "LR" | undefined
   /**
    * The tasks there are, written into each step, which gets the colour of the worst (parked: red; ready: yellow;
-   * running: green; waiting: blue). States that no step has are drawn dashed: nothing runs these rows. Counts of
+   * running: green; scheduled: blue). States that no step has are drawn dashed: nothing runs these rows. Counts of
    * other tasks are left out. Default: none, the machine alone.
    */
   readonly counts?: Iterable<Count> | undefined
@@ -60,7 +59,7 @@ export interface Options {
  * @example
  * ```ts
  * import { Effect, Schema } from "effect"
- * import { NextStep, Step, Task } from "effect-pg-task"
+ * import { Diagram, NextStep, Step, Task } from "effect-pg-task"
  *
  * class ReadName extends Schema.TaggedClass<ReadName>()("ReadName", {}) {}
  * class SayHello extends Schema.TaggedClass<SayHello>()("SayHello", { name: Schema.String }) {}
@@ -72,7 +71,7 @@ export interface Options {
  * })
  * const sayHello = Step.make(SayHello, { handler: () => Effect.succeed(NextStep.none) })
  *
- * console.log(Task.toMermaid(Task.make("Greeter", [readName, sayHello])))
+ * console.log(Diagram.toMermaid(Task.make("Greeter", [readName, sayHello])))
  * // ---
  * // title: "Greeter"
  * // ---
@@ -90,15 +89,16 @@ export interface Options {
  * @since 0.1.0
  */
 export const toMermaid = (task: Task.Any, options: Options = {}): string =>
-  renderMermaid(makeGraph(task as unknown as TaskDefinition, options))
+  renderMermaid(makeGraph(definitionOf(task), options))
 
 /**
  * The same in Graphviz's language: `dot -Tsvg` makes a picture of it. That a step with `next` may end is dashed there.
+ * Several tasks are drawn in one picture, each in a box of its own.
  *
  * @example
  * ```ts
  * import { Effect, Schema } from "effect"
- * import { Admin, NextStep, Step, Task } from "effect-pg-task"
+ * import { Admin, Diagram, NextStep, Step, Task } from "effect-pg-task"
  *
  * class Ping extends Schema.TaggedClass<Ping>()("Ping", {}) {}
  *
@@ -106,13 +106,15 @@ export const toMermaid = (task: Task.Any, options: Options = {}): string =>
  *   Step.make(Ping, { next: [Ping], handler: () => Effect.succeed(NextStep.delay(new Ping(), "1 minute")) })
  * ])
  *
- * console.log(Task.toDot(Pinger, { direction: "LR" }))
+ * console.log(Diagram.toGraphViz(Pinger, { direction: "LR" }))
  *
  * // where the tasks are, and where they are stuck
- * export const live = Effect.map(Admin.counts({ task: "Pinger" }), (counts) => Task.toDot(Pinger, { counts }))
+ * export const live = Effect.map(Admin.counts({ task: "Pinger" }), (counts) => Diagram.toGraphViz(Pinger, { counts }))
  * ```
  * @category drawing
  * @since 0.1.0
  */
-export const toDot = (task: Task.Any, options: Options = {}): string =>
-  renderDot(makeGraph(task as unknown as TaskDefinition, options))
+export const toGraphViz = (task: Task.Any | ReadonlyArray<Task.Any>, options: Options = {}): string => {
+  const graphs = Array.ensure(task).map((task) => makeGraph(definitionOf(task), options))
+  return graphs.length === 1 ? renderDot(graphs[0]!) : renderDots(graphs)
+}

@@ -5,16 +5,15 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import type { SqlClient } from "effect/sql/SqlClient"
-import { inMillis, inSteps, inTasks, millis } from "./internal/series.ts"
-import * as TableWatch from "./internal/tableWatch.ts"
+import { durationBoundaries, inMillis } from "./internal/definition/series.ts"
+
+// Effect's exporters read units from attributes. Without one, a gauge becomes a ratio on its way to Prometheus.
+const inTasks = { unit: "{task}" } as const
+const inSteps = { unit: "{step}" } as const
 
 /**
- * Attempts that ended, with attributes `task`, `step` and `outcome`: `finished`, `moved`, `retried`, `parked`,
+ * Attempts that ended, with attributes `task`, `step` and `outcome`: `finished`, `continued`, `rescheduled`, `retried`, `parked`,
  * `rejected` (the row could not be decoded; `task` and `step` are empty), `released` (given back unfinished: the worker
  * stopped), `lost` (the lease was lost), `cancelled` (the row was deleted while the step ran).
  *
@@ -35,7 +34,7 @@ export const steps: Metric.Counter<number> = Metric.counter("pg_task_steps_total
 export const stepDuration: Metric.Histogram<number> = Metric.histogram("pg_task_step_duration_milliseconds", {
   description: "Duration of attempts of steps",
   attributes: inMillis,
-  boundaries: millis
+  boundaries: durationBoundaries
 })
 
 /**
@@ -47,7 +46,7 @@ export const stepDuration: Metric.Histogram<number> = Metric.histogram("pg_task_
 export const stepWait: Metric.Histogram<number> = Metric.histogram("pg_task_step_wait_milliseconds", {
   description: "Time from when a step was due to when it began",
   attributes: inMillis,
-  boundaries: millis
+  boundaries: durationBoundaries
 })
 
 /**
@@ -68,8 +67,8 @@ export const leasesLost: Metric.Counter<number> = Metric.counter("pg_task_leases
  * @category metrics
  * @since 0.1.0
  */
-export const leasesTakenOver: Metric.Counter<number> = Metric.counter("pg_task_leases_taken_over_total", {
-  description: "Leases of dead workers that were taken over",
+export const leasesRescued: Metric.Counter<number> = Metric.counter("pg_task_leases_rescued_total", {
+  description: "Rows that were rescued because the lease of their worker had expired",
   incremental: true
 })
 
@@ -118,9 +117,9 @@ export const reconnects: Metric.Counter<number> = Metric.counter("pg_task_databa
 })
 
 /**
- * How many tasks are in the table, with attributes `task` and `status`: `ready`, `waiting`, `running`, `parked` (as
+ * How many tasks are in the table, with attributes `task` and `status`: `ready`, `scheduled`, `running`, `parked` (as
  * `Admin.Status` describes them). `task` is empty for rows that don't have the shape of a task. Fed by
- * {@link watchTable} only.
+ * `TableMetrics.layer` only.
  *
  * @category metrics
  * @since 0.1.0
@@ -132,7 +131,7 @@ export const tasks: Metric.Gauge<number> = Metric.gauge("pg_task_tasks", {
 
 /**
  * How long the task that has been ready for longest has been due, with attribute `task`; 0 if none is ready. In
- * milliseconds. Fed by {@link watchTable} only.
+ * milliseconds. Fed by `TableMetrics.layer` only.
  *
  * @category metrics
  * @since 0.1.0
@@ -141,42 +140,3 @@ export const oldestReadyAge: Metric.Gauge<number> = Metric.gauge("pg_task_oldest
   description: "For how long the oldest ready task has been due",
   attributes: inMillis
 })
-
-/**
- * Options of {@link watchTable}.
- *
- * @category options
- * @since 0.1.0
- */
-export interface WatchTableOptions {
-  /** How long to wait between two samples. Default 15 seconds. Each reads the whole table, as `Admin.counts` does. */
-  readonly interval?: Duration.Input | undefined
-}
-
-/**
- * Feeds {@link tasks} and {@link oldestReadyAge} for as long as the layer is alive. They are the table's, not a
- * worker's: one process is enough, and where several watch, take the maximum, not the sum.
- *
- * It never fails. While the database is away, or the table isn't there yet, the gauges keep their last values: the
- * log says so once, and once more when they are back. A task or status that is no longer in the table goes to 0.
- * Its statements make no spans.
- *
- * @example
- * ```ts
- * import { Metrics } from "effect-pg-task"
- *
- * // Layer<never, never, SqlClient>: merge it with your worker's layer.
- * export const TableMetrics = Metrics.watchTable({ interval: "1 minute" })
- * ```
- * @category layers
- * @since 0.1.0
- */
-export const watchTable = (options: WatchTableOptions = {}): Layer.Layer<never, never, SqlClient> =>
-  Layer.effectDiscard(
-    Effect.forkScoped(
-      TableWatch.watchTable(
-        { tasks, oldestReady: oldestReadyAge },
-        Duration.fromInputUnsafe(options.interval ?? "15 seconds")
-      )
-    )
-  )

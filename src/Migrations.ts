@@ -2,7 +2,7 @@
  * The table `pg_task`: made, brought up to date, or taken over from the Rust crate `pg_task` with all its rows.
  *
  * Three ways, of which you need one: {@link run} (or {@link layer}) at the start of your program, {@link loader} for
- * your own Effect migrator, {@link sql} for any other tool. Applying twice, or from several processes at once, is
+ * your own Effect migrator, {@link script} for any other tool. Applying twice, or from several processes at once, is
  * harmless.
  *
  * @since 0.1.0
@@ -12,9 +12,9 @@ import * as Layer from "effect/Layer"
 import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { migrateTo, whenThere } from "./internal/migrate.ts"
-import { createTable, createTriggers } from "./internal/schema.ts"
-import type { TableError } from "./TaskError.ts"
+import { migrateTo, whenThere } from "./internal/sql/migrate.ts"
+import { createFoundation, createTable, createTriggers } from "./internal/sql/schema.ts"
+import type { TaskTableError } from "./TaskError.ts"
 
 /** Two processes that both find no table must not both make it. */
 const lock = "pg_advisory_xact_lock(7160925713)"
@@ -34,9 +34,13 @@ const apply = (statements: ReadonlyArray<string>) =>
  * @category migrations
  * @since 0.1.0
  */
-export const migrations: Record<"1_table" | "2_triggers", Effect.Effect<void, SqlError, SqlClient.SqlClient>> = {
+export const migrations: Record<
+  "1_table" | "2_triggers" | "3_foundation",
+  Effect.Effect<void, SqlError, SqlClient.SqlClient>
+> = {
   "1_table": apply(createTable),
-  "2_triggers": apply(createTriggers)
+  "2_triggers": apply(createTriggers),
+  "3_foundation": apply(createFoundation)
 }
 
 /**
@@ -70,7 +74,7 @@ export const table = "pg_task_migrations"
  * (`select, insert, update, delete` on `pg_task`). Else the role needs `create` on the schema, and must own a `pg_task`
  * that exists already. The table goes where the connection's `search_path` puts it.
  *
- * What it applies is one transaction. Fails with a `TableError` that says what to grant if this role may not, with a
+ * What it applies is one transaction. Fails with a `TaskTableError` that says what to grant if this role may not, with a
  * `MigrationError` whose `cause` is the database's error if a migration can't be applied for another reason, and with a
  * `SqlError` if the database is away.
  *
@@ -86,7 +90,7 @@ export const table = "pg_task_migrations"
  */
 export const run: Effect.Effect<
   ReadonlyArray<readonly [id: number, name: string]>,
-  Migrator.MigrationError | TableError | SqlError,
+  Migrator.MigrationError | TaskTableError | SqlError,
   SqlClient.SqlClient
 > = migrateTo(Object.keys(migrations).length, Migrator.make({})({ loader, table }))
 
@@ -112,7 +116,7 @@ export const run: Effect.Effect<
  * @category layers
  * @since 0.1.0
  */
-export const layer: Layer.Layer<never, Migrator.MigrationError | TableError | SqlError, SqlClient.SqlClient> = Layer
+export const layer: Layer.Layer<never, Migrator.MigrationError | TaskTableError | SqlError, SqlClient.SqlClient> = Layer
   .effectDiscard(whenThere(run))
 
 /**
@@ -124,12 +128,15 @@ export const layer: Layer.Layer<never, Migrator.MigrationError | TableError | Sq
  * import { Console } from "effect"
  * import { Migrations } from "effect-pg-task"
  *
- * export const print = Console.log(Migrations.sql)
+ * export const print = Console.log(Migrations.script)
  * ```
  * @category migrations
  * @since 0.1.0
  */
-export const sql: string = `do $pg_task$ begin
+export const script: string = `do $pg_task$ begin
 
-${["perform " + lock, ...createTable, ...createTriggers].map((statement) => `${statement};\n\n`).join("")}end $pg_task$;
+${
+  ["perform " + lock, ...createTable, ...createTriggers, ...createFoundation].map((statement) => `${statement};\n\n`)
+    .join("")
+}end $pg_task$;
 `

@@ -1,5 +1,5 @@
 /**
- * When a failed step is tried again: any `Schedule`, with the one made of RETRY_LIMIT and RETRY_DELAY as the usual
+ * When a failed step is tried again: any `Schedule`, with the one made of RETRY_LIMIT and RETRY_DELAY as the fixedDelays
  * case. A policy holds no state of its own: the next delay is computed from the row's `tried`, so a restarted
  * worker goes on where the last one was.
  *
@@ -11,8 +11,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Pull from "effect/Pull"
 import * as Schedule from "effect/Schedule"
-import { isRetryLimit, toRetryDelay } from "./internal/retry.ts"
-import { DefinitionError } from "./TaskError.ts"
+import { isRetryLimit, toRetryDelay } from "./internal/definition/retry.ts"
+import { TaskDefinitionError } from "./TaskError.ts"
 
 /**
  * RETRY_LIMIT's default: 0 retries after the first try.
@@ -31,14 +31,14 @@ export const defaultLimit = 0
 export const defaultDelay: Duration.Duration = Duration.seconds(1)
 
 /** Policies that {@link make} made: their delays need no stepping, however often a step has failed. */
-const usual = new WeakMap<object, { readonly limit: number; readonly delay: Duration.Duration }>()
+const fixedDelays = new WeakMap<object, { readonly limit: number; readonly delay: Duration.Duration }>()
 
 const fail = (message: string): never => {
-  throw new DefinitionError({ message })
+  throw new TaskDefinitionError({ message })
 }
 
 /**
- * The schedule of `limit` retries, each `delay` after the failure before it. Throws a `DefinitionError` for a limit
+ * The schedule of `limit` retries, each `delay` after the failure before it. Throws a `TaskDefinitionError` for a limit
  * that is no whole number of 0 or more (or `Infinity`), and for a delay that is no duration of 0 or more.
  *
  * @example
@@ -63,7 +63,7 @@ export const make = (options: {
     () => fail("`delay` must be a duration of 0 or more, such as \"5 seconds\"")
   )
   const schedule = Schedule.spaced(delay).pipe(Schedule.upTo({ times: limit }))
-  usual.set(schedule, { limit, delay })
+  fixedDelays.set(schedule, { limit, delay })
   return schedule
 }
 
@@ -121,7 +121,7 @@ export const nextDelay = <E>(
   schedule: Schedule.Schedule<unknown, E>,
   failure: Failure<E>
 ): Effect.Effect<Option.Option<Duration.Duration>> => {
-  const known = usual.get(schedule)
+  const known = fixedDelays.get(schedule)
   if (known !== undefined) return Effect.succeed(failure.tried < known.limit ? Option.some(known.delay) : Option.none())
   return Effect.gen(function*() {
     const times = yield* failureTimes(yield* Schedule.toStep(schedule), failure)

@@ -9,8 +9,8 @@ import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import { makeStep } from "./internal/definition.ts"
-import type { StateSchema } from "./internal/types.ts"
+import { makeStep } from "./internal/definition/step.ts"
+import type { StateSchema } from "./internal/definition/state.ts"
 import type { NextStep } from "./NextStep.ts"
 import type { TaskId } from "./TaskId.ts"
 
@@ -253,7 +253,7 @@ type ResultError<State extends string> = [State] extends [never]
 /**
  * Makes a step. The types of everything are inferred.
  *
- * Throws a `DefinitionError` (a compile error in TypeScript, where it can be) when the state's schema has no literal
+ * Throws a `TaskDefinitionError` (a compile error in TypeScript, where it can be) when the state's schema has no literal
  * `_tag`, when `retryLimit` is no whole number of 0 or more, or when both `retry` and `retryLimit` or `retryDelay`
  * are given.
  *

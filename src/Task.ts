@@ -8,8 +8,8 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { makeTask } from "./internal/taskDefinition.ts"
-import type { Duplicates, StateSchema } from "./internal/types.ts"
+import { makeTask } from "./internal/definition/task.ts"
+import type { Duplicates, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
 import type { EnqueueError } from "./TaskError.ts"
 import type { TaskId } from "./TaskId.ts"
@@ -34,8 +34,8 @@ export type TypeId = "~effect-pg-task/Task"
  * A task with the given name, whose steps are `Steps`.
  *
  * Every method stores with one statement, through the `SqlClient` of its context: inside `sql.withTransaction` it is
- * part of that transaction. A state that its schema can't encode fails with `InvalidStateError`, a missing table with
- * `TableError`; then nothing was stored.
+ * part of that transaction. A state that its schema can't encode fails with `TaskInvalidStateError`, a missing table with
+ * `TaskTableError`; then nothing was stored.
  *
  * @category models
  * @since 0.1.0
@@ -166,7 +166,7 @@ type NextError<From extends string, Missing extends string, Differing extends st
 /**
  * Makes a task of its steps. Keep `name` and the states' tags: rows in the database carry them.
  *
- * Compile errors (and, for callers in plain JavaScript, a thrown `DefinitionError`): a step's `next` names a state
+ * Compile errors (and, for callers in plain JavaScript, a thrown `TaskDefinitionError`): a step's `next` names a state
  * that no step has; two steps have one state's tag; there is no step. The name must not be empty, nor longer than
  * 200 characters.
  *
@@ -201,20 +201,3 @@ export const make = <const Name extends string, const Steps extends ReadonlyArra
  * @since 0.1.0
  */
 export const isTask = (u: unknown): u is Any => hasProperty(u, TypeId)
-
-export {
-  /**
-   * The machine as a Graphviz graph: see {@link Diagram.toDot}.
-   *
-   * @category drawing
-   * @since 0.1.0
-   */
-  toDot,
-  /**
-   * The machine as a Mermaid state diagram: see {@link Diagram.toMermaid}.
-   *
-   * @category drawing
-   * @since 0.1.0
-   */
-  toMermaid
-} from "./Diagram.ts"

@@ -13,8 +13,8 @@ import type { SqlError } from "effect/sql/SqlError"
  * @category errors
  * @since 0.1.0
  */
-export class DefinitionError extends Schema.TaggedError<DefinitionError>("effect-pg-task/DefinitionError")(
-  "DefinitionError",
+export class TaskDefinitionError extends Schema.TaggedError<TaskDefinitionError>("effect-pg-task/TaskDefinitionError")(
+  "TaskDefinitionError",
   { message: Schema.String }
 ) {}
 
@@ -25,16 +25,18 @@ export class DefinitionError extends Schema.TaggedError<DefinitionError>("effect
  * @category errors
  * @since 0.1.0
  */
-export class InvalidStateError extends Schema.TaggedError<InvalidStateError>("effect-pg-task/InvalidStateError")(
-  "InvalidStateError",
-  {
-    /** The task's name. */
-    task: Schema.String,
-    /** The `_tag` of the state. */
-    state: Schema.String,
-    message: Schema.String
-  }
-) {}
+export class TaskInvalidStateError
+  extends Schema.TaggedError<TaskInvalidStateError>("effect-pg-task/TaskInvalidStateError")(
+    "TaskInvalidStateError",
+    {
+      /** The task's name. */
+      task: Schema.String,
+      /** The `_tag` of the state. */
+      state: Schema.String,
+      message: Schema.String
+    }
+  )
+{}
 
 /**
  * The database is reachable, but `pg_task` can't be used.
@@ -47,11 +49,13 @@ export class InvalidStateError extends Schema.TaggedError<InvalidStateError>("ef
  * @category errors
  * @since 0.1.0
  */
-export class TableError extends Schema.TaggedError<TableError>("effect-pg-task/TableError")("TableError", {
-  reason: Schema.Literals(["Missing", "Outdated", "PermissionDenied", "LoginRefused"]),
-  message: Schema.String,
-  cause: Schema.Defect()
-}) {}
+export class TaskTableError
+  extends Schema.TaggedError<TaskTableError>("effect-pg-task/TaskTableError")("TaskTableError", {
+    reason: Schema.Literals(["Missing", "Outdated", "PermissionDenied", "LoginRefused"]),
+    message: Schema.String,
+    cause: Schema.Defect()
+  })
+{}
 
 /**
  * Not the id of a task: no UUID, or a beginning that more than one id has. Nothing was changed.
@@ -82,9 +86,11 @@ export class TaskNotFoundError extends Schema.TaggedError<TaskNotFoundError>("ef
  * @category errors
  * @since 0.1.0
  */
-export class FilterError extends Schema.TaggedError<FilterError>("effect-pg-task/FilterError")("FilterError", {
-  message: Schema.String
-}) {}
+export class TaskFilterError
+  extends Schema.TaggedError<TaskFilterError>("effect-pg-task/TaskFilterError")("TaskFilterError", {
+    message: Schema.String
+  })
+{}
 
 /**
  * The task's state can't be replaced now. Nothing was changed.
@@ -96,7 +102,7 @@ export class FilterError extends Schema.TaggedError<FilterError>("effect-pg-task
  * @category errors
  * @since 0.1.0
  */
-export class EditError extends Schema.TaggedError<EditError>("effect-pg-task/EditError")("EditError", {
+export class TaskEditError extends Schema.TaggedError<TaskEditError>("effect-pg-task/TaskEditError")("TaskEditError", {
   reason: Schema.Literals(["Running", "Changed", "OtherTask"]),
   id: Schema.String,
   message: Schema.String
@@ -108,14 +114,16 @@ export class EditError extends Schema.TaggedError<EditError>("effect-pg-task/Edi
  * @category errors
  * @since 0.1.0
  */
-export class StopTimeoutError extends Schema.TaggedError<StopTimeoutError>("effect-pg-task/StopTimeoutError")(
-  "StopTimeoutError",
-  {
-    /** How many. */
-    running: Schema.Number,
-    message: Schema.String
-  }
-) {}
+export class TaskStopTimeoutError
+  extends Schema.TaggedError<TaskStopTimeoutError>("effect-pg-task/TaskStopTimeoutError")(
+    "TaskStopTimeoutError",
+    {
+      /** How many. */
+      running: Schema.Number,
+      message: Schema.String
+    }
+  )
+{}
 
 /**
  * What `enqueue`, `delay`, `schedule` and `enqueueAll` fail with.
@@ -123,7 +131,7 @@ export class StopTimeoutError extends Schema.TaggedError<StopTimeoutError>("effe
  * @category errors
  * @since 0.1.0
  */
-export type EnqueueError = InvalidStateError | TableError | SqlError
+export type EnqueueError = TaskInvalidStateError | TaskTableError | SqlError
 
 /**
  * What `Worker.layer` and `Worker.run` fail with when they start. A database that can't be reached is not among it:
@@ -132,4 +140,4 @@ export type EnqueueError = InvalidStateError | TableError | SqlError
  * @category errors
  * @since 0.1.0
  */
-export type WorkerError = DefinitionError | TableError | SqlError
+export type WorkerError = TaskDefinitionError | TaskTableError | SqlError

@@ -10,11 +10,11 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { launchLayer } from "./internal/launch.ts"
-import { toSettings } from "./internal/options.ts"
-import { type Health, type Runtime, startWorker } from "./internal/workerRuntime.ts"
+import { launchLayer } from "./internal/worker/launch.ts"
+import { toSettings } from "./internal/worker/settings.ts"
+import { type Health, type Runtime, startWorker } from "./internal/worker/runtime.ts"
 import type * as Task from "./Task.ts"
-import type { DefinitionError, WorkerError } from "./TaskError.ts"
+import type { TaskDefinitionError, WorkerError } from "./TaskError.ts"
 
 /**
  * A running worker, as {@link layer} provides it.
@@ -81,7 +81,7 @@ export interface Options<Tasks extends ReadonlyArray<Task.Any>> {
    */
   readonly lease?: Duration.Input | undefined
   /** After how many workers that died in a row while they ran a step its task is parked. Default 3. */
-  readonly maxDeaths?: number | undefined
+  readonly maxCrashes?: number | undefined
   /** How long a stopping worker lets steps run on before it interrupts them. Default 30 seconds. */
   readonly shutdownTimeout?: Duration.Input | undefined
   /**
@@ -114,7 +114,7 @@ const start = (options: Options<ReadonlyArray<Task.Any>>) => Effect.flatMap(toSe
  * A layer that runs a worker for as long as it is alive. Closing it stops the worker gracefully. For a program that
  * ends when its worker is told to stop, see {@link launch}.
  *
- * It fails with a `DefinitionError` for options that make no sense, and with a `TableError` that says how to fix it
+ * It fails with a `TaskDefinitionError` for options that make no sense, and with a `TaskTableError` that says how to fix it
  * when the table is missing or this role may not use it. A database that can't be reached is waited for.
  *
  * @example
@@ -174,7 +174,7 @@ export const run = <const Tasks extends ReadonlyArray<Task.Any>>(
  * SIGTERM) stops the workers gracefully, too: exit code 130. An error of the layer, and a bug of this library that ends
  * a worker, are failures: exit code 1.
  *
- * Fails with a `DefinitionError` if no worker has started when the layer is built.
+ * Fails with a `TaskDefinitionError` if no worker has started when the layer is built.
  *
  * @example
  * ```ts
@@ -198,4 +198,5 @@ export const run = <const Tasks extends ReadonlyArray<Task.Any>>(
  * @category running
  * @since 0.1.0
  */
-export const launch: <A, E, R>(layer: Layer.Layer<A, E, R>) => Effect.Effect<void, E | DefinitionError, R> = launchLayer
+export const launch: <A, E, R>(layer: Layer.Layer<A, E, R>) => Effect.Effect<void, E | TaskDefinitionError, R> =
+  launchLayer

@@ -17,8 +17,8 @@ import { show } from "./commands/show.ts"
 import { stats } from "./commands/stats.ts"
 import { stop } from "./commands/stop.ts"
 import { watch } from "./commands/watch.ts"
-import { presenter } from "./help.ts"
-import { Json, Url } from "./options.ts"
+import { presenter } from "./output/help.ts"
+import { Json, Url } from "./input/flags.ts"
 
 const root = Command.make("pg-task").pipe(
   Command.withDescription("See and steer the tasks in a table pg_task"),

@@ -7,10 +7,10 @@ import * as Redacted from "effect/Redacted"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { readFileSync } from "node:fs"
-import * as Address from "./address.ts"
-import { NoAnswer, UsageError } from "./failure.ts"
-import { Url } from "./options.ts"
-import * as Output from "./output.ts"
+import * as Address from "./input/address.ts"
+import { NoAnswer, UsageError } from "./exit.ts"
+import { Url } from "./input/flags.ts"
+import * as Output from "./output/print.ts"
 
 /** What most statements need is far less; a million rows changed at once need minutes. */
 export const limits = { read: Duration.seconds(60), write: Duration.minutes(30) } as const

@@ -17,15 +17,14 @@ import * as Option from "effect/Option"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Admin from "../Admin.ts"
-import { explain } from "../internal/database.ts"
 import type * as Step from "../Step.ts"
 import type * as Task from "../Task.ts"
-import type { DefinitionError, InvalidStateError, TableError } from "../TaskError.ts"
+import type { TaskDefinitionError, TaskInvalidStateError, TaskTableError } from "../TaskError.ts"
 import type { TaskId } from "../TaskId.ts"
 import type * as Worker from "../Worker.ts"
-import * as Run from "./internal/run.ts"
-import { rowsOf } from "./internal/statements.ts"
-import { TaskTestError } from "./internal/TaskTestError.ts"
+import * as Run from "../internal/taskTest/run.ts"
+import { rowsOf } from "../internal/taskTest/rows.ts"
+import { TaskTestError } from "../internal/taskTest/TaskTestError.ts"
 
 export {
   /**
@@ -48,7 +47,7 @@ export {
  * | `_tag` | what happened |
  * | --- | --- |
  * | `Finished` | it returned `NextStep.none`: the task is done |
- * | `Moved` | it returned `NextStep.now(next)` |
+ * | `Continued` | it returned `NextStep.now(next)` |
  * | `Delayed` | it returned `NextStep.delay(next, delay)` |
  * | `Scheduled` | it returned `NextStep.at(next, at)` |
  * | `Retried` | it failed, and is to be tried again after `delay` |
@@ -62,7 +61,7 @@ export {
  */
 export type Outcome<Next, E> =
   | { readonly _tag: "Finished" }
-  | { readonly _tag: "Moved"; readonly next: Next }
+  | { readonly _tag: "Continued"; readonly next: Next }
   | { readonly _tag: "Delayed"; readonly next: Next; readonly delay: Duration.Duration }
   | { readonly _tag: "Scheduled"; readonly next: Next; readonly at: DateTime.Utc }
   | {
@@ -105,7 +104,7 @@ export type StepResult<Name extends string, S extends Step.Any> = S extends Step
       readonly attempt: number
     }
     // A transaction may fail by itself, and a state that doesn't fit its schema fails the step that returned it.
-    & Outcome<S["next"][number]["Type"], Step.Error<S> | SqlError | InvalidStateError>
+    & Outcome<S["next"][number]["Type"], Step.Error<S> | SqlError | TaskInvalidStateError>
   : never
 
 /**
@@ -134,7 +133,7 @@ export type Result<T extends Task.Any> =
  * @category options
  * @since 0.1.0
  */
-export type Passing = "skip" | "wait" | "leave"
+export type DelayPolicy = "skip" | "wait" | "leave"
 
 /**
  * Options of {@link runStep}.
@@ -144,9 +143,9 @@ export type Passing = "skip" | "wait" | "leave"
  */
 export interface Options<Tasks extends ReadonlyArray<Task.Any>> extends Pick<Worker.Options<Tasks>, "tasks"> {
   /** What to do about tasks that were delayed or scheduled. Default `"skip"`. */
-  readonly delays?: Passing | undefined
+  readonly delays?: DelayPolicy | undefined
   /** What to do about tasks that failed and wait for their next try. Default: as `delays`. */
-  readonly retries?: Passing | undefined
+  readonly retries?: DelayPolicy | undefined
 }
 
 /**
@@ -166,7 +165,7 @@ export interface RunAllOptions<Tasks extends ReadonlyArray<Task.Any>> extends Op
  * @category errors
  * @since 0.1.0
  */
-export type RunError = DefinitionError | TableError | InvalidStateError | TaskTestError | SqlError
+export type RunError = TaskDefinitionError | TaskTableError | TaskInvalidStateError | TaskTestError | SqlError
 
 /**
  * Runs the step that is due first, and returns what happened; or `None` if nothing is due (any more).
@@ -259,7 +258,7 @@ export interface Enqueued<State> {
 /**
  * All rows of a task, whatever their status, in the order in which they were enqueued.
  *
- * Fails with an `InvalidStateError` if a row can't be decoded.
+ * Fails with an `TaskInvalidStateError` if a row can't be decoded.
  *
  * @example
  * ```ts
@@ -286,21 +285,22 @@ export const enqueued = <Name extends string, Steps extends Step.Any>(
   task: Task.Task<Name, Steps>
 ): Effect.Effect<
   ReadonlyArray<Enqueued<Step.State<Steps>>>,
-  InvalidStateError | TableError | SqlError,
+  TaskInvalidStateError | TaskTableError | SqlError,
   SqlClient.SqlClient | Steps["state"]["DecodingServices"]
 > =>
-  Effect.gen(function*() {
-    const rows = yield* rowsOf(yield* SqlClient.SqlClient, task.name)
-    return yield* Effect.forEach(rows, ({ dueIn, error, id, raw, status, tried }) =>
-      Effect.map(Admin.decode(task, raw), (state) => ({
-        id: id as TaskId,
-        state,
-        status,
-        dueIn: Duration.millis(dueIn),
-        tried,
-        error
-      })))
-  }).pipe(Effect.catchTag("SqlError", explain))
+  Effect.flatMap(
+    rowsOf(task.name),
+    (rows) =>
+      Effect.forEach(rows, ({ dueIn, error, id, raw, status, tried }) =>
+        Effect.map(Admin.decode(task, raw), (state) => ({
+          id: id as TaskId,
+          state,
+          status,
+          dueIn: Duration.millis(dueIn),
+          tried,
+          error
+        })))
+  )
 
 // ---------------------------------------------------------------------------------------------------------------
 // Leaving nothing behind

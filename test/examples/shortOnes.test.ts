@@ -3,8 +3,8 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { makeDatabase } from "../support/Database.ts"
-import * as Script from "../support/Script.ts"
+import { makeDatabase } from "../support/database/Database.ts"
+import * as Script from "../support/process/Script.ts"
 
 const timeout = 300_000
 
@@ -51,5 +51,48 @@ describe("npm run counter", () => {
       assert.strictEqual(start, "1..1000: start")
       assert.match(done!, /^1\.\.1000: done in [\d.]+ s, \d+ steps per second$/)
       assert.deepStrictEqual(rest, [])
+    }), timeout)
+})
+
+/** What an example prints, without its log lines and the address of its database. */
+const printed = (lines: ReadonlyArray<string>) =>
+  lines.filter((line) => !/^\d\d:\d\d:\d\d |^The database is at/.test(line))
+
+describe("npm run outbox", () => {
+  it.live("sends a mail for each order that was committed, and for no other", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/outbox.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      assert.deepStrictEqual(printed(script.lines()), [
+        "Rolled back: no unicorns in stock, so no mail either",
+        "Mail: your order of apples is confirmed",
+        "Mail: your order of pears is confirmed",
+        "Orders in the database: apples, pears"
+      ])
+    }), timeout)
+})
+
+describe("npm run cancel", () => {
+  it.live("interrupts the step that runs, whose finalizers clean up", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/cancel.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      const lines = printed(script.lines())
+      assert.strictEqual(lines[0], "Rendering Metropolis, which takes a day")
+      // The step may hear of it before the statement that cancelled it has its answer.
+      assert.sameMembers(lines.slice(1, 3), ["Cancelled", "Interrupted: removing the half of the film that is there"])
+      assert.deepStrictEqual(lines.slice(3), ["No row is left, and nothing is tried again"])
+    }), timeout)
+})
+
+describe("npm run http", () => {
+  it.live("answers at once, and lets the worker beside it do the slow part", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/http.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      const lines = printed(script.lines())
+      assert.strictEqual(lines[0], "GET /ready: 200 {\"alive\":true}")
+      // The worker may be faster than the answer.
+      assert.sameMembers(lines.slice(1), ["POST /photos: 202", "The worker resizes cat.jpg"])
     }), timeout)
 })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { makeDatabase } from "../support/Database.ts"
-import * as Script from "../support/Script.ts"
+import { makeDatabase } from "../support/database/Database.ts"
+import * as Script from "../support/process/Script.ts"
 
 const sql = (...args: ReadonlyArray<string>) =>
   Effect.gen(function*() {

@@ -4,8 +4,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { createServer } from "node:net"
-import { makeDatabase } from "../support/Database.ts"
-import * as Script from "../support/Script.ts"
+import { makeDatabase } from "../support/database/Database.ts"
+import * as Script from "../support/process/Script.ts"
 import { type Collector, makeCollector } from "../support/telemetry/Collector.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
@@ -60,7 +60,7 @@ const assertSpans = ({ checkout, spans }: Effect.Success<ReturnType<typeof first
     })),
     [
       { name: "Order.Charge", attempt: 1, outcome: "retried", status: 2 },
-      { name: "Order.Charge", attempt: 2, outcome: "moved", status: 1 },
+      { name: "Order.Charge", attempt: 2, outcome: "rescheduled", status: 1 },
       { name: "Order.Ship", attempt: 1, outcome: "finished", status: 1 }
     ].map((step) => ({ ...step, kind: 5, service: "shop", ofCheckout: true }))
   )
@@ -79,7 +79,7 @@ const metricsOfWorker = {
   pg_task_step_duration_milliseconds: "ms",
   pg_task_step_wait_milliseconds: "ms",
   pg_task_leases_lost_total: "1",
-  pg_task_leases_taken_over_total: "1",
+  pg_task_leases_rescued_total: "1",
   pg_task_buffered: "{task}",
   pg_task_running: "{step}",
   pg_task_batch_size: "1",

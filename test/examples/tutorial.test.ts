@@ -8,7 +8,7 @@ import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
-import * as Script from "../support/Script.ts"
+import * as Script from "../support/process/Script.ts"
 
 /** Six processes, each of which loads all of Effect, on a machine that may be busy. */
 const timeout = 300_000

@@ -3,10 +3,10 @@ import { Effect, type Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { Migrations } from "../../src/index.ts"
-import { persist } from "./Ledger.ts"
+import { persist } from "./EffectTables.ts"
 import type { Random } from "./Random.ts"
 import { lockForLong } from "./Spells.ts"
-import type { Fault, World } from "./World.ts"
+import type { Fault, World } from "./FaultContext.ts"
 
 /** A statement without parameters, whatever it is. */
 const run = ({ sql }: World, text: string) => Effect.asVoid(persist(sql.unsafe(text)))

@@ -1,6 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Exit } from "effect"
-import { inventory, makeLogbook, summary } from "./Logbook.ts"
+import { inventory, makeLogbook, summary } from "./RunLog.ts"
 import { makeRandom } from "./Random.ts"
 import { type Kind, kinds, runSuite } from "./Suite.ts"
 

@@ -5,7 +5,7 @@ import { networkFaults } from "./NetworkFaults.ts"
 import { processFaults } from "./ProcessFaults.ts"
 import type { Random } from "./Random.ts"
 import { rowFaults } from "./RowFaults.ts"
-import type { Fault, World } from "./World.ts"
+import type { Fault, World } from "./FaultContext.ts"
 
 const all = { ...processFaults, ...networkFaults, ...databaseFaults, ...rowFaults }
 

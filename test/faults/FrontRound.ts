@@ -1,12 +1,12 @@
 /** A round in which another session holds the rows in front: the tasks behind them must be run all the same. */
 import { Deferred, Effect, Fiber } from "effect"
-import { persist } from "./Ledger.ts"
+import { persist } from "./EffectTables.ts"
 import type { Plan } from "./Plan.ts"
 import type { Random } from "./Random.ts"
 import { plannedErrors, prepare, produce, settle } from "./Round.ts"
 import { makeSpellPlans } from "./SpellPlans.ts"
 import { concludeSpell, type SpellOptions, spells } from "./SpellRound.ts"
-import type { Scene } from "./World.ts"
+import type { Scene } from "./FaultContext.ts"
 
 /** How long the tasks behind may stand still, in milliseconds: longer than the longest poll. */
 const patience = 20_000

@@ -1,5 +1,5 @@
 /** Whether a worker's memory stays flat. */
-import type { Logbook } from "./Logbook.ts"
+import type { Logbook } from "./RunLog.ts"
 
 interface Sample {
   /** In megabytes, after a garbage collection. */

@@ -1,7 +1,7 @@
 /** Connections that hang, crawl, lose answers and break. */
 import { Effect } from "effect"
 import type { Weather } from "./Proxy.ts"
-import type { Fault } from "./World.ts"
+import type { Fault } from "./FaultContext.ts"
 
 /** Bad weather for a while, and a cut at its end where the connections would be of no use any more. */
 const bad = (weather: Weather, longest: number, cut: boolean): Fault => ({ proxy }, random) =>

@@ -1,7 +1,7 @@
 /** Says what is wrong with the end of a round: every plan must have come to what it says, and to nothing else. */
-import type { Evidence, Row } from "./Evidence.ts"
-import { childId } from "./Journey.ts"
-import { initialBalance, type Place, placeOf } from "./Ledger.ts"
+import type { Evidence, Row } from "./RoundResult.ts"
+import { childId } from "./PlannedTask.ts"
+import { initialBalance, type Place, placeOf } from "./EffectTables.ts"
 import { forever, type Op, type Plan } from "./Plan.ts"
 
 export interface Case {
@@ -164,7 +164,7 @@ const judgePlan = (
 const judgeGarbage = (id: string, parked: boolean, row: Row | undefined, complain: Complain): void => {
   if (row === undefined) return complain(`the garbage ${id} is gone`)
   const right = row.tried === 0 && !row.leased && row.transitions === 0 &&
-    (parked ? row.error !== null : row.error === null && row.deaths === 0)
+    (parked ? row.error !== null : row.error === null && row.crashes === 0)
   if (!right) complain(`garbage, which should be ${parked ? "parked" : "untouched"}, is ${JSON.stringify(row)}`)
 }
 

@@ -1,9 +1,9 @@
 /** Processes that die, freeze and stop. */
 import { Effect } from "effect"
-import type { Member } from "./Crew.ts"
-import { persist } from "./Ledger.ts"
+import type { Member } from "./WorkerProcesses.ts"
+import { persist } from "./EffectTables.ts"
 import type { Random } from "./Random.ts"
-import type { Fault, World } from "./World.ts"
+import type { Fault, World } from "./FaultContext.ts"
 
 const onVictim =
   (act: (world: World, member: Member, random: Random) => Effect.Effect<void>): Fault => (world, random) => {

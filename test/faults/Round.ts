@@ -1,13 +1,13 @@
 /** One round: plans are made and enqueued, things go wrong, they are put right, and the oracle looks at the end. */
 import { Effect, Fiber, Schema } from "effect"
-import * as Script from "../support/Script.ts"
-import { gather, readRows, type Row } from "./Evidence.ts"
+import * as Script from "../support/process/Script.ts"
+import { gather, readRows, type Row } from "./RoundResult.ts"
 import { rage } from "./Faults.ts"
-import { emptyLedger, initialBalance, persist } from "./Ledger.ts"
+import { emptyLedger, initialBalance, persist } from "./EffectTables.ts"
 import { judge, staysAt, type Strictness } from "./Oracle.ts"
 import { accounts, makePlans, Plan } from "./Plan.ts"
 import type { Random } from "./Random.ts"
-import type { Scene, World } from "./World.ts"
+import type { Scene, World } from "./FaultContext.ts"
 
 export const producers = 3
 
@@ -110,7 +110,7 @@ export const conclude = ({ log, sql }: Scene, plans: ReadonlyArray<Plan>, strict
 const checkReleased = ({ log, sql }: Scene) =>
   Effect.gen(function*() {
     for (const row of yield* readRows(sql)) {
-      if (row.leased || row.deaths > 0) log.wrong(`not given back at a graceful stop: ${JSON.stringify(row)}`)
+      if (row.leased || row.crashes > 0) log.wrong(`not given back at a graceful stop: ${JSON.stringify(row)}`)
     }
   })
 
@@ -138,10 +138,10 @@ const watchMoney = ({ log, sql }: Scene): Effect.Effect<never> =>
 const watchLeases = ({ log, sql }: Scene): Effect.Effect<never> => {
   const seen = new Set<string>()
   return Effect.forever(Effect.gen(function*() {
-    const rows = yield* persist(sql<{ id: string; deaths: number }>`select id::text, deaths from pg_task
-      where deaths > 0 or (is_running and lease_until < clock_timestamp() - interval '1 second')`)
-    for (const { deaths, id } of rows) {
-      if (!seen.has(id)) log.wrong(`the lease of ${id} ended, and ${deaths} deaths were counted, though nobody died`)
+    const rows = yield* persist(sql<{ id: string; crashes: number }>`select id::text, crashes from pg_task
+      where crashes > 0 or (is_running and lease_until < clock_timestamp() - interval '1 second')`)
+    for (const { crashes, id } of rows) {
+      if (!seen.has(id)) log.wrong(`the lease of ${id} ended, and ${crashes} crashes were counted, though nobody died`)
       seen.add(id)
     }
     yield* Effect.sleep(200)

@@ -2,8 +2,8 @@
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
-import { persist } from "./Ledger.ts"
-import type { Fault } from "./World.ts"
+import { persist } from "./EffectTables.ts"
+import type { Fault } from "./FaultContext.ts"
 
 /** A statement on a few rows, chosen by a number that is the same for the same seed. */
 const edit =

@@ -3,15 +3,15 @@
  * ask for, and no step may be begun twice.
  */
 import { Effect } from "effect"
-import { persist } from "./Ledger.ts"
+import { persist } from "./EffectTables.ts"
 import type { Strictness } from "./Oracle.ts"
 import type { Plan } from "./Plan.ts"
 import type { Random } from "./Random.ts"
 import { conclude, patience, plannedErrors, prepare, produce, producers, settle } from "./Round.ts"
 import { makeSpellPlans, type SpellStyle } from "./SpellPlans.ts"
 import { locks, mostReconnects, quiet, readOnly, type Spell } from "./Spells.ts"
-import { sound, tight, type Urls, type Variant } from "./Variant.ts"
-import type { Scene } from "./World.ts"
+import { sound, tight, type Urls, type Variant } from "./WorkerVariant.ts"
+import type { Scene } from "./FaultContext.ts"
 
 /** Of workers whose rows are locked, or whose database is away, for longer. In milliseconds. */
 export const spellLease = 4000

@@ -1,8 +1,8 @@
 /** Times in which the database is hard to use, and which are no death: locks on rows, and a database that only reads. */
 import { Effect, Fiber } from "effect"
-import { persist } from "./Ledger.ts"
+import { persist } from "./EffectTables.ts"
 import type { Random } from "./Random.ts"
-import type { Scene } from "./World.ts"
+import type { Scene } from "./FaultContext.ts"
 
 /** What goes on for a while. All is right again when it ends. */
 export type Spell = (scene: Scene, random: Random, millis: number) => Effect.Effect<void>

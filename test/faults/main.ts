@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
-import { inventory, makeLogbook, summary } from "./Logbook.ts"
+import { inventory, makeLogbook, summary } from "./RunLog.ts"
 import { type Kind, kinds, runSuite } from "./Suite.ts"
 
 const { values } = parseArgs({

@@ -1,6 +1,6 @@
 /** What may happen to rows. Numbers pick among what is there when a command's turn comes; without any, it is skipped. */
 import { Arbitrary, Schema } from "effect"
-import { Answer } from "./Walk.ts"
+import { Answer } from "./ModelTasks.ts"
 
 const upTo = (maximum: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum }))
 const pick = upTo(7)
@@ -71,7 +71,7 @@ const Edit = Schema.TaggedStruct("Edit", {
 
 const Pause = Schema.TaggedStruct("Pause", { pick })
 
-const SetCounts = Schema.TaggedStruct("SetCounts", { pick, tried: upTo(3), deaths: upTo(2) })
+const SetCounts = Schema.TaggedStruct("SetCounts", { pick, tried: upTo(3), crashes: upTo(2) })
 
 const Cancel = Schema.TaggedStruct("Cancel", { pick, how: Schema.Literals(["delete", "Admin.cancel"]) })
 

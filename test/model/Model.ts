@@ -1,10 +1,10 @@
 /** The row's life, as the documentation tells it. No SQL here, and nothing of the library's: only what must be. */
-import { type Answer, moments, waits } from "./Walk.ts"
+import { type Answer, moments, waits } from "./ModelTasks.ts"
 
 /** In microseconds: since 1970, or since the statement that wrote the row. */
 export type Moment = number | { readonly fromNow: number }
 
-/** What a column must hold: this, or a text with this in it. */
+/** What a column must makeClaimedTask: this, or a text with this in it. */
 export type Text = string | null | { readonly part: string }
 
 export interface Row {
@@ -18,7 +18,7 @@ export interface Row {
   readonly token: string | null
   readonly leaseUntil: Moment | null
   readonly transitions: number
-  readonly deaths: number
+  readonly crashes: number
   readonly created: Moment
   readonly updated: Moment
 }
@@ -35,7 +35,7 @@ export interface Belief {
 }
 
 export const lease = 3_600_000
-export const maxDeaths = 3
+export const maxCrashes = 3
 export const pausedByHand = "paused by hand"
 
 const now = { fromNow: 0 }
@@ -82,7 +82,7 @@ export const enqueued = (id: string, step: string, wakeup: Moment = now): Row =>
   token: null,
   leaseUntil: null,
   transitions: 0,
-  deaths: 0,
+  crashes: 0,
   created: now,
   updated: now
 })
@@ -96,11 +96,11 @@ const isKnown = (row: Row, tasks: ReadonlyArray<string>) => row.task === null ||
 export const isFree = (row: Row) => row.error === null && !row.running
 
 export const isClaimable = (row: Row, tasks: ReadonlyArray<string>, clock: number): boolean =>
-  isFree(row) && row.deaths === 0 && isDue(row, clock) && isKnown(row, tasks)
+  isFree(row) && row.crashes === 0 && isDue(row, clock) && isKnown(row, tasks)
 
 /** Its worker died on it: it is claimed alone. */
 export const isSuspect = (row: Row, tasks: ReadonlyArray<string>, clock: number): boolean =>
-  isFree(row) && row.deaths > 0 && isDue(row, clock) && isKnown(row, tasks)
+  isFree(row) && row.crashes > 0 && isDue(row, clock) && isKnown(row, tasks)
 
 export const claimed = (row: Row, token: string): Row => ({
   ...row,
@@ -119,17 +119,17 @@ const freed = (row: Row): Row => ({ ...row, running: false, token: null, leaseUn
 // ---------------------------------------------------------------------------------------------------------------
 
 interface Advance {
-  readonly _tag: "Advance"
+  readonly _tag: "Continued"
   readonly step: string
 }
 
 export type Ending =
-  | { readonly _tag: "Finish" }
+  | { readonly _tag: "Finished" }
   | Advance
-  | { readonly _tag: "Move"; readonly step: string; readonly wakeup: Moment }
-  | { readonly _tag: "Retry"; readonly wakeup: Moment }
-  | { readonly _tag: "Park" | "Reject"; readonly error: Text }
-  | { readonly _tag: "Release" }
+  | { readonly _tag: "Rescheduled"; readonly step: string; readonly wakeup: Moment }
+  | { readonly _tag: "Retried"; readonly wakeup: Moment }
+  | { readonly _tag: "Parked" | "Rejected"; readonly error: Text }
+  | { readonly _tag: "Released" }
 
 export interface Expected {
   readonly ending: Ending
@@ -144,7 +144,7 @@ const without = (ending: Ending, ran: boolean): Expected => ({ ending, ran, note
 const failure = ({ step, tried }: Belief, error: string): Expected => {
   const { delay, limit } = retries[nameOf(step)]!
   return without(
-    tried < limit ? { _tag: "Retry", wakeup: inMillis(delay) } : { _tag: "Park", error: { part: error } },
+    tried < limit ? { _tag: "Retried", wakeup: inMillis(delay) } : { _tag: "Parked", error: { part: error } },
     true
   )
 }
@@ -165,23 +165,23 @@ const wakeups: { readonly [K in Answer["does"]]?: Moment } = {
 const moved = (answer: Answer): Ending => {
   const step = stepText[answer.to](answer.n)
   const wakeup = wakeups[answer.does]
-  return wakeup === undefined ? { _tag: "Advance", step } : { _tag: "Move", step, wakeup }
+  return wakeup === undefined ? { _tag: "Continued", step } : { _tag: "Rescheduled", step, wakeup }
 }
 
 /** How an attempt ends whose handler does this. */
 export const endingOf = (belief: Belief, answer: Answer): Expected => {
   const name = nameOf(belief.step)
-  if (answer.does === "not run") return without({ _tag: "Release" }, false)
-  if (retries[name] === undefined) return without({ _tag: "Reject", error: { part: "" } }, false)
+  if (answer.does === "not run") return without({ _tag: "Released" }, false)
+  if (retries[name] === undefined) return without({ _tag: "Rejected", error: { part: "" } }, false)
   const failed = failures[answer.does]
   if (failed !== undefined) return failure(belief, failed)
-  if (name === "Only") return without({ _tag: "Finish" }, true)
+  if (name === "Only") return without({ _tag: "Finished" }, true)
   if (answer.does !== "finish" && !successors[name]!.includes(answer.to)) {
     return failure(belief, `moved to "${answer.to}", which is not in its`)
   }
   if (answer.commit === "a failure") return failure(belief, "the commit failed")
   const notes = Number(name === "Safe") + Number(answer.commit === "a note")
-  const ending: Ending = answer.does === "finish" ? { _tag: "Finish" } : moved(answer)
+  const ending: Ending = answer.does === "finish" ? { _tag: "Finished" } : moved(answer)
   return { ending, ran: true, notes: notes === 0 ? undefined : notes }
 }
 
@@ -199,7 +199,7 @@ const onwards = (row: Row, step: string): Row => ({
   task: taskOf(step),
   transitions: row.transitions + 1,
   tried: 0,
-  deaths: 0
+  crashes: 0
 })
 
 /** The same once more: the row doesn't move, but is written. */
@@ -208,7 +208,7 @@ export const endedAgain = (row: Row, { step }: Advance): Row => ({
   step,
   task: taskOf(step),
   tried: 0,
-  deaths: 0,
+  crashes: 0,
   error: null
 })
 
@@ -218,19 +218,19 @@ export const endedAgain = (row: Row, { step }: Advance): Row => ({
  */
 export const ended = (row: Row, ending: Ending): Row | undefined => {
   switch (ending._tag) {
-    case "Finish":
+    case "Finished":
       return undefined
-    case "Advance":
+    case "Continued":
       return { ...onwards(row, ending.step), leaseUntil: inMillis(lease), error: null, updated: now }
-    case "Move":
+    case "Rescheduled":
       return { ...freed(onwards(row, ending.step)), wakeup: ending.wakeup, error: null }
-    case "Retry":
-      return { ...freed(row), tried: row.tried + 1, deaths: 0, wakeup: ending.wakeup, error: null }
-    case "Park":
-      return { ...freed(row), tried: row.tried + 1, deaths: 0, error: ending.error }
-    case "Reject":
-      return { ...freed(row), deaths: 0, error: ending.error }
-    case "Release":
+    case "Retried":
+      return { ...freed(row), tried: row.tried + 1, crashes: 0, wakeup: ending.wakeup, error: null }
+    case "Parked":
+      return { ...freed(row), tried: row.tried + 1, crashes: 0, error: ending.error }
+    case "Rejected":
+      return { ...freed(row), crashes: 0, error: ending.error }
+    case "Released":
       return freed(row)
   }
 }
@@ -252,8 +252,8 @@ export const isLapsed = (row: Row, tasks: ReadonlyArray<string>, clock: number):
 /** Its worker has died on it once more. */
 export const takenOver = (row: Row): Row => ({
   ...freed(row),
-  deaths: row.deaths + 1,
-  error: row.deaths + 1 >= maxDeaths ? { part: `The worker died ${row.deaths + 1} times running` } : null
+  crashes: row.crashes + 1,
+  error: row.crashes + 1 >= maxCrashes ? { part: `The worker died ${row.crashes + 1} times running` } : null
 })
 
 // ---------------------------------------------------------------------------------------------------------------

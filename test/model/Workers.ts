@@ -1,9 +1,9 @@
 /** What workers do, on the table and in the model: claim, end, renew, release, take over. */
 import { Effect } from "effect"
 import type { Command } from "./Commands.ts"
-import * as Hands from "./Hands.ts"
+import * as Hands from "./WorkerStatements.ts"
 import * as Model from "./Model.ts"
-import { type Attempt, expect, type World } from "./World.ts"
+import { type Attempt, expect, type World } from "./Harness.ts"
 
 type Of<Tag extends Command["_tag"]> = Extract<Command, { readonly _tag: Tag }>
 
@@ -46,9 +46,10 @@ const checkClaim = (may: ReadonlyArray<Model.Row>, limit: number, got: ReadonlyA
     yield* expect(got.every(({ id }) => allowed.has(id)), "claimed what it may not")
     yield* expect(ids.size === got.length && got.length === Math.min(limit, may.length), `claimed ${got.length} rows`)
     yield* expect(latest <= earliestLeft, "claimed a later one before an earlier one")
-    for (const { deaths, due, id, step, transitions, tried } of got) {
+    for (const { crashes, due, id, step, transitions, tried } of got) {
       const row = allowed.get(id)!
-      const same = step === row.step && tried === row.tried && transitions === row.transitions && deaths === row.deaths
+      const same = step === row.step && tried === row.tried && transitions === row.transitions &&
+        crashes === row.crashes
       yield* expect(same && Math.abs(due * 1000 - (row.wakeup as number)) <= 1, `answered wrongly of ${id}`)
     }
   })
@@ -82,13 +83,13 @@ export const claim = (world: World, { answer, from, limit, pick, worker }: Of<"C
     return change(world, admit(world, worker, token, got))
   })
 
-export const claimSuspect = (world: World, { lastChance, worker }: Of<"ClaimSuspect">) =>
+export const claimQuarantined = (world: World, { lastChance, worker }: Of<"ClaimSuspect">) =>
   Effect.gen(function*() {
     const token = crypto.randomUUID()
-    const most = lastChance ? 1000 : Model.maxDeaths - 2
-    const got = yield* Hands.claimSuspect(worker, token, most)
+    const most = lastChance ? 1000 : Model.maxCrashes - 2
+    const got = yield* Hands.claimQuarantined(worker, token, most)
     const may = [...world.rows.values()].filter((row) =>
-      Model.isSuspect(row, Hands.tasksOf(worker), world.clock) && row.deaths <= most
+      Model.isSuspect(row, Hands.tasksOf(worker), world.clock) && row.crashes <= most
     )
     yield* checkClaim(may, 1, got)
     return change(world, admit(world, worker, token, got))
@@ -111,7 +112,7 @@ const forget = (world: World, attempt: Attempt) => {
 
 /** An attempt that goes on to its next step keeps its row, and its token. */
 const goOn = (world: World, { attempt, current, ending }: Ended) => {
-  if (!current || ending._tag !== "Advance") return forget(world, attempt)
+  if (!current || ending._tag !== "Continued") return forget(world, attempt)
   const { belief } = attempt
   attempt.belief = { ...belief, step: ending.step, tried: 0, transitions: belief.transitions + 1 }
   Hands.advance(attempt.held, ending.step)
@@ -123,7 +124,7 @@ const runAttempt = Effect.fnUntraced(function*(world: World, attempt: Attempt, c
   const { answer } = command.attempts[n]!
   const expected = Model.endingOf(belief, answer)
   const { outcome, told } = answer.does === "not run"
-    ? { outcome: { _tag: "Release" } as const, told: undefined }
+    ? { outcome: { _tag: "Released" } as const, told: undefined }
     : yield* Hands.run(worker, held, answer)
   const wanted = { id: belief.id, attempt: belief.tried + 1, key: `${belief.id}:${belief.transitions}` }
   yield* expect(
@@ -133,16 +134,16 @@ const runAttempt = Effect.fnUntraced(function*(world: World, attempt: Attempt, c
   const current = Model.isCurrent(world.rows.get(belief.id), belief)
   const together = expected.notes !== undefined && current
   yield* expect((outcome._tag === "Stored") === together, `its outcome is ${outcome._tag}`)
-  const ending: Model.Ending = expected.notes !== undefined && !current ? { _tag: "Release" } : expected.ending
+  const ending: Model.Ending = expected.notes !== undefined && !current ? { _tag: "Released" } : expected.ending
   return { ended: { attempt, ending, outcome, current }, notes: together ? expected.notes : 0 }
 })
 
 /** With no more room for chains, a step that is due at once waits as all others do. */
 const whenFull = (ended: Ended): Ended =>
-  ended.ending._tag !== "Advance" || ended.outcome._tag !== "Advance" ? ended : {
+  ended.ending._tag !== "Continued" || ended.outcome._tag !== "Continued" ? ended : {
     ...ended,
-    ending: { _tag: "Move", step: ended.ending.step, wakeup: { fromNow: 0 } },
-    outcome: { _tag: "Move", step: ended.outcome.step, delay: 0 }
+    ending: { _tag: "Rescheduled", step: ended.ending.step, wakeup: { fromNow: 0 } },
+    outcome: { _tag: "Rescheduled", step: ended.outcome.step, delay: 0 }
   }
 
 /** Stores what wasn't stored in a transaction, with one statement. */
@@ -187,13 +188,13 @@ export const end = (world: World, command: Of<"End">) =>
 /** Outcomes arrive once more, however late: with the next try after an answer was lost, or from a slow connection. */
 export const echo = (world: World, { pick }: Of<"Echo">) =>
   Effect.gen(function*() {
-    const chains = world.sent.filter(({ outcomes }) => outcomes.some(({ ending }) => ending._tag === "Advance"))
+    const chains = world.sent.filter(({ outcomes }) => outcomes.some(({ ending }) => ending._tag === "Continued"))
     // Mostly those that may still find a row of theirs.
     const sent = pickFrom(pick > 5 || chains.length === 0 ? world.sent : chains, pick)
     if (sent === undefined) return change(world, [])
     const known = sent.outcomes.flatMap(({ belief, ending }) => {
       const row = world.rows.get(belief.id)
-      return ending._tag === "Advance" && Model.isCurrentAgain(row, belief) ? [Model.endedAgain(row, ending)] : []
+      return ending._tag === "Continued" && Model.isCurrentAgain(row, belief) ? [Model.endedAgain(row, ending)] : []
     })
     yield* sameIds(yield* Hands.store(sent.changes), known.map(({ id }) => id))
     return change(world, known)
@@ -231,8 +232,8 @@ export const sweep = (world: World, { worker }: Of<"Sweep">) =>
     )
     const answer = yield* Hands.sweep(worker)
     yield* sameIds(
-      answer.map(({ deaths, id, parked }) => `${id} ${deaths} ${parked}`),
-      lapsed.map(({ deaths, error, id }) => `${id} ${deaths} ${error !== null}`)
+      answer.map(({ crashes, id, parked }) => `${id} ${crashes} ${parked}`),
+      lapsed.map(({ crashes, error, id }) => `${id} ${crashes} ${error !== null}`)
     )
     return change(world, lapsed)
   })

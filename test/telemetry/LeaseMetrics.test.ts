@@ -61,7 +61,7 @@ workerTests("leases that are lost", (test) => {
       const Jobs = jobs(() => none)
       yield* Effect.provide(start({ tasks: [Jobs] }), series.layer)
       yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
-      for (const counter of [Metrics.leasesLost, Metrics.leasesTakenOver, Metrics.reconnects]) {
+      for (const counter of [Metrics.leasesLost, Metrics.leasesRescued, Metrics.reconnects]) {
         assert.deepStrictEqual(series.all(counter), [[{}, { count: 0, incremental: true }]])
       }
     })
@@ -78,12 +78,12 @@ workerTests("leases that are taken over", (test) => {
       yield* run(
         "update pg_task set is_running = true, lease_token = gen_random_uuid(), lease_until = now() - interval '1 s'"
       )
-      yield* run("update pg_task set deaths = 2 where id = $1::uuid", [ids[2]])
+      yield* run("update pg_task set crashes = 2 where id = $1::uuid", [ids[2]])
       yield* Effect.provide(start({ tasks: [Jobs], lease: "600 millis" }), series.layer)
       yield* parked(ids[2]!)
       yield* gone(ids[0]!)
       yield* gone(ids[1]!)
-      yield* series.until(Metrics.leasesTakenOver, 3)
+      yield* series.until(Metrics.leasesRescued, 3)
     })
   )
 })

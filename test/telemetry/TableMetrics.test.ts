@@ -1,8 +1,8 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert } from "@effect/vitest"
 import { Effect, Exit, Layer, type Metric, Redacted, Schema, Scope } from "effect"
-import { Metrics, Migrations, NextStep, Step, Task } from "../../src/index.ts"
-import { client, makeDatabase } from "../support/Database.ts"
+import { Metrics, Migrations, NextStep, Step, TableMetrics, Task } from "../../src/index.ts"
+import { client, makeDatabase } from "../support/database/Database.ts"
 import * as Series from "../support/telemetry/Series.ts"
 import * as Spans from "../support/telemetry/Spans.ts"
 import { Job, jobs, makeGate, start, workerTests } from "../support/worker/Fixture.ts"
@@ -15,7 +15,7 @@ class Mail extends Schema.TaggedClass<Mail>()("Mail", {}) {}
 
 const Mails = Task.make("Mails", [Step.make(Mail, { handler: () => Effect.succeed(NextStep.none) })])
 
-const statuses = ["ready", "waiting", "running", "parked"] as const
+const statuses = ["ready", "scheduled", "running", "parked"] as const
 
 type Levels = Partial<Record<(typeof statuses)[number], number>>
 
@@ -36,11 +36,11 @@ const say = (series: Series.Series, task: string, expected: Levels) =>
 const oldest = (series: Series.Series, task: string) => series.value(Metrics.oldestReadyAge, { task }).value
 
 const watch = (layer: Layer.Layer<never>) =>
-  Layer.build(Layer.provide(Metrics.watchTable({ interval: "20 millis" }), layer))
+  Layer.build(Layer.provide(TableMetrics.layer({ interval: "20 millis" }), layer))
 
 workerTests("the table's gauges", (test) => {
   test(
-    "say how many tasks are ready, waiting, running and parked",
+    "say how many tasks are ready, scheduled, running and parked",
     Effect.gen(function*() {
       const series = Series.capture()
       const gate = yield* makeGate
@@ -52,14 +52,14 @@ workerTests("the table's gauges", (test) => {
       yield* Jobs.enqueueAll(["runs", "fails"].map((name) => new Job({ name })))
       yield* insert("no task at all")
       yield* watch(series.layer)
-      yield* say(series, "Mails", { ready: 2, waiting: 1 })
+      yield* say(series, "Mails", { ready: 2, scheduled: 1 })
       yield* say(series, "", { ready: 1 })
       yield* start({ tasks: [Jobs] })
       yield* gate.next
       yield* say(series, "Jobs", { running: 1, parked: 1 })
       // The worker has parked it: nobody else would know what to do with it.
       yield* say(series, "", { parked: 1 })
-      yield* say(series, "Mails", { ready: 2, waiting: 1 })
+      yield* say(series, "Mails", { ready: 2, scheduled: 1 })
       yield* gate.open
       yield* say(series, "Jobs", { parked: 1 })
     })
@@ -102,7 +102,7 @@ workerTests("the table's gauges", (test) => {
       yield* say(series, "Mails", {})
       assert.strictEqual(oldest(series, "Mails"), 0)
       yield* Mails.delay(new Mail(), "1 hour")
-      yield* say(series, "Mails", { waiting: 1 })
+      yield* say(series, "Mails", { scheduled: 1 })
     })
   )
 

@@ -35,7 +35,7 @@ layer(Table)("TaskTest.runAll", (it) => {
       const paid = new Paid({ item: "tea", price: 7 })
       const reviewed = new Reviewed({ at: newYear })
       assert.deepStrictEqual<ReadonlyArray<unknown>>(results, [
-        { ...about, step: "Ordered", state: new Ordered({ item: "tea" }), _tag: "Moved", next: paid },
+        { ...about, step: "Ordered", state: new Ordered({ item: "tea" }), _tag: "Continued", next: paid },
         { ...about, step: "Paid", state: paid, _tag: "Delayed", next: reviewed, delay: Duration.days(3) },
         { ...about, step: "Reviewed", state: reviewed, _tag: "Scheduled", next: new Archived(), at: newYear },
         { ...about, step: "Archived", state: new Archived(), _tag: "Finished" }
@@ -48,7 +48,7 @@ layer(Table)("TaskTest.runAll", (it) => {
       yield* Order.enqueue(new Ordered({ item: "tea" }))
       const results = yield* cheap(TaskTest.runAll({ tasks }))
       assert.deepStrictEqual(endings(results), [
-        "Ordered Moved",
+        "Ordered Continued",
         "Paid Delayed",
         "Reviewed Scheduled",
         "Archived Finished"
@@ -66,11 +66,11 @@ layer(Table)("TaskTest.runAll", (it) => {
     Effect.gen(function*() {
       const id = yield* Order.enqueue(new Ordered({ item: "tea" }))
       const results = yield* cheap(TaskTest.runAll({ tasks, delays: "leave" }))
-      assert.deepStrictEqual(endings(results), ["Ordered Moved", "Paid Delayed"])
+      assert.deepStrictEqual(endings(results), ["Ordered Continued", "Paid Delayed"])
       assert.deepStrictEqual(yield* TaskTest.enqueued(Order), [{
         id,
         state: new Reviewed({ at: newYear }),
-        status: "waiting",
+        status: "scheduled",
         dueIn: Duration.days(3),
         tried: 0,
         error: null
@@ -111,7 +111,7 @@ layer(Table)("TaskTest.runAll", (it) => {
         "Archived Finished"
       ])
       const [row] = yield* TaskTest.enqueued(Order)
-      assert.deepInclude(row, { status: "waiting", dueIn: Duration.hours(1), tried: 1, error: null })
+      assert.deepInclude(row, { status: "scheduled", dueIn: Duration.hours(1), tried: 1, error: null })
     }).pipe(TaskTest.rolledBack))
 
   it.effect("skips retries and leaves delays, if told to", () =>
@@ -141,7 +141,7 @@ layer(Table)("TaskTest.runAll", (it) => {
     Effect.gen(function*() {
       const ids = yield* Order.enqueueAll(["tea", "milk", "bread"].map((item) => new Ordered({ item })))
       const results = yield* cheap(TaskTest.runAll({ tasks, delays: "leave" }))
-      assert.deepStrictEqual(endings(results), [1, 2, 3].flatMap(() => ["Ordered Moved", "Paid Delayed"]))
+      assert.deepStrictEqual(endings(results), [1, 2, 3].flatMap(() => ["Ordered Continued", "Paid Delayed"]))
       assert.sameMembers(results.filter((_, index) => index % 2 === 0).map(({ id }) => id), [...ids])
       for (let n = 0; n < results.length; n += 2) assert.strictEqual(results[n]!.id, results[n + 1]!.id)
     }).pipe(TaskTest.rolledBack))
@@ -179,13 +179,13 @@ layer(Table)("TaskTest.runAll", (it) => {
       assert(result?._tag === "Rejected")
       assert.deepInclude(result, { task: "Order", step: "Ordered" })
       assert.include(result.error, `doesn't fit the schema of state "Ordered"`)
-      assert.strictEqual((yield* Effect.flip(TaskTest.enqueued(Order)))._tag, "InvalidStateError")
+      assert.strictEqual((yield* Effect.flip(TaskTest.enqueued(Order)))._tag, "TaskInvalidStateError")
     }).pipe(TaskTest.rolledBack))
 
   it.effect("refuses two tasks of one name", () =>
     Effect.gen(function*() {
       const tasks = [Jobs, Jobs] as unknown as readonly [typeof Jobs]
-      assert.strictEqual((yield* Effect.flip(TaskTest.runAll({ tasks })))._tag, "DefinitionError")
+      assert.strictEqual((yield* Effect.flip(TaskTest.runAll({ tasks })))._tag, "TaskDefinitionError")
     }))
 })
 
@@ -223,12 +223,12 @@ layer(Table)("TaskTest.runStep", (it) => {
     Effect.gen(function*() {
       const id = yield* Order.enqueue(new Ordered({ item: "tea" }))
       const first = Option.getOrThrow(yield* cheap(TaskTest.runStep({ tasks })))
-      assert.deepInclude(first, { id, step: "Ordered", _tag: "Moved" })
+      assert.deepInclude(first, { id, step: "Ordered", _tag: "Continued" })
       const look = Effect.map(TaskTest.enqueued(Order), (rows) => rows.map(({ state, status }) => ({ state, status })))
       assert.deepStrictEqual(yield* look, [{ state: new Paid({ item: "tea", price: 7 }), status: "ready" }])
       const second = Option.getOrThrow(yield* cheap(TaskTest.runStep({ tasks })))
       assert.deepInclude(second, { id, step: "Paid", _tag: "Delayed" })
-      assert.deepStrictEqual(yield* look, [{ state: new Reviewed({ at: newYear }), status: "waiting" }])
+      assert.deepStrictEqual(yield* look, [{ state: new Reviewed({ at: newYear }), status: "scheduled" }])
       assert.deepStrictEqual(yield* cheap(TaskTest.runStep({ tasks, delays: "leave" })), Option.none())
     }).pipe(TaskTest.rolledBack))
 

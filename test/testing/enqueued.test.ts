@@ -30,7 +30,7 @@ layer(Table)("TaskTest.enqueued", (it) => {
     assert.deepStrictEqual(rows.map(({ state }) => state), ["1", "2", "3", "4", "5", "6"].map((name) => job(name)))
     assert.deepStrictEqual(
       rows.map(({ status }) => status),
-      ["waiting", "ready", "ready", "ready", "ready", "waiting"]
+      ["scheduled", "ready", "ready", "ready", "ready", "scheduled"]
     )
     return rows.map(({ dueIn }) => Duration.toMillis(dueIn))
   })
@@ -55,9 +55,9 @@ describe("TaskTest's types", () => {
     type Ran = TaskTest.Result<typeof Order>
     type Ordering = Extract<Ran, { readonly step: "Ordered" }>
     expectTypeOf<Ordering["state"]>().toEqualTypeOf<Ordered>()
-    expectTypeOf<Extract<Ordering, { readonly _tag: "Moved" }>["next"]>().toEqualTypeOf<Paid>()
+    expectTypeOf<Extract<Ordering, { readonly _tag: "Continued" }>["next"]>().toEqualTypeOf<Paid>()
     expectTypeOf<Extract<Ordering, { readonly _tag: "Parked" }>["cause"]>().toEqualTypeOf<
-      Cause.Cause<OutOfStock | SqlError | TaskError.InvalidStateError>
+      Cause.Cause<OutOfStock | SqlError | TaskError.TaskInvalidStateError>
     >()
     expectTypeOf<Effect.Services<ReturnType<typeof TaskTest.runAll<readonly [typeof Order, typeof Jobs]>>>>()
       .toEqualTypeOf<SqlClient.SqlClient | Shop>()

@@ -1,7 +1,7 @@
 /** Two tasks to be tested, and a database for them. */
 import { Context, DateTime, Effect, Layer, Schema } from "effect"
 import { Migrations, NextStep, Step, Task } from "effect-pg-task"
-import { testDatabase } from "../support/Database.ts"
+import { testDatabase } from "../support/database/Database.ts"
 
 export class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", { item: Schema.String }) {}
 

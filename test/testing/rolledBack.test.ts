@@ -3,7 +3,7 @@ import { Effect, Exit, Fiber, Latch, Layer, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Migrations, NextStep, Step, Task } from "effect-pg-task"
 import { TaskTest } from "effect-pg-task/testing"
-import { testDatabase } from "../support/Database.ts"
+import { testDatabase } from "../support/database/Database.ts"
 
 class Write extends Schema.TaggedClass<Write>()("Write", { text: Schema.String }) {}
 class Done extends Schema.TaggedClass<Done>()("Done", {}) {}
@@ -117,7 +117,7 @@ layer(Table)("a step in a transaction", (it) => {
       ])
       yield* Writer.enqueue(new Write({ text: "committed" }))
       const results = yield* TaskTest.runAll({ tasks: [Writer] })
-      assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Moved", "Finished"])
+      assert.deepStrictEqual(results.map(({ _tag }) => _tag), ["Continued", "Finished"])
       assert.deepStrictEqual(yield* notes, ["committed"])
     }).pipe(TaskTest.rolledBack))
 

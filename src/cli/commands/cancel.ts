@@ -1,6 +1,6 @@
 import * as Command from "effect/cli/Command"
 import * as Admin from "../../Admin.ts"
-import { changeSelected, selectionFlagsWithStatus } from "../selection.ts"
+import { changeSelected, selectionFlagsWithStatus } from "./changeSelected.ts"
 
 export const cancel = Command.make(
   "cancel",

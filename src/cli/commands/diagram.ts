@@ -3,15 +3,13 @@ import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Admin from "../../Admin.ts"
-import { definitionOf } from "../../internal/adminEdit.ts"
-import { renderDots } from "../../internal/dot.ts"
-import { makeGraph } from "../../internal/graph.ts"
-import * as Task from "../../Task.ts"
+import * as Diagram from "../../Diagram.ts"
+import type * as Task from "../../Task.ts"
 import { connected, limits, within } from "../connection.ts"
-import { NothingMatched } from "../failure.ts"
-import { Json, module, optional, taskName } from "../options.ts"
-import * as Output from "../output.ts"
-import { loadTasks } from "../tasksModule.ts"
+import { NothingMatched } from "../exit.ts"
+import { Json, module, optional, taskName } from "../input/flags.ts"
+import * as Output from "../output/print.ts"
+import { loadTasks } from "../input/tasksModule.ts"
 
 export const diagram = Command.make(
   "diagram",
@@ -36,11 +34,10 @@ export const diagram = Command.make(
     if (tasks.length === 0) return yield* new NothingMatched({ message: `${module} exports no task "${name}"` })
     const counts = live ? yield* connected(within(limits.read)(Admin.counts({ task: name }))) : []
     const options = { direction, counts: live ? counts : undefined }
-    const draw = format === "dot" ? Task.toDot : Task.toMermaid
-    if (yield* Json) return yield* Output.json(tasks.map((task) => ({ task: task.name, diagram: draw(task, options) })))
-    const drawn = format === "dot" && tasks.length > 1
-      ? [renderDots(tasks.map((task) => makeGraph(definitionOf(task), options)))]
-      : tasks.map((task) => draw(task, options))
+    const draw = (task: Task.Any) =>
+      format === "dot" ? Diagram.toGraphViz(task, options) : Diagram.toMermaid(task, options)
+    if (yield* Json) return yield* Output.json(tasks.map((task) => ({ task: task.name, diagram: draw(task) })))
+    const drawn = format === "dot" ? [Diagram.toGraphViz(tasks, options)] : tasks.map(draw)
     yield* Console.log(drawn.map((text) => text.trimEnd()).join("\n\n"))
   })
 ).pipe(

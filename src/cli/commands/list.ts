@@ -5,12 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
-import { stringify } from "../json.ts"
-import { filter, Json, optional, status } from "../options.ts"
-import * as Output from "../output.ts"
-import { rowColumns } from "../rowView.ts"
-import { self } from "../self.ts"
-import { oneLine } from "../text.ts"
+import { stringify } from "../output/json.ts"
+import { filter, Json, optional, status } from "../input/flags.ts"
+import * as Output from "../output/print.ts"
+import { rowColumns } from "../output/rowTable.ts"
+import { self } from "../output/ownCommand.ts"
+import { oneLine } from "../output/text.ts"
 
 /** One statement's worth of rows. */
 const pageSize = 1000
@@ -89,7 +89,7 @@ export const list = Command.make(
     )
   },
   Effect.fnUntraced(function*({ all, limit, newest, ...options }) {
-    const wanted = { ...options, first: newest ? "newest" : "oldest", limit: all ? Infinity : limit } as const
+    const wanted = { ...options, order: newest ? "newestFirst" : "oldestFirst", limit: all ? Infinity : limit } as const
     yield* connected((yield* Json) ? printJson(wanted) : printTable(wanted))
   })
 ).pipe(

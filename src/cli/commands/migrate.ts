@@ -4,9 +4,9 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Migrations from "../../Migrations.ts"
 import { connected, databaseName, limits, within } from "../connection.ts"
-import { Json } from "../options.ts"
-import * as Output from "../output.ts"
-import { plural } from "../text.ts"
+import { Json } from "../input/flags.ts"
+import * as Output from "../output/print.ts"
+import { plural } from "../output/text.ts"
 
 const apply = Effect.gen(function*() {
   const applied = yield* connected(within(limits.write)(Migrations.run))
@@ -29,7 +29,7 @@ export const migrate = Command.make(
   },
   Effect.fnUntraced(function*({ print }) {
     if (!print) return yield* apply
-    yield* (yield* Json) ? Output.json({ sql: Migrations.sql }) : Console.log(Migrations.sql.trimEnd())
+    yield* (yield* Json) ? Output.json({ sql: Migrations.script }) : Console.log(Migrations.script.trimEnd())
   })
 ).pipe(
   Command.withDescription("Make the table pg_task, or bring it up to date"),

@@ -1,6 +1,6 @@
 import * as Command from "effect/cli/Command"
 import * as Admin from "../../Admin.ts"
-import { changeSelected, selectionFlags } from "../selection.ts"
+import { changeSelected, selectionFlags } from "./changeSelected.ts"
 
 export const retry = Command.make(
   "retry",

@@ -4,12 +4,12 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
-import { pretty } from "../json.ts"
-import { id, Json } from "../options.ts"
-import * as Output from "../output.ts"
-import { fieldsOf, paintStatus } from "../rowView.ts"
-import { self } from "../self.ts"
-import { formatDuration, oneLine, pad, printable } from "../text.ts"
+import { pretty } from "../output/json.ts"
+import { id, Json } from "../input/flags.ts"
+import * as Output from "../output/print.ts"
+import { fieldsOf, paintStatus } from "../output/rowTable.ts"
+import { self } from "../output/ownCommand.ts"
+import { formatDuration, oneLine, pad, printable } from "../output/text.ts"
 
 const time = (moment: DateTime.Utc) => DateTime.formatIso(moment).replace("T", " ").replace(/\.000Z$/, "Z")
 
@@ -28,7 +28,7 @@ const hintsOf = ({ id, status }: Admin.Row): ReadonlyArray<Hint> => {
         [`edit ${short} --retry`, "change its state first"],
         cancel
       ]
-    case "waiting":
+    case "scheduled":
       return [[`run-now ${short}`, "don't wait"], [`edit ${short}`, "change its state"], cancel]
     case "running":
       return [[`watch ${short}`, "see what becomes of it"], [`cancel ${short}`, "interrupt it, and delete it for good"]]
@@ -53,7 +53,7 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     ["due", time(row.wakeupAt)],
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],
-    ["workers died", row.deaths === 0 ? undefined : `${row.deaths} in a row`],
+    ["workers died", row.crashes === 0 ? undefined : `${row.crashes} in a row`],
     ["lease until", row.leaseUntil === null ? undefined : time(row.leaseUntil)],
     ["created", time(row.createdAt)],
     ["changed", time(row.updatedAt)],

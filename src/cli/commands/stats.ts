@@ -4,9 +4,9 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
-import { errorColumns, statsColumns, toStats } from "../countView.ts"
-import { by, filter, Json } from "../options.ts"
-import * as Output from "../output.ts"
+import { errorColumns, statsColumns, toStats } from "../output/countTable.ts"
+import { by, filter, Json } from "../input/flags.ts"
+import * as Output from "../output/print.ts"
 
 const byState = Effect.fnUntraced(function*(filter: Admin.Filter) {
   const counts = yield* connected(within(limits.read)(Admin.counts(filter)))

@@ -4,11 +4,11 @@ import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Admin from "../../Admin.ts"
-import { confirm } from "../confirm.ts"
+import { confirm } from "../input/confirm.ts"
 import { connected, limits, within } from "../connection.ts"
-import { duration, Json, yes } from "../options.ts"
-import * as Output from "../output.ts"
-import { plural } from "../text.ts"
+import { duration, Json, yes } from "../input/flags.ts"
+import * as Output from "../output/print.ts"
+import { plural } from "../output/text.ts"
 
 export const stop = Command.make(
   "stop",

@@ -5,10 +5,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { connected } from "../connection.ts"
-import { dashboard } from "../dashboard.ts"
-import { UsageError } from "../failure.ts"
-import { follow } from "../follow.ts"
-import { by, duration, filter, id } from "../options.ts"
+import { dashboard } from "./watchAll.ts"
+import { UsageError } from "../exit.ts"
+import { follow } from "./watchOne.ts"
+import { by, duration, filter, id } from "../input/flags.ts"
 
 export const watch = Command.make(
   "watch",

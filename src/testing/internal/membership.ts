@@ -156,7 +156,7 @@ const retryable = (wish: Wish, keeper: Keeper): Effect.Effect<void, EmbeddedPost
 
 /** One round: a port, or `undefined` for another round; servers that die before they are ready are counted. */
 const attempt = (wish: Wish, fifo: number) => {
-  let deaths = 0
+  let crashes = 0
   return Effect.gen(function*() {
     const { home } = wish
     if (!(yield* isAnswered(home, fifo))) {
@@ -165,8 +165,8 @@ const attempt = (wish: Wish, fifo: number) => {
     }
     const port = yield* readyPort(home, fifo)
     if (port !== undefined) return port
-    deaths += 1
-    return deaths < 5 ? undefined : yield* failure(wish, lastWords(home))
+    crashes += 1
+    return crashes < 5 ? undefined : yield* failure(wish, lastWords(home))
   })
 }
 

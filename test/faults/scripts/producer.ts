@@ -12,8 +12,8 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
-import { beginning, makeJourney } from "../Journey.ts"
-import { makeNotes, persist } from "../Ledger.ts"
+import { beginning, makeJourney } from "../PlannedTask.ts"
+import { makeNotes, persist } from "../EffectTables.ts"
 import { Plan } from "../Plan.ts"
 
 const [producer, rest] = process.argv.slice(2) as [string, string]

@@ -15,9 +15,9 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import * as Worker from "../../../src/Worker.ts"
-import { makeJourney, makeOlder } from "../Journey.ts"
-import { makeNotes } from "../Ledger.ts"
-import type { Variant } from "../Variant.ts"
+import { makeJourney, makeOlder } from "../PlannedTask.ts"
+import { makeNotes } from "../EffectTables.ts"
+import type { Variant } from "../WorkerVariant.ts"
 
 const variant = JSON.parse(process.env["VARIANT"]!) as Variant
 

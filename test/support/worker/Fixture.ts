@@ -4,7 +4,7 @@ import { layer } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Latch, Layer, Logger, Queue, Redacted, Schema, Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import { Migrations, type NextStep, Step, Task, Worker } from "../../../src/index.ts"
-import { client, type ClientOptions, testDatabase } from "../Database.ts"
+import { client, type ClientOptions, testDatabase } from "../database/Database.ts"
 import { run } from "./Table.ts"
 import { within } from "./Wait.ts"
 

@@ -9,10 +9,10 @@ export interface Row {
   readonly id: string
   readonly step: string
   readonly task: string | null
-  readonly status: "ready" | "waiting" | "running" | "parked"
+  readonly status: "ready" | "scheduled" | "running" | "parked"
   readonly tried: number
   readonly error: string | null
-  readonly deaths: number
+  readonly crashes: number
   readonly transitions: number
   readonly token: string | null
   /** Until it is due. */
@@ -31,9 +31,9 @@ const millis = (time: string) => `(extract(epoch from ${time}) * 1000)::float8`
 const between = (end: string, begin: string) =>
   `((extract(epoch from ${end}) - extract(epoch from ${begin})) * 1000)::float8`
 
-const columns = `id::text as id, step, task, tried, error, deaths, transitions, lease_token::text as token,
+const columns = `id::text as id, step, task, tried, error, crashes, transitions, lease_token::text as token,
   case when is_running then 'running' when error is not null then 'parked' when wakeup_at <= now() then 'ready'
-    else 'waiting' end as status,
+    else 'scheduled' end as status,
   ${between("wakeup_at", "clock_timestamp()")} as "dueIn",
   ${between("wakeup_at", "updated_at")} as delay,
   ${between("lease_until", "clock_timestamp()")} as "leaseIn",

@@ -1,0 +1,98 @@
+/** How rows of the table look in a terminal. */
+import * as Duration from "effect/Duration"
+import * as DateTime from "effect/DateTime"
+import type * as Admin from "../../Admin.ts"
+import { isJson, membersOf, stringify } from "./json.ts"
+import type { Style } from "./print.ts"
+import type { Column } from "./table.ts"
+import { formatDuration, oneLine } from "./text.ts"
+
+export const paintStatus = (style: Style) => (text: string, { status }: { readonly status: Admin.Status }): string => {
+  switch (status) {
+    case "parked":
+      return style.red(text)
+    case "running":
+      return style.green(text)
+    case "ready":
+      return style.yellow(text)
+    case "scheduled":
+      return style.cyan(text)
+  }
+}
+
+/** What Postgres's clock showed when it read the row. */
+export const readAt = (row: Admin.Row): DateTime.Utc => DateTime.addDuration(row.since, row.age)
+
+/** How many milliseconds after it was read a row's moment comes: negative if it is past. */
+const until = (row: Admin.Row, moment: DateTime.Utc): number =>
+  DateTime.toEpochMillis(moment) - DateTime.toEpochMillis(readAt(row))
+
+const formatMillis = (millis: number) => formatDuration(Duration.millis(Math.max(millis, 0)))
+
+/** A lease that is over says that its worker is gone, and that another one will take the task. */
+const leaseOf = (row: Admin.Row): string => {
+  if (row.leaseUntil === null) return ""
+  const left = until(row, row.leaseUntil)
+  return left < 0 ? `its lease ended ${formatMillis(-left)} ago` : `lease ends in ${formatMillis(left)}`
+}
+
+const firstMember = (json: string): string | undefined => membersOf(json).values().next().value
+
+/** The fields of a state, as JSON. Undefined if there are none. */
+export const fieldsIn = (raw: string): string | undefined => firstMember(firstMember(raw) ?? "{}")
+
+/** The same, or the text of whatever else is in the row: a state that was too long to be read was cut. */
+export const fieldsOf = (row: Admin.Row): string =>
+  (row.task !== null && isJson(row.raw) ? fieldsIn(row.raw) : undefined) ?? stringify(row.raw)
+
+/** What matters most about a row, in its status. */
+export const detailOf = (row: Admin.Row): string => {
+  switch (row.status) {
+    case "parked":
+      return oneLine(row.error ?? "")
+    case "scheduled":
+      return `due in ${formatMillis(until(row, row.wakeupAt))}${row.tried > 0 ? `, failed ${row.tried}×` : ""}`
+    case "running":
+      return leaseOf(row)
+    case "ready":
+      return oneLine(fieldsOf(row))
+  }
+}
+
+/** Details matter more than names, but for a screen so narrow that the table would not fit. */
+const detailMin = (width: number) => width < 82 ? 7 : 24
+
+/** Where there is room for it, an id is whole: it may be copied to anywhere. */
+const wideEnough = 120
+const shortId = 8
+
+const idColumn = (width: number): Column<Admin.Row> => ({
+  title: "ID",
+  value: (row) => width >= wideEnough ? row.id : row.id.slice(0, shortId)
+})
+
+const taskColumn: Column<Admin.Row> = { title: "TASK", value: (row) => oneLine(row.task ?? "?"), min: 8 }
+const stepColumn: Column<Admin.Row> = { title: "STEP", value: (row) => oneLine(row.step ?? "?"), min: 8 }
+const ageColumn: Column<Admin.Row> = { title: "FOR", value: (row) => formatDuration(row.age), align: "right" }
+const triedColumn: Column<Admin.Row> = { title: "TRIED", value: (row) => String(row.tried), align: "right" }
+
+/** For lists of all kinds of rows. */
+export const rowColumns = (style: Style, width: number): ReadonlyArray<Column<Admin.Row>> => [
+  idColumn(width),
+  taskColumn,
+  stepColumn,
+  { title: "STATUS", value: (row) => row.status, paint: paintStatus(style) },
+  ageColumn,
+  triedColumn,
+  { title: "DETAIL", value: detailOf, min: detailMin(width) }
+]
+
+/** For lists of parked rows. */
+export const failureColumns = (style: Style, width: number): ReadonlyArray<Column<Admin.Row>> => [
+  idColumn(width),
+  taskColumn,
+  stepColumn,
+  { ...ageColumn, title: "PARKED FOR" },
+  triedColumn,
+  { title: "ERROR", value: detailOf, min: detailMin(width), paint: style.red }
+]

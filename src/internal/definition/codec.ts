@@ -1,0 +1,158 @@
+/** Between a state and the text of the `step` column: `{"Task":{"State":{…fields, without _tag}}}`. */
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { isObject } from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import type { Tagged } from "../../NextStep.ts"
+import { TaskInvalidStateError } from "../../TaskError.ts"
+import type { StepDefinition } from "./step.ts"
+import { searchOf } from "./excess.ts"
+import { maxStep } from "../sql/schema.ts"
+
+/** A row's `step` can't be decoded. Its message becomes the row's error. */
+export class DecodeError extends Data.TaggedError("DecodeError")<{ readonly message: string }> {}
+
+/** A decoded row. */
+export interface Decoded {
+  readonly step: StepDefinition
+  readonly state: Tagged
+}
+
+export interface Codec {
+  readonly encode: (state: Tagged) => Effect.Effect<string, TaskInvalidStateError>
+  /** Takes the parsed `step`: see {@link readStep}. */
+  readonly decode: (parsed: ParsedStep) => Effect.Effect<Decoded, DecodeError>
+}
+
+/** A `step` whose outer shape is right. */
+export interface ParsedStep {
+  readonly task: string
+  readonly tag: string
+  readonly fields: object
+}
+
+const malformed = (message: string) => new DecodeError({ message })
+
+const tooLong = `longer than ${maxStep / 1_000_000} MB, the most that can be read again: `
+  + "keep what is large elsewhere, and where it is in the state"
+
+/** A character is three bytes at most. */
+const isTooLong = (text: string): boolean => text.length * 3 > maxStep && Buffer.byteLength(text) > maxStep
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    return malformed(`step is not JSON: ${(error as Error).message}`)
+  }
+}
+
+/** The only key of an object and its value, or undefined for anything else. */
+const onlyEntry = (value: unknown): readonly [string, unknown] | undefined => {
+  if (!isObject(value) || Array.isArray(value)) return undefined
+  const entries = Object.entries(value)
+  return entries.length === 1 ? entries[0] : undefined
+}
+
+/** Reads the outer shape of a `step`, which is the same for every task. Null is one that is too long. */
+export const readStep = (text: string | null): ParsedStep | DecodeError => {
+  if (text === null || isTooLong(text)) return malformed(`step is ${tooLong}`)
+  const json = parseJson(text)
+  if (json instanceof DecodeError) return json
+  const task = onlyEntry(json)
+  const state = task && onlyEntry(task[1])
+  if (state === undefined) return malformed(`step must have the shape {"Task":{"State":{…}}}`)
+  const fields = state[1] ?? {}
+  return typeof fields === "object" && !Array.isArray(fields)
+    ? { task: task![0], tag: state[0], fields }
+    : malformed(`the fields of state "${state[0]}" must be an object or null`)
+}
+
+/** {@link readStep} as an Effect. */
+export const parseStep = (text: string): Effect.Effect<ParsedStep, DecodeError> =>
+  Effect.suspend(() => {
+    const step = readStep(text)
+    return step instanceof DecodeError ? step : Effect.succeed(step)
+  })
+
+/** What a `Schema.Number` takes besides numbers is how JSON has those that are none: no text that anybody should write. */
+const describe = (error: Schema.SchemaError): string =>
+  error.message.replaceAll(/(?:number \| )?"Infinity" \| "-Infinity" \| "NaN"/g, "number")
+
+const isRecord = (u: unknown): u is Record<string, unknown> => isObject(u) && !Array.isArray(u)
+
+/** As JSON. Made once for each step, not once for each row. */
+const jsonCodecOf = (step: StepDefinition) => Schema.toCodecJson(step.state) as unknown as Schema.Codec<Tagged, unknown>
+
+const makeDecode = (task: string, step: StepDefinition) => {
+  const decode = Schema.decodeUnknownEffect(jsonCodecOf(step))
+  const onDecoded = {
+    onFailure: (error: Schema.SchemaError) =>
+      malformed(`${task}: step doesn't fit the schema of state "${step.tag}": ${describe(error)}`),
+    onSuccess: (state: Tagged): Effect.Effect<Decoded> => Effect.succeed({ step, state })
+  }
+  return (fields: object): Effect.Effect<Decoded, DecodeError> => {
+    // Twice, so that fields can't replace it: added after the spread, it would cost as much as all the rest.
+    const encoded = { _tag: step.tag, ...fields }
+    encoded._tag = step.tag
+    const decoded = decode(encoded)
+    // Most schemas decode at once: then there is nothing to wait for, and no effect to build.
+    return Exit.isExit(decoded) && Exit.isSuccess(decoded)
+      ? Exit.succeed({ step, state: decoded.value as Tagged })
+      : Effect.matchEffect(decoded, onDecoded)
+  }
+}
+
+const makeEncode = (task: string, step: StepDefinition) => {
+  const encode = Schema.encodeUnknownEffect(jsonCodecOf(step))
+  const findExcess = searchOf(step.state.ast)
+  const prefix = `${JSON.stringify({ [task]: 0 }).slice(0, -2)}{${JSON.stringify(step.tag)}:`
+  const invalid = (what: string) =>
+    new TaskInvalidStateError({ task, state: step.tag, message: `${task}: the state "${step.tag}" ${what}` })
+  const unfit = (why: string) => invalid(`doesn't fit its schema, so nothing was stored: ${why}`)
+  const toText = (encoded: unknown): Effect.Effect<string, TaskInvalidStateError> => {
+    if (!isRecord(encoded)) return invalid("must encode to an object")
+    const { _tag, ...fields } = encoded
+    const text = `${prefix}${JSON.stringify(fields)}}}`
+    return isTooLong(text) ? invalid(`is ${tooLong}. Nothing was stored`) : Exit.succeed(text)
+  }
+  // What a class's schema refuses may be a plain object of its shape: TypeScript takes one for an instance.
+  const encodeMade = (state: Tagged) =>
+    step.state.makeEffect(state).pipe(
+      Effect.mapError((issue) => new Schema.SchemaError(issue)),
+      Effect.flatMap(encode),
+      Effect.matchEffect({ onFailure: (error) => unfit(describe(error)), onSuccess: toText })
+    )
+  return (state: Tagged): Effect.Effect<string, TaskInvalidStateError> => {
+    const excess = findExcess?.(state)
+    if (excess !== undefined) return unfit(`it has no field "${excess}"`)
+    const encoded = encode(state)
+    return Exit.isExit(encoded) && Exit.isSuccess(encoded)
+      ? toText(encoded.value)
+      : Effect.matchEffect(encoded, { onFailure: () => encodeMade(state), onSuccess: toText })
+  }
+}
+
+export const makeCodec = (task: string, steps: ReadonlyArray<StepDefinition>): Codec => {
+  const encoders = new Map(steps.map((step) => [step.tag, makeEncode(task, step)]))
+  const decoders = new Map(steps.map((step) => [step.tag, makeDecode(task, step)]))
+  const known = steps.map((step) => `"${step.tag}"`).join(", ")
+  return {
+    encode: (state) =>
+      Effect.suspend(() => {
+        // Callers in plain JavaScript may hand over anything.
+        const tag: unknown = state?._tag
+        return encoders.get(tag as string)?.(state) ?? Effect.fail(
+          new TaskInvalidStateError({
+            task,
+            state: String(tag),
+            message: `${task} has no state "${String(tag)}": its states are ${known}`
+          })
+        )
+      }),
+    decode: ({ fields, tag }) =>
+      decoders.get(tag)?.(fields) ??
+        new DecodeError({ message: `${task} has no state "${tag}": its states are ${known}` })
+  }
+}

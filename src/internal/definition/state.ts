@@ -1,0 +1,33 @@
+/** The types that several modules share. Public ones export them: users' declarations must be able to name them. */
+import type * as Schema from "effect/Schema"
+import type { Tagged } from "../../NextStep.ts"
+
+/**
+ * The schema of a state: any whose decoded side has a `_tag`. `R` is what it may need to decode and to encode. No
+ * `Codec`, for which TypeScript's errors are long.
+ */
+export interface StateSchema<out R = unknown> extends Schema.Top {
+  readonly Type: Tagged
+  readonly DecodingServices: R
+  readonly EncodingServices: R
+}
+
+type ValueOf<Item, Key extends string> = Item extends { readonly [_ in Key]: infer V extends string }
+  ? string extends V ? never : V
+  : never
+
+type IsUnion<A, B = A> = A extends unknown ? [B] extends [A] ? false : true : never
+
+/**
+ * For each value of `Key`, itself if it stands at several indexes of the tuple: a key that two of them give gets both
+ * as its `I`. No recursion over the tuple, which would end at 1,000 elements.
+ */
+type Repeated<Items extends ReadonlyArray<unknown>, Key extends string> = {
+  readonly [I in keyof Items & `${number}` as ValueOf<Items[I], Key>]: IsUnion<I> extends true ? ValueOf<Items[I], Key>
+    : never
+}
+
+export type Duplicates<Items extends ReadonlyArray<unknown>, Key extends string> = number extends Items["length"] ?
+  never
+  : Items["length"] extends 1 ? never
+  : Repeated<Items, Key>[keyof Repeated<Items, Key>]

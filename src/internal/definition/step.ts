@@ -1,0 +1,93 @@
+/** What a step is at run time, behind its typed face, and the checks that TypeScript's users get at compile time. */
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { isFunction, isObject } from "effect/Predicate"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as SchemaAST from "effect/SchemaAST"
+import type { NextStep, Tagged } from "../../NextStep.ts"
+import * as RetryPolicy from "../../RetryPolicy.ts"
+import { TaskDefinitionError } from "../../TaskError.ts"
+import { isRetryLimit, toRetryDelay } from "./retry.ts"
+import type { StateSchema } from "./state.ts"
+
+/** A step as the worker sees it. */
+export interface StepDefinition {
+  readonly tag: string
+  readonly state: StateSchema
+  readonly next: ReadonlyArray<StateSchema>
+  readonly nextTags: ReadonlyArray<string>
+  readonly retryLimit: number | undefined
+  readonly retryDelay: Duration.Duration | undefined
+  readonly retry: Schedule.Schedule<unknown, unknown>
+  readonly transactional: boolean
+  /** Its services are those that the worker's type asks for: they are in the context it was started with. */
+  readonly handler: (state: Tagged) => Effect.Effect<NextStep<unknown, unknown, unknown>, unknown>
+}
+
+interface StepOptions extends Partial<Pick<StepDefinition, "next" | "retryLimit" | "retry" | "transactional">> {
+  readonly retryDelay?: Duration.Input
+  readonly handler: StepDefinition["handler"]
+}
+
+const fail = (message: string): never => {
+  throw new TaskDefinitionError({ message })
+}
+
+/** The literal `_tag` of a state's schema, whatever else was made of the class or struct: brands, checks, other keys. */
+const literalTag = (state: unknown): string | undefined => {
+  const encoded = Schema.isSchema(state) ? SchemaAST.toEncoded(state.ast) : undefined
+  if (encoded === undefined || !SchemaAST.isObjects(encoded)) return undefined
+  const tag = encoded.propertySignatures.find((property) => property.name === "_tag")?.type
+  return tag !== undefined && SchemaAST.isLiteral(tag) && typeof tag.literal === "string" ? tag.literal : undefined
+}
+
+export const tagOf = (state: unknown, role: string): string =>
+  literalTag(state) ??
+    fail(`${role} must be a Schema.TaggedClass or Schema.TaggedStruct (a schema whose \`_tag\` is a string literal)`)
+
+const delayOf = (tag: string, input: Duration.Input): Duration.Duration => {
+  const delay = toRetryDelay(input)
+  return Option.isSome(delay)
+    ? delay.value
+    : fail(`Step "${tag}": \`retryDelay\` must be a duration of 0 or more, such as "5 seconds"`)
+}
+
+const checkRetry = (tag: string, options: StepOptions): void => {
+  const { retry, retryDelay, retryLimit } = options
+  if (retry !== undefined && (retryLimit !== undefined || retryDelay !== undefined)) {
+    fail(`Step "${tag}": give either \`retry\`, or \`retryLimit\` and \`retryDelay\``)
+  }
+  if (retry !== undefined && !Schedule.isSchedule(retry)) fail(`Step "${tag}": \`retry\` must be a Schedule`)
+  if (retryLimit !== undefined && !isRetryLimit(retryLimit)) {
+    fail(`Step "${tag}": \`retryLimit\` must be a whole number of 0 or more, not ${String(retryLimit)}`)
+  }
+}
+
+export const makeStep = (state: StateSchema, options: StepOptions): StepDefinition => {
+  const tag = tagOf(state, "The state of a step")
+  if (!isObject(options) || !isFunction(options.handler)) fail(`Step "${tag}": \`handler\` must be a function`)
+  if (options.next !== undefined && !Array.isArray(options.next)) fail(`Step "${tag}": \`next\` must be an array`)
+  checkRetry(tag, options)
+  const next = options.next ?? []
+  const { retry } = options
+  const retryLimit = retry === undefined ? options.retryLimit ?? RetryPolicy.defaultLimit : undefined
+  const retryDelay = retry === undefined
+    ? delayOf(tag, options.retryDelay ?? RetryPolicy.defaultDelay)
+    : undefined
+  const definition: StepDefinition = {
+    tag,
+    state,
+    next,
+    nextTags: next.map((schema) => tagOf(schema, `Each \`next\` of step "${tag}"`)),
+    retryLimit,
+    retryDelay,
+    retry: retry ?? RetryPolicy.make({ limit: retryLimit, delay: retryDelay }),
+    transactional: options.transactional ?? false,
+    handler: options.handler
+  }
+  return Object.assign(definition, { "~effect-pg-task/Step": { _E: identity, _R: identity } })
+}
+
+const identity = (_: never): never => _

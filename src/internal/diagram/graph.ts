@@ -1,0 +1,179 @@
+/** A task's machine as a graph, with what every drawing of it says in words. */
+import * as Duration from "effect/Duration"
+import type { StepDefinition } from "../definition/step.ts"
+import { durationText } from "../definition/durationText.ts"
+import type { TaskDefinition } from "../definition/task.ts"
+import type { Status } from "../sql/row.ts"
+
+/** How many tasks are in one state with one status: `Diagram.Count`. */
+interface Count {
+  readonly task: string | null
+  readonly step: string | null
+  readonly status: Status
+  readonly count: number
+  readonly oldest?: Duration.Duration | undefined
+}
+
+/** How a machine is drawn: `Diagram.Options`. */
+interface Options {
+  readonly direction?: "TB" | "LR" | undefined
+  readonly counts?: Iterable<Count> | undefined
+}
+
+/** Which colour a step gets: that of the worst there is. */
+export type NodeStatus = "parked" | "ready" | "running" | "scheduled" | "empty"
+
+export interface Node {
+  /** Safe in every notation: letters, digits and underscores. */
+  readonly id: string
+  /** The `_tag` of the state, with every character that can't be drawn made visible. */
+  readonly label: string
+  /** What is declared about the step beside its transitions. */
+  readonly notes: ReadonlyArray<string>
+  /** How many tasks are in it, a line for each status. Undefined if no counts were given. */
+  readonly counts: ReadonlyArray<string> | undefined
+  /** Only if counts were given. */
+  readonly mood: NodeStatus | undefined
+  /** A state that rows of the task have, but no step of it. */
+  readonly unknown: boolean
+}
+
+export interface Graph {
+  readonly title: string
+  readonly direction: "TB" | "LR"
+  readonly nodes: ReadonlyArray<Node>
+  readonly edges: ReadonlyArray<readonly [from: Node, to: Node]>
+  readonly entries: ReadonlyArray<Node>
+  /** The steps without `next`. */
+  readonly finals: ReadonlyArray<Node>
+  /** The others: any of them may return `NextStep.none`, too. */
+  readonly exits: ReadonlyArray<Node>
+}
+
+/** Control characters, those that turn the direction of text, and halves of surrogate pairs, as their escapes. */
+const visible = (text: string): string =>
+  text.replace(
+    /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/gu,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
+  )
+
+/** Words that mean something to Mermaid where an id may stand, in any case. */
+const reserved = new Set(
+  ("state note end class classdef style click href default direction as hide scale root fork join choice title "
+    + "acctitle accdescr statediagram left right of").split(" ")
+)
+
+/** The tag itself where it is a plain word: people read the text of a diagram, too. */
+const idOf = (tag: string, index: number): string =>
+  /^[a-z]\w*$/i.test(tag) && !/^(s\d+|root_\w*)$/i.test(tag) && !reserved.has(tag.toLowerCase()) ? tag : `s${index}`
+
+/** The two largest units say enough, and milliseconds only where there is nothing else. */
+const short = (duration: Duration.Duration): string => {
+  const seconds = Math.floor(Duration.toSeconds(duration))
+  return Duration.format(seconds === 0 ? duration : Duration.seconds(seconds)).split(" ").slice(0, 2).join(" ")
+}
+
+const retryNote = ({ retryDelay, retryLimit }: StepDefinition): ReadonlyArray<string> => {
+  if (retryLimit === undefined || retryDelay === undefined) return ["retries by a schedule"]
+  if (retryLimit === 0) return []
+  const delay = Duration.isZero(retryDelay) ? undefined : durationText(retryDelay)
+  if (retryLimit === 1) return [delay === undefined ? "1 retry at once" : `1 retry after ${delay}`]
+  const times = retryLimit === Infinity ? "retries for ever" : `${retryLimit} retries`
+  return [delay === undefined ? `${times}, at once` : `${times}, ${delay} apart`]
+}
+
+const notesOf = (step: StepDefinition): ReadonlyArray<string> => [
+  ...retryNote(step),
+  ...(step.transactional ? ["transactional"] : [])
+]
+
+/** From the worst on. */
+const statuses = ["parked", "ready", "running", "scheduled"] as const
+
+const moodOf = (counts: ReadonlyArray<Count>): NodeStatus =>
+  statuses.find((status) => counts.some((count) => count.status === status)) ?? "empty"
+
+const linesOf = (counts: ReadonlyArray<Count>): ReadonlyArray<string> =>
+  statuses.flatMap((one) =>
+    counts.filter(({ status }) => status === one).map(({ count, oldest, status }) =>
+      `${count.toLocaleString("en-US")} ${status}${oldest === undefined ? "" : `, oldest ${short(oldest)}`}`
+    )
+  )
+
+/** The counts of each of a task's states. */
+const countsByTag = (task: string, counts: Iterable<Count>): ReadonlyMap<string, ReadonlyArray<Count>> => {
+  const byTag = new Map<string, Array<Count>>()
+  for (const count of counts) {
+    if (count.task !== task || count.step === null || count.count === 0) continue
+    const others = byTag.get(count.step)
+    if (others === undefined) byTag.set(count.step, [count])
+    else others.push(count)
+  }
+  return byTag
+}
+
+const makeNode = (
+  step: { readonly tag: string } & Pick<Node, "notes" | "unknown">,
+  index: number,
+  counts: ReadonlyArray<Count> | undefined
+): Node => ({
+  id: idOf(step.tag, index),
+  label: visible(step.tag),
+  notes: step.notes,
+  counts: counts && linesOf(counts),
+  mood: counts && moodOf(counts),
+  unknown: step.unknown
+})
+
+const makeNodes = (task: TaskDefinition, counts: Options["counts"]): ReadonlyMap<string, Node> => {
+  const byTag = counts && countsByTag(task.name, counts)
+  const known = task.steps.map((step) => ({ tag: step.tag, notes: notesOf(step), unknown: false }))
+  const unknown = [...byTag?.keys() ?? []]
+    .filter((tag) => !task.steps.some((step) => step.tag === tag))
+    .map((tag) => ({ tag, notes: ["no step of this task"], unknown: true }))
+  return new Map(
+    [...known, ...unknown].map((step, index) =>
+      [step.tag, makeNode(step, index, byTag && (byTag.get(step.tag) ?? []))] as const
+    )
+  )
+}
+
+/** Where tasks begin: the steps that no other moves to, and the first declared of each circle that nothing leads to. */
+const findEntries = (steps: ReadonlyArray<StepDefinition>): ReadonlyArray<StepDefinition> => {
+  const byTag = new Map(steps.map((step) => [step.tag, step]))
+  const reached = new Set<string>()
+  const reach = (step: StepDefinition): boolean => {
+    if (reached.has(step.tag)) return false
+    reached.add(step.tag)
+    for (const tag of step.nextTags) reach(byTag.get(tag)!)
+    return true
+  }
+  const sources = steps.filter((step) => !steps.some((other) => other !== step && other.nextTags.includes(step.tag)))
+  sources.forEach(reach)
+  return [...sources, ...steps.filter(reach)]
+}
+
+export const makeGraph = (task: TaskDefinition, options: Options): Graph => {
+  const nodes = makeNodes(task, options.counts)
+  const nodeOf = (step: { readonly tag: string }) => nodes.get(step.tag)!
+  return {
+    title: visible(task.name),
+    direction: options.direction ?? "TB",
+    nodes: [...nodes.values()],
+    edges: task.steps.flatMap((step) =>
+      [...new Set(step.nextTags)].map((tag) => [nodeOf(step), nodeOf({ tag })] as const)
+    ),
+    entries: findEntries(task.steps).map(nodeOf),
+    finals: task.steps.filter((step) => step.nextTags.length === 0).map(nodeOf),
+    exits: task.steps.filter((step) => step.nextTags.length > 0).map(nodeOf)
+  }
+}
+
+/** The colours of the moods: dark text on light ground, so that they can be read in light and dark surroundings. */
+export const colours: Readonly<Record<NodeStatus, { readonly fill: string; readonly stroke: string }>> = {
+  parked: { fill: "#ffd7d5", stroke: "#cf222e" },
+  ready: { fill: "#fff8c5", stroke: "#9a6700" },
+  running: { fill: "#dafbe1", stroke: "#1a7f37" },
+  scheduled: { fill: "#ddf4ff", stroke: "#0969da" },
+  empty: { fill: "#f6f8fa", stroke: "#57606a" }
+}

@@ -1,0 +1,52 @@
+/** A graph in Mermaid's words. */
+import { colours, type Graph, type NodeStatus, type Node } from "./graph.ts"
+
+/**
+ * Everything that could mean something to Mermaid, to HTML or to Markdown, as an entity of Mermaid's kind. A label
+ * that says "direction LR" would turn the whole picture.
+ */
+const escape = (text: string): string =>
+  text
+    .replace(/[^\p{L}\p{N} ]/gu, (char, offset: number) =>
+      /[._/-]/.test(char) && /^[\p{L}\p{N}].[\p{L}\p{N}]/u.test(text.slice(Math.max(offset - 1, 0)))
+        ? char
+        : `#${char.codePointAt(0)};`)
+    .replace(/direction |^ | $/gi, (word) =>
+      `${word.slice(0, -1)}#32;`)
+
+const declare = ({ counts, id, label }: Node): ReadonlyArray<string> => [
+  ...(id === label && !counts?.length ? [] : [`state "${escape(label)}" as ${id}`]),
+  ...(counts ?? []).map((line) => `${id} : ${line}`)
+]
+
+const note = ({ id, notes }: Node): ReadonlyArray<string> =>
+  notes.length === 0 ? [] : [`note right of ${id}`, ...notes.map((line) => `  ${line}`), "end note"]
+
+const paint = (nodes: ReadonlyArray<Node>): ReadonlyArray<string> => {
+  const moods = new Set(nodes.flatMap(({ mood }) => mood ?? []))
+  const unknown = nodes.filter((node) => node.unknown)
+  return [
+    ...[...moods].map((mood) => `classDef ${mood} ${styleOf(mood)}`),
+    ...nodes.filter(({ mood }) => mood !== undefined).map(({ id, mood }) => `class ${id} ${mood}`),
+    ...(unknown.length === 0 ? [] : ["classDef unknown stroke-dasharray:4"]),
+    ...unknown.map(({ id }) => `class ${id} unknown`)
+  ]
+}
+
+const styleOf = (mood: NodeStatus): string => `fill:${colours[mood].fill},stroke:${colours[mood].stroke},color:#1f2328`
+
+export const renderMermaid = ({ direction, edges, entries, exits, finals, nodes, title }: Graph): string => {
+  const lines = [
+    `direction ${direction}`,
+    ...nodes.flatMap(declare),
+    ...entries.map(({ id }) => `[*] --> ${id}`),
+    ...edges.map(([from, to]) => `${from.id} --> ${to.id}`),
+    ...finals.map(({ id }) => `${id} --> [*]`),
+    ...exits.map(({ id }) => `${id} --> [*] : may end`),
+    ...nodes.flatMap(note),
+    ...paint(nodes)
+  ]
+  // JSON's strings are YAML's, too. Mermaid takes what begins with < for HTML, here without any way to escape it.
+  const quoted = JSON.stringify(title.replaceAll("<", "＜"))
+  return `---\ntitle: ${quoted}\n---\nstateDiagram-v2\n${lines.map((line) => `  ${line}\n`).join("")}`
+}

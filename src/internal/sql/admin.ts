@@ -1,0 +1,198 @@
+/** The statements of the admin API. */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import {
+  type AdminRow,
+  age,
+  columns,
+  conditionOf,
+  conditions,
+  Params,
+  sinceOf,
+  type Status,
+  statuses,
+  tag,
+  type Where,
+  whereClause
+} from "./row.ts"
+import { channel } from "./statements.ts"
+import { nextTransitionSql } from "./transitions.ts"
+
+export type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
+
+/** Column names are ours, whatever name transforms the client has. */
+export const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
+  sql.unsafe(text, params).withoutTransform as Rows<A>
+
+/** The only number that a statement returns. */
+const number = (sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Effect.Effect<number, SqlError> =>
+  Effect.map(query<{ n: number }>(sql, text, params), (rows) => rows[0]!.n)
+
+// ---------------------------------------------------------------------------------------------------------------
+// Reading
+// ---------------------------------------------------------------------------------------------------------------
+
+export const get = (sql: SqlClient, id: string): Rows<AdminRow> =>
+  query(sql, `select ${columns} from pg_task t where t.id = $1::uuid`, [id])
+
+/** Two ids at most: more than one is too many. */
+export const idsBetween = (sql: SqlClient, from: string, to: string): Rows<{ readonly id: string }> =>
+  query(sql, "select id from pg_task where id between $1::uuid and $2::uuid order by id limit 2", [from, to])
+
+export interface AdminCount {
+  readonly task: string | null
+  readonly step: string | null
+  readonly status: Status
+  readonly count: number
+  readonly retrying: number
+  /** In milliseconds. */
+  readonly oldest: number
+}
+
+/** Each state's four statuses are counted side by side: few groups, so that Postgres counts in parallel. */
+export const counts = (sql: SqlClient, where: Where): Rows<AdminCount> => {
+  const params = new Params()
+  const counters = statuses.map((one) => {
+    const rows = `filter (where ${conditionOf[one]})`
+    const retrying = `filter (where t.tried > 0 and ${conditionOf[one]})`
+    return `count(*) ${rows} as ${one}, count(*) ${retrying} as ${one}_retrying, min(${
+      sinceOf[one]
+    }) ${rows} as ${one}_since`
+  })
+  const values = statuses.map((one) => `('${one}', ${one}, ${one}_retrying, ${one}_since)`)
+  return query(
+    sql,
+    `select c.task, c.step, v.status, v.count::float8, v.retrying::float8, ${age("v.since")} as oldest
+from (
+  select t.task, ${tag} as step, ${counters.join(",\n    ")}
+  from pg_task t ${whereClause(conditions(where, params))} group by 1, 2
+) c cross join lateral (values ${values.join(", ")}) as v(status, count, retrying, since)
+where v.count > 0 order by c.task nulls last, c.step nulls last, v.status`,
+    params.values
+  )
+}
+
+/** How many rows. */
+export const count = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> => {
+  const params = new Params()
+  return number(
+    sql,
+    `select count(*)::float8 as n from pg_task t ${whereClause(conditions(where, params))}`,
+    params.values
+  )
+}
+
+export interface AdminErrorCount {
+  readonly task: string | null
+  readonly step: string | null
+  readonly error: string
+  readonly count: number
+  /** In milliseconds. */
+  readonly oldest: number
+  readonly newest: number
+}
+
+/** A line that is longer differs in what nobody would compare. In characters. */
+const maxErrorLine = 500
+
+/** Parked rows by the first line of their error. */
+export const countErrors = (sql: SqlClient, where: Where, limit: number): Rows<AdminErrorCount> => {
+  const params = new Params()
+  const selected = whereClause([conditionOf.parked, ...conditions(where, params)])
+  return query(
+    sql,
+    `select t.task, ${tag} as step, left(split_part(t.error, e'\\n', 1), ${maxErrorLine}) as error,
+  count(*)::float8 as count, ${age("min(t.updated_at)")} as oldest, ${age("max(t.updated_at)")} as newest
+from pg_task t ${selected}
+group by 1, 2, 3 order by count(*) desc, 3, 1 nulls last, 2 nulls last limit ${params.add(limit)}::float8::bigint`,
+    params.values
+  )
+}
+
+/** How many rows a worker holds. Those of dead workers aren't among them, once their lease is over. */
+export const countHeld = (sql: SqlClient): Effect.Effect<number, SqlError> =>
+  number(
+    sql,
+    "select count(*)::float8 as n from pg_task where is_running and (lease_until is null or lease_until >= now())",
+    []
+  )
+
+// ---------------------------------------------------------------------------------------------------------------
+// Changing
+// ---------------------------------------------------------------------------------------------------------------
+
+const update = (sql: SqlClient, set: string, where: Where, only: string): Effect.Effect<number, SqlError> => {
+  const params = new Params()
+  return number(
+    sql,
+    `with changed as (
+  update pg_task t set ${set}, updated_at = now() ${whereClause([only, ...conditions(where, params)])} returning 1
+) select count(*)::float8 as n from changed`,
+    params.values
+  )
+}
+
+/** Clears the errors of parked rows, and what counts towards the next one. */
+export const retry = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
+  update(sql, "error = null, tried = 0, crashes = 0, wakeup_at = least(t.wakeup_at, now())", where, conditionOf.parked)
+
+/** Makes scheduled rows due. */
+export const runNow = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
+  update(sql, "wakeup_at = now()", where, conditionOf.scheduled)
+
+/** Deletes rows, and tells the workers that hold them. */
+export const cancel = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> => {
+  const params = new Params()
+  return number(
+    sql,
+    `with gone as (
+  delete from pg_task t ${whereClause(conditions(where, params))} returning t.id, t.is_running
+), told as (
+  select pg_notify('${channel}', 'cancel ' || id) from gone where is_running
+)
+select ((select count(*) from gone) + 0 * (select count(*) from told))::float8 as n`,
+    params.values
+  )
+}
+
+export interface Edit {
+  readonly id: string
+  readonly step: string
+  /** The name that the task must have. */
+  readonly task: string | undefined
+  /** The transition at which it must be. */
+  readonly transitions?: number | undefined
+}
+
+export interface Edited {
+  readonly task: string | null
+  readonly running: boolean
+  readonly changed: boolean
+}
+
+/**
+ * Whether a worker holds a row, or may come back to it: after an outage that was longer than its lease, a live worker
+ * renews it at once.
+ */
+const held = "t.is_running and coalesce(t.lease_until, t.updated_at) >= now() - interval '1 minute'"
+
+/**
+ * Replaces the state of a row that no worker holds. A dead worker's row is taken from it: nobody else may know the
+ * task any more, and its token must not end the new state's attempt. It counts as a transition, so that the new state's idempotency
+ * key isn't the one that the old state's attempts may have used. No row comes back when there is none.
+ */
+export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Rows<Edited> =>
+  query(
+    sql,
+    `with found as (
+  select t.id, t.task, ${held} as running, t.transitions from pg_task t where t.id = $1::uuid for update
+), changed as (
+  update pg_task t set step = $2, transitions = ${nextTransitionSql("t.transitions")}, updated_at = now(),
+    is_running = false, lease_token = null, lease_until = null from found f
+  where t.id = f.id and not f.running and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
+  returning t.id
+)
+select f.task, f.running, exists(select 1 from changed) as changed from found f`,
+    [id, step, task ?? null, transitions ?? null]
+  )

@@ -1,0 +1,322 @@
+/**
+ * The statements that claim rows, give them back, and look for what is due next. Each of them is bounded: it reads a
+ * number of rows that does not grow with the table. What may be long is looked at in parts.
+ */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { TaskId } from "../../TaskId.ts"
+import { maxStep } from "./schema.ts"
+import { clampMillis, millis, query, queryAlone, type Rows, until, type Wait } from "./statements.ts"
+
+/**
+ * A row that may be claimed, once it is due. The index of due rows holds the running ones, too: so a claim changes
+ * nothing that any index knows, and costs no index a write.
+ *
+ * `crashes < 1` in place of `= 0`: without statistics the planner takes an equality for a condition that few rows meet,
+ * and then it prefers to read and sort all rows of the index to reading the first ones in its order.
+ */
+const ready = "error is null and not is_running and crashes < 1"
+const quarantined = "error is null and crashes > 0 and not is_running"
+
+/**
+ * The first rows in the order of an index. The planner does not know a limit that comes from a subquery, and plans for
+ * a part of the rows. If it knew the number, it might markClaimed that for more than all there are, as it has no statistics:
+ * then it would read all rows and sort them.
+ */
+const firstByDue = (limit: string) => `order by wakeup_at limit (select (${limit})::int8)`
+
+/** A claimed row. */
+export interface ClaimedRow {
+  readonly id: TaskId
+  /** Null for one that is too long to be read: its length is known without reading it. */
+  readonly step: string | null
+  /** How much of it is read, in UTF-8. */
+  readonly bytes: number
+  readonly tried: number
+  readonly transitions: number
+  readonly crashes: number
+  readonly trace: string | null
+  /** When it became due, in milliseconds since 1970. */
+  readonly due: number
+  /** How long it had been due when it was claimed, in milliseconds. */
+  readonly waited: number
+}
+
+export interface Claim {
+  readonly tasks: ReadonlyArray<string>
+  readonly limit: number
+  /** Rows are taken until their states have this many bytes together: one at least, whatever its size. */
+  readonly bytes: number
+  readonly token: string
+  readonly lease: number
+}
+
+/** Which rows to look at, by when they became due, in milliseconds since 1970. An undefined bound is open. */
+export interface Window {
+  /** The dead rows before it are not read. */
+  readonly from: number | undefined
+  readonly to: number | undefined
+}
+
+export const everything: Window = { from: undefined, to: undefined }
+
+const readable = `case when octet_length(step) <= ${maxStep}`
+const bytes = `${readable} then octet_length(step) else 0 end`
+
+/** The columns of a claimed row, and the time in them as numbers, so that no driver's date type is involved. */
+const claimed = `t.id, t.tried, t.transitions, t.crashes, t.trace, ${readable} then step end as step, ${bytes} as bytes,
+  (extract(epoch from t.wakeup_at) * 1000)::float8 as due,
+  ((extract(epoch from clock_timestamp()) - extract(epoch from t.wakeup_at)) * 1000)::float8 as waited`
+
+/**
+ * Updates the locked rows by their `ctid`, which cannot change while they are locked. The ids are passed as an array:
+ * with a join, the planner sometimes chose a sequential scan, because the table has no statistics.
+ */
+const markClaimed = (ctids: string) =>
+  `update pg_task t
+set is_running = true, lease_token = $2::uuid, lease_until = now() + ${millis("$3")}, updated_at = now()
+where t.ctid = any(${ctids}) returning ${claimed}`
+
+/** Takes the rows of `due` whose states fit. Usually all do, and then no running total is computed. */
+const takeWhatFits = markClaimed(`case when (select sum(bytes) from due) <= $4::float8 then array(select ctid from due)
+  else array(select ctid from (
+    select ctid, sum(bytes) over (order by wakeup_at rows between unbounded preceding and 1 preceding) as before
+    from due
+  ) d where before is null or before < $4::float8) end`)
+
+const time = (param: string) => `to_timestamp(${param}::float8 / 1000)`
+const from = (param: string) => `wakeup_at >= ${time(param)}`
+
+/** What `takeWhatFits` has to know of a locked row. */
+const locked = `ctid, wakeup_at, ${bytes} as bytes`
+
+/** One task, past the dead rows: a plain scan of the index. */
+const claimOneFrom = `with due as (
+  select ${locked} from pg_task where task = $5 and ${ready} and wakeup_at <= now() and ${from("$6")}
+  ${firstByDue("$1")} for update skip locked
+) ${takeWhatFits}`
+
+/**
+ * The rows of any number of tasks, in the order in which they became due: the index gives each task's rows in that
+ * order, and the union merges them. The limit in each branch keeps it from sorting all that is due. Rows without a name
+ * are malformed: they are claimed to be parked.
+ */
+const inOrder = (
+  tasks: number,
+  { limit, malformed, more }: { readonly more: string; readonly limit: string; readonly malformed: boolean }
+): string => {
+  const branch = (condition: string) =>
+    `(select ctid, wakeup_at from pg_task where ${condition} and ${ready} and wakeup_at <= now()${more}
+    ${firstByDue(limit)})`
+  const branches = Array.from({ length: tasks }, (_, index) => branch(`task = $${5 + index}`))
+  return [...branches, ...(malformed ? [branch("task is null")] : [])].join("\n  union all ")
+}
+
+/**
+ * Locks what nobody else has locked, of these. `for update` can't be used with a union, so each row is fetched again, in
+ * a subquery that the planner can't turn round.
+ */
+const lockEachOf = (rows: string) =>
+  `select r.* from ${rows} c cross join lateral (
+    select ${locked} from pg_task where ctid = c.ctid and ${ready} for update skip locked
+  ) r limit $1`
+
+/** Each branch leaves room for rows that other workers are claiming. */
+const claimMany = (tasks: number, window: Window): string => {
+  const isOpen = window.from === undefined
+  const after = isOpen ? "" : ` and ${from(`$${5 + tasks}`)}`
+  const before = window.to === undefined ? "" : ` and wakeup_at < ${time(`$${(isOpen ? 5 : 6) + tasks}`)}`
+  const malformed = isOpen || window.to !== undefined
+  const rows = inOrder(tasks, { more: after + before, limit: "4 * $1::int", malformed })
+  return `with due as (
+  ${lockEachOf(`(${rows} order by wakeup_at)`)}
+) ${takeWhatFits}`
+}
+
+/** Rows that were claimed, and how far the look for them has come where that was behind a position. */
+export interface Found {
+  readonly rows: ReadonlyArray<ClaimedRow>
+  /** Where to go on, or undefined when it has seen all that is due. */
+  readonly next?: Position | undefined
+  /** When the last row became due that it has seen. */
+  readonly furthest?: number | undefined
+}
+
+/** Claims the first rows of a window. Looks at a few more than it wants. */
+export const claim = (sql: SqlClient, options: Claim, window: Window): Effect.Effect<Found, SqlError> => {
+  const { bytes, lease, limit, tasks, token } = options
+  const text = window.from !== undefined && window.to === undefined && tasks.length === 1
+    ? claimOneFrom
+    : claimMany(tasks.length, window)
+  const bounds = [window.from, window.to].filter((bound) => bound !== undefined)
+  const rows = queryAlone<ClaimedRow>(sql, text, [limit, token, lease, bytes, ...tasks, ...bounds])
+  return Effect.map(rows, (rows) => ({ rows }))
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Looks that go on where the last one has ended
+// ---------------------------------------------------------------------------------------------------------------
+
+/** The most rows that such a look reads. */
+export const maxSeen = 5000
+
+/** The row that a look has come to: when it became due, and its place in the table, by which rows of one time are ordered. */
+export interface Position {
+  readonly due: number
+  readonly place: string
+}
+
+/** In front of all rows that became due at this time or later: undefined for all rows. */
+export const positionAt = (due: number | undefined): Position => ({ due: due ?? -Infinity, place: "(0,0)" })
+
+const behind = (due: string, place: string) =>
+  ` and ${from(due)} and (wakeup_at > ${time(due)} or ctid > ${place}::tid)`
+
+/** How many rows a look has read, and the last of them. */
+const seenRows = `(select count(*)::int as seen from seen) n left join (
+  select (extract(epoch from wakeup_at) * 1000)::float8 as "lastDue", ctid::text as "lastPlace"
+  from seen order by wakeup_at desc, seen.ctid desc limit 1
+) l on true`
+
+interface Seen {
+  readonly seen: number
+  readonly lastDue: number | null
+  readonly lastPlace: string | null
+}
+
+/** Where to go on, or undefined when there is nothing more. */
+const goOnFrom = ({ lastDue, lastPlace, seen }: Seen): Position | undefined =>
+  seen < maxSeen ? undefined : { due: lastDue!, place: lastPlace! }
+
+const claimBehindText = (tasks: number): string => {
+  const more = behind(`$${5 + tasks}`, `$${6 + tasks}`)
+  return `with seen as materialized (
+  select ctid, wakeup_at from (${inOrder(tasks, { more, limit: String(maxSeen), malformed: true })}) c
+  order by wakeup_at, ctid limit ${maxSeen}
+), due as (
+  ${lockEachOf("seen")}
+), taken as (
+${takeWhatFits}
+)
+select n.*, l.*, k.* from ${seenRows} left join taken k on true`
+}
+
+/**
+ * Claims rows behind those that other sessions hold locked: looks at many more than it wants. There may be more locked
+ * rows than one statement should read, so it says where to go on.
+ */
+export const claimBehind = (
+  sql: SqlClient,
+  { bytes, lease, limit, tasks, token }: Claim,
+  position: Position
+): Effect.Effect<Found, SqlError> =>
+  Effect.map(
+    queryAlone<Seen & (ClaimedRow | { readonly id: null })>(
+      sql,
+      claimBehindText(tasks.length),
+      [limit, token, lease, bytes, ...tasks, position.due, position.place]
+    ),
+    (found) => ({
+      rows: found.filter((row) => row.id !== null),
+      next: goOnFrom(found[0]!),
+      furthest: found[0]!.lastDue ?? undefined
+    })
+  )
+
+const free = "is_running = false, lease_token = null, lease_until = null, updated_at = now()"
+
+const releaseBehindText = (condition: string) =>
+  `with seen as materialized (
+  select ctid, wakeup_at, lease_token from pg_task
+  where ${condition} and error is null and wakeup_at <= now()${behind("$2", "$3")}
+  ${firstByDue(String(maxSeen))}
+), freed as (
+  update pg_task t set ${free}
+  where t.ctid = any(array(select ctid from seen where lease_token = $1::uuid)) and t.lease_token = $1::uuid
+)
+select n.*, l.* from ${seenRows}`
+
+/**
+ * Gives back the rows of one task (null: of those without a name) that a claim took whose answer never came. No index
+ * knows the tokens, since each claim would have to write it: so this looks through the due rows, and says where to go on.
+ */
+export const releaseBehind = (
+  sql: SqlClient,
+  { position, task, token }: { readonly token: string; readonly task: string | null; readonly position: Position }
+): Effect.Effect<Position | undefined, SqlError> =>
+  Effect.map(
+    query<Seen>(
+      sql,
+      releaseBehindText(task === null ? "task is null" : "task = $4"),
+      [token, position.due, position.place, ...(task === null ? [] : [task])]
+    ),
+    (found) => goOnFrom(found[0]!)
+  )
+
+/** The same for a claim of one row, whatever its task. Looks through all rows that run. */
+export const releaseClaim = (sql: SqlClient, token: string): Rows<{ readonly id: TaskId }> =>
+  query(
+    sql,
+    `update pg_task set ${free}
+where is_running and lease_token = $1::uuid returning id`,
+    [token]
+  )
+
+// ---------------------------------------------------------------------------------------------------------------
+// Rows whose worker died, and the time
+// ---------------------------------------------------------------------------------------------------------------
+
+const firstQuarantined = (condition: string) =>
+  `select ctid, wakeup_at from pg_task where ${condition} and ${quarantined} and crashes <= $5 and wakeup_at <= now()
+    ${firstByDue("1")} for update skip locked`
+
+/** Claims one row whose worker died on it: the first of each task's first ones, which the index gives at once. */
+export const claimQuarantined = (
+  sql: SqlClient,
+  claim: Omit<Claim, "bytes" | "limit"> & { readonly maxCrashes: number }
+): Rows<ClaimedRow> =>
+  query(
+    sql,
+    `with due as (
+  select d.* from unnest($4::text[]) as n(task) cross join lateral (
+    ${firstQuarantined("task = n.task")}
+  ) d
+  union all select * from (
+    ${firstQuarantined("task is null")}
+  ) d
+) ${markClaimed("array(select ctid from due order by wakeup_at limit $1)")}`,
+    [1, claim.token, claim.lease, claim.tasks, claim.maxCrashes]
+  )
+
+/**
+ * Until the next row of these tasks becomes due, of those that are (or were) due at `start` or later. Undefined if that
+ * is later than `horizon` milliseconds from now: without this bound the planner reads and sorts all rows that wait, in
+ * spite of the limit, while they are less than about half a million.
+ */
+export const untilNextDue = (
+  sql: SqlClient,
+  { horizon, start, tasks }: {
+    readonly tasks: ReadonlyArray<string>
+    readonly start: number | undefined
+    readonly horizon: number
+  }
+): Wait =>
+  until(
+    sql,
+    "min(d.wakeup_at)",
+    `unnest($1::text[]) as n(task) cross join lateral (
+  select wakeup_at from pg_task p where p.task = n.task and ${ready} and wakeup_at <= now() + ${millis("$2")}${
+      start === undefined ? "" : ` and ${from("$3")}`
+    }
+  ${firstByDue("1")}
+) d`,
+    start === undefined ? [tasks, clampMillis(horizon)] : [tasks, clampMillis(horizon), start]
+  )
+
+/** Postgres's time, in milliseconds since 1970. */
+export const serverTime = (sql: SqlClient): Effect.Effect<number, SqlError> =>
+  Effect.map(
+    query<{ time: number }>(sql, "select (extract(epoch from clock_timestamp()) * 1000)::float8 as time", []),
+    (found) => found[0]!.time
+  )

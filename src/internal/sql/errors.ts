@@ -1,0 +1,128 @@
+/** What a database error means to us. */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import { hasProperty } from "effect/Predicate"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import { TaskTableError } from "../../TaskError.ts"
+import { safely } from "./safely.ts"
+
+/** Postgres's own code of an error (SQLSTATE), or undefined: the connection broke, or a statement timed out here. */
+export const codeOf = (error: SqlError): string | undefined => {
+  const cause: unknown = error.reason.cause
+  return hasProperty(cause, "code") && typeof cause.code === "string" && /^[0-9A-Z]{5}$/.test(cause.code)
+    ? cause.code
+    : undefined
+}
+
+/** Codes of statements that another session has prepared on this connection, or hasn't. */
+const mixedUp = new Set(["26000", "42P05"])
+
+/** Postgres's own message, which says more than the driver's. */
+export const messageOf = (error: SqlError): string => {
+  const cause: unknown = error.reason.cause
+  const message = hasProperty(cause, "message") && typeof cause.message === "string" ? cause.message : error.message
+  return mixedUp.has(codeOf(error) ?? "")
+    ? `${message}: a pooler shares connections among clients, so set \`prepare: false\` on the PgClient`
+    : message
+}
+
+/** Whether the connection was lost, or could not be had: the server stopped, crashed or is full, or the network broke. */
+export const isConnectionLost = (error: SqlError): boolean => {
+  const code = codeOf(error)
+  return code === undefined ? error.reason._tag === "ConnectionError" : /^(08...|57P0[123]|53300)$/.test(code)
+}
+
+const misconfigurations: Record<string, { readonly reason: TaskTableError["reason"]; readonly todo: string }> = {
+  "42P01": {
+    reason: "Missing",
+    todo: "run Migrations.run (or provide Migrations.layer) on this database first, and check the search_path"
+  },
+  "42703": { reason: "Outdated", todo: "the table is older than this library: run Migrations.run" },
+  "42501": {
+    reason: "PermissionDenied",
+    todo: "grant select, insert, update, delete on pg_task to this role"
+  },
+  "28000": { reason: "LoginRefused", todo: "check the user, the password and the server's pg_hba.conf" },
+  "28P01": { reason: "LoginRefused", todo: "check the user and the password" },
+  "3D000": { reason: "LoginRefused", todo: "create the database, or check its name" }
+}
+
+/** Whether somebody must fix something before the same statement can work. */
+export const isMisconfiguration = (error: SqlError): boolean => (codeOf(error) ?? "") in misconfigurations
+
+/** Turns a misconfiguration into a `TaskTableError` that says how to fix it; any other error stays as it is. */
+export const toTableError = (error: SqlError): Effect.Effect<never, SqlError | TaskTableError> => {
+  const found = misconfigurations[codeOf(error) ?? ""]
+  return found === undefined ? Effect.fail(error) : new TaskTableError({
+    reason: found.reason,
+    message: `pg_task can't be used: ${messageOf(error)}. To fix it: ${found.todo}.`,
+    cause: error
+  })
+}
+
+/** What to do about a statement of ours that failed. */
+export type FailureKind =
+  /** The database is away, or too busy: wait, and send the same again. */
+  | "Database"
+  /** Another session holds a row, or its DDL is in the way (internal errors): the others of the batch can go on. */
+  | "Lock"
+  /** Something in the data is refused, however often it is sent: also by a trigger with a code of its own. */
+  | "Data"
+
+const lockCodes = new Set(["40001", "40P01", "55P03", "57014"])
+
+/**
+ * Classes of errors that have nothing to do with the rows at hand: connections, transactions, logins, prepared
+ * statements, what is defined and allowed, resources, operators, the system, its configuration.
+ */
+const databaseClasses = new Set(
+  ["08", "0A", "25", "26", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0"]
+)
+
+export const failureKindOf = (error: SqlError): FailureKind => {
+  const code = codeOf(error)
+  if (code === undefined) return "Database"
+  return lockCodes.has(code) || code.startsWith("XX")
+    ? "Lock"
+    : databaseClasses.has(code.slice(0, 2))
+    ? "Database"
+    : "Data"
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// What steps fail with, which may be anything
+// ---------------------------------------------------------------------------------------------------------------
+
+/** An error of the database, or the one that caused this error: handlers may wrap it. */
+const findSqlError = (error: unknown, depth = 0): SqlError | undefined =>
+  isSqlError(error)
+    ? error
+    : hasProperty(error, "cause") && depth < 5
+    ? findSqlError(error.cause, depth + 1)
+    : undefined
+
+/** The first error of the database of this kind, of all that went wrong. A ROLLBACK that fails, too, makes defects. */
+export const findInCause = (
+  cause: Cause.Cause<unknown>,
+  isOfKind: (error: SqlError) => boolean = () => true
+): SqlError | undefined => {
+  for (const reason of cause.reasons) {
+    if (Cause.isInterruptReason(reason)) continue
+    const error = safely(() => findSqlError(Cause.isFailReason(reason) ? reason.error : reason.defect), undefined)
+    if (error !== undefined && safely(() => isOfKind(error), false)) return error
+  }
+  return undefined
+}
+
+/** Whether a transaction lost against another one: a serialization failure, a deadlock or a lock timeout. */
+export const isContention = (error: unknown): boolean =>
+  safely(() => {
+    const sqlError = findSqlError(error)
+    return sqlError !== undefined && failureKindOf(sqlError) === "Lock" && codeOf(sqlError) !== "57014"
+  }, false)
+
+/** A write was refused, for now: a standby, a server that fails over, or a setting. */
+export const isReadOnly = (error: SqlError): boolean => codeOf(error) === "25006"
+
+/** The same statement may work later. It can't where its transaction was aborted before: by a statement of the step. */
+export const mayPass = (error: SqlError): boolean => failureKindOf(error) !== "Data" && codeOf(error) !== "25P02"

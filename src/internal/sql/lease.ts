@@ -1,0 +1,209 @@
+/** The statements about leases: renewing those of a live worker, finding and rescuing those of a dead one. */
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { TaskId } from "../../TaskId.ts"
+import { forceKeyLookup, millis, query, queryAlone, type Rows } from "./statements.ts"
+
+/** `forceKeyLookup`, for an id. */
+const fewIds = (column: string) =>
+  forceKeyLookup(column, "'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'")
+
+/** A lease as its holder knows it. */
+export interface Lease {
+  readonly id: TaskId
+  readonly token: string
+}
+
+/** What became of a lease that was to be renewed. A row that is not among the answer is gone: deleted. */
+export interface RenewedRow {
+  readonly id: TaskId
+  /**
+   * - `renewed`;
+   * - `locked`: another session holds the row just now, our own write of its outcome for one;
+   * - `taken`: the row has another token, or none.
+   */
+  readonly state: "renewed" | "locked" | "taken"
+}
+
+/** Renews leases, without waiting for anybody. */
+export const renewLeases = (sql: SqlClient, leases: ReadonlyArray<Lease>, lease: number): Rows<RenewedRow> =>
+  queryAlone(
+    sql,
+    `with found as materialized (
+  select t.id, (t.is_running and t.lease_token = a.token) is true as mine
+  from unnest($1::uuid[], $2::uuid[]) as a(id, token) join pg_task t on t.id = a.id where ${fewIds("a.id")}
+), free as (
+  select ctid from pg_task where id = any(array(select id from found where mine)) for no key update skip locked
+), renewed as (
+  update pg_task t set lease_until = now() + ${millis("$3")}, updated_at = now()
+  where t.ctid = any(array(select ctid from free)) returning t.id
+)
+select f.id, case when not f.mine then 'taken' when r.id is null then 'locked' else 'renewed' end as state
+from found f left join renewed r on r.id = f.id`,
+    [leases.map(({ id }) => id), leases.map(({ token }) => token), lease]
+  )
+
+/** Those of these rows that are there. */
+export const existing = (sql: SqlClient, ids: ReadonlyArray<TaskId>): Rows<{ readonly id: TaskId }> =>
+  query(sql, "select id from pg_task where id = any($1::uuid[])", [ids])
+
+// ---------------------------------------------------------------------------------------------------------------
+// Looking for expired leases
+// ---------------------------------------------------------------------------------------------------------------
+
+/** What a look found: at least one row, without an id if no lease has expired. */
+export interface LookRow {
+  /** A row whose lease has expired. */
+  readonly id: TaskId | null
+  readonly token: string | null
+  /** When this look took place, in milliseconds since 1970. */
+  readonly since: number
+  /** Until the next lease expires of those that were seen, in milliseconds; null if there is none. */
+  readonly next: number | null
+  /** There are rows that this look did not reach. */
+  readonly more: boolean
+}
+
+const hasExpired = "(lease_until is null or lease_until < now())"
+
+/** From `seen (id, is_running, lease_token, lease_until)`. Numbers are subtracted, as infinite times can't be before Postgres 17. */
+const summary = (more: string) =>
+  `select e.id, e.lease_token as token, (extract(epoch from now()) * 1000)::float8 as since,
+  ((extract(epoch from n.next) - extract(epoch from clock_timestamp())) * 1000)::float8 as next, ${more} as more
+from (select min(lease_until) as next from seen where is_running and not ${hasExpired}) n
+left join (select id, lease_token from seen where is_running and ${hasExpired}) e on true`
+
+const columns = "id, is_running, lease_token, lease_until"
+
+/**
+ * The rows of each task that have been due for the longest: the first `limit` entries of each in the index of due
+ * rows. Running rows are among them, because claims take the oldest ones. The limit is hidden in a subquery: the
+ * planner then believes that a tenth of the rows is wanted, and reads the index in its order. Knowing the number, and
+ * without statistics, it may take it for more than all there are, and read and sort every due row. (`task` is in the
+ * order because for `task is null` the planner does not see that it is always the same.)
+ */
+export const lookInFront = (sql: SqlClient, tasks: ReadonlyArray<string>, limit: number): Rows<LookRow> => {
+  const front = (condition: string) =>
+    `select ${columns} from pg_task where ${condition} and error is null and wakeup_at <= now()
+    order by task, wakeup_at limit (select $2::int8)`
+  return queryAlone(
+    sql,
+    `with seen as materialized (
+  select n.k, f.* from unnest($1::text[]) with ordinality as n(name, k) cross join lateral (
+    ${front("task = n.name")}
+  ) f
+  union all select 0, f.* from (
+    ${front("task is null")}
+  ) f
+)
+${summary("exists (select from seen group by k having count(*) >= $2::int8)")}`,
+    [tasks, limit]
+  )
+}
+
+/**
+ * The running rows in some blocks of the table. That is bounded whatever is in them: live rows and dead ones, of one
+ * due time or of many. `page` names no column of an index, so that the planner is left with a scan of these blocks.
+ */
+export const lookInBlocks = (
+  sql: SqlClient,
+  tasks: ReadonlyArray<string>,
+  blocks: { readonly from: number; readonly to: number }
+): Rows<LookRow> =>
+  queryAlone(
+    sql,
+    `with page as materialized (
+  select ${columns}, error, task, wakeup_at from pg_task
+  where ctid >= ('(' || $2::int8 || ',0)')::tid and ctid < ('(' || $3::int8 || ',0)')::tid and is_running
+), seen as materialized (
+  select ${columns} from page
+  where error is null and wakeup_at <= now() and (task = any($1::text[]) or task is null)
+)
+${summary("$3::int8 < pg_relation_size('pg_task') / current_setting('block_size')::int8")}`,
+    [tasks, blocks.from, blocks.to]
+  )
+
+// ---------------------------------------------------------------------------------------------------------------
+// Rescue
+// ---------------------------------------------------------------------------------------------------------------
+
+/** A lease that was seen expired. */
+export interface Suspicion {
+  readonly id: TaskId
+  /** When, in milliseconds since 1970. Any renewal since then makes it end later than this. */
+  readonly since: number
+  /** It has been expired for long enough: rescue the row. */
+  readonly ripe: boolean
+}
+
+/** A row whose lease is still expired. Rows that are not among the answer were renewed, ended or taken. */
+export interface JudgedRow {
+  readonly id: TaskId
+  /**
+   * - `expired`: its worker could have renewed it;
+   * - `locked`: it could not, because another session holds the row, or the server has just started;
+   * - `rescued`: it was freed, or parked.
+   */
+  readonly state: "expired" | "locked" | "rescued"
+  readonly task: string | null
+  readonly crashes: number | null
+  readonly parked: boolean | null
+}
+
+/** Right after the server started nobody is dead: the workers could not renew while it was away. */
+const isUp = (lease: string) => `pg_postmaster_start_time() < now() - ${millis(lease)}`
+
+/**
+ * Whether another session holds a row, as far as reading tells. `xmax` is the last transaction that has locked or changed
+ * it: 0 for none. Null if reading doesn't tell: that transaction may have ended, be a part of another one (a savepoint),
+ * or stand for several that hold the row together.
+ */
+const isHeld = (row: string) =>
+  `case when ${row}.xmax = '0'::xid then false when ${row}.xmax::text::int8 = any(array(
+    select x::text::int8 & 4294967295 from pg_snapshot_xip(pg_current_snapshot()) as x
+  )) then true end`
+
+/**
+ * Looks at expired leases again, frees the rows of those that are ripe, and parks what has killed `maxCrashes` workers
+ * in a row. Fails on a server that takes no writes.
+ *
+ * It tries to lock a row only where it must. Otherwise the workers that look would keep the row from its own worker, all
+ * the more the slower the server is.
+ */
+export const judge = (
+  sql: SqlClient,
+  suspicions: ReadonlyArray<Suspicion>,
+  options: { readonly maxCrashes: number; readonly lease: number }
+): Rows<JudgedRow> =>
+  queryAlone(
+    sql,
+    `with expired as materialized (
+  select t.id, s.ripe, case when not ${isUp("$5")} then true else ${isHeld("t")} end as held
+  from unnest($1::uuid[], $2::float8[], $3::bool[]) as s(id, since, ripe)
+  join pg_task t on t.id = s.id
+  where ${fewIds("s.id")} and t.is_running and t.error is null
+    and (t.lease_until is null or t.lease_until < to_timestamp(s.since / 1000))
+), free as materialized (
+  select id, ctid from pg_task
+  where id = any(array(select id from expired where ripe and held is not true or held is null))
+    and is_running and ${hasExpired}
+  for no key update skip locked
+), rescued as (
+  update pg_task t set is_running = false, lease_token = null, lease_until = null, crashes = t.crashes + 1,
+    updated_at = now(),
+    error = case when t.crashes + 1 >= $4 then
+      format('The worker died %s times running while it ran this step: it was killed, ran out of memory, or lost the '
+        || 'database for longer than its lease. Fix the cause, then clear this error.', t.crashes + 1) end
+  where t.ctid = any(array(select ctid from free where id = any(array(select id from expired where ripe)))) returning t.id, t.task, t.crashes, t.error is not null as parked
+)
+select e.id, case when r.id is not null then 'rescued'
+  when e.ripe or e.held or e.held is null and f.id is null then 'locked' else 'expired' end
+  as state, r.task, r.crashes, r.parked
+from expired e left join free f on f.id = e.id left join rescued r on r.id = e.id`,
+    [
+      suspicions.map(({ id }) => id),
+      suspicions.map(({ since }) => since),
+      suspicions.map(({ ripe }) => ripe),
+      options.maxCrashes,
+      options.lease
+    ]
+  )

@@ -1,0 +1,88 @@
+/** One page of a list, in the order of `wakeup_at`. */
+import type { SqlClient } from "effect/sql/SqlClient"
+import { type AdminRow, columns, conditions, Params, type Status, type Where, whereClause } from "./row.ts"
+import { query, type Rows } from "./admin.ts"
+
+export interface PageOptions extends Omit<Where, "ids"> {
+  readonly limit: number
+  readonly newestFirst: boolean
+  /** The last row of the page before. */
+  readonly after: { readonly key: string; readonly id: string } | undefined
+}
+
+/** The two halves of the table that have an index on the task's name and `wakeup_at`. */
+const halves = [
+  { name: "unparked", part: "error is null", statuses: ["ready", "scheduled", "running"] },
+  { name: "parked", part: "error is not null", statuses: ["parked"] }
+] as const
+
+type Half = typeof halves[number]
+
+/** The order of a page, and where it begins. */
+interface Keyset {
+  readonly past: ReadonlyArray<string>
+  readonly order: (table: string) => string
+  readonly limit: string
+}
+
+const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): Keyset => {
+  const [direction, beyond] = newestFirst ? ["desc", "<"] : ["asc", ">"]
+  const past: Array<string> = []
+  if (after !== undefined) {
+    const [key, id] = [`${params.add(after.key)}::timestamptz`, `${params.add(after.id)}::uuid`]
+    past.push(`t.wakeup_at ${beyond}= ${key} and (t.wakeup_at ${beyond} ${key} or t.id ${beyond} ${id})`)
+  }
+  return {
+    past,
+    order: (table) => `order by ${table}.wakeup_at ${direction}, ${table}.id ${direction}`,
+    limit: `limit ${params.add(limit)}::int`
+  }
+}
+
+/** Whether most rows that the indexes lead to are wanted: then a page needs no more of them than it has. */
+const followsIndexes = ({ error, newerThan, olderThan, status, step, task }: PageOptions): boolean =>
+  [error, newerThan, olderThan, step, task].every((criterion) => criterion === undefined)
+  && !(status?.includes("running") && !status.includes("ready") && !status.includes("scheduled"))
+
+/** The names of all tasks in one half, each found by one look into its index. */
+const namesIn = ({ name, part }: Half) =>
+  `${name} as (
+  select (select min(task) from pg_task where ${part}) as task
+  union all
+  select (select min(task) from pg_task where ${part} and task > n.task) from ${name} n where n.task is not null
+)`
+
+/** The first rows of each task in one half, in the order of its index, and of those without a name. */
+const branchesOf = (half: Half, status: ReadonlyArray<Status> | undefined, { limit, order, past }: Keyset) => {
+  const wanted = half.statuses.filter((one) => status?.includes(one) ?? true)
+  if (wanted.length === 0) return []
+  const narrowed = wanted.length === half.statuses.length ? {} : { status: wanted }
+  const rest = [`t.${half.part}`, ...conditions(narrowed, new Params()), ...past]
+  const select = (condition: string) =>
+    `select t.id, t.wakeup_at from pg_task t ${whereClause([condition, ...rest])} ${order("t")} ${limit}`
+  return [
+    `(select r.* from ${half.name} n cross join lateral (${select("t.task = n.task")}) r where n.task is not null)`,
+    `(${select("t.task is null")})`
+  ]
+}
+
+const merged = (options: PageOptions, keyset: Keyset): string => {
+  const branches = halves.flatMap((half) => branchesOf(half, options.status, keyset))
+  return `with recursive ${halves.map(namesIn).join(", ")}
+select ${columns} from (
+  select * from (${branches.join("\n  union all ")}) f ${keyset.order("f")} ${keyset.limit}
+) p join pg_task t on t.id = p.id ${keyset.order("p")}`
+}
+
+const sorted = ({ after: _, limit: __, newestFirst: ___, ...where }: PageOptions, keyset: Keyset, params: Params) =>
+  `select ${columns} from pg_task t ${whereClause([...conditions(where, params), ...keyset.past])}
+${keyset.order("t")} ${keyset.limit}`
+
+export const page = (sql: SqlClient, options: PageOptions): Rows<AdminRow> => {
+  const params = new Params()
+  const keyset = keysetOf(options, params)
+  const text = followsIndexes(options) && options.status?.length !== 0
+    ? merged(options, keyset)
+    : sorted(options, keyset, params)
+  return query(sql, text, params.values)
+}

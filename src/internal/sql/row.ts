@@ -1,0 +1,136 @@
+/** What a row is to those who look at it, as SQL. Postgres's clock decides its status, and how old it is. */
+import * as Duration from "effect/Duration"
+import { jsonName, maxStep } from "./schema.ts"
+
+export type Status = "ready" | "scheduled" | "running" | "parked"
+
+/** Which rows. What is undefined selects nothing. */
+export interface Where {
+  readonly ids?: ReadonlyArray<string> | undefined
+  /** Null: rows of no known shape. */
+  readonly task?: string | null | undefined
+  readonly step?: string | undefined
+  readonly status?: ReadonlyArray<Status> | undefined
+  /** A part of the error's text, with `*` for anything. */
+  readonly error?: string | undefined
+  readonly olderThan?: Duration.Input | undefined
+  readonly newerThan?: Duration.Input | undefined
+}
+
+/** The parameters of a statement, numbered as they are added. */
+export class Params {
+  readonly values: Array<unknown> = []
+
+  add(value: unknown): string {
+    return `$${this.values.push(value)}`
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// What a row is
+// ---------------------------------------------------------------------------------------------------------------
+
+/** Cutting is slower than all the rest: only what is long is worth it. */
+const head = "case when octet_length(t.step) > 2000 then left(t.step, 2000) else t.step end"
+const secondName = String.raw`^\s*\{\s*"${jsonName}"\s*:\s*\{\s*"(${jsonName})"\s*:`
+
+const spelled = `substring(left(t.step, 2000) from '${secondName}')`
+
+/** Whether a name has escapes for what this database can't hold, be it only perhaps. Such a name can't be decoded. */
+const isForeign = String.raw`case current_setting('server_encoding') when 'UTF8' then false
+  when 'LATIN1' then ${spelled} ~ '\\u(?!00)' else ${spelled} ~ '\\u(?!00[0-7])' end`
+
+/** The tag of the state: what is between the third and the fourth quote, unless a name has quotes in it. */
+export const tag = String.raw`case when t.task is null then null
+  when strpos(t.task, '"') = 0 and strpos(split_part(${head}, '"', 4), '\') = 0 then split_part(${head}, '"', 4)
+  when ${isForeign} then ${spelled}
+  else ('"' || ${spelled} || '"')::json #>> '{}' end`
+
+export const conditionOf: Record<Status, string> = {
+  ready: "t.error is null and not t.is_running and t.wakeup_at <= now()",
+  scheduled: "t.error is null and not t.is_running and t.wakeup_at > now()",
+  running: "t.error is null and t.is_running",
+  parked: "t.error is not null"
+}
+
+export const statuses = Object.keys(conditionOf) as ReadonlyArray<Status>
+
+/** Since when a row has had its status: since it was due, or, where that is no measure, since it was last written. */
+export const sinceOf: Record<Status, string> = {
+  ready: "t.wakeup_at",
+  scheduled: "t.updated_at",
+  running: "least(t.wakeup_at, t.updated_at)",
+  parked: "t.updated_at"
+}
+
+const byStatus = (values: Record<Status, string>) =>
+  `case when ${conditionOf.parked} then ${values.parked} when t.is_running then ${values.running}
+  when t.wakeup_at <= now() then ${values.ready} else ${values.scheduled} end`
+
+const status = byStatus({ ready: "'ready'", scheduled: "'scheduled'", running: "'running'", parked: "'parked'" })
+const since = byStatus(sinceOf)
+
+/** As milliseconds since 1970, within what JavaScript's dates can hold: Postgres has infinity, too. */
+export const millis = (time: string) =>
+  `(least(greatest(extract(epoch from ${time}), -8.64e12), 8.64e12) * 1000)::float8`
+export const age = (time: string) => `(extract(epoch from now()) * 1000)::float8 - ${millis(time)}`
+
+export interface AdminRow {
+  readonly id: string
+  readonly task: string | null
+  readonly step: string | null
+  readonly status: Status
+  readonly raw: string
+  readonly tried: number
+  readonly crashes: number
+  readonly transitions: number
+  readonly error: string | null
+  readonly trace: string | null
+  /** The times as milliseconds since 1970. */
+  readonly wakeupAt: number
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly leaseUntil: number | null
+  readonly since: number
+  readonly age: number
+  /** `wakeup_at` to the microsecond, for the next page. */
+  readonly key: string
+}
+
+/** Of a `step` that is too long to be read, as much as shows what it is. */
+const raw = `case when octet_length(t.step) <= ${maxStep} then t.step else left(t.step, 2000) || '...' end`
+
+export const columns =
+  `t.id, t.task, ${tag} as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
+  t.error, t.trace, ${millis("t.wakeup_at")} as "wakeupAt", ${millis("t.created_at")} as "createdAt",
+  ${millis("t.updated_at")} as "updatedAt",
+  case when t.lease_until is not null then ${millis("t.lease_until")} end as "leaseUntil",
+  ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as key`
+
+// ---------------------------------------------------------------------------------------------------------------
+// Which rows
+// ---------------------------------------------------------------------------------------------------------------
+
+const likePattern = (part: string) => `%${part.replace(/[\\%_]/g, "\\$&").replaceAll("*", "%")}%`
+
+export const interval = (params: Params, duration: Duration.Input) =>
+  `${params.add(Duration.toMillis(Duration.fromInputUnsafe(duration)))}::float8 * interval '1 millisecond'`
+
+const anyOf = (conditions: ReadonlyArray<string>) => `(${conditions.map((one) => `(${one})`).join(" or ")})`
+
+export const conditions = (where: Where, params: Params): ReadonlyArray<string> => {
+  const all: Array<string> = []
+  const { error, ids, newerThan, olderThan, status, step, task } = where
+  if (ids !== undefined) all.push(`t.id = any(${params.add(ids)}::uuid[])`)
+  if (task !== undefined) all.push(task === null ? "t.task is null" : `t.task = ${params.add(task)}`)
+  if (step !== undefined) all.push(`(${tag}) = ${params.add(step)}`)
+  if (status !== undefined && status.length < statuses.length) {
+    all.push(status.length === 0 ? "false" : anyOf(status.map((one) => conditionOf[one])))
+  }
+  if (error !== undefined) all.push(`t.error ilike ${params.add(likePattern(error))}`)
+  if (olderThan !== undefined) all.push(`(${since}) <= now() - ${interval(params, olderThan)}`)
+  if (newerThan !== undefined) all.push(`(${since}) > now() - ${interval(params, newerThan)}`)
+  return all
+}
+
+export const whereClause = (all: ReadonlyArray<string>) => all.length === 0 ? "" : `where ${all.join("\n  and ")}`

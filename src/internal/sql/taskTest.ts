@@ -1,0 +1,78 @@
+/** The testing kit's own statements: it looks at rows, and lets time pass for them. */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { type AdminRow, columns } from "./row.ts"
+import { query } from "./admin.ts"
+
+/** Whose time may pass. */
+export interface Waiting {
+  readonly tasks: ReadonlyArray<string>
+  /** Tasks that failed, and wait for their next try. */
+  readonly retries: boolean
+  /** All others. */
+  readonly delays: boolean
+}
+
+const isWaiting = `task = any($1::text[]) and error is null and not is_running and crashes < 1
+  and wakeup_at > now() and wakeup_at < 'infinity' and case when tried > 0 then $2::boolean else $3::boolean end`
+
+const params = ({ delays, retries, tasks }: Waiting) => [tasks, retries, delays]
+
+export interface NextWaiting {
+  /** Whether it waits for its next try. */
+  readonly retrying: boolean
+  /** In milliseconds. */
+  readonly wait: number
+}
+
+/** What is due next. */
+export const nextWaiting = (
+  sql: SqlClient,
+  waiting: Waiting
+): Effect.Effect<NextWaiting | undefined, SqlError> =>
+  Effect.map(
+    query<NextWaiting>(
+      sql,
+      `select tried > 0 as retrying, (extract(epoch from wakeup_at - now()) * 1000)::float8 as wait
+from pg_task where ${isWaiting} order by wakeup_at limit 1`,
+      params(waiting)
+    ),
+    (rows) => rows[0]
+  )
+
+/** Moves all that waits towards now, by the same time, so that the first of it is due. Their order stays. */
+export const skipToNext = (sql: SqlClient, waiting: Waiting): Effect.Effect<void, SqlError> =>
+  Effect.asVoid(query(
+    sql,
+    `with first as (select min(wakeup_at) - now() as gap from pg_task where ${isWaiting})
+update pg_task set wakeup_at = wakeup_at - first.gap from first where ${isWaiting}`,
+    params(waiting)
+  ))
+
+export const sleep = (sql: SqlClient, millis: number): Effect.Effect<void, SqlError> =>
+  Effect.asVoid(query(sql, "select pg_sleep($1::float8 / 1000)", [millis]))
+
+/** What runs a step sets a lock timeout for the rest of its transaction, which in a test is the whole test. */
+export const lockTimeout = (sql: SqlClient): Effect.Effect<string, SqlError> =>
+  Effect.map(
+    query<{ value: string }>(sql, "select current_setting('lock_timeout') as value", []),
+    (rows) => rows[0]!.value
+  )
+
+export const setLockTimeout = (sql: SqlClient, value: string): Effect.Effect<void, SqlError> =>
+  Effect.asVoid(query(sql, "select set_config('lock_timeout', $1, true)", [value]))
+
+export interface EnqueuedRow extends Pick<AdminRow, "id" | "status" | "raw" | "tried" | "error"> {
+  /** In milliseconds. */
+  readonly dueIn: number
+}
+
+/** In one transaction all rows are of the same age: then its commands tell which was first. */
+export const rowsOf = (sql: SqlClient, task: string): Effect.Effect<ReadonlyArray<EnqueuedRow>, SqlError> =>
+  query(
+    sql,
+    `select ${columns}, (extract(epoch from greatest(t.wakeup_at - now(), interval '0')) * 1000)::float8 as "dueIn"
+from pg_task t where t.task = $1 order by t.created_at, t.cmin::text::bigint, t.ctid`,
+    [task]
+  )

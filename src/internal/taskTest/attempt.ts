@@ -1,0 +1,96 @@
+/** One attempt in the caller's fiber, and in the caller's transaction if there is one, by the worker's own parts. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { type ClaimedTask, makeClaimedTask } from "../attempt/claimedTask.ts"
+import type { ClaimedRow } from "../sql/claim.ts"
+import { codeOf } from "../sql/errors.ts"
+import { type Outcome, type RowOutcome, toChanges } from "../attempt/outcome.ts"
+import { runAttempt, type Runner } from "../attempt/attempt.ts"
+import { storeInTransaction } from "../sql/statements.ts"
+import { nextTransition } from "../sql/transitions.ts"
+import type { TaskInvalidStateError } from "../../TaskError.ts"
+import { type AnyResult, toResult } from "./result.ts"
+import { lockTimeout, setLockTimeout } from "../sql/taskTest.ts"
+import { TaskTestError } from "./TaskTestError.ts"
+
+export type AttemptError = SqlError | TaskInvalidStateError | TaskTestError
+
+const isAborted = (error: SqlError): boolean => codeOf(error) === "25P02"
+
+/** In production these writes would have been committed; here Postgres has undone them. */
+const aborted = (held: ClaimedTask) =>
+  new TaskTestError({
+    reason: "TransactionAborted",
+    message: `Step "${held.tag}" of task "${held.task}" went on after a statement of it had failed. Within a `
+      + `transaction, as here, Postgres then refuses all further statements: put the one that may fail into a `
+      + `sql.withTransaction of its own, or run this test without TaskTest.rolledBack`
+  })
+
+const hasFailed = (outcome: Outcome) => outcome._tag === "Retried" || outcome._tag === "Parked"
+
+/**
+ * A step that fails because a statement failed leaves a transaction in which nothing works any more: so it runs behind
+ * a savepoint, and is rolled back to it in that case. What other failed steps wrote stays, as it does in production.
+ */
+const behindSavepoint = (
+  sql: SqlClient,
+  held: ClaimedTask,
+  attempt: Effect.Effect<Outcome>
+): Effect.Effect<Outcome, SqlError | TaskTestError> =>
+  Effect.suspend(() => {
+    let outcome: Outcome | undefined
+    const attempted = Effect.tap(attempt, (ended) => {
+      outcome = ended
+      return sql`select 1`
+    })
+    const undone = (error: SqlError): Effect.Effect<Outcome, SqlError | TaskTestError> => {
+      if (outcome === undefined) return Effect.fail(error)
+      return hasFailed(outcome) ? Effect.succeed(outcome) : aborted(held)
+    }
+    return Effect.catchIf(sql.withTransaction(attempted), isAborted, undone)
+  })
+
+/** Whether the caller has opened a transaction. */
+export const isInTransaction = (sql: SqlClient): Effect.Effect<boolean> =>
+  Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
+
+/** Runs the step and stores its outcome. Returns it with whether it is in the row. */
+const runAndStore = Effect.fnUntraced(function*(runner: Runner, held: ClaimedTask) {
+  const { lease, sql } = runner
+  const inTransaction = yield* isInTransaction(sql)
+  const attempt = runAttempt(runner, held)
+  const outcome = yield* inTransaction ? behindSavepoint(sql, held, attempt) : attempt
+  if (outcome._tag === "Stored") return { outcome: outcome.outcome, current: true }
+  return {
+    outcome,
+    current: yield* storeInTransaction(sql, toChanges([{ held, outcome }]), { lease, from: "Transaction" })
+  }
+})
+
+/** The lock timeout of the caller's transaction stays what it was. */
+const keepLockTimeout = <A, E>(sql: SqlClient, effect: Effect.Effect<A, E>): Effect.Effect<A, E | SqlError> =>
+  Effect.flatMap(isInTransaction(sql), (inTransaction) =>
+    inTransaction
+      ? Effect.flatMap(lockTimeout(sql), (before) => Effect.tap(effect, setLockTimeout(sql, before)))
+      : effect)
+
+/** A `NextStep.now` leaves the row claimed, by the same token. */
+const continuing = (row: ClaimedRow, outcome: RowOutcome, current: boolean): ClaimedRow | undefined =>
+  outcome._tag === "Continued" && current
+    ? { ...row, step: outcome.step, tried: 0, transitions: nextTransition(row.transitions), waited: 0 }
+    : undefined
+
+/** Runs the step of a claimed row: what happened, and the row for its next step if that is due at once. */
+export const attemptInTest = (
+  runner: Runner,
+  row: ClaimedRow,
+  token: string
+): Effect.Effect<{ readonly result: AnyResult; readonly next: ClaimedRow | undefined }, AttemptError> =>
+  Effect.gen(function*() {
+    const held = makeClaimedTask(row, token, 0)
+    const { current, outcome } = yield* keepLockTimeout(runner.sql, runAndStore(runner, held))
+    const result = yield* toResult(runner.tasks, held, outcome, current)
+    return { result, next: continuing(row, outcome, current) }
+  })

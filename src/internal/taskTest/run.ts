@@ -1,0 +1,127 @@
+/** Claims rows and runs them in the caller's fiber: one step, or all there are. */
+import * as Effect from "effect/Effect"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { claim, type ClaimedRow, everything, releaseClaim } from "../sql/claim.ts"
+import { toTableError } from "../sql/errors.ts"
+import { toSettings } from "../worker/settings.ts"
+import { isTraced, type Runner } from "../attempt/attempt.ts"
+import type { TaskDefinitionError, TaskInvalidStateError, TaskTableError } from "../../TaskError.ts"
+import { attemptInTest, isInTransaction } from "./attempt.ts"
+import type { AnyResult } from "./result.ts"
+import { nextWaiting, skipToNext, sleep } from "../sql/taskTest.ts"
+import { TaskTestError } from "./TaskTestError.ts"
+
+/** What to do about tasks that are due later: `TaskTest.DelayPolicy`. */
+type DelayPolicy = "skip" | "wait" | "leave"
+
+export interface Settings {
+  readonly tasks: ReadonlyArray<unknown>
+  readonly delays?: DelayPolicy | undefined
+  readonly retries?: DelayPolicy | undefined
+}
+
+export type RunError = TaskDefinitionError | TaskTableError | TaskInvalidStateError | TaskTestError | SqlError
+
+/** No step of a test takes longer; and if its process is killed, its tasks go on elsewhere after this. */
+const lease = 600_000
+
+const makeRunner = Effect.fnUntraced(function*({ tasks }: Settings) {
+  const settings = yield* toSettings({ tasks })
+  const runner: Runner = {
+    sql: yield* SqlClient.SqlClient,
+    tasks: settings.tasks,
+    lease,
+    isCancelled: () => Effect.succeed(false),
+    traced: yield* isTraced,
+    debug: false
+  }
+  return runner
+})
+
+interface Claimed {
+  readonly row: ClaimedRow
+  readonly token: string
+}
+
+const claimDue = ({ lease, sql, tasks }: Runner): Effect.Effect<Claimed | undefined, SqlError> =>
+  Effect.suspend(() => {
+    const token = crypto.randomUUID()
+    return Effect.map(
+      claim(sql, { tasks: [...tasks.keys()], limit: 1, bytes: 0, token, lease }, everything),
+      ({ rows: [row] }) => row && { row, token }
+    )
+  })
+
+/** Lets time pass until something is due. False when nothing waits, or what waits is to be left alone. */
+const letTimePass = Effect.fnUntraced(function*({ sql, tasks }: Runner, settings: Settings) {
+  const delays = settings.delays ?? "skip"
+  const retries = settings.retries ?? delays
+  const waiting = { tasks: [...tasks.keys()], delays: delays !== "leave", retries: retries !== "leave" }
+  const next = yield* nextWaiting(sql, waiting)
+  if (next === undefined) return false
+  const isSkipped = (next.retrying ? retries : delays) === "skip"
+  if (!isSkipped) yield* sleep(sql, next.wait)
+  // Within a transaction Postgres's time stands still, however long we slept.
+  if (isSkipped || (yield* isInTransaction(sql))) yield* skipToNext(sql, waiting)
+  return true
+})
+
+const claimNext = Effect.fnUntraced(function*(runner: Runner, settings: Settings) {
+  const due = yield* claimDue(runner)
+  if (due !== undefined) return due
+  return (yield* letTimePass(runner, settings)) ? yield* claimDue(runner) : undefined
+})
+
+/** Whatever ends a test in the middle, its row is given back. */
+const release = (runner: Runner, token: string) => Effect.ignoreCause(releaseClaim(runner.sql, token))
+
+export const runStep = (settings: Settings): Effect.Effect<AnyResult | undefined, RunError, SqlClient.SqlClient> =>
+  Effect.gen(function*() {
+    const runner = yield* makeRunner(settings)
+    const claimed = yield* claimNext(runner, settings)
+    if (claimed === undefined) return undefined
+    const { row, token } = claimed
+    const attempt = Effect.onError(attemptInTest(runner, row, token), () => release(runner, token))
+    const { next, result } = yield* attempt
+    if (next !== undefined) yield* releaseClaim(runner.sql, token)
+    return result
+  }).pipe(Effect.catchTag("SqlError", toTableError))
+
+const tooMany = (results: ReadonlyArray<AnyResult>, maxSteps: number) => {
+  const last = results.slice(-3).map(({ step, task }) => `${task}.${step}`).join(", ")
+  return new TaskTestError({
+    reason: "TooManySteps",
+    message: `The tasks did not end within ${maxSteps} steps (the last were ${last}). If they go round for ever, use `
+      + `\`delays: "leave"\` or TaskTest.runStep; else raise \`maxSteps\``
+  })
+}
+
+/** A task as far as it goes at once. */
+const runChain = Effect.fnUntraced(function*(
+  runner: Runner,
+  { row, token }: Claimed,
+  results: Array<AnyResult>,
+  maxSteps: number
+) {
+  for (let next: ClaimedRow | undefined = row; next !== undefined;) {
+    if (results.length >= maxSteps) return yield* tooMany(results, maxSteps)
+    const attempted: Effect.Success<ReturnType<typeof attemptInTest>> = yield* attemptInTest(runner, next, token)
+    results.push(attempted.result)
+    next = attempted.next
+  }
+}, (effect, runner, { token }) => Effect.onError(effect, () => release(runner, token)))
+
+export const runAll = (
+  settings: Settings,
+  maxSteps: number
+): Effect.Effect<ReadonlyArray<AnyResult>, RunError, SqlClient.SqlClient> =>
+  Effect.gen(function*() {
+    const runner = yield* makeRunner(settings)
+    const results: Array<AnyResult> = []
+    for (;;) {
+      const claimed = yield* claimNext(runner, settings)
+      if (claimed === undefined) return results
+      yield* runChain(runner, claimed, results, maxSteps)
+    }
+  }).pipe(Effect.catchTag("SqlError", toTableError))

@@ -1,0 +1,271 @@
+/** Claims due rows whenever the pool has room, and otherwise sleeps: until a signal, or until the next row is due. */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import {
+  claim,
+  claimBehind,
+  type ClaimedRow,
+  everything,
+  type Found,
+  type Position,
+  positionAt,
+  untilNextDue,
+  type Window
+} from "../sql/claim.ts"
+import { codeOf } from "../sql/errors.ts"
+import { type Claimed, ClaimCursor } from "./claimCursor.ts"
+import type { Database } from "./database.ts"
+import type { Pool } from "./pool.ts"
+import { Signal } from "./signal.ts"
+import { giveBack, mayHaveRun, timeOnceBack } from "./unanswered.ts"
+
+/** More rows in one statement would not be cheaper each, and the first would wait for the last. */
+const maxClaim = 1000
+
+/** After a claim that failed, doubled with each that fails after it, up to the longest. In milliseconds. */
+const failedBackoff = { first: 50, longest: 5000 }
+
+/** A row is due, but another session holds it: look again after this, doubled each time. In milliseconds. */
+const lockedBackoff = 10
+
+/** Claims behind rows that other sessions hold: how far they have come. */
+interface Pass {
+  readonly position: Position
+  /** Where it has begun: undefined for all rows. */
+  readonly from: number | undefined
+  /** How long its statements took, in milliseconds. */
+  readonly took: number
+}
+
+const startOfPass = (from: number | undefined): Pass => ({ position: positionAt(from), from, took: 0 })
+
+/** More rows would have had too many bytes. */
+const fills = (rows: ReadonlyArray<ClaimedRow>, bytes: number): boolean =>
+  rows.length > 0 && rows.reduce((sum, row) => sum + row.bytes, 0) >= bytes
+
+export interface DispatcherOptions {
+  readonly sql: SqlClient
+  readonly database: Database
+  readonly pool: Pool
+  readonly tasks: ReadonlyArray<string>
+  /** In milliseconds. */
+  readonly lease: number
+  readonly now: () => number
+  /** The longest sleep, in milliseconds. May change: without notifications it is shorter. */
+  readonly pollInterval: () => number
+}
+
+export class Dispatcher {
+  /** When a claim last succeeded, by the local clock in milliseconds. */
+  lastClaim: number | undefined
+  /** How long the tasks of the last claim had been due, at most, in milliseconds. */
+  lag = 0
+  private readonly options: DispatcherOptions
+  private readonly signal = new Signal()
+  private stopped = false
+  /** There may be due rows that we have not claimed. */
+  private mayHaveDueRows = true
+  private waitingForRoom = false
+  /** When to look for due rows again at the latest, by the local clock in milliseconds. */
+  private dueAt = Infinity
+  private readonly cursor: ClaimCursor
+  /** Something may be due behind the cursor. */
+  private back = true
+  private lockedWait = lockedBackoff
+  /** While claims pass over rows that other sessions hold. */
+  private pass: Pass | undefined
+  /** Nothing but such rows is due: wait before the next pass. */
+  private passed = false
+  /** The last pass took long: the next look at everything is one, too. */
+  private manyLocked = false
+  private failedWait = failedBackoff.first
+
+  constructor(options: DispatcherOptions) {
+    this.options = options
+    this.cursor = new ClaimCursor(options.pollInterval)
+  }
+
+  /** Something became ready: look for it. */
+  wake(): void {
+    this.mayHaveDueRows = true
+    this.back = true
+    this.signal.set()
+  }
+
+  /** This worker itself stored something that becomes due in so many milliseconds: nobody else will tell. */
+  dueIn(delay: number): void {
+    const at = this.options.now() + delay
+    if (at >= this.dueAt) return
+    this.dueAt = at
+    this.signal.set()
+  }
+
+  /** The pool has changed. */
+  roomChanged(): void {
+    if (this.waitingForRoom && this.mayHaveDueRows) this.signal.set()
+  }
+
+  /** Ends {@link run}, after the claim under way. */
+  stop(): void {
+    this.stopped = true
+    this.signal.set()
+  }
+
+  get run(): Effect.Effect<void> {
+    return Effect.whileLoop({
+      while: () => !this.stopped,
+      body: () => this.turn,
+      step: () => {}
+    })
+  }
+
+  private get turn(): Effect.Effect<unknown> {
+    if (!this.mayHaveDueRows) return this.sleep
+    const limit = Math.min(this.options.pool.demand, maxClaim)
+    return limit > 0 ? this.claim(limit) : this.waitForRoom
+  }
+
+  private get waitForRoom(): Effect.Effect<boolean> {
+    return Effect.suspend(() => {
+      this.waitingForRoom = true
+      return Effect.tap(this.signal.wait(), () => Effect.sync(() => (this.waitingForRoom = false)))
+    })
+  }
+
+  /** Sleeps until something becomes ready, until the next row is due, or until the poll. */
+  private get sleep(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { database, now, pollInterval, sql, tasks } = this.options
+      this.dueAt = Infinity
+      const startedAt = now()
+      const from = this.cursor.ahead
+      const look = untilNextDue(sql, { tasks, start: from, horizon: pollInterval() })
+      return Effect.matchEffect(database.withTimeout(look), {
+        onFailure: (error) => this.failed(error, { window: { from, to: undefined }, took: now() - startedAt }),
+        onSuccess: (due) => this.doze(due, from)
+      })
+    })
+  }
+
+  private doze(due: number | undefined, from: number | undefined): Effect.Effect<void> {
+    const { now, pollInterval } = this.options
+    // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
+    if (due !== undefined && due <= 0 && !this.passed) {
+      return Effect.sync(() => {
+        this.pass = startOfPass(from)
+        this.mayHaveDueRows = true
+      })
+    }
+    const wait = due === undefined ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
+    this.passed = false
+    this.dueAt = Math.min(this.dueAt, now() + Math.min(wait, pollInterval()), this.cursor.nextScan)
+    return Effect.whileLoop({
+      while: () => !this.mayHaveDueRows && !this.stopped && now() < this.dueAt,
+      body: () => this.signal.wait(this.dueAt - now()),
+      step: () => {}
+    }).pipe(Effect.andThen(Effect.sync(() => {
+      this.mayHaveDueRows = true
+      this.back = true
+    })))
+  }
+
+  private nextLockedWait(): number {
+    const wait = this.lockedWait
+    this.lockedWait *= 2
+    return wait
+  }
+
+  /** Claims at the cursor, or behind the rows that other sessions hold. */
+  private claim(limit: number): Effect.Effect<void> {
+    const { lease, database, now, pool, sql, tasks } = this.options
+    const startedAt = now()
+    const { pass, window } = this.nextLook(startedAt)
+    const options = { tasks, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
+    this.mayHaveDueRows = false
+    const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)
+    return Effect.matchEffect(database.withTimeout(statement), {
+      onFailure: (error) => this.failed(error, { window, took: now() - startedAt, token: options.token }),
+      onSuccess: (found) =>
+        Effect.sync(() => {
+          const rows = [...found.rows].sort((a, b) => a.due - b.due)
+          const full = rows.length === limit || fills(rows, options.bytes)
+          const look = { window, full, last: rows.at(-1)?.due, now: now(), took: now() - startedAt }
+          this.noteClaim(rows)
+          if (pass === undefined) this.claimed(look)
+          else this.passOn({ ...pass, took: pass.took + look.took }, look, found)
+          pool.admit(rows, options.token, { full, more: this.mayHaveDueRows, claimedAt: startedAt })
+        })
+    })
+  }
+
+  private nextLook(now: number): { readonly window: Window; readonly pass: Pass | undefined } {
+    let { pass } = this
+    this.pass = undefined
+    if (pass !== undefined) return { pass, window: { from: pass.from, to: undefined } }
+    const window = this.cursor.begin(now, this.back)
+    this.back = false
+    if (this.manyLocked && window === everything) pass = startOfPass(undefined)
+    return { pass, window }
+  }
+
+  private noteClaim(rows: ReadonlyArray<ClaimedRow>): void {
+    this.lastClaim = this.options.now()
+    this.failedWait = failedBackoff.first
+    this.lag = rows.reduce((longest, row) => Math.max(longest, row.waited), 0)
+    if (rows.length > 0) this.lockedWait = lockedBackoff
+  }
+
+  private claimed(look: Claimed): void {
+    this.cursor.end(look)
+    if (look.full || this.cursor.goesOn(look.now)) this.mayHaveDueRows = true
+    // Fewer than asked for: that was all in front of the cursor, but perhaps not behind it.
+    else if (look.window.from !== undefined && this.cursor.isCheap) this.mayHaveDueRows = this.back = true
+  }
+
+  private passOn(pass: Pass, { full, last, now }: Claimed, { furthest, next }: Found): void {
+    if (full || next !== undefined) this.mayHaveDueRows = true
+    if (!full && next !== undefined) {
+      this.pass = { ...pass, position: next }
+      return
+    }
+    this.passed = !full
+    this.cursor.passed({ from: pass.from, full, last: full ? last : furthest, now, took: pass.took })
+    this.manyLocked = !this.cursor.isCheap
+  }
+
+  private get waitAfterFailure(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { now } = this.options
+      const until = now() + this.failedWait
+      this.failedWait = Math.min(this.failedWait * 2, failedBackoff.longest)
+      return Effect.whileLoop({
+        while: () => !this.stopped && now() < until,
+        body: () => this.signal.wait(until - now()),
+        step: () => {}
+      })
+    })
+  }
+
+  /** A look has failed. If it was a claim with this token, it may have been carried out all the same. */
+  private failed(error: SqlError, look: {
+    readonly window: Window
+    readonly took: number
+    readonly token?: string
+  }): Effect.Effect<void> {
+    const { database, now } = this.options
+    const { took, token, window } = look
+    const unanswered = { ...this.options, isStopping: () => this.stopped }
+    return Effect.gen({ self: this }, function*() {
+      yield* database.markLost(error)
+      if (token !== undefined && mayHaveRun(error)) yield* giveBack(unanswered, token, window.from)
+      const serverTime = yield* timeOnceBack(unanswered)
+      const cancelled = codeOf(error) === "57014"
+      if (serverTime !== undefined) this.cursor.failed({ window, took, cancelled, serverTime, now: now() })
+      // A cause that fails every claim may not affect other statements. Without a pause, the worker would do nothing
+      // but retry claims.
+      yield* this.waitAfterFailure
+      this.wake()
+    })
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * Rescues the rows of dead workers. A lease that has expired proves nothing: while the database was away, or a session
+ * held the row, no worker could renew. So an expired lease is looked at again and again for a third of a lease, and
+ * its row is rescued only if its worker could have renewed all that time. Live workers need much less for it.
+ */
+import * as Effect from "effect/Effect"
+import type { SqlError } from "effect/sql/SqlError"
+import type { TaskId } from "../../TaskId.ts"
+import { failureKindOf } from "../sql/errors.ts"
+import { judge, type JudgedRow, lookInBlocks, lookInFront, type LookRow } from "../sql/lease.ts"
+import { type LeaseOptions, noteFailure } from "./leaseRenewal.ts"
+
+/** An expired lease is judged this many times, a twelfth of a lease apart. The last time rescues its row. */
+const judgements = 5
+const judgementsPerLease = 12
+
+/** The most rows that are watched, and judged with one statement. More than that wait until these are rescued. */
+const maxWatched = 10_000
+const maxJudged = 1000
+
+/** A look in front reads this many entries of the index at most, of all tasks together, but some of each. */
+const frontSize = 5000
+const minFrontSize = 100
+
+/** A look further back reads this many blocks of the table, and fewer where that takes too long. */
+const maxBlocks = 512
+const minBlocks = 8
+
+/** Looks take this share of the time at most. One that failed may have met a silent server: it counts as a second. */
+const lookShare = 20
+const failedLook = 1000
+
+/** After a failure, doubled with each that follows, up to the longest. In milliseconds. */
+const failedBackoff = { first: 50, longest: 5000 }
+
+/** A dead worker may leave a thousand tasks: the log names this many, and counts the rest. */
+const maxLogged = 20
+
+/** How long after its last renewal a row may be rescued, at the earliest. In milliseconds. */
+export const rescuedAfter = (lease: number): number => lease + lease * (judgements - 1) / judgementsPerLease
+
+interface Watched {
+  /** When its lease was first seen expired, in milliseconds since 1970 by Postgres's clock. */
+  readonly since: number
+  /** How often in a row it was found expired since then, and free to be renewed. */
+  judged: number
+}
+
+export class Rescue {
+  private readonly options: LeaseOptions
+  /** Called when there may be rescued rows to run. */
+  private readonly onRescued: () => void
+  private readonly watched = new Map<TaskId, Watched>()
+  // By the local clock, in milliseconds.
+  private judgedAt = -Infinity
+  private frontAt = 0
+  private blocksAt = 0
+  /** Where the look at the whole table goes on. Undefined: the look in front reaches every due row. */
+  private block: number | undefined
+  private blocks = maxBlocks
+  private failedWait = failedBackoff.first
+
+  constructor(options: LeaseOptions, onRescued: () => void) {
+    this.options = options
+    this.onRescued = onRescued
+  }
+
+  get run(): Effect.Effect<never> {
+    return Effect.forever(
+      this.turn.pipe(
+        Effect.catch((error) => this.failed(error)),
+        Effect.andThen(Effect.suspend(() => Effect.sleep(Math.max(this.nextAt - this.options.now(), 1))))
+      )
+    )
+  }
+
+  private get turn(): Effect.Effect<void, SqlError> {
+    return Effect.gen({ self: this }, function*() {
+      const { now } = this.options
+      if (now() >= this.frontAt) yield* this.lookInFront
+      if (this.block !== undefined && now() >= this.blocksAt) yield* this.lookInBlocks(this.block)
+      if (this.watched.size > 0 && now() >= this.judgeAt) yield* this.judge
+      this.failedWait = failedBackoff.first
+    })
+  }
+
+  private get nextAt(): number {
+    return Math.min(
+      this.frontAt,
+      this.block === undefined ? Infinity : this.blocksAt,
+      this.watched.size === 0 ? Infinity : this.judgeAt
+    )
+  }
+
+  private get judgeAt(): number {
+    return this.judgedAt + this.options.lease / judgementsPerLease
+  }
+
+  /**
+   * Nobody knows what happened while the database did not answer: everything is watched anew. If it only refused this
+   * statement, because of a lock or a timeout, it could have taken others.
+   */
+  private failed(error: SqlError): Effect.Effect<void> {
+    if (failureKindOf(error) !== "Lock") this.watched.clear()
+    const wait = this.failedWait
+    this.failedWait = Math.min(wait * 2, failedBackoff.longest)
+    return Effect.andThen(noteFailure(this.options.database, "The look for expired leases", error), Effect.sleep(wait))
+  }
+
+  /** Sends a statement once. */
+  private send<A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
+    return this.options.database.retryingUnless(statement, () => true)
+  }
+
+  /** Sends one that may be dear, and says when to rest until. */
+  private sendDear<A>(
+    statement: Effect.Effect<A, SqlError>,
+    rest: (until: number) => void
+  ): Effect.Effect<A, SqlError> {
+    const { now } = this.options
+    return Effect.suspend(() => {
+      const startedAt = now()
+      const ended = (most: number) => Effect.sync(() => rest(now() + Math.min(now() - startedAt, most) * lookShare))
+      return this.send(statement).pipe(
+        Effect.tap(() => ended(Infinity)),
+        Effect.tapError((error) => ended(failureKindOf(error) === "Lock" ? Infinity : failedLook))
+      )
+    })
+  }
+
+  /** Where nearly all running rows are. If there is more, the whole table is looked through, too. */
+  private get lookInFront(): Effect.Effect<void, SqlError> {
+    const { now, pollInterval, sql, tasks } = this.options
+    const limit = Math.max(Math.ceil(frontSize / tasks.length), minFrontSize)
+    return this.sendDear(lookInFront(sql, tasks, limit), (until) => (this.frontAt = until)).pipe(
+      // It was too much for the timeout of the server, or for ours.
+      Effect.tapError(() => Effect.sync(() => (this.block ??= 0))),
+      Effect.map((rows) => {
+        this.watch(rows)
+        const { more, next } = rows[0]!
+        this.block = more ? this.block ?? 0 : undefined
+        const wait = next === null ? Infinity : Math.max(next, 0) + 10
+        this.frontAt = Math.max(this.frontAt, now() + Math.min(wait, pollInterval()))
+        this.onRescued()
+      })
+    )
+  }
+
+  private lookInBlocks(from: number): Effect.Effect<void, SqlError> {
+    const { sql, tasks } = this.options
+    const statement = lookInBlocks(sql, tasks, { from, to: from + this.blocks })
+    return this.sendDear(statement, (until) => (this.blocksAt = until)).pipe(
+      Effect.tapError(() => Effect.sync(() => (this.blocks = Math.max(this.blocks >> 1, minBlocks)))),
+      Effect.map((rows) => {
+        this.watch(rows)
+        // From the beginning again only if the next look in front doesn't reach every row, either.
+        this.block = rows[0]!.more ? from + this.blocks : undefined
+        this.blocks = Math.min(this.blocks * 2, maxBlocks)
+      })
+    )
+  }
+
+  private watch(rows: ReadonlyArray<LookRow>): void {
+    for (const { id, since, token } of rows) {
+      if (id === null || this.watched.has(id) || this.watched.size >= maxWatched) continue
+      // This worker lives. It renews its own as soon as it can.
+      const own = this.options.pool.held.get(id)
+      if (own === undefined || own.token !== token || own.stop !== undefined) this.watched.set(id, { since, judged: 0 })
+    }
+  }
+
+  private get judge(): Effect.Effect<void, SqlError> {
+    return Effect.gen({ self: this }, function*() {
+      const { lease, maxCrashes, now, sql } = this.options
+      // Whatever has kept this worker from judging may have kept the others from renewing.
+      if (now() - this.judgedAt > lease / 3) { for (const watched of this.watched.values()) watched.judged = 0 }
+      this.judgedAt = now()
+      const all = [...this.watched]
+      for (let start = 0; start < all.length; start += maxJudged) {
+        const some = all.slice(start, start + maxJudged).map(([id, { judged, since }]) => ({
+          id,
+          since,
+          ripe: judged >= judgements - 1
+        }))
+        const rows = yield* this.send(judge(sql, some, { maxCrashes, lease }))
+        this.judged(some.map(({ id }) => id), rows)
+        yield* this.rescued(rows.filter(({ state }) => state === "rescued"))
+      }
+    })
+  }
+
+  private judged(ids: ReadonlyArray<TaskId>, rows: ReadonlyArray<JudgedRow>): void {
+    const states = new Map(rows.map(({ id, state }) => [id, state]))
+    for (const id of ids) {
+      const state = states.get(id)
+      const watched = this.watched.get(id)!
+      if (state === undefined || state === "rescued") this.watched.delete(id)
+      else if (state === "expired") watched.judged++
+      else watched.judged = 0
+    }
+  }
+
+  private rescued(rows: ReadonlyArray<JudgedRow>): Effect.Effect<void> {
+    if (rows.length === 0) return Effect.void
+    this.options.metrics.leasesRescued(rows.length)
+    // There may be more, of a worker that died with a large buffer.
+    if (this.watched.size + rows.length >= maxWatched) this.frontAt = 0
+    this.onRescued()
+    return Effect.gen(function*() {
+      yield* Effect.forEach(rows.slice(0, maxLogged), logRescued, { discard: true })
+      if (rows.length > maxLogged) yield* Effect.logWarning(`${rows.length - maxLogged} more tasks rescued`)
+    })
+  }
+}
+
+const logRescued = (row: JudgedRow): Effect.Effect<void> =>
+  (row.parked === true
+    ? Effect.logError("Parked: its worker died again and again")
+    : Effect.logWarning("Rescued: the lease had expired")).pipe(
+      Effect.annotateLogs({ task: row.task, id: row.id, crashes: row.crashes })
+    )

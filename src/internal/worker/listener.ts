@@ -1,0 +1,178 @@
+/**
+ * Notifications, where the client has them. They are a shortcut, never relied on: every wake-up also has a poll
+ * behind it, and the listener is checked by notifications that the worker sends to itself.
+ */
+import type { PgClient } from "@effect/sql-pg/PgClient"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import { ConnectionError, SqlError } from "effect/sql/SqlError"
+import { CurrentBorrowed } from "../sql/borrowed.ts"
+import { messageOf } from "../sql/errors.ts"
+import { Signal } from "./signal.ts"
+import { channel, notify } from "../sql/statements.ts"
+import { stopAll, stopIn } from "../sql/table.ts"
+
+export interface ListenerOptions {
+  readonly client: PgClient
+  readonly workerId: string
+  /** The schema of this worker's table: others share the channel. */
+  readonly schema: string
+  /** Something may have become ready. */
+  readonly onChange: () => void
+  /** Somebody asks all workers to stop, or those of this schema. */
+  readonly onStop: () => void
+  /** Its connection broke. */
+  readonly onBroken: () => void
+  /** Somebody says that a task was cancelled. */
+  readonly onCancel: (id: string) => void
+}
+
+const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.spaced("5 seconds")]).pipe(
+  Schedule.jittered
+)
+
+/** A statement that takes longer has a connection that is gone, and nobody told us. */
+const patience = "10 seconds"
+
+/**
+ * After how many checks in vain a connection is replaced, the first time: one may come late. Then ever more rarely:
+ * with a pooler in between it would be in vain for ever.
+ */
+const minDeafChecks = 2
+const maxDeafChecks = 32
+
+const silence = (problem: string) =>
+  new SqlError({
+    reason: new ConnectionError({ cause: new Error(problem), message: problem, operation: "listen" })
+  })
+
+const unanswered = silence("no connection, or no answer to LISTEN")
+const deaf = silence("notifications do not come through")
+
+export class Listener {
+  private readonly options: ListenerOptions
+  private readonly probe: string
+  /** Open once it is known whether we can listen. */
+  private readonly known = Latch.makeUnsafe(false)
+  private connected = false
+  /** A probe was sent, and has not come back. */
+  private awaited = false
+  private warned = false
+  /** Checks that found the connection deaf, and after how many it is replaced. */
+  private deafChecks = 0
+  private deafLimit = minDeafChecks
+  private readonly replace = new Signal()
+
+  constructor(options: ListenerOptions) {
+    this.options = options
+    this.probe = `probe ${options.workerId}`
+  }
+
+  /** Whether notifications come through, as far as we know. */
+  get hears(): boolean {
+    return this.connected && !this.awaited
+  }
+
+  /** Waits until the first attempt to listen has worked or failed. */
+  get settled(): Effect.Effect<void> {
+    return this.known.await
+  }
+
+  /** Listens until its fiber is interrupted, connecting anew whenever the connection breaks. */
+  get run(): Effect.Effect<never> {
+    return this.listenOnce.pipe(
+      Effect.tapError((error) => this.disconnected(error)),
+      Effect.retry(backoff),
+      Effect.orDie
+    )
+  }
+
+  /** Sends a notification to ourselves. Called at every poll; the one before, or that of the start, must have come back. */
+  get check(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (!this.connected) return Effect.void
+      const missed = this.awaited
+      this.awaited = true
+      return missed ? Effect.andThen(this.missed, this.sendProbe) : this.sendProbe
+    })
+  }
+
+  private get sendProbe(): Effect.Effect<void> {
+    return notify(this.options.client, this.probe).pipe(Effect.timeoutOption(patience), Effect.ignore)
+  }
+
+  /** The connection is dead without a word, and a new one hears; or there is something between us and the server. */
+  private get missed(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (++this.deafChecks >= this.deafLimit) {
+        this.deafChecks = 0
+        this.deafLimit = Math.min(this.deafLimit * 2, maxDeafChecks)
+        this.replace.set()
+      }
+      if (this.warned) return Effect.void
+      this.warned = true
+      return Effect.logWarning("Notifications do not come through (a pooler in transaction mode?): polling instead")
+    })
+  }
+
+  /**
+   * Ends its connection with its scope, whose finalizers run side by side: one after the other, the driver would wait
+   * for the answer to UNLISTEN before it gives the connection back, and a silent one has none.
+   */
+  private get listenOnce(): Effect.Effect<never, SqlError> {
+    return Effect.acquireUseRelease(
+      Effect.flatMap(CurrentBorrowed, (borrowed) => borrowed.scope("parallel")),
+      (scope) => Effect.flatMap(this.listen(scope), (notifications) => this.hear(notifications)),
+      (scope) => Scope.close(scope, Exit.void)
+    )
+  }
+
+  private listen(scope: Scope.Scope) {
+    return this.options.client.listen(channel).pipe(
+      Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(unanswered) }),
+      Scope.provide(scope)
+    )
+  }
+
+  private hear(notifications: Queue.Dequeue<{ readonly payload: string }, SqlError>): Effect.Effect<never, SqlError> {
+    this.connected = true
+    // A pooler may accept LISTEN and deliver nothing. Until the probe comes back, the worker polls as without LISTEN.
+    this.awaited = true
+    this.known.openUnsafe()
+    // What happened while nobody listened.
+    this.options.onChange()
+    const received = Effect.forever(Effect.map(Queue.take(notifications), ({ payload }) => this.receive(payload)))
+    const replaced = Effect.andThen(this.replace.wait(), Effect.fail(deaf))
+    const probed = Effect.andThen(this.sendProbe, Effect.never)
+    return Effect.raceAllFirst([received, replaced, probed])
+  }
+
+  private receive(payload: string): void {
+    if (payload === this.probe) this.heard()
+    else if (payload === stopAll || payload === stopIn(this.options.schema)) this.options.onStop()
+    else if (payload.startsWith("cancel ")) this.options.onCancel(payload.slice("cancel ".length))
+    else if (!payload.startsWith("probe ")) this.options.onChange()
+  }
+
+  private heard(): void {
+    this.awaited = this.warned = false
+    this.deafChecks = 0
+    this.deafLimit = minDeafChecks
+  }
+
+  private disconnected(error: SqlError): Effect.Effect<void> {
+    // That it is deaf was said before.
+    const first = error !== deaf && (this.connected || !this.warned)
+    if (this.connected) this.options.onBroken()
+    this.connected = false
+    this.warned = true
+    this.known.openUnsafe()
+    return first
+      ? Effect.logWarning(`Not listening for notifications: ${messageOf(error)}. Polling until it works`)
+      : Effect.void
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Runs the rows whose worker died on them, any of which may be what killed it. They are never buffered, so that a
+ * death says something about the row that was running; and those on their last chance run one at a time, so that
+ * what kills the worker then is known.
+ */
+import * as Effect from "effect/Effect"
+import { type ClaimedRow, claimQuarantined, releaseClaim } from "../sql/claim.ts"
+import { type LeaseOptions, noteFailure } from "./leaseRenewal.ts"
+import { rescuedAfter } from "./leaseRescue.ts"
+import { Signal } from "./signal.ts"
+
+const maxInt = 2 ** 31 - 1
+
+/**
+ * Between a sign that a task may be in quarantine and the look. Most notifications are about other rows, whose claim must
+ * not share the server with a look that finds nothing; and what has waited for a lease to end is in no hurry.
+ */
+const debounce = "50 millis"
+
+export class Quarantine {
+  private readonly options: LeaseOptions
+  private readonly signal = new Signal()
+  private lastAttemptRunning = false
+
+  constructor(options: LeaseOptions) {
+    this.options = options
+  }
+
+  /** There may be some. */
+  look(): void {
+    this.signal.set()
+  }
+
+  get run(): Effect.Effect<never> {
+    return Effect.forever(
+      this.signal.wait().pipe(
+        Effect.andThen(Effect.sleep(debounce)),
+        Effect.andThen(Effect.suspend(() => this.runAll()))
+      )
+    )
+  }
+
+  private runAll(): Effect.Effect<void> {
+    return Effect.flatMap(this.runOne, (found) => found ? this.runAll() : Effect.void)
+  }
+
+  /** False when there was none. */
+  private get runOne(): Effect.Effect<boolean> {
+    const { pool } = this.options
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(pool.reserveSlot), () => {
+        const token = crypto.randomUUID()
+        return Effect.map(this.claim(token), (row) => {
+          if (row === undefined) pool.returnSlot()
+          else this.start(row, token)
+          return row !== undefined
+        })
+      })
+    )
+  }
+
+  private claim(token: string): Effect.Effect<ClaimedRow | undefined> {
+    const { lease, database, maxCrashes, now, sql, tasks } = this.options
+    const release = Effect.ignore(database.withTimeout(releaseClaim(sql, token)))
+    const startedAt = now()
+    const mayRun = this.lastAttemptRunning ? maxCrashes - 2 : maxInt
+    return database.withTimeout(claimQuarantined(sql, { tasks, token, lease, maxCrashes: mayRun })).pipe(
+      // After a standstill of this process another worker may have it.
+      Effect.flatMap(([row]) =>
+        now() - startedAt < rescuedAfter(lease) ? Effect.succeed(row) : Effect.as(release, undefined)
+      ),
+      Effect.catch((error) =>
+        Effect.as(Effect.andThen(noteFailure(database, "The claim of a quarantined task", error), release), undefined)
+      )
+    )
+  }
+
+  private start(row: ClaimedRow, token: string): void {
+    const { maxCrashes, pool } = this.options
+    const lastChance = row.crashes >= maxCrashes - 1
+    if (lastChance) this.lastAttemptRunning = true
+    pool.admitReserved(row, token, () => {
+      if (!lastChance) return
+      this.lastAttemptRunning = false
+      this.look()
+    })
+  }
+}

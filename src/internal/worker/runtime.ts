@@ -1,0 +1,299 @@
+/** A worker's parts put together, and its life: start, work, drain, end. */
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { TaskTableError } from "../../TaskError.ts"
+import { Borrowed, CurrentBorrowed } from "../sql/borrowed.ts"
+import { limitTransactions } from "../attempt/connections.ts"
+import type { TaskId } from "../../TaskId.ts"
+import type { ClaimedTask, StoredOutcome } from "../attempt/claimedTask.ts"
+import { findCancelled } from "./cancelled.ts"
+import { toTableError, isMisconfiguration } from "../sql/errors.ts"
+import { Cancels } from "./cancellations.ts"
+import { Dispatcher } from "./dispatcher.ts"
+import { drain, end } from "./shutdown.ts"
+import { noteStarted } from "./launch.ts"
+import { keepLeases } from "./leaseRenewal.ts"
+import { Database } from "./database.ts"
+import type { Listener } from "./listener.ts"
+import { makeListener } from "./listening.ts"
+import { WorkerMetrics } from "./metrics.ts"
+import { notifierOf } from "../enqueue/notifier.ts"
+import type { Settings } from "./settings.ts"
+import { Pool } from "./pool.ts"
+import { reportAll, reportCancelled } from "../attempt/log.ts"
+import { Rescue, rescuedAfter } from "./leaseRescue.ts"
+import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
+import { Signal } from "./signal.ts"
+import { Quarantine } from "./quarantine.ts"
+import { probe } from "../sql/table.ts"
+import { Writer } from "./writer.ts"
+
+/** A running worker. */
+export interface Runtime {
+  readonly id: string
+  /** Asks it to stop, and waits until it has. */
+  readonly stop: Effect.Effect<void>
+  /** Waits until it has stopped, for whatever reason. */
+  readonly stopped: Effect.Effect<void>
+  readonly health: Effect.Effect<Health>
+}
+
+/** How a worker is, for probes and for people. */
+export interface Health {
+  /** It claims and runs tasks: not stopping or stopped, and not without its database. */
+  readonly alive: boolean
+  /** Notifications come through. If not, it polls. */
+  readonly listening: boolean
+  /** How long ago it last asked for tasks with success. None before the first time. An idle worker asks at its poll. */
+  readonly lastClaim: Option.Option<Duration.Duration>
+  /** How long the tasks of the last claim had been due. Zero for a worker that keeps up. */
+  readonly lag: Duration.Duration
+  readonly running: number
+  readonly buffered: number
+}
+
+/** For how long something took, and never for when: a clock that nobody sets. In milliseconds. */
+const now = () => performance.now()
+
+/** Without notifications the poll is all there is. In milliseconds. */
+const deafPollInterval = 1000
+
+interface Parts {
+  readonly settings: Settings
+  readonly pool: Pool
+  readonly writer: Writer
+  readonly dispatcher: Dispatcher
+  readonly listener: Listener | undefined
+  readonly quarantine: Quarantine
+  /** Notifies, and waits for that. */
+  readonly notifyWorkers: Effect.Effect<void>
+  readonly keepLeases: Effect.Effect<never>
+  readonly rescue: Rescue
+  readonly cancels: Cancels
+  /** Set at every change of the pool. */
+  readonly changed: Signal
+  /** Completed when somebody wants the worker to stop. */
+  readonly stopRequest: Deferred.Deferred<void>
+}
+
+interface Core {
+  readonly settings: Settings
+  readonly database: Database
+  readonly metrics: WorkerMetrics
+  readonly sql: SqlClient.SqlClient
+  readonly runner: Runner
+  readonly context: Context.Context<never>
+  readonly changed: Signal
+}
+
+/** Counts and logs what was stored, and what was refused, before the pool learns of it. */
+const settleWith = ({ database, metrics, runner, settings, sql }: Core, pool: () => Pool) => {
+  const watched = { sql, database, lease: settings.lease, now }
+  return (results: ReadonlyArray<StoredOutcome>): Effect.Effect<void> => {
+    const refused = results.filter(({ current, outcome }) => !current && outcome._tag !== "Released")
+    // Reported first: the next step of a chain is another attempt, and begins as soon as the pool knows.
+    const settle = (cancelled?: ReadonlySet<TaskId>) => {
+      metrics.leasesLost(refused.filter(({ held }) => cancelled?.has(held.id) !== true).length)
+      const stored = () => pool().stored(results)
+      const report = reportAll(results, runner.debug, cancelled)
+      return report === undefined ? Effect.sync(stored) : Effect.map(report, stored)
+    }
+    return refused.length === 0
+      ? settle()
+      : Effect.flatMap(findCancelled(watched, refused.map(({ held }) => held)), settle)
+  }
+}
+
+/** The pool, and the writer that stores what comes out of it. The dispatcher that fills it comes later. */
+const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" | "writer"> => {
+  const { changed, database, metrics, runner, settings, sql } = core
+  const fork = Effect.runForkWith(core.context)
+  const notifier = notifierOf(sql)
+  const onStored = settleWith(core, () => pool)
+  const writer: Writer = new Writer({ sql, database, lease: settings.lease, metrics, onStored })
+  const pool: Pool = new Pool({
+    concurrency: settings.concurrency,
+    bufferSize: settings.bufferSize,
+    maxUnrenewed: rescuedAfter(settings.lease),
+    now,
+    run: (held) => fork(runAttempt(runner, held)),
+    store: (held, outcome) => writer.submit(held, outcome),
+    onEnd: (held, ending) => {
+      metrics.ended(held, ending, now() - held.startedAt)
+      if (ending === "cancelled") fork(reportCancelled(held))
+    },
+    onDue: (delay) => dispatcher().dueIn(delay),
+    onLeft: () => notifier.tellUnsafe(fork),
+    onChange: () => {
+      metrics.levels(pool.counts)
+      dispatcher().roomChanged()
+      changed.set()
+    }
+  })
+  return { pool, writer }
+}
+
+const makeCore = Effect.fnUntraced(function*(settings: Settings, database: Database, metrics: WorkerMetrics) {
+  const sql = yield* SqlClient.SqlClient
+  yield* limitTransactions(sql)
+  const debug = yield* LogLevel.isEnabled("Debug")
+  const { lease, tasks } = settings
+  const isCancelled = (held: ClaimedTask) =>
+    Effect.map(findCancelled({ sql, database, lease, now }, [held]), (cancelled) => cancelled.has(held.id))
+  const runner = { sql, tasks, lease, isCancelled, traced: yield* isTraced, debug }
+  // Made flat: what layers add one by one is slow to add to, and each attempt adds its own services.
+  const context = Context.makeUnsafe<never>((yield* Effect.context<never>()).mapUnsafe)
+  const core: Core = { settings, database, metrics, sql, runner, context, changed: new Signal() }
+  return core
+})
+
+/** What tells a worker from others. */
+interface Identity {
+  readonly id: string
+  /** Of its table. */
+  readonly schema: string
+}
+
+const makeParts = Effect.fnUntraced(
+  function*(settings: Settings, { id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
+    const core = yield* makeCore(settings, database, metrics)
+    const stopRequest = yield* Deferred.make<void>()
+    const { pool, writer } = makePool(core, () => dispatcher)
+    const { lease, maxCrashes } = settings
+    const shared = { sql: core.sql, database, pool, tasks: [...settings.tasks.keys()], lease, now }
+    const leases = { ...shared, metrics, maxCrashes, pollInterval: () => Math.min(settings.pollInterval, lease) }
+    const quarantine = new Quarantine(leases)
+    const cancels = new Cancels(leases)
+    const pollInterval = () =>
+      listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
+    const dispatcher: Dispatcher = new Dispatcher({ ...shared, pollInterval })
+    const listener = yield* makeListener({
+      workerId: id,
+      schema,
+      onChange: () => {
+        dispatcher.wake()
+        quarantine.look()
+      },
+      onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
+      onBroken: () => database.noteBroken(),
+      onCancel: (task) => cancels.hear(task)
+    })
+    const parts: Parts = {
+      settings,
+      pool,
+      writer,
+      dispatcher,
+      listener,
+      quarantine,
+      notifyWorkers: Effect.flatten(notifierOf(core.sql).tell),
+      keepLeases: keepLeases(leases),
+      rescue: new Rescue(leases, () => quarantine.look()),
+      cancels,
+      changed: core.changed,
+      stopRequest
+    }
+    return parts
+  }
+)
+
+/**
+ * Forks the parts of a worker. A defect in one of them is a bug of ours: it ends the worker, loudly, and lets go of
+ * its leases, for other workers to go on.
+ */
+const forkParts = Effect.fnUntraced(function*(parts: Parts, database: Database, ended: Deferred.Deferred<void>) {
+  const { dispatcher, listener, pool, settings, quarantine, writer } = parts
+  const forked: Array<Fiber.Fiber<unknown>> = []
+  const borrowed = yield* CurrentBorrowed
+  yield* Effect.addFinalizer(() => end({ fibers: forked, database, borrowed }))
+  const crash = (cause: Cause.Cause<never>) =>
+    Effect.logFatal("The worker has ended by a bug of effect-pg-task: please report it", cause).pipe(
+      Effect.andThen(Effect.sync(() => {
+        pool.drain()
+        pool.interruptRunning()
+        for (const fiber of forked) fiber.interruptUnsafe()
+      })),
+      Effect.andThen(Deferred.failCause(ended, cause))
+    )
+  const fork = <A, R>(part: Effect.Effect<A, never, R>) =>
+    part.pipe(
+      Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.uninterruptible(crash(cause))),
+      // Our own statements would drown the traces of the steps.
+      Effect.withTracerEnabled(false),
+      Effect.forkDetach,
+      Effect.tap((fiber) => Effect.sync(() => forked.push(fiber)))
+    )
+  yield* fork(writer.run)
+  yield* fork(parts.keepLeases)
+  // What a worker that has stopped needs no more, though its scope may stay open.
+  const background = [yield* fork(parts.rescue.run), yield* fork(quarantine.run), yield* fork(parts.cancels.run)]
+  if (listener !== undefined) {
+    const checks = Effect.forever(Effect.andThen(Effect.sleep(settings.pollInterval), listener.check))
+    background.push(yield* fork(listener.run), yield* fork(checks))
+  }
+  const dispatching = yield* fork(dispatcher.run)
+  const stopping = Deferred.await(parts.stopRequest).pipe(
+    Effect.andThen(drain({ ...parts, dispatching, background })),
+    Effect.andThen(Deferred.succeed(ended, undefined))
+  )
+  yield* fork(stopping)
+})
+
+/** The schema of the table, once it can be used. */
+const checkTable = (database: Database): Effect.Effect<string, TaskTableError | SqlError, SqlClient.SqlClient> =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    return yield* database.retryingUnless(probe(sql), isMisconfiguration).pipe(
+      Effect.catchTag("SqlError", toTableError)
+    )
+  })
+
+const healthOf = (parts: Parts, database: Database, ended: Deferred.Deferred<void>): Effect.Effect<Health> =>
+  Effect.gen(function*() {
+    const stopping = (yield* Deferred.isDone(parts.stopRequest)) || (yield* Deferred.isDone(ended))
+    const { lag, lastClaim } = parts.dispatcher
+    const { buffered, running } = parts.pool.counts
+    return {
+      alive: !stopping && !database.lost,
+      listening: parts.listener?.hears === true,
+      lastClaim: Option.map(Option.fromUndefinedOr(lastClaim), (at) => Duration.millis(now() - at)),
+      lag: Duration.millis(lag),
+      running,
+      buffered
+    }
+  })
+
+/** Starts a worker. It drains when the scope closes. */
+export const startWorker = Effect.fnUntraced(function*(
+  settings: Settings
+): Effect.fn.Return<Runtime, TaskTableError | SqlError, SqlClient.SqlClient | Scope.Scope> {
+  const id = crypto.randomUUID()
+  const metrics = new WorkerMetrics(yield* Effect.context())
+  const database = new Database(metrics)
+  yield* Effect.forkScoped(database.watch)
+  const schema = yield* Effect.withTracerEnabled(checkTable(database), false)
+  const parts = yield* makeParts(settings, { id, schema }, database, metrics)
+  const ended = yield* Deferred.make<void>()
+  yield* forkParts(parts, database, ended)
+  const stopped = Deferred.await(ended)
+  const stop = Effect.andThen(Deferred.succeed(parts.stopRequest, undefined), stopped)
+  yield* Effect.addFinalizer(() => Effect.ignoreCause(stop))
+  yield* noteStarted(stopped)
+  // A `stop_worker` that is sent once we say that we have started must be heard.
+  if (parts.listener !== undefined) yield* Effect.timeoutOption(parts.listener.settled, deafPollInterval)
+  yield* Effect.logInfo("Worker started")
+  return { id, stop, stopped, health: healthOf(parts, database, ended) }
+}, (effect, settings) =>
+  effect.pipe(
+    Effect.provideServiceEffect(CurrentBorrowed, Effect.sync(() => new Borrowed())),
+    Effect.annotateLogs({ tasks: [...settings.tasks.keys()].join(", ") })
+  ))

@@ -1,0 +1,56 @@
+/** Claims that failed: what they may have taken all the same, and the time at which they failed. */
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { type Position, positionAt, releaseBehind, serverTime } from "../sql/claim.ts"
+import { codeOf, isConnectionLost, failureKindOf } from "../sql/errors.ts"
+import type { Database } from "./database.ts"
+
+export interface Unanswered {
+  readonly sql: SqlClient
+  readonly database: Database
+  readonly tasks: ReadonlyArray<string>
+  /** A worker that stops tries once: it must not wait for a database that is away. */
+  readonly isStopping: () => boolean
+}
+
+/** Whether a statement that failed may have been carried out: its answer was lost, or never came. */
+export const mayHaveRun = (error: SqlError): boolean => codeOf(error) === undefined || isConnectionLost(error)
+
+const isLock = (error: SqlError) => failureKindOf(error) === "Lock"
+
+/** Another session holds a row, or the statement was cut off: that passes, or it is no use to go on. */
+const lockRetries = { schedule: Schedule.spaced("200 millis"), times: 4, while: isLock }
+
+/** Sends a statement until the database takes it. Undefined when it can't be carried out. */
+const insist = <A>({ isStopping, database }: Unanswered, statement: Effect.Effect<A, SqlError>) => {
+  const once: Effect.Effect<A | undefined, SqlError> = Effect.suspend(() =>
+    isStopping() ? Effect.orElseSucceed(statement, () => undefined) : statement
+  )
+  return database.retryingUnless(once, isLock).pipe(
+    Effect.retry(lockRetries),
+    Effect.orElseSucceed(() => undefined)
+  )
+}
+
+/**
+ * Gives back the rows that a claim took whose answer never came, from this due time on. What can't be given back is
+ * rescued when its lease is over.
+ */
+export const giveBack = (unanswered: Unanswered, token: string, from: number | undefined): Effect.Effect<void> => {
+  const giveBackBehind = (task: string | null, position: Position): Effect.Effect<void> =>
+    Effect.flatMap(
+      insist(unanswered, releaseBehind(unanswered.sql, { token, task, position })),
+      (next) => next === undefined ? Effect.void : giveBackBehind(task, next)
+    )
+  return Effect.forEach(
+    [...unanswered.tasks, null],
+    (task) => giveBackBehind(task, positionAt(from)),
+    { discard: true }
+  )
+}
+
+/** Waits until the database answers, and asks it for its time: undefined when this worker stops. */
+export const timeOnceBack = (unanswered: Unanswered): Effect.Effect<number | undefined> =>
+  insist(unanswered, serverTime(unanswered.sql))

@@ -1,0 +1,158 @@
+/**
+ * Stores outcomes, many with one statement: flushes at once when idle, and gathers what comes while a flush is under
+ * way. A batch that fails loses nothing: it is sent again, or taken apart until the row at fault stands alone.
+ */
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Entry, ClaimedTask, StoredOutcome } from "../attempt/claimedTask.ts"
+import { messageOf, failureKindOf } from "../sql/errors.ts"
+import { toPostgresText } from "../attempt/causeText.ts"
+import type { Database } from "./database.ts"
+import type { WorkerMetrics } from "./metrics.ts"
+import { type RowOutcome, toChanges } from "../attempt/outcome.ts"
+import { Signal } from "./signal.ts"
+import { storeOutcomes } from "../sql/statements.ts"
+
+/** More in one statement would not be faster, and would hold its rows' locks for longer. */
+const maxBatch = 1000
+
+/** Nor may large states together become a text that is too long for one statement, or for JavaScript. */
+const maxBatchLength = 8_000_000
+
+/** Which rows of a batch were written. */
+interface Stored {
+  readonly has: (id: string) => boolean
+  /** Each of them: then no row is in the batch twice. */
+  readonly all: boolean
+  /** The answer to a first try was lost: it may have been written then. */
+  readonly again: boolean
+}
+
+const nothing: Stored = { has: () => false, all: false, again: false }
+
+export interface WriterOptions {
+  readonly sql: SqlClient
+  readonly database: Database
+  /** In milliseconds. */
+  readonly lease: number
+  readonly metrics: WorkerMetrics
+  readonly onStored: (results: ReadonlyArray<StoredOutcome>) => Effect.Effect<void>
+}
+
+export class Writer {
+  private readonly options: WriterOptions
+  private readonly work = new Signal()
+  private pending: Array<Entry> = []
+
+  constructor(options: WriterOptions) {
+    this.options = options
+  }
+
+  submit(held: ClaimedTask, outcome: RowOutcome): void {
+    this.pending.push({ held, outcome })
+    this.work.set()
+  }
+
+  /** Writes until its fiber is interrupted. */
+  get run(): Effect.Effect<never, never, Scope.Scope> {
+    return Effect.forever(Effect.flatMap(this.work.wait(), () => this.flushAll))
+  }
+
+  private get flushAll(): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.whileLoop({
+      while: () => this.pending.length > 0,
+      body: () => this.store(this.takeBatch()),
+      step: () => {}
+    })
+  }
+
+  private takeBatch(): ReadonlyArray<Entry> {
+    const most = Math.min(this.pending.length, maxBatch)
+    let length = 0
+    let count = 0
+    for (; count < most; count++) {
+      const { outcome } = this.pending[count]!
+      if ("step" in outcome) length += outcome.step.length
+      // One alone is sent whatever its size.
+      if (length > maxBatchLength && count > 0) break
+    }
+    return this.pending.splice(0, count)
+  }
+
+  private store(batch: ReadonlyArray<Entry>): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.matchEffect(this.send(batch), {
+      onFailure: (error) => this.takeApart(batch, error),
+      onSuccess: (stored) => this.settle(batch, stored)
+    })
+  }
+
+  /** One statement for the batch. Sent again for as long as the database is away. */
+  private send(batch: ReadonlyArray<Entry>): Effect.Effect<Stored, SqlError> {
+    const { lease, database, metrics, sql } = this.options
+    metrics.stored(batch.length)
+    const changes = toChanges(batch)
+    let sent = 0
+    const statement = Effect.suspend(() => {
+      sent++
+      return storeOutcomes(sql, changes, lease)
+    })
+    return Effect.map(
+      database.retryingUnless(statement, (error) => failureKindOf(error) !== "Database"),
+      (rows) => {
+        const ids = new Set<string>(rows.map((row) => row.id))
+        return { has: (id) => ids.has(id), all: ids.size === batch.length, again: sent > 1 }
+      }
+    )
+  }
+
+  private settle(batch: ReadonlyArray<Entry>, stored: Stored): Effect.Effect<void> {
+    // A row that this worker lost and claimed again may be among them twice: the last of its attempts is the current one.
+    const last = stored.all ? undefined : new Map(batch.map(({ held }) => [held.id, held]))
+    const isStored = (held: ClaimedTask) => stored.has(held.id) && (last === undefined || last.get(held.id) === held)
+    return this.options.onStored(batch.map(({ held, outcome }) => ({
+      held,
+      outcome,
+      // Sent again, most outcomes find that the first time has ended their attempt: it was stored, nobody refused it.
+      current: isStored(held) || (stored.again && outcome._tag !== "Continued")
+    })))
+  }
+
+  private takeApart(batch: ReadonlyArray<Entry>, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
+    if (batch.length === 1) return this.storeAlone(batch[0]!, error)
+    const middle = batch.length >> 1
+    return Effect.andThen(this.store(batch.slice(0, middle)), this.store(batch.slice(middle)))
+  }
+
+  /** The row at fault. What the database refuses for its content is parked with the reason in place of it. */
+  private storeAlone(entry: Entry, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
+    if (failureKindOf(error) === "Lock") return Effect.asVoid(Effect.forkScoped(this.storeWhenFree(entry)))
+    const { held, outcome } = entry
+    const parked: RowOutcome = {
+      _tag: "Parked",
+      error: toPostgresText(`The outcome of this step (${outcome._tag}) could not be stored: ${messageOf(error)}`)
+    }
+    const rest = { held, outcome: parked }
+    return Effect.matchEffect(this.send([rest]), {
+      onFailure: (error) =>
+        Effect.andThen(
+          Effect.logError(`The outcome of task ${held.id} could not be stored: ${messageOf(error)}`),
+          this.settle([rest], nothing)
+        ),
+      onSuccess: (stored) => this.settle([rest], stored)
+    })
+  }
+
+  /** Another session holds the row: waits for it beside the others, trying now and then. */
+  private storeWhenFree(entry: Entry): Effect.Effect<void, never, Scope.Scope> {
+    return this.send([entry]).pipe(
+      Effect.retry({ schedule: Schedule.spaced("200 millis"), while: (error) => failureKindOf(error) === "Lock" }),
+      Effect.matchEffect({
+        onFailure: (error) => this.storeAlone(entry, error),
+        onSuccess: (stored) => this.settle([entry], stored)
+      })
+    )
+  }
+}

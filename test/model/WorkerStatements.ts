@@ -1,0 +1,117 @@
+/**
+ * The library's statements and its runner, by which the test does what workers do, at the moments that it chooses. All
+ * that the test knows of `src/internal` is here.
+ */
+import { Effect, Fiber } from "effect"
+import { SqlClient } from "effect/sql"
+import type { SqlError } from "effect/sql/SqlError"
+import { type ClaimedTask, makeClaimedTask } from "../../src/internal/attempt/claimedTask.ts"
+import * as Claims from "../../src/internal/sql/claim.ts"
+import * as Leases from "../../src/internal/sql/lease.ts"
+import { type Outcome, type RowOutcome, toChanges } from "../../src/internal/attempt/outcome.ts"
+import { runAttempt, type Runner } from "../../src/internal/attempt/attempt.ts"
+import * as Statements from "../../src/internal/sql/statements.ts"
+import type { TaskDefinition } from "../../src/internal/definition/task.ts"
+import type { Task } from "../../src/index.ts"
+import { lease, maxCrashes } from "./Model.ts"
+import { type Answer, Ears, Other, Script, type Told, Walk } from "./ModelTasks.ts"
+
+export type { ClaimedTask, Outcome }
+export type ClaimedRow = Claims.ClaimedRow
+
+const workers: ReadonlyArray<ReadonlyArray<Task.Any>> = [[Walk], [Walk, Other]]
+
+/** The names of the tasks that a worker knows. */
+export const tasksOf = (worker: number): ReadonlyArray<string> => workers[worker]!.map(({ name }) => name)
+
+const withSql = <A, E>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
+  Effect.flatMap(SqlClient.SqlClient, use)
+
+export interface ClaimOptions {
+  readonly worker: number
+  readonly token: string
+  readonly limit: number
+  /** In milliseconds since 1970. */
+  readonly from: number | undefined
+}
+
+export const claim = ({ from, limit, token, worker }: ClaimOptions) =>
+  withSql((sql) =>
+    Effect.map(
+      Claims.claim(sql, { tasks: tasksOf(worker), limit, bytes: 1e9, token, lease }, { from, to: undefined }),
+      ({ rows }) => rows
+    )
+  )
+
+export const claimQuarantined = (worker: number, token: string, mostDeaths: number) =>
+  withSql((sql) => Claims.claimQuarantined(sql, { tasks: tasksOf(worker), token, lease, maxCrashes: mostDeaths }))
+
+export const releaseClaim = (token: string) => withSql((sql) => Claims.releaseClaim(sql, token))
+
+export const renew = (attempts: ReadonlyArray<ClaimedTask>) =>
+  withSql((sql) => Leases.renewLeases(sql, attempts, lease))
+
+/** Rescues what has expired, also what has only just expired. The server has always been up for long enough. */
+export const sweep = (worker: number) =>
+  withSql((sql) =>
+    Effect.gen(function*() {
+      const found = yield* Leases.lookInFront(sql, tasksOf(worker), 1000)
+      const ripe = found.flatMap(({ id, since }) => id === null ? [] : [{ id, since, ripe: true }])
+      return yield* Leases.judge(sql, ripe, { maxCrashes, lease: 0 })
+    })
+  )
+
+export const held = (row: ClaimedRow, token: string): ClaimedTask => makeClaimedTask(row, token, 0)
+
+const runnerOf = (sql: SqlClient.SqlClient, worker: number): Runner => ({
+  sql,
+  tasks: new Map(workers[worker]!.map((task) => [task.name, task as unknown as TaskDefinition])),
+  lease,
+  isCancelled: () => Effect.succeed(false),
+  traced: false,
+  debug: false
+})
+
+export interface Run {
+  readonly outcome: Outcome
+  readonly told: Told | undefined
+}
+
+/** Runs an attempt, in a fiber of its own as a worker does. */
+export const run = (
+  worker: number,
+  held: ClaimedTask,
+  answer: Answer
+): Effect.Effect<Run, never, SqlClient.SqlClient> =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    let told: Told | undefined
+    const attempt = runAttempt(runnerOf(sql, worker), held).pipe(
+      Effect.provideService(Script, answer),
+      Effect.provideService(Ears, { hear: (what) => (told = what) })
+    )
+    yield* Fiber.await(yield* Effect.forkChild(attempt))
+    return { outcome: held.outcome!, told }
+  })
+
+export interface Entry {
+  readonly held: ClaimedTask
+  readonly outcome: RowOutcome
+}
+
+export type Changes = Statements.Changes
+
+/** What a worker sends for these outcomes. */
+export const changesOf = (entries: ReadonlyArray<Entry>): Changes => toChanges(entries)
+
+/** Sends it. The ids of the rows that it has changed come back. */
+export const store = (changes: Changes): Effect.Effect<ReadonlyArray<string>, SqlError, SqlClient.SqlClient> =>
+  withSql((sql) => Effect.map(Statements.storeOutcomes(sql, changes, lease), (rows) => rows.map(({ id }) => id)))
+
+/** What a worker does with an attempt that goes on to its next step. */
+export const advance = (held: ClaimedTask, step: string): void => {
+  held.step = step
+  held.tried = 0
+  held.transitions++
+  held.outcome = undefined
+}

@@ -1,0 +1,16 @@
+/**
+ * Uses the embedded Postgres in the folder given until it is told to stop.
+ */
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as EmbeddedPostgres from "../../../../src/testing/EmbeddedPostgres.ts"
+
+const program = Effect.gen(function*() {
+  const { dataDir, url } = yield* EmbeddedPostgres.start({ dataDir: process.argv[2]! })
+  yield* Console.log(`home ${dataDir}`)
+  yield* Console.log(`ready ${url}`)
+  return yield* Effect.never
+})
+
+NodeRuntime.runMain(Effect.scoped(program))

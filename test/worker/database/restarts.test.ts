@@ -1,0 +1,75 @@
+import { assert } from "@effect/vitest"
+import { Effect, type Scope } from "effect"
+import type { SqlClient } from "effect/sql"
+import { Migrations, NextStep } from "../../../src/index.ts"
+import * as EmbeddedPostgres from "../../../src/testing/EmbeddedPostgres.ts"
+import { client } from "../../support/database/Database.ts"
+import { chains } from "../../support/worker/Chains.ts"
+import { Job, jobs, makeGate, startWith, workerTests } from "../../support/worker/Fixture.ts"
+import * as Logs from "../../support/worker/Logs.ts"
+import { makeNetwork } from "../../support/worker/Network.ts"
+import { empty, gone, type Row, rows, rowWhere, run } from "../../support/worker/Table.ts"
+import { eventually } from "../../support/worker/Wait.ts"
+
+type Restart = Effect.Effect<void, EmbeddedPostgres.EmbeddedPostgresError>
+
+/** Leases that ended while nobody could renew them: nobody takes their tasks until their workers had the time to. */
+const leasesAreKept = (url: string, restart: Restart) =>
+  Effect.gen(function*() {
+    const gate = yield* makeGate
+    const Held = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
+    const ran: Array<string> = []
+    const Others = jobs(({ name }) => Effect.sync(() => (ran.push(name), NextStep.none)))
+    const logs = Logs.capture()
+    const network = yield* makeNetwork(url)
+    yield* network.mend
+    const options = { lease: "15 seconds", pollInterval: "100 millis" } as const
+    const ids = yield* Held.enqueueAll(["a", "b", "c"].map((name) => new Job({ name })))
+    yield* Effect.provide(startWith(network.url, { tasks: [Held], ...options }), logs.layer)
+    for (const _ of ids) yield* gate.next
+    yield* network.cut
+    yield* run("update pg_task set lease_until = now() - interval '1 minute'")
+    const held = yield* rows
+    yield* restart
+    // Looks for lapsed leases first of all.
+    yield* startWith(url, { tasks: [Others], ...options })
+    yield* gone(yield* Others.enqueue(new Job({ name: "new" })))
+    assert.deepStrictEqual((yield* rows).map(identity), held.map(identity))
+    yield* network.mend
+    for (const id of ids) yield* rowWhere(id, ({ leaseIn }) => leaseIn! > 0)
+    yield* gate.open
+    yield* empty
+    assert.deepStrictEqual(ran, ["new"])
+    assert.deepStrictEqual(logs.find("Lease lost"), [])
+  })
+
+const identity = ({ crashes, id, status, token, tried }: Row) => ({ crashes, id, status, token, tried })
+
+const chainsGoOn = (url: string, restart: Restart) =>
+  Effect.gen(function*() {
+    const { Chains, enqueue, ran } = chains(300)
+    yield* startWith(url, { tasks: [Chains] })
+    yield* enqueue(10)
+    yield* eventually(Effect.sync(() => ran.size), (size) => size > 500)
+    yield* restart
+    const left = run<{ n: number }>("select count(*)::int as n from pg_task")
+    yield* eventually(Effect.orElseSucceed(left, () => []), ([found]) => found?.n === 0)
+    assert.strictEqual(ran.size, 3000)
+    // A crash loses nothing that was stored; and what was stored is not done again.
+    assert.deepStrictEqual([...ran].filter(([, times]) => times > 1), [])
+  })
+
+workerTests("when the server restarts", (test) => {
+  const onServer = (
+    mode: "fast" | "immediate",
+    body: (url: string, restart: Restart) => Effect.Effect<void, unknown, SqlClient.SqlClient | Scope.Scope>
+  ) =>
+    Effect.gen(function*() {
+      const { restart, url } = yield* EmbeddedPostgres.start()
+      yield* Effect.provide(Effect.andThen(Migrations.run, body(url, restart(mode))), client(url))
+    })
+
+  test("no live worker loses its tasks", onServer("immediate", leasesAreKept))
+  test("the work under way goes on, none of it twice", onServer("fast", chainsGoOn))
+  test("so it does after a crash", onServer("immediate", chainsGoOn))
+})
