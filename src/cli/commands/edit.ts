@@ -14,7 +14,7 @@ import { id, Json, optional, optionalModule } from "../input/flags.ts"
 import * as Output from "../output/print.ts"
 import { fieldsIn } from "../output/rowTable.ts"
 import { self } from "../output/ownCommand.ts"
-import { findTask } from "../input/tasksModule.ts"
+import { findDeclaration } from "../input/tasksModule.ts"
 import { oneLine } from "../output/text.ts"
 
 interface Changes {
@@ -85,7 +85,7 @@ const run = Effect.fnUntraced(function*(given: string, changes: Changes, options
   const row = yield* within(limits.read)(Effect.flatMap(Admin.findId(given), Admin.get))
   const raw = yield* changed(row, changes)
   const parsed = yield* checkRaw(raw)
-  if (options.module !== undefined) yield* decodeRaw(yield* findTask(options.module, parsed.task), raw)
+  if (options.module !== undefined) yield* decodeRaw(yield* findDeclaration(options.module, parsed.task), raw)
   yield* within(limits.read)(Admin.editRaw(row.id, raw, { transitions: row.transitions }))
   const retried = options.retry ? yield* within(limits.read)(Admin.retry(row.id)) : 0
   if (yield* Json) return yield* Output.json({ id: row.id, step: raw, retried: retried > 0 })

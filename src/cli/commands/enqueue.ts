@@ -11,7 +11,7 @@ import { UsageError } from "../exit.ts"
 import { dateTime, duration, Json, optional, optionalModule } from "../input/flags.ts"
 import * as Output from "../output/print.ts"
 import { self } from "../output/ownCommand.ts"
-import { findTask } from "../input/tasksModule.ts"
+import { findDeclaration } from "../input/tasksModule.ts"
 
 /** The text of the `step` column: given whole, or in parts. */
 const rawOf = (task: string, state: Option.Option<string>, fields: Option.Option<string>) => {
@@ -52,8 +52,8 @@ export const enqueue = Command.make(
     }
     const raw = yield* rawOf(task, state, fields)
     const parsed = yield* checkRaw(raw)
-    if (module !== undefined) yield* decodeRaw(yield* findTask(module, parsed.task), raw)
-    const id = yield* connected(within(limits.read)(Admin.enqueueRaw(raw, { at, delay })))
+    if (module !== undefined) yield* decodeRaw(yield* findDeclaration(module, parsed.task), raw)
+    const id = yield* connected(within(limits.read)(Admin.enqueueRaw(raw, at === undefined ? { delay } : { at })))
     yield* (yield* Json) ? Output.json({ id }) : Console.log(id)
   })
 ).pipe(

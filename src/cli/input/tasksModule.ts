@@ -4,8 +4,8 @@ import { hasProperty } from "effect/Predicate"
 import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
-import { definitionOf } from "../../internal/definition/task.ts"
-import type { TaskDefinition } from "../../internal/definition/task.ts"
+import type { DeclarationDefinition } from "../../internal/definition/declaration.ts"
+import { declarationIn } from "../../internal/definition/task.ts"
 import * as Task from "../../Task.ts"
 import { ModuleError } from "../exit.ts"
 import { oneLine } from "../output/text.ts"
@@ -22,27 +22,34 @@ const explain = (path: string, error: unknown): ModuleError => {
   })
 }
 
-/** All tasks among the exports, in arrays too. */
-export const loadTasks = Effect.fnUntraced(function*(path: string) {
+/** All exports that `is` takes, in arrays too. */
+const load = Effect.fnUntraced(function*<A>(
+  path: string,
+  is: (value: unknown) => value is A,
+  makers: string
+): Effect.fn.Return<ReadonlyArray<A>, ModuleError> {
   if (!existsSync(path)) return yield* new ModuleError({ message: `There is no file ${path}` })
   const url = pathToFileURL(resolve(path)).href
   const exports = yield* Effect.tryPromise({
     try: () => import(url) as Promise<Record<string, unknown>>,
     catch: (error) => explain(path, error)
   })
-  const tasks = new Set(Object.values(exports).flat().filter(Task.isTask))
-  if (tasks.size === 0) return yield* new ModuleError({ message: `${path} exports no task made with Task.make` })
-  return [...tasks]
+  const found = new Set(Object.values(exports).flat().filter(is))
+  if (found.size === 0) return yield* new ModuleError({ message: `${path} exports no task made with ${makers}` })
+  return [...found]
 })
 
-/** The definition of one task, by its name. */
-export const findTask = Effect.fnUntraced(function*(
+/** All tasks among the exports. */
+export const loadTasks = (path: string) => load(path, Task.isTask, "Task.make")
+
+/** The declaration of one task, by its name: of the task itself, or apart from its steps. */
+export const findDeclaration = Effect.fnUntraced(function*(
   path: string,
   name: string
-): Effect.fn.Return<TaskDefinition, ModuleError> {
-  const tasks = yield* loadTasks(path)
-  const task = tasks.find((task) => task.name === name)
-  if (task !== undefined) return definitionOf(task)
-  const known = tasks.map((task) => `"${task.name}"`).join(", ")
+): Effect.fn.Return<DeclarationDefinition, ModuleError> {
+  const declarations = yield* load(path, Task.isDeclaration, "Task.make or Task.declare")
+  const declaration = declarations.find((declaration) => declaration.name === name)
+  if (declaration !== undefined) return declarationIn(declaration)
+  const known = [...new Set(declarations.map(({ name }) => `"${name}"`))].join(", ")
   return yield* new ModuleError({ message: `${path} exports no task "${name}", but ${known}` })
 })
