@@ -145,7 +145,8 @@ export const make = <const Tasks extends ReadonlyArray<Task.Any>>(
 
 /**
  * A layer that runs a worker for as long as it is alive. Closing it stops the worker gracefully. For a program that
- * ends when its worker is told to stop, see {@link launch}.
+ * ends when its worker is told to stop, see {@link launch}. Two such layers in one program provide the same tag: use
+ * {@link make} for several workers.
  *
  * It fails with a `TaskDefinitionError` for options that make no sense, and with a `TaskTableError` that says how to fix it
  * when the table is missing or this role may not use it. A database that can't be reached is waited for.
