@@ -16,7 +16,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { store } from "./internal/admin/edit.ts"
-import { checkRaw, decodeRaw, definitionOf } from "./internal/definition/task.ts"
+import { checkRaw, declarationIn, decodeRaw } from "./internal/definition/task.ts"
 import { page } from "./internal/sql/page.ts"
 import type { AdminRow } from "./internal/sql/row.ts"
 import * as Statements from "./internal/sql/admin.ts"
@@ -33,9 +33,8 @@ import {
   whereOf
 } from "./internal/admin/target.ts"
 import { messageOf as sqlMessage, toTableError } from "./internal/sql/errors.ts"
+import { dueOf, type DueOptions } from "./internal/enqueue/due.ts"
 import { insertTask } from "./internal/enqueue/enqueue.ts"
-import { toTimestamp } from "./internal/sql/time.ts"
-import type * as Step from "./Step.ts"
 import type * as Task from "./Task.ts"
 import type * as TaskError from "./TaskError.ts"
 import * as TaskId from "./TaskId.ts"
@@ -209,8 +208,8 @@ export interface Page {
  * @since 0.1.0
  */
 export interface Filter {
-  /** The task's name. Null: rows that don't have the shape of a task. */
-  readonly task?: string | null | undefined
+  /** The task: its name, itself, or its declaration. Null: rows that don't have the shape of a task. */
+  readonly task?: string | Task.AnyDeclaration | null | undefined
   /** The `_tag` of the state. */
   readonly step?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
@@ -525,11 +524,11 @@ export const parse = (raw: string): Effect.Effect<Parsed, TaskError.TaskInvalidS
  * @category looking
  * @since 0.1.0
  */
-export const decode = <Name extends string, Steps extends Step.Any>(
-  task: Task.Task<Name, Steps>,
+export const decode = <T extends Task.AnyDeclaration>(
+  task: T,
   raw: string
-): Effect.Effect<Step.State<Steps>, TaskError.TaskInvalidStateError, Steps["state"]["DecodingServices"]> =>
-  Effect.map(decodeRaw(definitionOf(task), raw), ({ state }) => state as Step.State<Steps>)
+): Effect.Effect<Task.State<T>, TaskError.TaskInvalidStateError, T["states"][number]["DecodingServices"]> =>
+  Effect.map(decodeRaw(declarationIn(task), raw), ({ state }) => state)
 
 // ---------------------------------------------------------------------------------------------------------------
 // Changing
@@ -642,16 +641,16 @@ export type EditError =
  * @category changing
  * @since 0.1.0
  */
-export const edit = <Name extends string, Steps extends Step.Any, const S extends Step.State<Steps>>(
-  task: Task.Task<Name, Steps>,
+export const edit = <T extends Task.AnyDeclaration, const S extends Task.State<T>>(
+  task: T,
   id: string,
   state: S,
   options: EditOptions = {}
-): Effect.Effect<void, EditError, Effect.Services<Task.Enqueue<TaskId.TaskId, Steps, S>>> =>
-  Effect.flatMap(definitionOf(task).codec.encode(state), (step) => store(id, { ...options, step, task: task.name }))
+): Effect.Effect<void, EditError, Task.EnqueueServices<T, S>> =>
+  Effect.flatMap(declarationIn(task).codec.encode(state), (step) => store(id, { ...options, step, task: task.name }))
 
 /**
- * {@link edit} without the task's definition: `raw` becomes the task's `step` column. Only its shape is checked.
+ * {@link edit} without the task's declaration: `raw` becomes the task's `step` column. Only its shape is checked.
  *
  * @example
  * ```ts
@@ -670,20 +669,7 @@ export const editRaw = (
   Effect.andThen(checkRaw(raw), store(id, { ...options, step: raw, task: undefined }))
 
 /**
- * Options of {@link enqueueRaw}. By default the task is due at once.
- *
- * @category options
- * @since 0.1.0
- */
-export interface EnqueueOptions {
-  /** How long from now it becomes due. */
-  readonly delay?: Duration.Input | undefined
-  /** When it becomes due, in place of `delay`. */
-  readonly at?: DateTime.DateTime | undefined
-}
-
-/**
- * Stores a task without its definition: `raw` becomes the `step` column. Only its shape is checked, so a task that
+ * Stores a task without its declaration: `raw` becomes the `step` column. Only its shape is checked, so a task that
  * no worker knows waits for one that does.
  *
  * @example
@@ -697,12 +683,11 @@ export interface EnqueueOptions {
  */
 export const enqueueRaw: (
   raw: string,
-  options?: EnqueueOptions
+  options?: Task.EnqueueOptions
 ) => Effect.Effect<TaskId.TaskId, TaskError.EnqueueError, SqlClient.SqlClient> = Effect.fnUntraced(
-  function*(raw: string, { at, delay }: EnqueueOptions = {}) {
-    yield* checkRaw(raw)
-    const due = at !== undefined ? { at: toTimestamp(at) } : delay !== undefined ? { delay } : undefined
-    return yield* insertTask(raw, due)
+  function*(raw: string, options?: Task.EnqueueOptions) {
+    const { task } = yield* checkRaw(raw)
+    return yield* insertTask(raw, yield* dueOf(task, options as DueOptions))
   }
 )
 

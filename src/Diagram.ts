@@ -53,8 +53,9 @@ export interface Options {
 /**
  * The machine as a Mermaid state diagram, which GitHub, GitLab, Notion and many more show as a picture.
  *
- * Tasks are drawn to begin at the steps that no other step moves to, and to end after those without `next`. Any other
- * step may return `NextStep.none`, too, which nothing declares: `may end` says so. In fact tasks may begin at any state.
+ * Tasks are drawn to begin at the states of their `entry`; without one, at the steps that no other step moves to, though
+ * they may begin at any. They are drawn to end after the steps without `next`. Any other step may return `NextStep.none`,
+ * too, which nothing declares: `may end` says so.
  *
  * @example
  * ```ts

@@ -8,6 +8,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { declareTask } from "./internal/definition/declaration.ts"
 import { makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
@@ -31,61 +32,132 @@ export const TypeId: TypeId = "~effect-pg-task/Task"
 export type TypeId = "~effect-pg-task/Task"
 
 /**
- * A task with the given name, whose steps are `Steps`.
+ * The type id of every `Declaration`, and so of every `Task`.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export const DeclarationTypeId: DeclarationTypeId = "~effect-pg-task/Declaration"
+
+/**
+ * The type of {@link DeclarationTypeId}.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export type DeclarationTypeId = "~effect-pg-task/Declaration"
+
+/**
+ * What a task is to programs that don't run it: its name, its states, and the states in which it may begin. No handler,
+ * and no state of any other kind: it is all that is needed to enqueue.
  *
  * Every method stores with one statement, through the `SqlClient` of its context: inside `sql.withTransaction` it is
- * part of that transaction. A state that its schema can't encode fails with `TaskInvalidStateError`, a missing table with
- * `TaskTableError`; then nothing was stored.
+ * part of that transaction. A state that its schema can't encode fails with `TaskInvalidStateError`, options that make no
+ * sense fail with `TaskOptionsError`, a missing table with `TaskTableError`; then nothing was stored.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Task<in out Name extends string, out Steps extends Step.Any> {
-  readonly [TypeId]: TypeId
+export interface Declaration<
+  in out Name extends string,
+  out States extends StateSchema,
+  in out Entry extends StateSchema = States
+> {
+  readonly [DeclarationTypeId]: DeclarationTypeId
   /** The name, stored with every row of this task. */
   readonly name: Name
-  /** The steps. */
-  readonly steps: ReadonlyArray<Steps>
-  /** Stores a task that is due at once, and returns its id. */
-  readonly enqueue: <const S extends Step.State<Steps>>(
-    state: S
-  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<Steps, S>>
-  /** Stores a task that becomes due `duration` from now, by Postgres's clock: in a transaction, from its beginning. */
-  readonly delay: <const S extends Step.State<Steps>>(
-    state: S,
+  /** The schemas of its states. */
+  readonly states: ReadonlyArray<States>
+  /** The schemas of the states in which it may begin. */
+  readonly entry: ReadonlyArray<Entry>
+  /** Stores a task, and returns its id. It is due at once, or when the options say. */
+  readonly enqueue: <const S extends States["Type"]>(
+    state: S & CheckEntryState<Name, Entry, S>,
+    options?: EnqueueOptions
+  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<States, S>>
+  /** Stores a task that becomes due `duration` from now: short for `enqueue(state, { delay: duration })`. */
+  readonly delay: <const S extends States["Type"]>(
+    state: S & CheckEntryState<Name, Entry, S>,
     duration: Duration.Input
-  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<Steps, S>>
-  /** Stores a task that becomes due at `dateTime`. A moment in the past is due at once. */
-  readonly schedule: <const S extends Step.State<Steps>>(
-    state: S,
+  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<States, S>>
+  /** Stores a task that becomes due at `dateTime`: short for `enqueue(state, { at: dateTime })`. */
+  readonly schedule: <const S extends States["Type"]>(
+    state: S & CheckEntryState<Name, Entry, S>,
     dateTime: DateTime.DateTime
-  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<Steps, S>>
-  /** Stores many tasks with one statement, all of them or none, and returns their ids in the order of `states`. */
-  readonly enqueueAll: <const S extends Step.State<Steps>>(
-    states: Iterable<S>
-  ) => Effect.Effect<ReadonlyArray<TaskId>, EnqueueError, SqlClient | EncodingServices<Steps, S>>
+  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<States, S>>
+  /**
+   * Stores many tasks with one statement, all of them or none, and returns their ids in the order of `states`. The
+   * options hold for all of them.
+   */
+  readonly enqueueAll: <const S extends States["Type"]>(
+    states: Iterable<S & CheckEntryState<Name, Entry, S>>,
+    options?: EnqueueOptions
+  ) => Effect.Effect<ReadonlyArray<TaskId>, EnqueueError, SqlClient | EncodingServices<States, S>>
 }
 
 /**
- * Any task, for constraints. Of an `Array<Task.Any>` nobody knows which services it needs: to make a worker of it, say
+ * A task with the given name, whose steps are `Steps`, and that may begin in the states of `Entry`. It is a
+ * {@link Declaration} that a worker can run.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Task<
+  in out Name extends string,
+  out Steps extends Step.Any,
+  in out Entry extends StateSchema = Steps["state"]
+> extends Declaration<Name, Steps["state"], Entry> {
+  readonly [TypeId]: TypeId
+  /** The steps. */
+  readonly steps: ReadonlyArray<Steps>
+}
+
+/**
+ * Any declaration, or any task, for constraints.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AnyDeclaration<out R = unknown> {
+  readonly [DeclarationTypeId]: DeclarationTypeId
+  readonly name: string
+  readonly states: ReadonlyArray<StateSchema<R>>
+  readonly entry: ReadonlyArray<StateSchema<R>>
+}
+
+/**
+ * Any task, for constraints. The services that an `Array<Task.Any>` needs are not known: to make a worker of it, say
  * which ones it may need, as in `Array<Task.Any<Mailer | Files>>`.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Any<out R = unknown> {
+export interface Any<out R = unknown> extends AnyDeclaration<R> {
   readonly [TypeId]: TypeId
-  readonly name: string
   readonly steps: ReadonlyArray<Step.Any<R>>
 }
 
 /**
- * What `enqueue` and its kin return.
+ * When a new task becomes due: at once, or after `delay`, or `at` a moment. Give one of the two at most.
  *
- * @category models
+ * @category options
  * @since 0.1.0
  */
-export type Enqueue<A, Steps, S> = Effect.Effect<A, EnqueueError, SqlClient | EncodingServices<Steps, S>>
+export type EnqueueOptions = {
+  /**
+   * How long from now it becomes due, by Postgres's clock: in a transaction, from its beginning. A negative duration is
+   * due at once, an infinite one never. Default: due at once.
+   */
+  readonly delay?: Duration.Input | undefined
+  readonly at?: OneTime | undefined
+} | {
+  readonly delay?: OneTime | undefined
+  /** When it becomes due, in place of `delay`. A moment in the past is due at once. */
+  readonly at?: DateTime.DateTime | undefined
+}
+
+/** The type of an option that goes with the other's absence only. */
+type OneTime = "give either `delay` or `at`"
 
 /**
  * The union of a task's states.
@@ -106,7 +178,15 @@ export type Enqueue<A, Steps, S> = Effect.Effect<A, EnqueueError, SqlClient | En
  * @category utility types
  * @since 0.1.0
  */
-export type State<T extends Any> = Step.State<T["steps"][number]>
+export type State<T extends AnyDeclaration> = T["states"][number]["Type"]
+
+/**
+ * The union of the states in which a task may begin.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type EntryState<T extends AnyDeclaration> = T["entry"][number]["Type"]
 
 /**
  * The services that a worker needs to run a task.
@@ -114,7 +194,26 @@ export type State<T extends Any> = Step.State<T["steps"][number]>
  * @category utility types
  * @since 0.1.0
  */
-export type Services<T> = T extends { readonly steps: ReadonlyArray<infer S> } ? Step.Services<S> : never
+export type Services<T extends Any> = Step.Services<T["steps"][number]>
+
+/**
+ * The errors with which the handlers of a task may fail.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Error<T extends Any> = Step.Error<T["steps"][number]>
+
+/**
+ * The services that are needed to enqueue the state `S` of a task: the database, and what the schema of that state
+ * needs to encode it.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type EnqueueServices<T extends AnyDeclaration, S = State<T>> =
+  | SqlClient
+  | EncodingServices<T["states"][number], S>
 
 export type {
   /**
@@ -126,11 +225,16 @@ export type {
   Duplicates
 }
 
-/** The services that the schemas of states with a tag of `S` need to encode them. */
-type EncodingServices<Steps, S> = Steps extends { readonly state: infer St extends StateSchema }
-  ? S extends { readonly _tag: infer T } ? [T & St["Type"]["_tag"]] extends [never] ? never : St["EncodingServices"]
+/** The services that those of the schemas `States` need to encode whose tag `S` has. */
+type EncodingServices<States, S> = States extends StateSchema
+  ? S extends { readonly _tag: infer T } ? [T & States["Type"]["_tag"]] extends [never] ? never
+    : States["EncodingServices"]
   : never
   : never
+
+/** A compile error that names the states in which a task may begin, or `unknown`. */
+type CheckEntryState<Name extends string, Entry extends StateSchema, S> = [S] extends [Entry["Type"]] ? unknown
+  : `a task "${Name}" may begin with "${SchemaTag<Entry>}": see its \`entry\``
 
 type Tag<S> = S extends { readonly tag: infer T extends string } ? T : never
 
@@ -146,10 +250,11 @@ type Unlisted<Schemas, States> = Exclude<Exact<Schemas>, Exact<States>> extends 
   ? W extends { readonly schema: (_: never) => infer S } ? SchemaTag<S> : never
   : never
 
-/** Compile errors that name what is wrong with the steps of a task, each at its step, or `unknown`. */
-type CheckSteps<Steps extends ReadonlyArray<Step.Any>> = Steps extends readonly [] ? "a task needs at least one step"
+/** Compile errors that name what is wrong with the steps of a task, each at its step, or `unknown`. One at a time. */
+type CheckSteps<Steps extends ReadonlyArray<Step.Any>, Declared> = Steps extends readonly [] ?
+  "a task needs at least one step"
   : [Duplicates<Steps, "tag">] extends [never]
-    ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never] ? unknown
+    ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never] ? CheckDeclared<Declared, Steps>
     : { readonly [I in keyof Steps]: CheckNext<Steps[I], Steps[number]> }
   : { readonly [I in keyof Steps]: Twice<Extract<Tag<Steps[I]>, Duplicates<Steps, "tag">>> }
 
@@ -163,12 +268,134 @@ type NextError<From extends string, Missing extends string, Differing extends st
   ? `step "${From}" moves to a "${Differing}" that differs from the state of this task's step "${Differing}"`
   : `step "${From}" moves to "${Missing}", but no step of this task has that state`
 
+/** Compile errors that name what differs between declared states and the steps, or `unknown`. */
+type CheckDeclared<States, Steps extends ReadonlyArray<Step.Any>> = [States] extends [never] ? unknown
+  : [Exclude<SchemaTag<States>, Tag<Steps[number]>>] extends [never]
+    ? [Unlisted<Steps[number]["state"], States>] extends [never] ? unknown
+    : { readonly [I in keyof Steps]: CheckDeclaredStep<States, Steps[I]> }
+  : `no step for the state "${Exclude<SchemaTag<States>, Tag<Steps[number]>>}", which is declared`
+
+type CheckDeclaredStep<States, S> = S extends Step.Any
+  ? Unlisted<S["state"], States> extends infer T extends string
+    ? [T] extends [never] ? unknown : DeclaredError<Extract<T, SchemaTag<States>>, T>
+  : never
+  : never
+
+type DeclaredError<Differing extends string, T extends string> = [Differing] extends [never]
+  ? `a step for the state "${T}", which is not declared: add it to \`states\``
+  : `the state of step "${T}" differs from the "${T}" that is declared: use the same schema`
+
+/** The tags of schemas, where {@link Duplicates} finds them. */
+type Tagged<Schemas extends ReadonlyArray<StateSchema>> = {
+  readonly [I in keyof Schemas]: { readonly tag: SchemaTag<Schemas[I]> }
+}
+
+/** Compile errors that name what is wrong with declared states, each at its state, or `unknown`. */
+type CheckStates<States extends ReadonlyArray<StateSchema>> = States extends readonly []
+  ? { readonly states: "a task needs at least one state" }
+  : [Duplicates<Tagged<States>, "tag">] extends [never] ? unknown
+  : {
+    readonly states: {
+      readonly [I in keyof States]: TwiceDeclared<Extract<SchemaTag<States[I]>, Duplicates<Tagged<States>, "tag">>>
+    }
+  }
+
+type TwiceDeclared<T extends string> = [T] extends [never] ? unknown : `two states of this task have the tag "${T}"`
+
+/** Compile errors that name what is wrong with `entry`, each at its state, or `unknown`. */
+type CheckEntry<Entry extends ReadonlyArray<StateSchema>, States> = Entry extends readonly []
+  ? { readonly entry: "a task needs at least one state to begin with; without `entry` it may begin with any" }
+  : [Unlisted<Entry[number], States>] extends [never] ? unknown
+  : { readonly entry?: { readonly [I in keyof Entry]: NoState<Unlisted<Entry[I], States>> } | undefined }
+
+type NoState<T extends string> = [T] extends [never] ? unknown : `"${T}" is no state of this task`
+
+type CheckOptions<Declared, Entry extends ReadonlyArray<StateSchema>, States> = [Declared] extends [never]
+  ? CheckEntry<Entry, States>
+  : { readonly entry?: "this task is declared already: give `entry` to Task.declare" | undefined }
+
 /**
- * Makes a task of its steps. Keep `name` and the states' tags: rows in the database carry them.
+ * Options of {@link declare}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface DeclareOptions<States extends ReadonlyArray<StateSchema>, Entry extends ReadonlyArray<StateSchema>>
+  extends Options<Entry>
+{
+  /** The schemas of all states that it may be in. */
+  readonly states: States
+}
+
+/**
+ * Options of {@link make}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<Entry extends ReadonlyArray<StateSchema>> {
+  /**
+   * The states in which a task may begin: `enqueue` takes no others, and diagrams show them. Every state must be reached
+   * from one of them. Default: any state.
+   */
+  readonly entry?: Entry | undefined
+}
+
+/**
+ * Declares a task, for programs that enqueue it and must not load its handlers; {@link make} then makes the task of it.
+ * Tasks that enqueue themselves or each other also use declarations: the type of a declaration does not depend on the
+ * steps. Keep `name` and the states' tags: rows in the database carry them.
+ *
+ * Compile errors (and, for callers in plain JavaScript, a thrown `TaskDefinitionError`): there is no state; two states
+ * have one tag; `entry` is empty, or names a state that is not among `states`. The name must not be empty, nor longer
+ * than 200 characters.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect, Schema } from "effect"
+ * import { NextStep, Step, Task } from "effect-pg-task"
+ *
+ * // mail.ts: what other programs import
+ * class Draft extends Schema.TaggedClass<Draft>()("Draft", { to: Schema.String }) {}
+ * class Send extends Schema.TaggedClass<Send>()("Send", { to: Schema.String, text: Schema.String }) {}
+ *
+ * export const Mail = Task.declare("Mail", { states: [Draft, Send], entry: [Draft] })
+ *
+ * // Effect<TaskId, EnqueueError, SqlClient>
+ * export const program = Mail.enqueue(new Draft({ to: "ada" }), { delay: "5 minutes" })
+ *
+ * // mail.worker.ts: what the worker imports
+ * export const MailTask = Task.make(Mail, [
+ *   Step.make(Draft, {
+ *     next: [Send],
+ *     handler: ({ to }) => Effect.succeed(NextStep.now(new Send({ to, text: `Hello, ${to}` })))
+ *   }),
+ *   Step.make(Send, { handler: ({ text }) => Effect.as(Console.log(text), NextStep.none) })
+ * ])
+ * ```
+ * @category constructors
+ * @since 0.1.0
+ */
+export const declare = <
+  const Name extends string,
+  const States extends ReadonlyArray<StateSchema>,
+  const Entry extends ReadonlyArray<StateSchema> = States
+>(
+  name: Name,
+  options: DeclareOptions<States, Entry> & CheckStates<States> & CheckEntry<Entry, States[number]>
+): Declaration<Name, States[number], Entry[number]> => declareTask(name, options) as never
+
+/**
+ * Makes a task of its steps, and of its name or its {@link Declaration}. With a name, the task is declared at once. Keep
+ * the name and the states' tags: rows in the database carry them.
  *
  * Compile errors (and, for callers in plain JavaScript, a thrown `TaskDefinitionError`): a step's `next` names a state
- * that no step has; two steps have one state's tag; there is no step. The name must not be empty, nor longer than
- * 200 characters.
+ * that no step has; two steps have one state's tag; there is no step; `entry` is empty, or names a state that no step
+ * has; a declared state has no step; a step's state is not declared, or its schema is not the declared one. The name must
+ * not be empty, nor longer than 200 characters.
+ *
+ * Throws a `TaskDefinitionError` also in TypeScript if there is an `entry` and a state that no path of `next` leads to
+ * from there.
  *
  * @example
  * ```ts
@@ -189,15 +416,30 @@ type NextError<From extends string, Missing extends string, Differing extends st
  * @category constructors
  * @since 0.1.0
  */
-export const make = <const Name extends string, const Steps extends ReadonlyArray<Step.Any>>(
-  name: Name,
-  steps: Steps & CheckSteps<Steps>
-): Task<Name, Steps[number]> => makeTask(name, steps as never) as never
+export const make = <
+  const Name extends string,
+  const Steps extends ReadonlyArray<Step.Any>,
+  Declared extends StateSchema = never,
+  DeclaredEntry extends StateSchema = Steps[number]["state"],
+  const Entry extends ReadonlyArray<StateSchema> = ReadonlyArray<DeclaredEntry>
+>(
+  of: Name | Declaration<Name, Declared, DeclaredEntry>,
+  steps: Steps & CheckSteps<Steps, Declared>,
+  options?: Options<Entry> & CheckOptions<Declared, Entry, Steps[number]["state"]>
+): Task<Name, Steps[number], Entry[number]> => makeTask(of as never, steps as never, options) as never
 
 /**
- * Tells whether a value is a {@link Task}.
+ * Tells whether a value is a {@link Task}: a declaration alone is none.
  *
  * @category guards
  * @since 0.1.0
  */
 export const isTask = (u: unknown): u is Any => hasProperty(u, TypeId)
+
+/**
+ * Tells whether a value is a {@link Declaration}. Every task is one, too.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isDeclaration = (u: unknown): u is AnyDeclaration => hasProperty(u, DeclarationTypeId)

@@ -7,8 +7,9 @@ import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 
 /**
- * A task, step or worker is defined in a way that can't work. Thrown by `Step.make` and `Task.make`, where
- * TypeScript reports the same at compile time, and a failure of `Worker.layer` and `Worker.run`.
+ * A task, step or worker is defined in a way that can't work. Thrown by `Step.make`, `Task.declare` and
+ * `Task.make`, where TypeScript reports most of it at compile time, and a failure of `Worker.make`, `Worker.layer` and
+ * `Worker.run`.
  *
  * @category errors
  * @since 0.1.0
@@ -19,8 +20,8 @@ export class TaskDefinitionError extends Schema.TaggedError<TaskDefinitionError>
 ) {}
 
 /**
- * The state given to `enqueue` and its kin can't be encoded by its schema, or belongs to no step of the task.
- * Nothing was stored.
+ * The state given to `enqueue` and its kin can't be encoded by its schema, is none of the task's states, or is
+ * none that the task may begin in. Nothing was stored.
  *
  * @category errors
  * @since 0.1.0
@@ -36,6 +37,21 @@ export class TaskInvalidStateError
       message: Schema.String
     }
   )
+{}
+
+/**
+ * The options given to `enqueue` or one of its short forms make no sense: both `delay` and `at`, or something that is
+ * no duration or no `DateTime`. TypeScript reports the same at compile time. Nothing was stored.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskOptionsError
+  extends Schema.TaggedError<TaskOptionsError>("effect-pg-task/TaskOptionsError")("TaskOptionsError", {
+    /** The task's name. */
+    task: Schema.String,
+    message: Schema.String
+  })
 {}
 
 /**
@@ -131,10 +147,10 @@ export class TaskStopTimeoutError
  * @category errors
  * @since 0.1.0
  */
-export type EnqueueError = TaskInvalidStateError | TaskTableError | SqlError
+export type EnqueueError = TaskInvalidStateError | TaskOptionsError | TaskTableError | SqlError
 
 /**
- * What `Worker.layer` and `Worker.run` fail with when they start. A database that can't be reached is not among it:
+ * What `Worker.make`, `Worker.layer` and `Worker.run` fail with when they start. A database that can't be reached is not among it:
  * the worker waits for it.
  *
  * @category errors

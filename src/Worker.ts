@@ -9,15 +9,16 @@ import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type { Scope } from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { launchLayer } from "./internal/worker/launch.ts"
 import { toSettings } from "./internal/worker/settings.ts"
-import { type Health, type Runtime, startWorker } from "./internal/worker/runtime.ts"
+import { type Health, startWorker } from "./internal/worker/runtime.ts"
 import type * as Task from "./Task.ts"
 import type { TaskDefinitionError, WorkerError } from "./TaskError.ts"
 
 /**
- * A running worker, as {@link layer} provides it.
+ * A running worker, as {@link layer} provides it and {@link make} returns it.
  *
  * @category services
  * @since 0.1.0
@@ -59,7 +60,7 @@ export type {
 }
 
 /**
- * Options of {@link layer} and {@link run}.
+ * Options of {@link make}, {@link layer} and {@link run}.
  *
  * @category options
  * @since 0.1.0
@@ -108,11 +109,44 @@ type Twice<N extends string> = [N] extends [never] ? unknown : `two tasks of thi
  */
 export type Requirements<Tasks extends ReadonlyArray<Task.Any>> = SqlClient | Task.Services<Tasks[number]>
 
-const start = (options: Options<ReadonlyArray<Task.Any>>) => Effect.flatMap(toSettings(options), startWorker)
+/**
+ * Starts a worker that runs until its scope is closed, which stops it gracefully. This is what {@link layer} and
+ * {@link run} are made of. Use it to have several workers in one program: each is a value, so they don't share the tag
+ * {@link Worker}.
+ *
+ * It returns once the worker has started. Fails as {@link layer} does.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step, Task, Worker } from "effect-pg-task"
+ *
+ * const Report = Schema.TaggedStruct("Report", { month: Schema.String })
+ * const Mail = Schema.TaggedStruct("Mail", { to: Schema.String })
+ *
+ * const Reports = Task.make("Reports", [Step.make(Report, { handler: () => Effect.succeed(NextStep.none) })])
+ * const Mails = Task.make("Mails", [Step.make(Mail, { handler: () => Effect.succeed(NextStep.none) })])
+ *
+ * // Slow reports never take a slot that a mail needs.
+ * export const program = Effect.scoped(Effect.gen(function*() {
+ *   const reports = yield* Worker.make({ tasks: [Reports], concurrency: 2 })
+ *   const mails = yield* Worker.make({ tasks: [Mails], concurrency: 100 })
+ *   yield* Effect.log("Mails", yield* mails.health, "Reports", yield* reports.health)
+ *   yield* Effect.all([reports.stop, mails.stop], { concurrency: "unbounded" })
+ * }))
+ * ```
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <const Tasks extends ReadonlyArray<Task.Any>>(
+  options: Options<Tasks>
+): Effect.Effect<Worker["Service"], WorkerError, Scope | SqlClient | Task.Services<Tasks[number]>> =>
+  Effect.flatMap(toSettings(options), startWorker)
 
 /**
  * A layer that runs a worker for as long as it is alive. Closing it stops the worker gracefully. For a program that
- * ends when its worker is told to stop, see {@link launch}.
+ * ends when its worker is told to stop, see {@link launch}. Two such layers in one program provide the same tag: use
+ * {@link make} for several workers.
  *
  * It fails with a `TaskDefinitionError` for options that make no sense, and with a `TaskTableError` that says how to fix it
  * when the table is missing or this role may not use it. A database that can't be reached is waited for.
@@ -138,7 +172,7 @@ const start = (options: Options<ReadonlyArray<Task.Any>>) => Effect.flatMap(toSe
  */
 export const layer = <const Tasks extends ReadonlyArray<Task.Any>>(
   options: Options<Tasks>
-): Layer.Layer<Worker, WorkerError, SqlClient | Task.Services<Tasks[number]>> => Layer.effect(Worker, start(options))
+): Layer.Layer<Worker, WorkerError, SqlClient | Task.Services<Tasks[number]>> => Layer.effect(Worker, make(options))
 
 /**
  * Runs a worker until it is told to stop: by `select pg_notify('pg_task_changed', 'stop_worker')`, or by
@@ -163,7 +197,7 @@ export const layer = <const Tasks extends ReadonlyArray<Task.Any>>(
 export const run = <const Tasks extends ReadonlyArray<Task.Any>>(
   options: Options<Tasks>
 ): Effect.Effect<void, WorkerError, SqlClient | Task.Services<Tasks[number]>> =>
-  Effect.scoped(Effect.flatMap(start(options), (runtime: Runtime) => runtime.stopped))
+  Effect.scoped(Effect.flatMap(make(options), ({ stopped }) => stopped))
 
 /**
  * Runs a layer with workers in it until they are told to stop, and then closes it. The main program of a worker

@@ -55,6 +55,7 @@ export type Failure =
   | TaskError.TaskNotFoundError
   | TaskError.TaskFilterError
   | TaskError.TaskInvalidStateError
+  | TaskError.TaskOptionsError
   | TaskError.TaskEditError
   | TaskError.TaskStopTimeoutError
   | TaskError.TaskTableError
@@ -116,6 +117,7 @@ const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
   TaskDefinitionError: exitCode.failed,
   TaskNotFoundError: exitCode.failed,
   TaskInvalidStateError: exitCode.failed,
+  TaskOptionsError: exitCode.failed,
   TaskEditError: exitCode.failed,
   TaskStopTimeoutError: exitCode.failed
 }

@@ -281,12 +281,12 @@ export interface Enqueued<State> {
  * @category looking
  * @since 0.1.0
  */
-export const enqueued = <Name extends string, Steps extends Step.Any>(
-  task: Task.Task<Name, Steps>
+export const enqueued = <T extends Task.AnyDeclaration>(
+  task: T
 ): Effect.Effect<
-  ReadonlyArray<Enqueued<Step.State<Steps>>>,
+  ReadonlyArray<Enqueued<Task.State<T>>>,
   TaskInvalidStateError | TaskTableError | SqlError,
-  SqlClient.SqlClient | Steps["state"]["DecodingServices"]
+  SqlClient.SqlClient | T["states"][number]["DecodingServices"]
 > =>
   Effect.flatMap(
     rowsOf(task.name),

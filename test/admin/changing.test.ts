@@ -4,6 +4,7 @@ import { Context, DateTime, Deferred, Effect, Fiber, type Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { Admin, NextStep, type TaskError } from "../../src/index.ts"
 import { Greeter, insertEach, nobody, ReadName, readName, SayHello } from "../support/cli/Greeter.ts"
+import { Greeter as DeclaredGreeter } from "../support/cli/declared.ts"
 import { Job, jobs, makeGate, start, startApart, workerTests } from "../support/worker/Fixture.ts"
 import { capture } from "../support/worker/Logs.ts"
 import { gone, insert, parked, row, run } from "../support/worker/Table.ts"
@@ -157,6 +158,23 @@ workerTests("an edit", (test) => {
       assert.deepInclude(yield* row(parked), { step: readName("b"), status: "parked", tried: 3, transitions: 1 })
       yield* Admin.edit(Greeter, parked, new SayHello({ at: DateTime.makeUnsafe(0) }))
       assert.strictEqual((yield* Admin.get(parked)).step, "SayHello")
+    })
+  )
+
+  test(
+    "needs the declaration alone, whose entry says nothing about repairs",
+    Effect.gen(function*() {
+      const { parked } = yield* insertEach
+      yield* Admin.edit(DeclaredGreeter, parked, new SayHello({ at: DateTime.makeUnsafe(0) }))
+      const { raw, step } = yield* Admin.get(parked)
+      assert.strictEqual(step, "SayHello")
+      assert.deepStrictEqual(
+        yield* Admin.decode(DeclaredGreeter, raw),
+        new SayHello({ at: DateTime.makeUnsafe(0) })
+      )
+      const tooLong = { _tag: "ReadName", filename: "much too long" } as ReadName
+      assert.strictEqual((yield* failure(Admin.edit(DeclaredGreeter, parked, tooLong)))._tag, "TaskInvalidStateError")
+      assert.strictEqual(yield* Admin.retry({ task: DeclaredGreeter }), 1)
     })
   )
 

@@ -1,7 +1,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { DateTime, Duration, Effect, Schema, Stream } from "effect"
 import type { SqlClient } from "effect/sql"
-import { Admin, type TaskError } from "../../src/index.ts"
+import { Admin, Task, type TaskError } from "../../src/index.ts"
 import { testDatabase } from "../support/database/Database.ts"
 import { Greeter, insertEach, nobody, readName, SayHello } from "../support/cli/Greeter.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
@@ -41,6 +41,11 @@ workerTests("a list", (test) => {
     "some statuses": { filter: { status: ["ready", "parked"] }, found: ["parked", "ready"] },
     "no status": { filter: { status: [] }, found: [] },
     "a task": { filter: { task: "Greeter" }, found: ["parked", "running", "ready", "scheduled"] },
+    "a task itself": { filter: { task: Greeter }, found: ["parked", "running", "ready", "scheduled"] },
+    "another task's declaration": {
+      filter: { task: Task.declare("Other", { states: [SayHello] }), status: "ready" },
+      found: []
+    },
     "another task": { filter: { task: "Other" }, found: [] },
     "a step": { filter: { step: "ReadName", status: "ready" }, found: ["ready"] },
     "another step": { filter: { step: "SayHello" }, found: [] },

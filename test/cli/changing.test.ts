@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Admin } from "../../src/index.ts"
-import { module, pgTask } from "../support/cli/cli.ts"
+import { declaring, module, pgTask } from "../support/cli/cli.ts"
 import { insertEach, nobody, readName } from "../support/cli/Greeter.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
 import { row } from "../support/worker/Table.ts"
@@ -163,6 +163,16 @@ workerTests("pg-task enqueue", (test) => {
       assert.strictEqual(yield* Admin.count(), 0)
       const checked = yield* pgTask(["enqueue", "Greeter", "ReadName", "{\"filename\":\"a\"}", "-m", module])
       assert.strictEqual(checked.code, 0)
+    })
+  )
+
+  test(
+    "takes a module that only declares the task",
+    Effect.gen(function*() {
+      const refused = yield* pgTask(["enqueue", "Greeter", "ReadName", "--module", declaring])
+      assert.include(refused.err, "Missing key")
+      const stored = yield* pgTask(["enqueue", "Greeter", "ReadName", "{\"filename\":\"a\"}", "-m", declaring])
+      assert.strictEqual(stored.code, 0)
     })
   )
 })

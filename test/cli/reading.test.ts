@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { Admin } from "../../src/index.ts"
-import { lines, module, pgTask } from "../support/cli/cli.ts"
+import { declaring, lines, module, pgTask } from "../support/cli/cli.ts"
 import { insertEach, nobody, readName } from "../support/cli/Greeter.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
 import { run } from "../support/worker/Table.ts"
@@ -331,6 +331,7 @@ workerTests("pg-task diagram", (test) => {
       const wrong = {
         "nowhere.ts": "There is no file ",
         "docs/cli.md": "can't be loaded",
+        [declaring]: "exports no task made with Task.make",
         [fileURLToPath(import.meta.resolve("effect/Effect"))]: "exports no task"
       }
       for (const [path, message] of Object.entries(wrong)) {

@@ -210,6 +210,31 @@ stateDiagram-v2
       assert.deepStrictEqual(starts, ["root_start -> A", "root_start -> Loop", "root_start -> Tick"])
     }))
 
+  it.effect("begins at the entry where one is declared, and nowhere else", () =>
+    Effect.gen(function*() {
+      const Declared = Task.declare("Declared", {
+        states: [Ordered, Charged, Shipped],
+        entry: [Charged, Ordered, Charged]
+      })
+      const steps = [
+        Step.make(Ordered, { next: [Charged], handler: stop }),
+        Step.make(Charged, { next: [Shipped], handler: stop }),
+        Step.make(Shipped, { handler: stop })
+      ] as const
+      const starts = ["Charged", "Ordered"]
+      for (const task of [Task.make(Declared, steps), Task.make("Declared", steps, { entry: [Charged, Ordered] })]) {
+        const { moves } = yield* parse(Diagram.toMermaid(task))
+        assert.deepStrictEqual(
+          moves.filter((move) => move.startsWith("root_start")),
+          starts.map((tag) => `root_start -> ${tag}`)
+        )
+        assert.deepStrictEqual(
+          parseDot(Diagram.toGraphViz(task)).filter((line) => line.startsWith(`"[start]" ->`)),
+          starts.map((tag) => `"[start]" -> "${tag}"`)
+        )
+      }
+    }))
+
   it.effect("shows any tag as it is", () =>
     Effect.gen(function*() {
       const { direction, states } = yield* parse(

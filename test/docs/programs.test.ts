@@ -108,7 +108,8 @@ layer(services, { excludeTestServices: true })("the documentation's programs", (
   const workers = [
     { source: "README.md", words: `Task.make("Pinger"` },
     { source: "docs/getting-started.md", words: "// worker.ts" },
-    { source: "docs/telemetry.md", words: "// worker.ts" }
+    { source: "docs/telemetry.md", words: "// worker.ts" },
+    { source: "docs/several-workers.md", words: "// workers.ts" }
   ]
 
   it.effect.each(workers)("work: a worker, in $source, until Ctrl-C", ({ source, words }) =>

@@ -61,7 +61,7 @@ describe("TaskTest's types", () => {
     >()
     expectTypeOf<Effect.Services<ReturnType<typeof TaskTest.runAll<readonly [typeof Order, typeof Jobs]>>>>()
       .toEqualTypeOf<SqlClient.SqlClient | Shop>()
-    expectTypeOf<Effect.Success<ReturnType<typeof TaskTest.enqueued<"Order", (typeof Order)["steps"][number]>>>>()
+    expectTypeOf<Effect.Success<ReturnType<typeof TaskTest.enqueued<typeof Order>>>>()
       .toEqualTypeOf<ReadonlyArray<TaskTest.Enqueued<Ordered | Paid | Reviewed | Archived>>>()
   })
 })

@@ -52,7 +52,7 @@ export const enqueue = Command.make(
     const raw = yield* rawOf(task, state, fields)
     const parsed = yield* Admin.parse(raw)
     if (module !== undefined) yield* checkWith(module, parsed.task, raw)
-    const id = yield* connected(within(limits.read)(Admin.enqueueRaw(raw, { at, delay })))
+    const id = yield* connected(within(limits.read)(Admin.enqueueRaw(raw, at === undefined ? { delay } : { at })))
     yield* (yield* Json) ? Output.json({ id }) : Console.log(id)
   })
 ).pipe(

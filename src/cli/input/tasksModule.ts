@@ -5,7 +5,6 @@ import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import * as Admin from "../../Admin.ts"
-import type * as Step from "../../Step.ts"
 import * as Task from "../../Task.ts"
 import type { TaskInvalidStateError } from "../../TaskError.ts"
 import { ModuleError } from "../exit.ts"
@@ -23,31 +22,38 @@ const toModuleError = (path: string, error: unknown): ModuleError => {
   })
 }
 
-/** All tasks among the exports, in arrays too. */
-export const loadTasks = Effect.fnUntraced(function*(path: string) {
+/** All exports that `is` takes, in arrays too. */
+const load = Effect.fnUntraced(function*<A>(
+  path: string,
+  is: (value: unknown) => value is A,
+  makers: string
+): Effect.fn.Return<ReadonlyArray<A>, ModuleError> {
   if (!existsSync(path)) return yield* new ModuleError({ message: `There is no file ${path}` })
   const url = pathToFileURL(resolve(path)).href
   const exports = yield* Effect.tryPromise({
     try: () => import(url) as Promise<Record<string, unknown>>,
     catch: (error) => toModuleError(path, error)
   })
-  const tasks = new Set(Object.values(exports).flat().filter(Task.isTask))
-  if (tasks.size === 0) return yield* new ModuleError({ message: `${path} exports no task made with Task.make` })
-  return [...tasks]
+  const found = new Set(Object.values(exports).flat().filter(is))
+  if (found.size === 0) return yield* new ModuleError({ message: `${path} exports no task made with ${makers}` })
+  return [...found]
 })
 
-/** One task, by its name. */
-const findTask = Effect.fnUntraced(function*(path: string, name: string) {
-  const tasks = yield* loadTasks(path)
-  const task = tasks.find((task) => task.name === name)
-  if (task !== undefined) return task
-  const known = tasks.map((task) => `"${task.name}"`).join(", ")
+/** All tasks among the exports. */
+export const loadTasks = (path: string) => load(path, Task.isTask, "Task.make")
+
+/** The declaration of one task, by its name: of the task itself, or apart from its steps. */
+const findDeclaration = Effect.fnUntraced(function*(path: string, name: string) {
+  const declarations = yield* load(path, Task.isDeclaration, "Task.make or Task.declare")
+  const declaration = declarations.find((declaration) => declaration.name === name)
+  if (declaration !== undefined) return declaration
+  const known = [...new Set(declarations.map(({ name }) => `"${name}"`))].join(", ")
   return yield* new ModuleError({ message: `${path} exports no task "${name}", but ${known}` })
 })
 
 /** Checks a state by the schema of its task. What the schema needs to decode it is not there. */
 export const checkWith = (path: string, name: string, raw: string) =>
   Effect.flatMap(
-    findTask(path, name),
-    (task) => Admin.decode(task as Task.Task<string, Step.Any>, raw) as Effect.Effect<unknown, TaskInvalidStateError>
+    findDeclaration(path, name),
+    (declaration) => Admin.decode(declaration, raw) as Effect.Effect<unknown, TaskInvalidStateError>
   )

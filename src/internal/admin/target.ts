@@ -1,6 +1,7 @@
 /** Ids, filters and cursors as people give them, checked before they reach a statement. */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -12,7 +13,7 @@ import { toTableError } from "../sql/errors.ts"
 
 /** Which tasks: `Admin.Filter`, as far as it matters here. */
 interface Filter {
-  readonly task?: string | null | undefined
+  readonly task?: string | { readonly name: string } | null | undefined
   readonly step?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
   readonly error?: string | undefined
@@ -72,7 +73,7 @@ export const whereOf = ({ error, newerThan, olderThan, status, step, task }: Fil
   olderThan,
   status: typeof status === "string" ? [status] : status,
   step,
-  task
+  task: isObject(task) ? task.name : task
 })
 
 const isList = (target: Target): target is ReadonlyArray<string> => Array.isArray(target)

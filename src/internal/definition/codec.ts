@@ -6,6 +6,7 @@ import { isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { Tagged } from "../../NextStep.ts"
 import { TaskInvalidStateError } from "../../TaskError.ts"
+import type { StateSchema } from "./state.ts"
 import type { StepDefinition } from "./step.ts"
 import { searchOf } from "./excess.ts"
 import { maxStep } from "../sql/schema.ts"
@@ -13,16 +14,22 @@ import { maxStep } from "../sql/schema.ts"
 /** A row's `step` can't be decoded. Its message becomes the row's error. */
 export class DecodeError extends Data.TaggedError("DecodeError")<{ readonly message: string }> {}
 
-/** A decoded row. */
-export interface Decoded {
-  readonly step: StepDefinition
+/** The schema of a state, under its tag. Every step is one, too. */
+export interface TaggedState {
+  readonly tag: string
+  readonly state: StateSchema
+}
+
+/** A decoded row, with what its tag stands for. */
+export interface Decoded<out S extends TaggedState = StepDefinition> {
+  readonly step: S
   readonly state: Tagged
 }
 
-export interface Codec {
+export interface Codec<out S extends TaggedState = StepDefinition> {
   readonly encode: (state: Tagged) => Effect.Effect<string, TaskInvalidStateError>
   /** Takes the parsed `step`: see {@link readStep}. */
-  readonly decode: (parsed: ParsedStep) => Effect.Effect<Decoded, DecodeError>
+  readonly decode: (parsed: ParsedStep) => Effect.Effect<Decoded<S>, DecodeError>
 }
 
 /** A `step` whose outer shape is right. */
@@ -83,16 +90,16 @@ const describe = (error: Schema.SchemaError): string =>
 const isRecord = (u: unknown): u is Record<string, unknown> => isObject(u) && !Array.isArray(u)
 
 /** As JSON. Made once for each step, not once for each row. */
-const jsonCodecOf = (step: StepDefinition) => Schema.toCodecJson(step.state) as unknown as Schema.Codec<Tagged, unknown>
+const jsonCodecOf = (step: TaggedState) => Schema.toCodecJson(step.state) as unknown as Schema.Codec<Tagged, unknown>
 
-const makeDecode = (task: string, step: StepDefinition) => {
+const makeDecode = <S extends TaggedState>(task: string, step: S) => {
   const decode = Schema.decodeUnknownEffect(jsonCodecOf(step))
   const onDecoded = {
     onFailure: (error: Schema.SchemaError) =>
       malformed(`${task}: step doesn't fit the schema of state "${step.tag}": ${describe(error)}`),
-    onSuccess: (state: Tagged): Effect.Effect<Decoded> => Effect.succeed({ step, state })
+    onSuccess: (state: Tagged): Effect.Effect<Decoded<S>> => Effect.succeed({ step, state })
   }
-  return (fields: object): Effect.Effect<Decoded, DecodeError> => {
+  return (fields: object): Effect.Effect<Decoded<S>, DecodeError> => {
     // Twice, so that fields can't replace it: added after the spread, it would cost as much as all the rest.
     const encoded = { _tag: step.tag, ...fields }
     encoded._tag = step.tag
@@ -104,7 +111,7 @@ const makeDecode = (task: string, step: StepDefinition) => {
   }
 }
 
-const makeEncode = (task: string, step: StepDefinition) => {
+const makeEncode = (task: string, step: TaggedState) => {
   const encode = Schema.encodeUnknownEffect(jsonCodecOf(step))
   const findExcess = searchOf(step.state.ast)
   const prefix = `${JSON.stringify({ [task]: 0 }).slice(0, -2)}{${JSON.stringify(step.tag)}:`
@@ -134,7 +141,7 @@ const makeEncode = (task: string, step: StepDefinition) => {
   }
 }
 
-export const makeCodec = (task: string, steps: ReadonlyArray<StepDefinition>): Codec => {
+export const makeCodec = <S extends TaggedState>(task: string, steps: ReadonlyArray<S>): Codec<S> => {
   const encoders = new Map(steps.map((step) => [step.tag, makeEncode(task, step)]))
   const decoders = new Map(steps.map((step) => [step.tag, makeDecode(task, step)]))
   const known = steps.map((step) => `"${step.tag}"`).join(", ")

@@ -1,87 +1,114 @@
-/** What a task is at run time: its steps by tag, and its methods. */
-import type * as DateTime from "effect/DateTime"
-import type * as Duration from "effect/Duration"
+/** What a task is at run time: what it is to others, and its steps. */
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
-import type { Tagged } from "../../NextStep.ts"
-import { TaskDefinitionError, TaskInvalidStateError } from "../../TaskError.ts"
-import type { StepDefinition } from "./step.ts"
-import { insertTask, insertTasks } from "../enqueue/enqueue.ts"
-import { type Codec, type Decoded, makeCodec, type ParsedStep, parseStep } from "./codec.ts"
-import { toTimestamp } from "../sql/time.ts"
+import { TaskInvalidStateError } from "../../TaskError.ts"
+import { type Decoded, makeCodec, type ParsedStep, parseStep, type TaggedState } from "./codec.ts"
+import { checkName, type DeclarationDefinition, failDefinition, isDeclaration, makeDeclaration } from "./declaration.ts"
+import { makeReach } from "./reach.ts"
+import type { StateSchema } from "./state.ts"
+import { type StepDefinition, tagOf } from "./step.ts"
 
 /** A task as the worker sees it. */
-export interface TaskDefinition {
-  readonly name: string
+export interface TaskDefinition extends DeclarationDefinition<StepDefinition> {
   readonly steps: ReadonlyArray<StepDefinition>
-  readonly codec: Codec
 }
-
-const maxNameLength = 200
-
-/** Postgres's text has neither NUL nor half a surrogate pair. */
-const unstorable = /[\0\uD800-\uDFFF]/u
 
 /** Whether a value was made with `Task.make`. */
 export const isTask = (u: unknown): u is TaskDefinition => hasProperty(u, "~effect-pg-task/Task")
 
 const isStep = (u: unknown): boolean => hasProperty(u, "~effect-pg-task/Step")
 
-const check = (name: string, steps: ReadonlyArray<StepDefinition>): void => {
-  const fail = (message: string) => {
-    throw new TaskDefinitionError({ message: `Task ${JSON.stringify(name)}: ${message}` })
-  }
-  if (typeof name !== "string" || name.length === 0 || name.length > maxNameLength || unstorable.test(name)) {
-    fail(`a task's name must be a text of 1 to ${maxNameLength} characters, without NUL or half surrogate pairs`)
-  }
-  if (!Array.isArray(steps) || steps.length === 0) fail("a task needs at least one step")
+const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void => {
+  if (!Array.isArray(steps) || steps.length === 0) failDefinition(name, "a task needs at least one step")
   const tags = new Set<string>()
   for (const step of steps) {
-    if (!isStep(step)) fail("every step must be made with Step.make")
-    if (tags.has(step.tag)) fail(`two steps of this task have the state "${step.tag}"`)
+    if (!isStep(step)) failDefinition(name, "every step must be made with Step.make")
+    if (tags.has(step.tag)) failDefinition(name, `two steps of this task have the state "${step.tag}"`)
     tags.add(step.tag)
   }
   for (const step of steps) {
     const missing = step.nextTags.find((tag) => !tags.has(tag))
-    if (missing !== undefined) fail(`step "${step.tag}" moves to "${missing}", but no step of this task has that state`)
+    if (missing !== undefined) {
+      failDefinition(name, `step "${step.tag}" moves to "${missing}", but no step of this task has that state`)
+    }
   }
 }
 
-const makeMethods = (codec: Codec) => ({
-  enqueue: (state: Tagged) => Effect.flatMap(codec.encode(state), (step) => insertTask(step, undefined)),
-  delay: (state: Tagged, duration: Duration.Input) =>
-    Effect.flatMap(codec.encode(state), (step) => insertTask(step, { delay: duration })),
-  schedule: (state: Tagged, dateTime: DateTime.DateTime) =>
-    Effect.flatMap(codec.encode(state), (step) => insertTask(step, { at: toTimestamp(dateTime) })),
-  enqueueAll: (states: Iterable<Tagged>) => {
-    // A generator gives its states once, but the effect may be run again: to retry it, say.
-    const all = Array.from(states)
-    return Effect.flatMap(Effect.forEach(all, codec.encode), insertTasks)
+/** The schemas must be the very same: producers encode with the declared one, and the worker decodes with the step's. */
+const checkDeclared = ({ name, states }: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
+  const declared = new Map(states.map((state) => [tagOf(state, "A state"), state]))
+  for (const { state, tag } of steps) {
+    if (!declared.has(tag)) {
+      failDefinition(name, `it has a step for the state "${tag}", which is not declared: add it to \`states\``)
+    }
+    if (declared.get(tag) !== state) {
+      failDefinition(name, `the state of step "${tag}" differs from the "${tag}" that is declared: use the same schema`)
+    }
   }
-})
+  const missing = [...declared.keys()].find((tag) => !steps.some((step) => step.tag === tag))
+  if (missing !== undefined) failDefinition(name, `no step for the state "${missing}", which is declared`)
+}
 
+const checkReached = ({ entryTags, name }: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
+  if (entryTags === undefined) return
+  const reach = makeReach(steps)
+  entryTags.forEach(reach)
+  const unreached = steps.find((step) => reach(step.tag))
+  if (unreached === undefined) return
+  const entries = entryTags.map((tag) => `"${tag}"`).join(", ")
+  failDefinition(
+    name,
+    `no task ever gets to the state "${unreached.tag}" from where tasks begin (${entries}): `
+      + "add it to `entry`, or to the `next` of a step"
+  )
+}
+
+interface TaskOptions {
+  readonly entry?: ReadonlyArray<StateSchema> | undefined
+}
+
+/** A declaration whose codec knows the steps, and the methods of `of` if that is a declaration. */
+const declarationOf = (
+  of: string | DeclarationDefinition,
+  steps: ReadonlyArray<StepDefinition>,
+  entry: TaskOptions["entry"]
+) => {
+  if (!isDeclaration(of)) return makeDeclaration(of, steps, entry)
+  checkDeclared(of, steps)
+  if (entry !== undefined) failDefinition(of.name, "it is declared already: give `entry` to Task.declare")
+  return { ...of, codec: makeCodec(of.name, steps) }
+}
+
+/** Makes a task of its name, which declares it at once, or of its declaration. */
 export const makeTask = (
-  name: string,
-  steps: ReadonlyArray<StepDefinition>
-): TaskDefinition & ReturnType<typeof makeMethods> => {
-  check(name, steps)
-  const codec = makeCodec(name, steps)
-  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task", name, steps, codec }, makeMethods(codec))
+  of: string | DeclarationDefinition,
+  steps: ReadonlyArray<StepDefinition>,
+  options: TaskOptions | undefined
+): TaskDefinition => {
+  const name = isDeclaration(of) ? of.name : of
+  checkName(name)
+  checkSteps(name, steps)
+  const declaration = declarationOf(of, steps, options?.entry)
+  checkReached(declaration, steps)
+  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, { steps })
 }
 
 /** What is behind a task's typed face. */
 export const definitionOf = (task: unknown): TaskDefinition => task as TaskDefinition
+
+/** What is behind the typed face of a declaration, or of a task. */
+export const declarationIn = (declaration: unknown): DeclarationDefinition => declaration as DeclarationDefinition
 
 /** Whether `raw` has the shape that every task's `step` has. */
 export const checkRaw = (raw: string): Effect.Effect<ParsedStep, TaskInvalidStateError> =>
   Effect.mapError(parseStep(raw), ({ message }) => new TaskInvalidStateError({ task: "", state: "", message }))
 
 export const decodeRaw = Effect.fnUntraced(function*(
-  task: TaskDefinition,
+  { codec, name }: DeclarationDefinition,
   raw: string
-): Effect.fn.Return<Decoded, TaskInvalidStateError> {
+): Effect.fn.Return<Decoded<TaggedState>, TaskInvalidStateError> {
   const parsed = yield* checkRaw(raw)
-  const invalid = (message: string) => new TaskInvalidStateError({ task: task.name, state: parsed.tag, message })
-  if (parsed.task !== task.name) return yield* invalid(`This is a task "${parsed.task}", not "${task.name}"`)
-  return yield* Effect.mapError(task.codec.decode(parsed), ({ message }) => invalid(message))
+  const invalid = (message: string) => new TaskInvalidStateError({ task: name, state: parsed.tag, message })
+  if (parsed.task !== name) return yield* invalid(`This is a task "${parsed.task}", not "${name}"`)
+  return yield* Effect.mapError(codec.decode(parsed), ({ message }) => invalid(message))
 })

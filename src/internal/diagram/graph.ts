@@ -1,5 +1,6 @@
 /** A task's machine as a graph, with what every drawing of it says in words. */
 import * as Duration from "effect/Duration"
+import { makeReach } from "../definition/reach.ts"
 import type { StepDefinition } from "../definition/step.ts"
 import { durationText } from "../definition/durationText.ts"
 import type { TaskDefinition } from "../definition/task.ts"
@@ -138,19 +139,17 @@ const makeNodes = (task: TaskDefinition, counts: Options["counts"]): ReadonlyMap
   )
 }
 
-/** Where tasks begin: the steps that no other moves to, and the first declared of each circle that nothing leads to. */
-const findEntries = (steps: ReadonlyArray<StepDefinition>): ReadonlyArray<StepDefinition> => {
-  const byTag = new Map(steps.map((step) => [step.tag, step]))
-  const reached = new Set<string>()
-  const reach = (step: StepDefinition): boolean => {
-    if (reached.has(step.tag)) return false
-    reached.add(step.tag)
-    for (const tag of step.nextTags) reach(byTag.get(tag)!)
-    return true
-  }
-  const sources = steps.filter((step) => !steps.some((other) => other !== step && other.nextTags.includes(step.tag)))
+/**
+ * Where tasks begin. If no `entry` says it: at the steps that no other moves to, and at the first declared step of each
+ * circle that nothing leads to.
+ */
+const findEntries = ({ entryTags, steps }: TaskDefinition): ReadonlyArray<string> => {
+  if (entryTags !== undefined) return entryTags
+  const tags = steps.map(({ tag }) => tag)
+  const reach = makeReach(steps)
+  const sources = tags.filter((tag) => !steps.some((step) => step.tag !== tag && step.nextTags.includes(tag)))
   sources.forEach(reach)
-  return [...sources, ...steps.filter(reach)]
+  return [...sources, ...tags.filter(reach)]
 }
 
 export const makeGraph = (task: TaskDefinition, options: Options): Graph => {
@@ -163,7 +162,7 @@ export const makeGraph = (task: TaskDefinition, options: Options): Graph => {
     edges: task.steps.flatMap((step) =>
       [...new Set(step.nextTags)].map((tag) => [nodeOf(step), nodeOf({ tag })] as const)
     ),
-    entries: findEntries(task.steps).map(nodeOf),
+    entries: findEntries(task).map((tag) => nodeOf({ tag })),
     finals: task.steps.filter((step) => step.nextTags.length === 0).map(nodeOf),
     exits: task.steps.filter((step) => step.nextTags.length > 0).map(nodeOf)
   }

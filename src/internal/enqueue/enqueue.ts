@@ -1,5 +1,4 @@
 /** Storing new tasks. */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -11,21 +10,13 @@ import { notifierOf } from "./notifier.ts"
 import * as Statements from "../sql/statements.ts"
 import { currentTrace } from "./trace.ts"
 
-/** When a new task becomes due. */
-export type Due = { readonly delay: Duration.Input } | { readonly at: string }
-
 export const insertTask = (
   step: string,
-  due: Due | undefined
+  due: Statements.Due
 ): Effect.Effect<TaskId, SqlError | TaskTableError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    const task = {
-      step,
-      delay: due !== undefined && "delay" in due ? Duration.toMillis(Duration.fromInputUnsafe(due.delay)) : 0,
-      at: due !== undefined && "at" in due ? due.at : null,
-      trace: yield* currentTrace
-    }
+    const task = { step, delay: due.delay, at: due.at, trace: yield* currentTrace }
     const transaction = yield* Effect.serviceOption(sql.transactionService)
     return yield* Option.isSome(transaction)
       ? Statements.insertTask(sql, task, false)
@@ -33,10 +24,11 @@ export const insertTask = (
   }).pipe(Effect.catchTag("SqlError", toTableError))
 
 export const insertTasks = (
-  steps: ReadonlyArray<string>
+  steps: ReadonlyArray<string>,
+  due: Statements.Due
 ): Effect.Effect<ReadonlyArray<TaskId>, SqlError | TaskTableError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     if (steps.length === 0) return []
     const sql = yield* SqlClient.SqlClient
-    return yield* Statements.insertTasks(sql, { steps, trace: yield* currentTrace })
+    return yield* Statements.insertTasks(sql, { steps, delay: due.delay, at: due.at, trace: yield* currentTrace })
   }).pipe(Effect.catchTag("SqlError", toTableError))

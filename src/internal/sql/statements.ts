@@ -53,14 +53,19 @@ export const forceKeyLookup = (column: string, min: string, max: string) => `${c
 // Producers
 // ---------------------------------------------------------------------------------------------------------------
 
-export interface NewTask {
-  readonly step: string
+/** When a new task becomes due: `delay` milliseconds from now, or at `at`, in ISO 8601. */
+export interface Due {
   readonly delay: number
   readonly at: string | null
+}
+
+interface NewTask extends Due {
+  readonly step: string
   readonly trace: string | null
 }
 
-const newTask = `$1, coalesce($2::timestamptz, now() + ${millis("$3")}), $4`
+const dueTime = `coalesce($2::timestamptz, now() + ${millis("$3")})`
+const newTask = `$1, ${dueTime}, $4`
 const insertWithNotify = `insert into pg_task (step, wakeup_at, trace) values (${newTask}) returning id`
 const insertWithoutNotify = `with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))
 insert into pg_task (step, wakeup_at, trace) select ${newTask} from quiet returning id`
@@ -78,14 +83,14 @@ export const insertTask = (sql: SqlClient, task: NewTask, quiet: boolean): Effec
 
 export const insertTasks = (
   sql: SqlClient,
-  tasks: { readonly steps: ReadonlyArray<string>; readonly trace: string | null }
+  tasks: Due & { readonly steps: ReadonlyArray<string>; readonly trace: string | null }
 ): Effect.Effect<ReadonlyArray<TaskId>, SqlError> =>
   Effect.map(
     query<{ id: TaskId }>(
       sql,
-      `insert into pg_task (step, trace)
-select i.step, $2 from unnest($1::text[]) with ordinality as i(step, n) order by i.n returning id`,
-      [tasks.steps, tasks.trace]
+      `insert into pg_task (step, wakeup_at, trace)
+select i.step, ${dueTime}, $4 from unnest($1::text[]) with ordinality as i(step, n) order by i.n returning id`,
+      [tasks.steps, tasks.at, clampMillis(tasks.delay), tasks.trace]
     ),
     (rows) => rows.map((row) => row.id)
   )

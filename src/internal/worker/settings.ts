@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { isObject } from "effect/Predicate"
 import { TaskDefinitionError } from "../../TaskError.ts"
+import { isDeclaration } from "../definition/declaration.ts"
 import { isTask, type TaskDefinition } from "../definition/task.ts"
 
 export interface WorkerOptions {
@@ -30,6 +31,10 @@ export interface Settings {
 /** What is wrong with the tasks, or undefined. Callers in plain JavaScript may pass anything. */
 const findMistakeInTasks = (tasks: unknown): string | undefined => {
   if (!Array.isArray(tasks) || tasks.length === 0) return "`tasks` must be an array of at least one task"
+  const declared = tasks.find((task) => isDeclaration(task) && !isTask(task))
+  if (declared !== undefined) {
+    return `the task "${declared.name}" is only declared: make it with Task.make and its steps`
+  }
   if (!tasks.every(isTask)) return "each of `tasks` must be made with Task.make"
   const names = tasks.map(({ name }) => name)
   const twice = names.find((name, index) => names.indexOf(name) !== index)

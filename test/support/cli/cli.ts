@@ -21,6 +21,9 @@ export interface Ended {
 /** A module that exports a task. */
 export const module = fileURLToPath(new URL("Greeter.ts", import.meta.url))
 
+/** A module that only declares this task. */
+export const declaring = fileURLToPath(new URL("declared.ts", import.meta.url))
+
 const bin = fileURLToPath(new URL("../../../src/cli/bin.ts", import.meta.url))
 
 /** Starting one takes a second or two; every limit of the command itself that tests wait for is below ten. */

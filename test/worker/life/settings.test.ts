@@ -1,6 +1,6 @@
 import { assert } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { NextStep, TaskError, Worker } from "../../../src/index.ts"
+import { NextStep, Task, TaskError, Worker } from "../../../src/index.ts"
 import { Job, jobs, makeGate, start, workerTests } from "../../support/worker/Fixture.ts"
 import { empty, gone, row } from "../../support/worker/Table.ts"
 
@@ -12,6 +12,10 @@ const mistakes: Record<string, readonly [options: object, message: string]> = {
   "no tasks": [{ tasks: [] }, "`tasks`"],
   "tasks that are missing": [{}, "`tasks`"],
   "tasks that are none": [{ tasks: [{ name: "Jobs" }] }, "Task.make"],
+  "a task that is only declared": [
+    { tasks: [Jobs, Task.declare("Others", { states: [Job] })] },
+    `the task "Others" is only declared: make it with Task.make and its steps`
+  ],
   "a name twice": [{ tasks: [Jobs, Jobs] }, `two tasks of this worker have the name "Jobs"`],
   "concurrency 0": [{ tasks: [Jobs], concurrency: 0 }, "`concurrency`"],
   "concurrency 1.5": [{ tasks: [Jobs], concurrency: 1.5 }, "`concurrency`"],
@@ -34,7 +38,7 @@ workerTests("options that make no sense", (test) => {
       `fail with a TaskDefinitionError that says what is wrong: ${what}`,
       Effect.gen(function*() {
         const given = options as Worker.Options<[typeof Jobs]>
-        for (const attempt of [Layer.build(Worker.layer(given)), Worker.run(given)]) {
+        for (const attempt of [Worker.make(given), Layer.build(Worker.layer(given)), Worker.run(given)]) {
           const error = yield* Effect.flip(attempt)
           assert.instanceOf(error, TaskError.TaskDefinitionError)
           assert.include(error.message, message)

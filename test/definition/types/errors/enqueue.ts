@@ -25,6 +25,21 @@ export const many = Drafts.enqueueAll([new Draft(), new Paid({ amount: 1 })])
 // error: Argument of type 'string' is not assignable to parameter of type 'Draft'
 export const tag = Drafts.enqueue("Draft")
 
+// error: Type 'Utc' is not assignable to type '"give either `delay` or `at`"
+export const both = Drafts.enqueue(new Draft(), { delay: "1 day", at: now })
+
+// error: Type 'Utc' is not assignable to type '"give either `delay` or `at`"
+export const bothForMany = Drafts.enqueueAll([new Draft()], { delay: "1 day", at: now })
+
+// error: Type '"soon"' is not assignable to type
+export const soonByOption = Drafts.enqueue(new Draft(), { delay: "soon" })
+
+// error: Type 'Date' is missing the following properties from type 'Zoned'
+export const dateByOption = Drafts.enqueue(new Draft(), { at: new Date() })
+
+// error: 'in' does not exist in type
+export const misspelt = Drafts.enqueue(new Draft(), { in: "1 day" })
+
 // error: Argument of type '"soon"' is not assignable to parameter of type 'Input'
 export const soon = Drafts.delay(new Draft(), "soon")
 

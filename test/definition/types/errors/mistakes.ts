@@ -200,7 +200,7 @@ export const yieldedNextStep = Step.make(Draft, {
 // error: Type 'Step<typeof Sent, never, never, never>' is missing the following properties from type 'readonly Any
 export const noArray = Task.make("Mails", sent)
 
-// error: Expected 2 arguments, but got 3
+// error: is missing the following properties from type 'readonly Any<unknown>[]'
 export const noArrayOfTwo = Task.make("Mails", draft, sent)
 
 export const instanceInNext = Step.make(Draft, {

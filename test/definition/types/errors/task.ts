@@ -75,7 +75,7 @@ export const states = Task.make("Invoice", [Draft])
 // error: is missing the following properties from type 'readonly Any<unknown>[]'
 export const noArray = Task.make("Invoice", paid)
 
-// error: Argument of type 'number' is not assignable to parameter of type 'string'
+// error: Argument of type 'number' is not assignable to parameter of type 'string | Declaration<
 export const noName = Task.make(1, [paid])
 
 export const declared: Task.Task<"Invoice", typeof paid> = Task.make("Invoice", [paid])
@@ -83,5 +83,5 @@ export const declared: Task.Task<"Invoice", typeof paid> = Task.make("Invoice", 
 // error: Type '"Draft"' is not assignable to type '"Paid"'
 export const state: Task.State<typeof declared> = new Draft()
 
-// error: is missing the following properties from type 'Any<unknown>'
+// error: is missing the following properties from type 'AnyDeclaration<unknown>'
 export type OfAStep = Task.State<typeof paid>
