@@ -13,19 +13,8 @@ import * as Migrator from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { migrateTo, whenThere } from "./internal/sql/migrate.ts"
-import { createFoundation, createTable, createTriggers } from "./internal/sql/schema.ts"
+import { applyMigration, script as text } from "./internal/sql/migrations.ts"
 import type { TaskTableError } from "./TaskError.ts"
-
-/** Two processes that both find no table must not both make it. */
-const lock = "pg_advisory_xact_lock(7160925713)"
-
-const apply = (statements: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
-    const client = yield* SqlClient.SqlClient
-    yield* client.withTransaction(
-      Effect.forEach([`select ${lock}`, ...statements], (statement) => client.unsafe(statement), { discard: true })
-    )
-  })
 
 /**
  * The migrations as a record, in the form that `Migrator.fromRecord` takes: to renumber them or to put them among
@@ -38,9 +27,9 @@ export const migrations: Record<
   "1_table" | "2_triggers" | "3_foundation",
   Effect.Effect<void, SqlError, SqlClient.SqlClient>
 > = {
-  "1_table": apply(createTable),
-  "2_triggers": apply(createTriggers),
-  "3_foundation": apply(createFoundation)
+  "1_table": applyMigration(1),
+  "2_triggers": applyMigration(2),
+  "3_foundation": applyMigration(3)
 }
 
 /**
@@ -133,10 +122,4 @@ export const layer: Layer.Layer<never, Migrator.MigrationError | TaskTableError 
  * @category migrations
  * @since 0.1.0
  */
-export const script: string = `do $pg_task$ begin
-
-${
-  ["perform " + lock, ...createTable, ...createTriggers, ...createFoundation].map((statement) => `${statement};\n\n`)
-    .join("")
-}end $pg_task$;
-`
+export const script: string = text

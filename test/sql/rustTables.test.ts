@@ -246,7 +246,7 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
         const made = yield* sorted
         yield* run(Migrations.script)
         assert.deepStrictEqual(yield* sorted, made)
-        yield* run("drop table pg_task, pg_task_migrations")
+        yield* run("drop table pg_task, pg_task_migrations cascade")
         yield* Migrations.run
         assert.deepStrictEqual(yield* sorted, made)
       }))
