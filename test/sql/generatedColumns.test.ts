@@ -91,7 +91,7 @@ const spellings: ReadonlyArray<readonly [step: string, task: string | null, stat
   [`{"${"\\u0041".repeat(3000)}":{"Done":{}}}`, null]
 ]
 
-/** Most are `Done`. A step without a task has no state. */
+/** Most are `Done`. */
 const stateOf = ([, task, state = "Done"]: typeof spellings[number]) => task === null ? null : state
 
 const title = (step: string) => JSON.stringify(step.length > 60 ? `${step.slice(0, 60)}…` : step)

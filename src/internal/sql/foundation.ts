@@ -31,31 +31,52 @@ const renameDeaths = `do $$ begin
   end if;
 end $$`
 
-/** The spelling that this library writes: no spaces, no escapes in the names. */
-const usualSpelling = `step like '{"%":{"%":%}}' and split_part(step, '"', 3) = ':{'
-    and split_part(step, '"', 5) like ':%' and split_part(step, '"', 2) <> ''
-    and split_part(step, '"', 2) || split_part(step, '"', 4) !~ '[\\\\[:cntrl:]]'`
-
-const anySpelling = String.raw`substring(left(step, 2000)
-      from '^\s*\{\s*"${jsonName}"\s*:\s*\{\s*"(${jsonName}|)"\s*:')`
+/**
+ * The names in a `step` of the shape `{"Task":{"State":…}}`, in any spelling: what migration 1 had in the expression of a
+ * generated column. An expression is read anew for each statement, and a long one made each `NextStep.now` half as dear
+ * again. A tag with escapes for what this database can't hold keeps its escapes.
+ */
+const names = String.raw`create or replace function pg_task_names(step text) returns text[]
+language plpgsql immutable strict parallel safe as $$
+declare
+  start constant text := left(step, 2000);
+  foreign_escape constant text :=
+    case getdatabaseencoding() when 'UTF8' then '\\u0000' when 'LATIN1' then '\\u(?!00)' else '\\u(?!00[0-7])' end;
+  task text;
+  state text;
+begin
+  if right(step, 200) !~ '\}\s*\}\s*$' then return null; end if;
+  task := substring(start from '^\s*\{\s*"(${jsonName})"\s*:\s*\{\s*"');
+  state := substring(start from '^\s*\{\s*"${jsonName}"\s*:\s*\{\s*"(${jsonName}|)"\s*:');
+  task := ('"' || task || '"')::json #>> '{}';
+  if state !~ foreign_escape then state := ('"' || state || '"')::json #>> '{}'; end if;
+  return array[task, case when task is not null then state end];
+end $$`
 
 /**
- * The tag of the state, cut out of `step` as the column `task` is. A tag with escapes for what this database can't hold
- * keeps its escapes, so what those are is filled in where the column is made.
+ * The spelling that this library writes: no spaces, no escapes in names. Short, because it is read anew for each
+ * statement, and quick, because a claim computes it for each row.
  */
-const stateTag = `case when ${usualSpelling} then split_part(step, '"', 4)
-  when right(step, 200) !~ '\\}\\s*\\}\\s*$' then null
-  when ${anySpelling} ~ 'FOREIGN' then ${anySpelling}
-  else ('"' || ${anySpelling} || '"')::json #>> '{}' end`
+const usualSpelling = `step like '{"%":{"%}}' and split_part(step, '"', 3) = ':{'`
+const taskName = `case when ${usualSpelling} and split_part(step, '"', 2) ~ '^[^\\\\[:cntrl:]]+$'
+    then split_part(step, '"', 2) else (pg_task_names(step))[1] end`
+const stateTag = `case when ${usualSpelling} and split_part(step, '"', 5) like ':%'
+    and split_part(step, '"', 2) || '"' || split_part(step, '"', 4) ~ '^[^\\\\[:cntrl:]]+"[^\\\\[:cntrl:]]*$'
+    then split_part(step, '"', 4) else (pg_task_names(step))[2] end`
 
-/** A name that holds `\\u0000` is no name, so in UTF-8 nothing is foreign. */
-const foreign = String.raw`case getdatabaseencoding() when 'UTF8' then '\\u0000' when 'LATIN1' then '\\u(?!00)'
-    else '\\u(?!00[0-7])' end`
+/** What is generated has the table rewritten: once. Dropping a column drops the indexes on it. */
+const generateNames = `do $$ begin
+  if not exists (
+    select 1 from pg_attribute where attrelid = 'pg_task'::regclass and attname = 'state' and not attisdropped
+  ) then
+    alter table pg_task
+      drop column if exists task,
+      add column task text generated always as (${taskName}) stored,
+      add column if not exists state text generated always as (${stateTag}) stored;
+  end if;
+end $$`
 
-/** In one statement, because the column `state` has the table rewritten. */
-const addColumns = `do $$ begin
-  execute replace($sql$alter table pg_task
-  add column if not exists state text generated always as (${stateTag}) stored,
+const addColumns = `alter table pg_task
   add column if not exists last_error text,
   add column if not exists key text,
   add column if not exists pending jsonb,
@@ -69,16 +90,16 @@ const addColumns = `do $$ begin
   add column if not exists kept_until timestamptz,
   add column if not exists limit_key text,
   add column if not exists slot int,
-  add column if not exists slots int$sql$, 'FOREIGN', ${foreign});
-end $$`
+  add column if not exists slots int`
 
 /**
  * None of them mentions a column that a claim or a `NextStep.now` changes, so that both are heap-only updates. All but
- * the first two are empty while their feature is not used.
+ * the first three are empty while their feature is not used.
  */
 const createIndexes: ReadonlyArray<string> = [
   `create index if not exists pg_task_open_idx on pg_task (task, wakeup_at) where error is null and ${isOpen}`,
   "create index if not exists pg_task_quarantine_idx on pg_task (task, wakeup_at) where error is null and crashes > 0",
+  "create index if not exists pg_task_parked_idx on pg_task (task, wakeup_at) where error is not null",
   "create unique index if not exists pg_task_key_idx on pg_task (task, key) where key is not null",
   "create index if not exists pg_task_parent_idx on pg_task (parent) where parent is not null",
   "create index if not exists pg_task_kept_idx on pg_task (kept_until) where kept_until is not null",
@@ -102,10 +123,15 @@ from pg_task`
 export const createFoundation: ReadonlyArray<string> = [
   dropReplacedIndexes,
   renameDeaths,
+  names,
+  // Also where functions aren't everybody's by default: whoever may write a row needs it.
+  "grant execute on function pg_task_names(text) to public",
+  generateNames,
   addColumns,
   // As for the columns that claims look at since the first migration.
   `alter table pg_task
-  alter column ended_at set statistics 0, alter column limit_key set statistics 0, alter column slot set statistics 0`,
+  alter column task set statistics 0, alter column ended_at set statistics 0,
+  alter column limit_key set statistics 0, alter column slot set statistics 0`,
   // Counts group by it: told that it is nearly unique, Postgres would sort all rows for that.
   "alter table pg_task alter column state set (n_distinct = 100)",
   ...createIndexes,
