@@ -53,7 +53,8 @@ const pause = Schedule.min([Schedule.exponential("500 millis", 2), Schedule.spac
 )
 
 /** Who holds locks on the table, the oldest transactions first. What other roles do is only shown to the privileged. */
-const holders = `select concat_ws(', ', 'process ' || a.pid, 'role ' || a.usename, 'application ' || nullif(application_name, ''),
+const holders =
+  `select concat_ws(', ', 'process ' || a.pid, 'role ' || a.usename, 'application ' || nullif(application_name, ''),
   a.state || ' for ' || round(extract(epoch from clock_timestamp() - a.state_change)) || ' s', left(a.query, 200)) as text
 from pg_stat_activity a where a.pid <> pg_backend_pid() and a.pid in (
   select l.pid from pg_locks l where l.relation = 'pg_task'::regclass and l.granted
@@ -93,7 +94,9 @@ const acquireTable = (sql: SqlClient.SqlClient): Effect.Effect<void, SqlError> =
       return warning
     })
     return attempt.pipe(
-      Effect.tapError((error) => isLocked(error) ? warn : Effect.void),
+      Effect.tapError((error) =>
+        isLocked(error) ? warn : Effect.void
+      ),
       Effect.retry({ schedule: pause, while: isLocked }),
       Effect.asVoid
     )
@@ -143,7 +146,9 @@ const inScript = ({ followedBy, statements }: Migration): ReadonlyArray<string> 
 /** All of them as one statement. */
 export const script: string = `do $pg_task$ begin
 
-${[`perform ${oneAtATime}`, acquireInScript, ...all.flatMap(inScript)].map((one) => `${one};\n\n`).join("")}end $pg_task$;
+${
+  [`perform ${oneAtATime}`, acquireInScript, ...all.flatMap(inScript)].map((one) => `${one};\n\n`).join("")
+}end $pg_task$;
 `
 
 // ---------------------------------------------------------------------------------------------------------------
