@@ -1,6 +1,9 @@
 /**
  * The table `pg_task`: made, brought up to date, or taken over from the Rust crate `pg_task` with all its rows.
  *
+ * What a release has is never edited in a later one, only followed by another migration: so all tables, however old, become
+ * the same.
+ *
  * Three ways, of which you need one: {@link run} (or {@link layer}) at the start of your program, {@link loader} for
  * your own Effect migrator, {@link script} for any other tool. Applying twice, or from several processes at once, is
  * harmless.
@@ -63,7 +66,8 @@ export const table = "pg_task_migrations"
  * (`select, insert, update, delete` on `pg_task`). Else the role needs `create` on the schema, and must own a `pg_task`
  * that exists already. The table goes where the connection's `search_path` puts it.
  *
- * What it applies is one transaction. Fails with a `TaskTableError` that says what to grant if this role may not, with a
+ * What it applies is one transaction. It waits for other sessions that hold the table, in tries of two seconds, between
+ * which others go first; the log says who they are. Fails with a `TaskTableError` that says what to grant if this role may not, with a
  * `MigrationError` whose `cause` is the database's error if a migration can't be applied for another reason, and with a
  * `SqlError` if the database is away.
  *
@@ -110,7 +114,8 @@ export const layer: Layer.Layer<never, Migrator.MigrationError | TaskTableError 
 
 /**
  * The same as SQL text, for people who run their own migrations. It is one statement, so that it is applied as a whole
- * or not at all, in a transaction of its own or in that of your tool; and it may be run again.
+ * or not at all, in a transaction of its own or in that of your tool; and it may be run again. It waits for other sessions
+ * that hold the table, as {@link run} does, with a warning for each try.
  *
  * @example
  * ```ts
