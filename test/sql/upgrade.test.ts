@@ -107,7 +107,7 @@ for (const [release, notes] of releases) {
           ([row]) => row!["id"] === 3
         )
         const after = yield* run(`select ${columns("crashes")} from pg_task order by id`)
-        const [ready] = before.filter(({ step }) => step === job("ready"))
+        const ready = before.find(({ step }) => step === job("ready"))
         yield* started
         assert.strictEqual(yield* within(Queue.take(seen), "the ready one"), "ready")
         yield* gone(ready!["id"] as string)
