@@ -32,7 +32,7 @@ import {
   parseCursor,
   whereOf
 } from "./internal/admin/target.ts"
-import { toTableError } from "./internal/sql/errors.ts"
+import { messageOf as sqlMessage, toTableError } from "./internal/sql/errors.ts"
 import { insertTask } from "./internal/enqueue/enqueue.ts"
 import { toTimestamp } from "./internal/sql/time.ts"
 import type * as Step from "./Step.ts"
@@ -480,6 +480,35 @@ export const countErrors: (
 }, Effect.catchTag("SqlError", toTableError))
 
 /**
+ * Which task and state a `raw` names, without any schema: `raw` is what a {@link Row} has, `{"Task":{"State":{…}}}`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Parsed {
+  /** The task's name. */
+  readonly task: string
+  /** The `_tag` of the state. */
+  readonly state: string
+}
+
+/**
+ * Reads which task and state a `raw` names. Fails with a `TaskInvalidStateError` if it has another shape.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * // { task: "Greeter", state: "ReadName" }
+ * export const parsed = Admin.parse(`{"Greeter":{"ReadName":{"filename":"name.txt"}}}`)
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const parse = (raw: string): Effect.Effect<Parsed, TaskError.TaskInvalidStateError> =>
+  Effect.map(checkRaw(raw), ({ tag, task }) => ({ task, state: tag }))
+
+/**
  * The state that is in the `raw` of a {@link Row}, decoded by the task's schemas. Fails with an `TaskInvalidStateError`
  * if it doesn't fit them, or is another task's.
  *
@@ -719,3 +748,21 @@ export const stopWorkers: (
   )(function*({ timeout = "1 minute" }: StopOptions = {}) {
     yield* stopAndWait(yield* SqlClient.SqlClient, Duration.fromInputUnsafe(timeout))
   }, Effect.catchTag("SqlError", toTableError))
+
+/**
+ * What the database said. The `message` of a `SqlError` says only which kind of error it is; the words of Postgres, or of
+ * the network, are in its cause.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Admin.counts().pipe(
+ *   Effect.tapErrorTag("SqlError", (error) => Effect.logError(Admin.messageOf(error)))
+ * )
+ * ```
+ * @category errors
+ * @since 0.1.0
+ */
+export const messageOf = (error: SqlError): string => sqlMessage(error)

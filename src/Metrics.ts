@@ -6,21 +6,9 @@
  * @since 0.1.0
  */
 import * as Metric from "effect/Metric"
-
-/**
- * The boundaries of histograms of times: 1 millisecond to about 70 minutes, in powers of 4, and what is beyond.
- *
- * @internal
- */
-export const durationBoundaries: ReadonlyArray<number> = Metric.exponentialBoundaries({
-  start: 1,
-  factor: 4,
-  count: 13
-})
+import { durationBoundaries, inMillis } from "./internal/definition/series.ts"
 
 // Effect's exporters read units from attributes. Without one, a gauge becomes a ratio on its way to Prometheus.
-/** @internal */
-export const inMillis = { time_unit: "milliseconds" } as const
 const inTasks = { unit: "{task}" } as const
 const inSteps = { unit: "{step}" } as const
 

@@ -25,10 +25,7 @@ export interface Module {
   readonly hidden: ReadonlyArray<Hidden>
 }
 
-/** Kept from the reader: what is exported for the library itself. */
-const isInternal = (comment: string): boolean => /@internal\b/.test(comment)
-
-/** Kept from the reader, too: how the library marks its own values. */
+/** Kept from the reader: how the library marks its own values. */
 const internalCategory = "type ids"
 
 /** What a user builds or runs has to be shown in use. */
@@ -80,7 +77,6 @@ const within = <A>(place: string, f: () => A): A => {
 /** A module as the reference shows it. Throws if something in it isn't documented, or can't be shown. */
 export const toModule = (name: string, specifier: string, source: Source): Module => {
   const entries = source.exports
-    .filter(({ comment }) => comment === undefined || !isInternal(comment))
     .map((found) => within(`${source.file}, ${found.name}`, () => toEntry(source, found)))
     .filter((entry) => entry.doc.category !== internalCategory)
   const doc = within(source.file, () => parseDoc(source.comment ?? ""))

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -7,7 +8,6 @@ import { readFileSync } from "node:fs"
 import { run } from "./Cli.ts"
 import { exitCode, type Failure, reportCause } from "./exit.ts"
 import { stringify } from "./output/json.ts"
-import * as Node from "./platform.ts"
 
 const args = process.argv.slice(2)
 
@@ -18,7 +18,7 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
 /** What is logged doesn't belong among the output. */
 const logger = Logger.layer([Logger.withConsoleError(Logger.formatSimple)])
 
-const program = run(version)(args).pipe(Effect.provide(Layer.merge(Node.layer, logger)))
+const program = run(version)(args).pipe(Effect.provide(Layer.merge(NodeServices.layer, logger)))
 
 /** As the parser reads it: `--json`, `--json=true`, `--json false`. */
 const wantsJson = args.some((arg, n) =>

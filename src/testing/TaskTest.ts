@@ -17,14 +17,13 @@ import * as Option from "effect/Option"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Admin from "../Admin.ts"
-import { toTableError } from "../internal/sql/errors.ts"
 import type * as Step from "../Step.ts"
 import type * as Task from "../Task.ts"
 import type { TaskDefinitionError, TaskInvalidStateError, TaskTableError } from "../TaskError.ts"
 import type { TaskId } from "../TaskId.ts"
 import type * as Worker from "../Worker.ts"
 import * as Run from "../internal/taskTest/run.ts"
-import { rowsOf } from "../internal/sql/taskTest.ts"
+import { rowsOf } from "../internal/taskTest/rows.ts"
 import { TaskTestError } from "../internal/taskTest/TaskTestError.ts"
 
 export {
@@ -289,18 +288,19 @@ export const enqueued = <Name extends string, Steps extends Step.Any>(
   TaskInvalidStateError | TaskTableError | SqlError,
   SqlClient.SqlClient | Steps["state"]["DecodingServices"]
 > =>
-  Effect.gen(function*() {
-    const rows = yield* rowsOf(yield* SqlClient.SqlClient, task.name)
-    return yield* Effect.forEach(rows, ({ dueIn, error, id, raw, status, tried }) =>
-      Effect.map(Admin.decode(task, raw), (state) => ({
-        id: id as TaskId,
-        state,
-        status,
-        dueIn: Duration.millis(dueIn),
-        tried,
-        error
-      })))
-  }).pipe(Effect.catchTag("SqlError", toTableError))
+  Effect.flatMap(
+    rowsOf(task.name),
+    (rows) =>
+      Effect.forEach(rows, ({ dueIn, error, id, raw, status, tried }) =>
+        Effect.map(Admin.decode(task, raw), (state) => ({
+          id: id as TaskId,
+          state,
+          status,
+          dueIn: Duration.millis(dueIn),
+          tried,
+          error
+        })))
+  )
 
 // ---------------------------------------------------------------------------------------------------------------
 // Leaving nothing behind

@@ -90,7 +90,7 @@ from generate_series(1, $1::int) n`,
       const sql = yield* SqlClient.SqlClient
       const plan = (options: Partial<PageOptions>) =>
         Effect.gen(function*() {
-          const explaining = { unsafe: (text: string, params: never) => sql.unsafe(`toTableError ${text}`, params) }
+          const explaining = { unsafe: (text: string, params: never) => sql.unsafe(`explain ${text}`, params) }
           const lines = yield* page(explaining as never, {
             limit: 10,
             newestFirst: false,

@@ -23,7 +23,7 @@ const mistakes: Record<string, { readonly handler: (job: any) => any; readonly e
     handler: () => {
       throw new RangeError("out of it")
     },
-    error: /^Defect: RangeError: out of it\n {4}at .*Failures\.test/
+    error: /^Defect: RangeError: out of it\n {4}at .*failures\.test/
   },
   "throws what is no Error": {
     handler: () => {

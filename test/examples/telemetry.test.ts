@@ -60,7 +60,7 @@ const assertSpans = ({ checkout, spans }: Effect.Success<ReturnType<typeof first
     })),
     [
       { name: "Order.Charge", attempt: 1, outcome: "retried", status: 2 },
-      { name: "Order.Charge", attempt: 2, outcome: "continued", status: 1 },
+      { name: "Order.Charge", attempt: 2, outcome: "rescheduled", status: 1 },
       { name: "Order.Ship", attempt: 1, outcome: "finished", status: 1 }
     ].map((step) => ({ ...step, kind: 5, service: "shop", ofCheckout: true }))
   )

@@ -29,7 +29,7 @@ const makeOrder = () => {
 const orderSpans = [
   { name: "Order.Read", attempt: 1, outcome: "continued" },
   { name: "Order.Pack", attempt: 1, outcome: "retried" },
-  { name: "Order.Pack", attempt: 2, outcome: "continued" },
+  { name: "Order.Pack", attempt: 2, outcome: "rescheduled" },
   { name: "Order.Ship", attempt: 1, outcome: "finished" }
 ]
 

@@ -5,7 +5,6 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { isObject } from "effect/Predicate"
 import * as Admin from "../../Admin.ts"
-import { checkRaw, decodeRaw } from "../../internal/definition/task.ts"
 import { connected, limits, within } from "../connection.ts"
 import { editText } from "../input/editor.ts"
 import { Declined, UsageError } from "../exit.ts"
@@ -14,7 +13,7 @@ import { id, Json, optional, optionalModule } from "../input/flags.ts"
 import * as Output from "../output/print.ts"
 import { fieldsIn } from "../output/rowTable.ts"
 import { self } from "../output/ownCommand.ts"
-import { findTask } from "../input/tasksModule.ts"
+import { checkWith } from "../input/tasksModule.ts"
 import { oneLine } from "../output/text.ts"
 
 interface Changes {
@@ -68,11 +67,11 @@ const parseFields = Effect.fnUntraced(function*(fields: string) {
 const changed = Effect.fnUntraced(function*(row: Admin.Row, { fields, raw, set, state }: Changes) {
   if (raw !== undefined) return raw.trim()
   if (fields === undefined && set === undefined && state === undefined) return yield* editRow(row)
-  const parsed = yield* checkRaw(row.raw)
+  const parsed = yield* Admin.parse(row.raw)
   const base = fields === undefined ? membersOf(fieldsIn(row.raw) ?? "{}") : yield* parseFields(fields)
   if (set !== undefined && state === undefined) yield* noteNewFields(base, set)
   const object = objectOf(setFields(base, set ?? {}))
-  return objectOf(new Map([[parsed.task, objectOf(new Map([[state ?? parsed.tag, object]]))]]))
+  return objectOf(new Map([[parsed.task, objectOf(new Map([[state ?? parsed.state, object]]))]]))
 })
 
 const run = Effect.fnUntraced(function*(given: string, changes: Changes, options: {
@@ -84,8 +83,8 @@ const run = Effect.fnUntraced(function*(given: string, changes: Changes, options
   }
   const row = yield* within(limits.read)(Effect.flatMap(Admin.findId(given), Admin.get))
   const raw = yield* changed(row, changes)
-  const parsed = yield* checkRaw(raw)
-  if (options.module !== undefined) yield* decodeRaw(yield* findTask(options.module, parsed.task), raw)
+  const parsed = yield* Admin.parse(raw)
+  if (options.module !== undefined) yield* checkWith(options.module, parsed.task, raw)
   yield* within(limits.read)(Admin.editRaw(row.id, raw, { transitions: row.transitions }))
   const retried = options.retry ? yield* within(limits.read)(Admin.retry(row.id)) : 0
   if (yield* Json) return yield* Output.json({ id: row.id, step: raw, retried: retried > 0 })

@@ -5,13 +5,12 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Admin from "../../Admin.ts"
-import { checkRaw, decodeRaw } from "../../internal/definition/task.ts"
 import { connected, limits, within } from "../connection.ts"
 import { UsageError } from "../exit.ts"
 import { dateTime, duration, Json, optional, optionalModule } from "../input/flags.ts"
 import * as Output from "../output/print.ts"
 import { self } from "../output/ownCommand.ts"
-import { findTask } from "../input/tasksModule.ts"
+import { checkWith } from "../input/tasksModule.ts"
 
 /** The text of the `step` column: given whole, or in parts. */
 const rawOf = (task: string, state: Option.Option<string>, fields: Option.Option<string>) => {
@@ -51,8 +50,8 @@ export const enqueue = Command.make(
       return yield* new UsageError({ message: "Give --delay or --at, not both" })
     }
     const raw = yield* rawOf(task, state, fields)
-    const parsed = yield* checkRaw(raw)
-    if (module !== undefined) yield* decodeRaw(yield* findTask(module, parsed.task), raw)
+    const parsed = yield* Admin.parse(raw)
+    if (module !== undefined) yield* checkWith(module, parsed.task, raw)
     const id = yield* connected(within(limits.read)(Admin.enqueueRaw(raw, { at, delay })))
     yield* (yield* Json) ? Output.json({ id }) : Console.log(id)
   })

@@ -7,7 +7,6 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Terminal from "effect/Terminal"
 import * as Admin from "../../Admin.ts"
-import { durationText } from "../../internal/definition/durationText.ts"
 import { databaseName, limits, within } from "../connection.ts"
 import { errorColumns, statsColumns, toStats } from "../output/countTable.ts"
 import { report } from "../exit.ts"
@@ -119,7 +118,7 @@ export const dashboard = Effect.fnUntraced(function*(options: Options) {
         : jsonTrouble(trouble)
     }
     const title = `${where}  ${DateTime.formatIso(now).slice(11, 19)}  every ${
-      durationText(options.interval)
+      Duration.format(options.interval)
     }, Ctrl-C ends`
     yield* screen.draw(yield* render(snapshot, title, trouble))
   })

@@ -40,7 +40,7 @@ export const toStats = (counts: ReadonlyArray<Admin.Count>): ReadonlyArray<Stats
 }
 
 /** On a narrower screen than this only the counts themselves have room. */
-const roomForAges = 78
+const roomForAges = 80
 
 export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<Stats>> => {
   const number = (title: string, value: (stats: Stats) => number, paint: (text: string) => string): Column<Stats> => ({

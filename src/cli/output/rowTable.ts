@@ -64,7 +64,7 @@ export const detailOf = (row: Admin.Row): string => {
 }
 
 /** Details matter more than names, but for a screen so narrow that the table would not fit. */
-const detailMin = (width: number) => width < 80 ? 8 : 24
+const detailMin = (width: number) => width < 82 ? 7 : 24
 
 /** Where there is room for it, an id is whole: it may be copied to anywhere. */
 const wideEnough = 120

@@ -154,18 +154,21 @@ export interface JudgedRow {
 const isUp = (lease: string) => `pg_postmaster_start_time() < now() - ${millis(lease)}`
 
 /**
- * Whether another session holds a row, as far as reading tells: `xmax` is the last transaction that has locked or
- * changed it. (A lock that was taken after a savepoint is not seen.) To try a lock would be surer, but then the workers
- * that look would keep the row from its own worker, all the more the slower the server is.
+ * Whether another session holds a row, as far as reading tells. `xmax` is the last transaction that has locked or changed
+ * it: 0 for none. Null if reading doesn't tell: that transaction may have ended, be a part of another one (a savepoint),
+ * or stand for several that hold the row together.
  */
 const isHeld = (row: string) =>
-  `${row}.xmax::text::int8 = any(array(
+  `case when ${row}.xmax = '0'::xid then false when ${row}.xmax::text::int8 = any(array(
     select x::text::int8 & 4294967295 from pg_snapshot_xip(pg_current_snapshot()) as x
-  ))`
+  )) then true end`
 
 /**
  * Looks at expired leases again, frees the rows of those that are ripe, and parks what has killed `maxCrashes` workers
  * in a row. Fails on a server that takes no writes.
+ *
+ * It tries to lock a row only where it must. Otherwise the workers that look would keep the row from its own worker, all
+ * the more the slower the server is.
  */
 export const judge = (
   sql: SqlClient,
@@ -175,14 +178,15 @@ export const judge = (
   queryAlone(
     sql,
     `with expired as materialized (
-  select t.id, s.ripe, ${isUp("$5")} and not ${isHeld("t")} as renewable
+  select t.id, s.ripe, case when not ${isUp("$5")} then true else ${isHeld("t")} end as held
   from unnest($1::uuid[], $2::float8[], $3::bool[]) as s(id, since, ripe)
   join pg_task t on t.id = s.id
   where ${fewIds("s.id")} and t.is_running and t.error is null
     and (t.lease_until is null or t.lease_until < to_timestamp(s.since / 1000))
-), doomed as (
-  select ctid from pg_task
-  where id = any(array(select id from expired where ripe and renewable)) and is_running and ${hasExpired}
+), free as materialized (
+  select id, ctid from pg_task
+  where id = any(array(select id from expired where ripe and held is not true or held is null))
+    and is_running and ${hasExpired}
   for no key update skip locked
 ), rescued as (
   update pg_task t set is_running = false, lease_token = null, lease_until = null, crashes = t.crashes + 1,
@@ -190,11 +194,12 @@ export const judge = (
     error = case when t.crashes + 1 >= $4 then
       format('The worker died %s times running while it ran this step: it was killed, ran out of memory, or lost the '
         || 'database for longer than its lease. Fix the cause, then clear this error.', t.crashes + 1) end
-  where t.ctid = any(array(select ctid from doomed)) returning t.id, t.task, t.crashes, t.error is not null as parked
+  where t.ctid = any(array(select ctid from free where id = any(array(select id from expired where ripe)))) returning t.id, t.task, t.crashes, t.error is not null as parked
 )
-select e.id, case when r.id is not null then 'rescued' when e.ripe or not e.renewable then 'locked' else 'expired' end
+select e.id, case when r.id is not null then 'rescued'
+  when e.ripe or e.held or e.held is null and f.id is null then 'locked' else 'expired' end
   as state, r.task, r.crashes, r.parked
-from expired e left join rescued r on r.id = e.id`,
+from expired e left join free f on f.id = e.id left join rescued r on r.id = e.id`,
     [
       suspicions.map(({ id }) => id),
       suspicions.map(({ since }) => since),

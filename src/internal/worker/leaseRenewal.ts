@@ -29,6 +29,9 @@ const maxBufferAge = 1000
 /** Leases to renew with one statement. */
 const renewBatch = 1000
 
+/** Ticks are this many times as frequent while a lease could not be renewed. */
+const urgency = 4
+
 /** Renewals that wait for their answer. */
 const maxUnderway = 3
 
@@ -60,8 +63,11 @@ export const keepLeases = (options: LeaseOptions): Effect.Effect<never> => {
     )
     return Effect.flatMap(Effect.forkChild(renewing), (fiber) => Effect.timeoutOption(Fiber.join(fiber), tick))
   })
+  // Another session held the row, perhaps: once it lets go, there is a third of a lease left.
+  const isUrgent = () => [...pool.held.values()].some(({ renewedAt }) => now() - renewedAt >= lease * 2 / 3)
+  const rest = Effect.suspend(() => Effect.sleep(isUrgent() ? tick / urgency : tick))
   return Effect.forever(
-    Effect.sleep(tick).pipe(
+    rest.pipe(
       Effect.andThen(Effect.sync(() => pool.giveBack(maxBufferAge))),
       Effect.andThen(renewOld)
     )

@@ -4,6 +4,7 @@ import * as Metric from "effect/Metric"
 import * as Metrics from "../../Metrics.ts"
 import type { ClaimedTask } from "../attempt/claimedTask.ts"
 import type { Ending } from "../attempt/outcome.ts"
+import { durationBoundaries, inMillis } from "../definition/series.ts"
 
 // `Metric.withAttributes` works out the series of a set of attributes at every update. That is slow where the attributes
 // change with every step, so each series is made once here.
@@ -19,8 +20,8 @@ const counterOf = (
 const timesOf = ({ description, id }: Metric.Histogram<number>, attributes: Attributes) =>
   Metric.histogram(id, {
     description,
-    attributes: { ...Metrics.inMillis, ...attributes },
-    boundaries: Metrics.durationBoundaries
+    attributes: { ...inMillis, ...attributes },
+    boundaries: durationBoundaries
   })
 
 interface StepMetrics {

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 import { inject } from "vitest"
 import { run } from "../../../src/cli/Cli.ts"
 import { reportCause } from "../../../src/cli/exit.ts"
-import * as Node from "../../../src/cli/platform.ts"
+import * as Node from "@effect/platform-node/NodeServices"
 import { within } from "../worker/Wait.ts"
 
 /** What a command printed, and its exit code. */

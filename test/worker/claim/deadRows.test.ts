@@ -8,7 +8,7 @@ import { gone, run } from "../../support/worker/Table.ts"
 import { eventually } from "../../support/worker/Wait.ts"
 
 /** Enough for a claim that reads them to stand out, and few enough to be made in seconds on any machine. */
-const dead = 100_000
+const dead = 500_000
 const tasks = 120
 
 const Jobs = jobs(() => Effect.succeed(NextStep.none))
@@ -22,7 +22,7 @@ const entriesRead = Effect.map(
 )
 
 /** Rows that became due long ago and are gone, though not for the snapshot that is open as long as the scope. */
-const leaveDeadRows = Effect.fnUntraced(function*(count: number) {
+const leaveDeadRows = Effect.gen(function*() {
   const snapshot = yield* Effect.flatMap(SqlClient.SqlClient, (sql) => sql.reserve)
   const send = (text: string) => snapshot.executeUnprepared(text, [], undefined)
   yield* send("begin isolation level repeatable read")
@@ -31,8 +31,7 @@ const leaveDeadRows = Effect.fnUntraced(function*(count: number) {
   yield* run(
     `insert into pg_task (step, wakeup_at)
     select '{"Jobs":{"Job":{"name":"dead"}}}', now() - interval '1 day' + n * interval '10 milliseconds'
-    from generate_series(1, $1::int) n`,
-    [count]
+    from generate_series(1, ${dead}) n`
   )
   yield* run("delete from pg_task")
 })
@@ -53,7 +52,7 @@ workerTests("while dead rows can't be removed,", (test) => {
   test(
     "claims don't read them each time, and yet find what becomes ready behind them",
     Effect.gen(function*() {
-      yield* leaveDeadRows(dead)
+      yield* leaveDeadRows
       const url = yield* urlOfTest
       yield* Effect.scoped(Effect.gen(function*() {
         yield* startWith(url, { tasks: [Jobs] })
@@ -69,7 +68,7 @@ workerTests("while dead rows can't be removed,", (test) => {
   test(
     "a new worker claims what is new and what is old, though its time limit ends each look at everything",
     Effect.gen(function*() {
-      yield* leaveDeadRows(5 * dead)
+      yield* leaveDeadRows
       const limit = Math.ceil((yield* fastestLook) / 5)
       yield* run(
         `insert into pg_task (step, wakeup_at)

@@ -1,0 +1,12 @@
+/** What series of times have in common: the metrics that users see, and those of each step, which are made from them. */
+import * as Metric from "effect/Metric"
+
+/** The boundaries of histograms of times: 1 millisecond to about 70 minutes, in powers of 4, and what is beyond. */
+export const durationBoundaries: ReadonlyArray<number> = Metric.exponentialBoundaries({
+  start: 1,
+  factor: 4,
+  count: 13
+})
+
+/** Effect's exporters read units from attributes. */
+export const inMillis = { time_unit: "milliseconds" } as const
