@@ -101,6 +101,8 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   transitions: Schema.Number,
   /** Why it is parked: the error with everything that caused it. Null if it isn't. */
   error: Schema.NullOr(Schema.String),
+  /** What this step failed with, the last time that it was retried: the first 2000 characters. Null if it wasn't. */
+  lastError: Schema.NullOr(Schema.String),
   /** The trace that it belongs to: a W3C `traceparent`. */
   trace: Schema.NullOr(Schema.String),
   /** When it is due, or became due. */

@@ -1,31 +1,23 @@
 /**
  * The table `pg_task`: made, brought up to date, or taken over from the Rust crate `pg_task` with all its rows.
  *
+ * What a release has is never edited in a later one, only followed by another migration: so all tables, however old, become
+ * the same.
+ *
  * Three ways, of which you need one: {@link run} (or {@link layer}) at the start of your program, {@link loader} for
  * your own Effect migrator, {@link script} for any other tool. Applying twice, or from several processes at once, is
  * harmless.
  *
  * @since 0.1.0
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Migrator from "effect/sql/Migrator"
-import * as SqlClient from "effect/sql/SqlClient"
+import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { migrateTo, whenThere } from "./internal/sql/migrate.ts"
-import { createFoundation, createTable, createTriggers } from "./internal/sql/schema.ts"
+import { applyMigration, script as text } from "./internal/sql/migrations.ts"
 import type { TaskTableError } from "./TaskError.ts"
-
-/** Two processes that both find no table must not both make it. */
-const lock = "pg_advisory_xact_lock(7160925713)"
-
-const apply = (statements: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
-    const client = yield* SqlClient.SqlClient
-    yield* client.withTransaction(
-      Effect.forEach([`select ${lock}`, ...statements], (statement) => client.unsafe(statement), { discard: true })
-    )
-  })
 
 /**
  * The migrations as a record, in the form that `Migrator.fromRecord` takes: to renumber them or to put them among
@@ -38,9 +30,9 @@ export const migrations: Record<
   "1_table" | "2_triggers" | "3_foundation",
   Effect.Effect<void, SqlError, SqlClient.SqlClient>
 > = {
-  "1_table": apply(createTable),
-  "2_triggers": apply(createTriggers),
-  "3_foundation": apply(createFoundation)
+  "1_table": applyMigration(1),
+  "2_triggers": applyMigration(2),
+  "3_foundation": applyMigration(3)
 }
 
 /**
@@ -74,7 +66,8 @@ export const table = "pg_task_migrations"
  * (`select, insert, update, delete` on `pg_task`). Else the role needs `create` on the schema, and must own a `pg_task`
  * that exists already. The table goes where the connection's `search_path` puts it.
  *
- * What it applies is one transaction. Fails with a `TaskTableError` that says what to grant if this role may not, with a
+ * What it applies is one transaction. It waits for other sessions that hold the table, in tries of two seconds, between
+ * which others go first; the log says who they are. Fails with a `TaskTableError` that says what to grant if this role may not, with a
  * `MigrationError` whose `cause` is the database's error if a migration can't be applied for another reason, and with a
  * `SqlError` if the database is away.
  *
@@ -121,7 +114,8 @@ export const layer: Layer.Layer<never, Migrator.MigrationError | TaskTableError 
 
 /**
  * The same as SQL text, for people who run their own migrations. It is one statement, so that it is applied as a whole
- * or not at all, in a transaction of its own or in that of your tool; and it may be run again.
+ * or not at all, in a transaction of its own or in that of your tool; and it may be run again. It waits for other sessions
+ * that hold the table, as {@link run} does, with a warning for each try.
  *
  * @example
  * ```ts
@@ -133,10 +127,4 @@ export const layer: Layer.Layer<never, Migrator.MigrationError | TaskTableError 
  * @category migrations
  * @since 0.1.0
  */
-export const script: string = `do $pg_task$ begin
-
-${
-  ["perform " + lock, ...createTable, ...createTriggers, ...createFoundation].map((statement) => `${statement};\n\n`)
-    .join("")
-}end $pg_task$;
-`
+export const script: string = text

@@ -1,6 +1,6 @@
 import { assert } from "@effect/vitest"
 import { Data, Effect, Schedule, Schema } from "effect"
-import { NextStep, Step, Task } from "../../src/index.ts"
+import { Admin, NextStep, Step, Task } from "../../src/index.ts"
 import { closed, Job, jobs, start, startApart, workerTests } from "../support/worker/Fixture.ts"
 import { gone, parked, row, rowWhere, run } from "../support/worker/Table.ts"
 
@@ -46,6 +46,30 @@ workerTests("retries", (test) => {
         crashes: 0,
         transitions: 0
       })
+    })
+  )
+
+  test(
+    "keeps what the step failed with until it moves on",
+    Effect.gen(function*() {
+      const long = "x".repeat(1990) + "😀".repeat(20)
+      const Jobs = jobs(
+        ({ name }) => name === "a" ? Effect.fail(new Refused({ message: long })) : Effect.succeed(NextStep.none),
+        { retryLimit: 5, retryDelay: "1 hour" }
+      )
+      const worker = yield* startApart({ tasks: [Jobs] })
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* rowWhere(id, ({ tried }) => tried === 1)
+      const retried = yield* Admin.get(id)
+      assert.deepInclude(retried, { status: "scheduled", error: null })
+      assert.strictEqual(retried.lastError, `Refused: ${"x".repeat(1990)}\ufffd`)
+      yield* closed(worker)
+      // In its next state nothing has failed yet.
+      const Moving = jobs(() => Effect.succeed(NextStep.delay(new Job({ name: "b" }), "1 hour")))
+      yield* start({ tasks: [Moving] })
+      yield* Admin.runNow(id)
+      yield* rowWhere(id, ({ transitions }) => transitions === 1)
+      assert.isNull((yield* Admin.get(id)).lastError)
     })
   )
 

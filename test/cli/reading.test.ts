@@ -186,6 +186,22 @@ workerTests("pg-task show", (test) => {
   )
 
   test(
+    "shows what a task failed with before it is tried again, as the list does",
+    Effect.gen(function*() {
+      const { scheduled } = yield* insertEach
+      yield* run("update pg_task set last_error = $2 where id = $1::uuid", [
+        scheduled,
+        "HttpError: 503\n  caused by: Timeout"
+      ])
+      const shown = yield* pgTask(["show", scheduled])
+      assert.include(shown.out, "LAST ERROR\n  HttpError: 503\n    caused by: Timeout")
+      assert.include((yield* pgTask(["list"])).out, "failed 2×: HttpError: 503 caused by: Timeout")
+      const json = JSON.parse((yield* pgTask(["show", scheduled, "--json"])).out)
+      assert.deepInclude(json, { error: null, lastError: "HttpError: 503\n  caused by: Timeout" })
+    })
+  )
+
+  test(
     "shows what is no task",
     Effect.gen(function*() {
       yield* run("insert into pg_task (step, trace) values ('\u001b[2Jgarbage', '\u001b[2Jtrace')")

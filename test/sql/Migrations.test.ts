@@ -51,12 +51,27 @@ describe("a fresh database", () => {
         "error text",
         "created_at timestamp with time zone not null now()",
         "updated_at timestamp with time zone not null now()",
-        "task text",
         "lease_token uuid",
         "lease_until timestamp with time zone",
         "transitions integer not null 0",
         "crashes integer not null 0",
-        "trace text"
+        "trace text",
+        "task text",
+        "state text",
+        "last_error text",
+        "key text",
+        "pending jsonb",
+        "parent uuid",
+        "waits_for ARRAY",
+        "wait_until timestamp with time zone",
+        "inbox jsonb",
+        "wakes integer not null 0",
+        "watched boolean not null false",
+        "ended_at timestamp with time zone",
+        "kept_until timestamp with time zone",
+        "limit_key text",
+        "slot integer",
+        "slots integer"
       ])
     }))
 
@@ -95,7 +110,8 @@ describe("every way", () => {
       loader: Migrator.fromRecord({
         "1_mine": Effect.asVoid(run("create table mine (id int)")),
         "2_pg_task": Migrations.migrations["1_table"],
-        "7_pg_task": Migrations.migrations["2_triggers"]
+        "7_pg_task": Migrations.migrations["2_triggers"],
+        "8_pg_task": Migrations.migrations["3_foundation"]
       })
     }),
     "a take-over": Effect.andThen(makeCrateTable, Migrations.run)
@@ -110,7 +126,7 @@ describe("every way", () => {
         assert.deepStrictEqual(yield* shape, made)
         yield* Migrations.run
         assert.deepStrictEqual(yield* shape, made)
-        yield* run("drop table pg_task, pg_task_migrations")
+        yield* run("drop table pg_task, pg_task_migrations cascade")
         yield* Migrations.run
         assert.deepStrictEqual(yield* shape, made)
       }))
@@ -150,7 +166,7 @@ describe("many at once", () => {
           { migration_id: 2, name: "triggers" },
           { migration_id: 3, name: "foundation" }
         ])
-        yield* run("drop table pg_task, pg_task_migrations")
+        yield* run("drop table pg_task, pg_task_migrations cascade")
         yield* Migrations.run
         assert.deepStrictEqual(yield* shape, made)
       }))

@@ -43,6 +43,14 @@ const describeHints = (row: Admin.Row, style: Output.Style): ReadonlyArray<strin
   return hints.map(([command, why]) => `  ${pad(command, width, "left")}  ${style.dim(why)}`)
 }
 
+/** Why it is parked, or what its step failed with before it is tried again. */
+const failure = ({ error, lastError }: Admin.Row, style: Output.Style): ReadonlyArray<string> => {
+  const text = error ?? lastError
+  return text === null
+    ? []
+    : ["", style.bold(error === null ? "LAST ERROR" : "ERROR"), style.red(indent(printable(text)))]
+}
+
 const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> => {
   const status = `${paintStatus(style)(row.status, row)} for ${formatDuration(row.age)}`
   const facts: ReadonlyArray<readonly [string, string | undefined]> = [
@@ -67,7 +75,7 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     "",
     style.bold("STATE"),
     indent(printable(pretty(fieldsOf(row)))),
-    ...(row.error === null ? [] : ["", style.bold("ERROR"), style.red(indent(printable(row.error)))]),
+    ...failure(row, style),
     "",
     style.bold("NEXT"),
     ...describeHints(row, style)

@@ -45,13 +45,17 @@ export const fieldsIn = (raw: string): string | undefined => firstMember(firstMe
 export const fieldsOf = (row: Admin.Row): string =>
   (row.task !== null && isJson(row.raw) ? fieldsIn(row.raw) : undefined) ?? stringify(row.raw)
 
+/** How often its step has failed, and with what the last time. */
+const failuresOf = ({ lastError, tried }: Admin.Row): string =>
+  tried === 0 ? "" : `, failed ${tried}×${lastError === null ? "" : `: ${oneLine(lastError)}`}`
+
 /** What matters most about a row, in its status. */
 export const detailOf = (row: Admin.Row): string => {
   switch (row.status) {
     case "parked":
       return oneLine(row.error ?? "")
     case "scheduled":
-      return `due in ${formatMillis(until(row, row.wakeupAt))}${row.tried > 0 ? `, failed ${row.tried}×` : ""}`
+      return `due in ${formatMillis(until(row, row.wakeupAt))}${failuresOf(row)}`
     case "running":
       return leaseOf(row)
     case "ready":

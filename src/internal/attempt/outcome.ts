@@ -45,6 +45,12 @@ export const endingOf = (stop: Stop | undefined, outcome: Outcome): Ending => {
   return _tag.toLowerCase() as Lowercase<typeof _tag>
 }
 
+/** Enough to see what is wrong: it is written each time. In characters; a cut may leave half of one. */
+const maxLastError = 2000
+
+const lastError = (error: string): string =>
+  error.length > maxLastError ? toPostgresText(error.slice(0, maxLastError)) : error
+
 const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag: "Finished" }>): RowChange => {
   switch (outcome._tag) {
     case "Released":
@@ -61,7 +67,7 @@ const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag
         ...fence
       }
     case "Retried":
-      return { kind: "Retried", delay: outcome.delay, ...fence }
+      return { kind: "Retried", delay: outcome.delay, error: lastError(outcome.error), ...fence }
     case "Parked":
     case "Rejected":
       return { kind: outcome._tag, error: outcome.error, ...fence }

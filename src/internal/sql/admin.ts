@@ -12,7 +12,6 @@ import {
   sinceOf,
   type Status,
   statuses,
-  tag,
   type Where,
   whereClause
 } from "./row.ts"
@@ -65,7 +64,7 @@ export const counts = (sql: SqlClient, where: Where): Rows<AdminCount> => {
     sql,
     `select c.task, c.step, v.status, v.count::float8, v.retrying::float8, ${age("v.since")} as oldest
 from (
-  select t.task, ${tag} as step, ${counters.join(",\n    ")}
+  select t.task, t.state as step, ${counters.join(",\n    ")}
   from pg_task t ${whereClause(conditions(where, params))} group by 1, 2
 ) c cross join lateral (values ${values.join(", ")}) as v(status, count, retrying, since)
 where v.count > 0 order by c.task nulls last, c.step nulls last, v.status`,
@@ -102,7 +101,7 @@ export const countErrors = (sql: SqlClient, where: Where, limit: number): Rows<A
   const selected = whereClause([conditionOf.parked, ...conditions(where, params)])
   return query(
     sql,
-    `select t.task, ${tag} as step, left(split_part(t.error, e'\\n', 1), ${maxErrorLine}) as error,
+    `select t.task, t.state as step, left(split_part(t.error, e'\\n', 1), ${maxErrorLine}) as error,
   count(*)::float8 as count, ${age("min(t.updated_at)")} as oldest, ${age("max(t.updated_at)")} as newest
 from pg_task t ${selected}
 group by 1, 2, 3 order by count(*) desc, 3, 1 nulls last, 2 nulls last limit ${params.add(limit)}::float8::bigint`,
@@ -135,7 +134,12 @@ const update = (sql: SqlClient, set: string, where: Where, only: string): Effect
 
 /** Clears the errors of parked rows, and what counts towards the next one. */
 export const retry = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
-  update(sql, "error = null, tried = 0, crashes = 0, wakeup_at = least(t.wakeup_at, now())", where, conditionOf.parked)
+  update(
+    sql,
+    "error = null, last_error = null, tried = 0, crashes = 0, wakeup_at = least(t.wakeup_at, now())",
+    where,
+    conditionOf.parked
+  )
 
 /** Makes scheduled rows due. */
 export const runNow = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
@@ -188,8 +192,8 @@ export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Row
     `with found as (
   select t.id, t.task, ${held} as running, t.transitions from pg_task t where t.id = $1::uuid for update
 ), changed as (
-  update pg_task t set step = $2, transitions = ${nextTransitionSql("t.transitions")}, updated_at = now(),
-    is_running = false, lease_token = null, lease_until = null from found f
+  update pg_task t set step = $2, transitions = ${nextTransitionSql("t.transitions")}, last_error = null,
+    updated_at = now(), is_running = false, lease_token = null, lease_until = null from found f
   where t.id = f.id and not f.running and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
   returning t.id
 )

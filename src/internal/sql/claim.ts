@@ -6,8 +6,12 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
+import { isOpen } from "./foundation.ts"
 import { maxStep } from "./schema.ts"
 import { clampMillis, millis, query, queryAlone, type Rows, until, type Wait } from "./statements.ts"
+
+/** What is in the index of due rows. Each look into it must say so, in the same words. */
+export const unparked = `error is null and ${isOpen}`
 
 /**
  * A row that may be claimed, once it is due. The index of due rows holds the running ones, too: so a claim changes
@@ -16,8 +20,8 @@ import { clampMillis, millis, query, queryAlone, type Rows, until, type Wait } f
  * `crashes < 1` in place of `= 0`: without statistics the planner takes an equality for a condition that few rows meet,
  * and then it prefers to read and sort all rows of the index to reading the first ones in its order.
  */
-const ready = "error is null and not is_running and crashes < 1"
-const quarantined = "error is null and crashes > 0 and not is_running"
+export const ready = `${unparked} and not is_running and crashes < 1`
+const quarantined = `${unparked} and crashes > 0 and not is_running`
 
 /**
  * The first rows in the order of an index. The planner does not know a limit that comes from a subquery, and plans for
@@ -229,7 +233,7 @@ const free = "is_running = false, lease_token = null, lease_until = null, update
 const releaseBehindText = (condition: string) =>
   `with seen as materialized (
   select ctid, wakeup_at, lease_token from pg_task
-  where ${condition} and error is null and wakeup_at <= now()${behind("$2", "$3")}
+  where ${condition} and ${unparked} and wakeup_at <= now()${behind("$2", "$3")}
   ${firstByDue(String(maxSeen))}
 ), freed as (
   update pg_task t set ${free}

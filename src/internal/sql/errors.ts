@@ -32,6 +32,9 @@ export const isConnectionLost = (error: SqlError): boolean => {
   return code === undefined ? error.reason._tag === "ConnectionError" : /^(08...|57P0[123]|53300)$/.test(code)
 }
 
+/** A lock was not to be had in time. */
+export const isLocked = (error: SqlError): boolean => codeOf(error) === "55P03"
+
 const misconfigurations: Record<string, { readonly reason: TaskTableError["reason"]; readonly todo: string }> = {
   "42P01": {
     reason: "Missing",

@@ -1,6 +1,7 @@
 /** The statements about leases: renewing those of a live worker, finding and rescuing those of a dead one. */
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../../TaskId.ts"
+import { unparked } from "./claim.ts"
 import { forceKeyLookup, millis, query, queryAlone, type Rows } from "./statements.ts"
 
 /** `forceKeyLookup`, for an id. */
@@ -83,7 +84,7 @@ const columns = "id, is_running, lease_token, lease_until"
  */
 export const lookInFront = (sql: SqlClient, tasks: ReadonlyArray<string>, limit: number): Rows<LookRow> => {
   const front = (condition: string) =>
-    `select ${columns} from pg_task where ${condition} and error is null and wakeup_at <= now()
+    `select ${columns} from pg_task where ${condition} and ${unparked} and wakeup_at <= now()
     order by task, wakeup_at limit (select $2::int8)`
   return queryAlone(
     sql,

@@ -8,7 +8,7 @@ import type { MigrationError } from "effect/sql/Migrator"
 import * as SqlClient from "effect/sql/SqlClient"
 import { ConnectionError, isSqlError, SqlError } from "effect/sql/SqlError"
 import { TaskTableError } from "../../TaskError.ts"
-import { codeOf, toTableError, isConnectionLost, messageOf } from "./errors.ts"
+import { codeOf, isConnectionLost, isLocked, messageOf, toTableError } from "./errors.ts"
 import { lookAtTable, noted, type Seen } from "./table.ts"
 
 /** A look that takes longer has a connection that is gone, and nobody told us. */
@@ -32,7 +32,10 @@ const unanswered = new SqlError({
  */
 const isUpToDate = (sql: SqlClient.SqlClient, seen: Seen, latest: number): Effect.Effect<boolean, SqlError> =>
   seen.noting && seen.mayRead
-    ? Effect.map(noted(sql), (id) => id >= latest)
+    ? Effect.map(noted(sql), (id) => id >= latest).pipe(
+      // Somebody is applying them: whoever may do so, too, waits for the end of that.
+      Effect.catch((error) => isLocked(error) && seen.mayMigrate ? Effect.succeed(false) : Effect.fail(error))
+    )
     : Effect.succeed(seen.complete && (seen.noting || !seen.mayMigrate))
 
 const quote = (name: string) => `"${name.replaceAll("\"", "\"\"")}"`

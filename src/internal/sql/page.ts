@@ -2,6 +2,7 @@
 import type { SqlClient } from "effect/sql/SqlClient"
 import { type AdminRow, columns, conditions, Params, type Status, type Where, whereClause } from "./row.ts"
 import { query, type Rows } from "./admin.ts"
+import { unparked } from "./claim.ts"
 
 export interface PageOptions extends Omit<Where, "ids"> {
   readonly limit: number
@@ -10,9 +11,12 @@ export interface PageOptions extends Omit<Where, "ids"> {
   readonly after: { readonly key: string; readonly id: string } | undefined
 }
 
-/** The two halves of the table that have an index on the task's name and `wakeup_at`. */
+/**
+ * The two halves of the table that have an index on the task's name and `wakeup_at`. Rows that have ended, or wait for a
+ * slot, are in none of them: nothing writes such rows yet.
+ */
 const halves = [
-  { name: "unparked", part: "error is null", statuses: ["ready", "scheduled", "running"] },
+  { name: "unparked", part: unparked, statuses: ["ready", "scheduled", "running"] },
   { name: "parked", part: "error is not null", statuses: ["parked"] }
 ] as const
 
@@ -57,7 +61,7 @@ const branchesOf = (half: Half, status: ReadonlyArray<Status> | undefined, { lim
   const wanted = half.statuses.filter((one) => status?.includes(one) ?? true)
   if (wanted.length === 0) return []
   const narrowed = wanted.length === half.statuses.length ? {} : { status: wanted }
-  const rest = [`t.${half.part}`, ...conditions(narrowed, new Params()), ...past]
+  const rest = [half.part, ...conditions(narrowed, new Params()), ...past]
   const select = (condition: string) =>
     `select t.id, t.wakeup_at from pg_task t ${whereClause([condition, ...rest])} ${order("t")} ${limit}`
   return [

@@ -1,6 +1,6 @@
 /** What a row is to those who look at it, as SQL. Postgres's clock decides its status, and how old it is. */
 import * as Duration from "effect/Duration"
-import { jsonName, maxStep } from "./schema.ts"
+import { maxStep } from "./schema.ts"
 
 export type Status = "ready" | "scheduled" | "running" | "parked"
 
@@ -29,22 +29,6 @@ export class Params {
 // ---------------------------------------------------------------------------------------------------------------
 // What a row is
 // ---------------------------------------------------------------------------------------------------------------
-
-/** Cutting is slower than all the rest: only what is long is worth it. */
-const head = "case when octet_length(t.step) > 2000 then left(t.step, 2000) else t.step end"
-const secondName = String.raw`^\s*\{\s*"${jsonName}"\s*:\s*\{\s*"(${jsonName})"\s*:`
-
-const spelled = `substring(left(t.step, 2000) from '${secondName}')`
-
-/** Whether a name has escapes for what this database can't hold, be it only perhaps. Such a name can't be decoded. */
-const isForeign = String.raw`case current_setting('server_encoding') when 'UTF8' then false
-  when 'LATIN1' then ${spelled} ~ '\\u(?!00)' else ${spelled} ~ '\\u(?!00[0-7])' end`
-
-/** The tag of the state: what is between the third and the fourth quote, unless a name has quotes in it. */
-export const tag = String.raw`case when t.task is null then null
-  when strpos(t.task, '"') = 0 and strpos(split_part(${head}, '"', 4), '\') = 0 then split_part(${head}, '"', 4)
-  when ${isForeign} then ${spelled}
-  else ('"' || ${spelled} || '"')::json #>> '{}' end`
 
 export const conditionOf: Record<Status, string> = {
   ready: "t.error is null and not t.is_running and t.wakeup_at <= now()",
@@ -85,6 +69,7 @@ export interface AdminRow {
   readonly crashes: number
   readonly transitions: number
   readonly error: string | null
+  readonly lastError: string | null
   readonly trace: string | null
   /** The times as milliseconds since 1970. */
   readonly wakeupAt: number
@@ -101,9 +86,9 @@ export interface AdminRow {
 const raw = `case when octet_length(t.step) <= ${maxStep} then t.step else left(t.step, 2000) || '...' end`
 
 export const columns =
-  `t.id, t.task, ${tag} as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
-  t.error, t.trace, ${millis("t.wakeup_at")} as "wakeupAt", ${millis("t.created_at")} as "createdAt",
-  ${millis("t.updated_at")} as "updatedAt",
+  `t.id, t.task, t.state as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
+  t.error, t.last_error as "lastError", t.trace, ${millis("t.wakeup_at")} as "wakeupAt",
+  ${millis("t.created_at")} as "createdAt", ${millis("t.updated_at")} as "updatedAt",
   case when t.lease_until is not null then ${millis("t.lease_until")} end as "leaseUntil",
   ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as key`
 
@@ -123,7 +108,7 @@ export const conditions = (where: Where, params: Params): ReadonlyArray<string> 
   const { error, ids, newerThan, olderThan, status, step, task } = where
   if (ids !== undefined) all.push(`t.id = any(${params.add(ids)}::uuid[])`)
   if (task !== undefined) all.push(task === null ? "t.task is null" : `t.task = ${params.add(task)}`)
-  if (step !== undefined) all.push(`(${tag}) = ${params.add(step)}`)
+  if (step !== undefined) all.push(`t.state = ${params.add(step)}`)
   if (status !== undefined && status.length < statuses.length) {
     all.push(status.length === 0 ? "false" : anyOf(status.map((one) => conditionOf[one])))
   }

@@ -1,4 +1,7 @@
-/** The table as SQL: what `Migrations` runs, in order. Every statement may be run again without harm. */
+/**
+ * The table as the migrations 1 and 2 make it, and how they take over a table of the Rust crate. Released migrations are
+ * never edited: a change of the table is a new migration (foundation.ts is the next one).
+ */
 
 /**
  * The task's name in a `step` of the shape `{"Task":{"State":…}}`, in any spelling that JSON allows. A name may hold
@@ -58,16 +61,6 @@ const takeLeases = `do $$ begin
   end if;
 end $$`
 
-/** Earlier versions of this library said "deaths" and "suspect". */
-const renameCrashes = `do $$ begin
-  if exists (
-    select 1 from pg_attribute where attrelid = 'pg_task'::regclass and attname = 'deaths' and not attisdropped
-  ) then
-    alter table pg_task rename column deaths to crashes;
-    alter index if exists pg_task_suspect_idx rename to pg_task_quarantine_idx;
-  end if;
-end $$`
-
 /**
  * In bytes. Postgres takes more, but the driver ends a connection on which a row longer than 16 MiB comes: so no such
  * `step` is ever asked for.
@@ -93,7 +86,6 @@ export const createTable: ReadonlyArray<string> = [
   dropCrateParts,
   "alter table pg_task drop constraint if exists pg_task_lease_state_check",
   takeLeases,
-  renameCrashes,
   "alter table pg_task alter column id set default gen_random_uuid()",
   "alter table pg_task alter column wakeup_at set default now()",
   "alter table pg_task alter column tried set default 0",
@@ -105,7 +97,7 @@ export const createTable: ReadonlyArray<string> = [
   add column if not exists lease_token uuid,
   add column if not exists lease_until timestamptz,
   add column if not exists transitions int not null default 0,
-  add column if not exists crashes int not null default 0,
+  add column if not exists deaths int not null default 0,
   add column if not exists trace text`,
   // A crate's worker that still runs these gets the time of a lease to end them.
   `update pg_task set lease_until = now() + interval '30 seconds' where is_running and lease_until is null`,
@@ -121,17 +113,17 @@ export const createTable: ReadonlyArray<string> = [
   // What is in these columns changes faster than any statistics. Without them the planner uses the indexes, always.
   `alter table pg_task
   alter column task set statistics 0, alter column wakeup_at set statistics 0, alter column is_running set statistics 0,
-  alter column error set statistics 0, alter column crashes set statistics 0`,
+  alter column error set statistics 0, alter column deaths set statistics 0`,
   "create index if not exists pg_task_due_idx on pg_task (task, wakeup_at) where error is null",
-  "create index if not exists pg_task_quarantine_idx on pg_task (task, wakeup_at) where error is null and crashes > 0",
+  "create index if not exists pg_task_suspect_idx on pg_task (task, wakeup_at) where error is null and deaths > 0",
   "create index if not exists pg_task_parked_idx on pg_task (task, wakeup_at) where error is not null"
 ]
 
 export const createTriggers: ReadonlyArray<string> = [
-  // `pg_task.skip_notify` is set, for one statement, by producers that notify by themselves.
+  // `pg_task.quiet` is set, for one statement, by producers that notify by themselves.
   `create or replace function pg_task_notify() returns trigger language plpgsql as $$
 begin
-  if coalesce(current_setting('pg_task.skip_notify', true), '') <> 'on' then
+  if coalesce(current_setting('pg_task.quiet', true), '') <> 'on' then
     perform pg_notify('pg_task_changed', '');
   end if;
   return null;
@@ -152,6 +144,3 @@ end $$`,
   `create trigger pg_task_touched before update on pg_task for each row
   when (new.updated_at = old.updated_at) execute function pg_task_touch()`
 ]
-
-/** What brings a table up to date that the migrations before have made. */
-export const createFoundation: ReadonlyArray<string> = [renameCrashes]

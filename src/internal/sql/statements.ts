@@ -129,6 +129,7 @@ export interface RowChange {
   readonly delay?: number
   /** Due at this moment, in ISO 8601. */
   readonly at?: string
+  /** Why it is parked or rejected, or with what it failed before it is retried. */
   readonly error?: string
 }
 
@@ -168,7 +169,8 @@ const storeChanges = (time: string, locks: string): string =>
     lease_token = case when c.kind = 'Continued' then t.lease_token end,
     lease_until = case when c.kind = 'Continued' then (select time from clock) + ${millis("$2")} end,
     crashes = case when c.kind = 'Released' then t.crashes else 0 end,
-    error = case when c.kind = 'Released' then t.error else c.error end,
+    error = case c.kind when 'Released' then t.error when 'Retried' then null else c.error end,
+    last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,
     updated_at = (select time from clock)
   from c where ${current} returning t.id
 )
@@ -195,7 +197,8 @@ const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<u
 
 /** A chain's every step waits for this one: nothing in it but the row. */
 const advanceOne = `update pg_task set
-  step = $4, transitions = ${nextTransitionSql("$3::int")}, tried = 0, crashes = 0, error = null, updated_at = now(),
+  step = $4, transitions = ${nextTransitionSql("$3::int")}, tried = 0, crashes = 0, error = null, last_error = null,
+  updated_at = now(),
   lease_until = now() + ${millis("$5")}
 where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid
   and transitions in ($3::int, ${nextTransitionSql("$3::int")}) returning id`

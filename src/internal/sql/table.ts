@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { createTable, createTriggers } from "./schema.ts"
+import { made } from "./migrations.ts"
 import { channel, query } from "./statements.ts"
 
 const schema = `(select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -26,7 +26,8 @@ export const probe = (sql: SqlClient): Effect.Effect<string, SqlError> =>
       `with u as (update pg_task set updated_at = now() where false returning 1),
   d as (delete from pg_task where false returning 1),
   s as (
-    select id, step, task, wakeup_at, tried, is_running, error, lease_token, lease_until, transitions, crashes, trace
+    select id, step, task, wakeup_at, tried, is_running, error, lease_token, lease_until, transitions, crashes, trace,
+      last_error, ended_at, limit_key, slot
     from pg_task where false
   )
 select ${schema} as schema where not exists (select 1 from s)`,
@@ -38,14 +39,6 @@ select ${schema} as schema where not exists (select 1 from s)`,
 // ---------------------------------------------------------------------------------------------------------------
 // What is there
 // ---------------------------------------------------------------------------------------------------------------
-
-/** The names that statements of ours make. */
-const namesIn = (pattern: RegExp): ReadonlyArray<string> =>
-  [...createTable, ...createTriggers].flatMap((statement) => [...statement.matchAll(pattern)].map((match) => match[1]!))
-
-const ourColumns = namesIn(/add column if not exists (\w+)/g)
-const ourIndexes = namesIn(/create index if not exists (\w+)/g)
-const ourTriggers = namesIn(/create trigger (\w+)/g)
 
 /** What the catalogs say, which every role may read. */
 export interface Seen {
@@ -88,14 +81,19 @@ select current_user::text as role, t.schema::text as schema, pg_get_userbyid(c.r
   coalesce(has_schema_privilege(t.schema::text, 'create'), false)
     and coalesce(pg_has_role(c.relowner, 'usage'), true) as "mayMigrate"
 from t left join pg_class c on c.oid = t.oid`,
-      [ourColumns, ourIndexes, ourTriggers]
+      [made.columns, made.indexes, made.triggers]
     ),
     (rows) => rows[0]!
   )
 
-/** The last migration that was noted; 0 if none was. */
+/** The last migration that was noted; 0 if none was. Whoever applies migrations holds a lock on the notes. */
 export const noted = (sql: SqlClient): Effect.Effect<number, SqlError> =>
-  Effect.map(
-    query<{ id: number }>(sql, "select coalesce(max(migration_id), 0)::int as id from pg_task_migrations", []),
-    (rows) => rows[0]!.id
+  sql.withTransaction(
+    Effect.andThen(
+      query(sql, "select set_config('lock_timeout', '2s', true)", []),
+      Effect.map(
+        query<{ id: number }>(sql, "select coalesce(max(migration_id), 0)::int as id from pg_task_migrations", []),
+        (rows) => rows[0]!.id
+      )
+    )
   )

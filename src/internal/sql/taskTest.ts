@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { ready } from "./claim.ts"
 import { type AdminRow, columns } from "./row.ts"
 import { query } from "./admin.ts"
 
@@ -14,7 +15,7 @@ export interface Waiting {
   readonly delays: boolean
 }
 
-const isWaiting = `task = any($1::text[]) and error is null and not is_running and crashes < 1
+const isWaiting = `task = any($1::text[]) and ${ready}
   and wakeup_at > now() and wakeup_at < 'infinity' and case when tried > 0 then $2::boolean else $3::boolean end`
 
 const params = ({ delays, retries, tasks }: Waiting) => [tasks, retries, delays]

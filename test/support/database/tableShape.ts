@@ -4,7 +4,7 @@ import type { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { run } from "../worker/Table.ts"
 
-/** Columns, constraints, indexes, triggers and settings of `pg_task`, as Postgres itself describes them. */
+/** Columns, constraints, indexes, triggers, settings and views of `pg_task`, as Postgres itself describes them. */
 export const shape: Effect.Effect<unknown, SqlError, SqlClient.SqlClient> = Effect.gen(function*() {
   const columns = yield* run(
     `select attname as name, format_type(atttypid, atttypmod) as type, attnotnull as "notNull",
@@ -29,7 +29,10 @@ export const shape: Effect.Effect<unknown, SqlError, SqlClient.SqlClient> = Effe
     "select proname as name from pg_proc where pronamespace = current_schema()::regnamespace order by proname"
   )
   const settings = yield* run("select reloptions::text as settings from pg_class where oid = 'pg_task'::regclass")
-  return { columns, constraints, indexes, triggers, functions, settings }
+  const views = yield* run(
+    "select viewname as name, definition from pg_views where schemaname = current_schema() order by viewname"
+  )
+  return { columns, constraints, indexes, triggers, functions, settings, views }
 })
 
 /** What the three migrations of the Rust crate `pg_task` make. */

@@ -16,7 +16,7 @@ const Jobs = jobs(() => Effect.succeed(NextStep.none))
 /** How many entries of the index have been read, by sessions that have ended. */
 const entriesRead = Effect.map(
   run<{ read: number }>(
-    "select idx_tup_read::float8 as read from pg_stat_user_indexes where indexrelname = 'pg_task_due_idx'"
+    "select idx_tup_read::float8 as read from pg_stat_user_indexes where indexrelname = 'pg_task_open_idx'"
   ),
   (found) => found[0]!.read
 )
@@ -40,7 +40,8 @@ const leaveDeadRows = Effect.gen(function*() {
 const fastestLook = Effect.map(
   Effect.replicateEffect(
     Effect.timed(run(
-      "select 1 from pg_task where task = 'Jobs' and error is null order by wakeup_at limit (select 1::int8)"
+      `select 1 from pg_task where task = 'Jobs' and error is null and ended_at is null
+        and (limit_key is null or slot is not null) order by wakeup_at limit (select 1::int8)`
     )),
     5
   ),

@@ -156,7 +156,7 @@ workerTests("large states behind many small ones", (test) => {
 /** How many entries of the index of due rows have been read, by sessions that have ended. */
 const entriesRead = Effect.map(
   run<{ read: number }>(
-    "select idx_tup_read::float8 as read from pg_stat_user_indexes where indexrelname = 'pg_task_due_idx'"
+    "select idx_tup_read::float8 as read from pg_stat_user_indexes where indexrelname = 'pg_task_open_idx'"
   ),
   (found) => found[0]!.read
 )

@@ -7,13 +7,13 @@ import { insert, row, rows, run } from "../support/worker/Table.ts"
 
 const long = "x".repeat(5_000_000)
 
-/** What may stand in `step`, and the name of the task that its column holds. */
-const spellings: ReadonlyArray<readonly [step: string, task: string | null]> = [
+/** What may stand in `step`, and the names of the task and of its state that the columns hold. */
+const spellings: ReadonlyArray<readonly [step: string, task: string | null, state?: string | null]> = [
   // As this library and the crate write it.
-  [`{"Greeter":{"ReadName":{"filename":"name.txt"}}}`, "Greeter"],
+  [`{"Greeter":{"ReadName":{"filename":"name.txt"}}}`, "Greeter", "ReadName"],
   [`{"Greeter":{"Done":{}}}`, "Greeter"],
   [`{"Greeter":{"Done":null}}`, "Greeter"],
-  [`{"Greeter":{"Long":{"text":"${long}"}}}`, "Greeter"],
+  [`{"Greeter":{"Long":{"text":"${long}"}}}`, "Greeter", "Long"],
   // As others may write the same.
   [`{ "Greeter": { "Done": {} } }`, "Greeter"],
   [`\r\n\t {"Greeter"\t:\n{"Done":{}}}  \r\n`, "Greeter"],
@@ -30,11 +30,29 @@ const spellings: ReadonlyArray<readonly [step: string, task: string | null]> = [
   [`{"\\u00e4ä":{"Done":{}}}`, "ää"],
   [`{"\\ue000\\ud7ff":{"Done":{}}}`, "\ue000\ud7ff"],
   [`{"{":{"Done":{}}}`, "{"],
-  [`{"a b":{"":{}}}`, "a b"],
+  [`{"a b":{"":{}}}`, "a b", ""],
+  [`{ "a b": { "": {} } }`, "a b", ""],
+  // The same of states.
+  [`{"Greeter":{"a\\"b":{}}}`, "Greeter", "a\"b"],
+  [`{"Greeter":{"a\\\\":{}}}`, "Greeter", "a\\"],
+  [`{"Greeter":{"a\\/b\\n\\t":{}}}`, "Greeter", "a/b\n\t"],
+  [`{"Greeter":{"\\ud83d\\ude00":{}}}`, "Greeter", "😀"],
+  [`{"Greeter":{"{":{}}}`, "Greeter", "{"],
+  [`{"Greeter":{"Done" : {}}}`, "Greeter"],
+  [`{"Greeter":{"Done"\n:null}}`, "Greeter"],
+  // A task's name, and no state that could be one.
+  [`{"Greeter":{"a\nb":{}}}`, "Greeter", null],
+  [`{"Greeter":{"NUL \\u0000":{}}}`, "Greeter", null],
+  [`{"Greeter":{"half \\ud83d":{}}}`, "Greeter", null],
+  [`{"Greeter":{"ReadName}}`, "Greeter", null],
+  [`{"Greeter":{"ReadName}} {"x":{}}}`, "Greeter", null],
+  [`{"Greeter":{"ReadName"}}`, "Greeter", null],
+  [`{"Greeter":{"${"x".repeat(3000)}":{}, "a": {}}}`, "Greeter", "x".repeat(3000)],
+  [`{"Greeter":{ "${"x".repeat(3000)}":{}}}`, "Greeter", null],
   // Broken inside: a worker that knows the task says what is wrong with it.
-  [`{"Greeter":{"ReadName":5}}`, "Greeter"],
-  [`{"Greeter":{"ReadName":{"filename":}}}`, "Greeter"],
-  [`{"Greeter":{"A":{},"B":{}}}`, "Greeter"],
+  [`{"Greeter":{"ReadName":5}}`, "Greeter", "ReadName"],
+  [`{"Greeter":{"ReadName":{"filename":}}}`, "Greeter", "ReadName"],
+  [`{"Greeter":{"A":{},"B":{}}}`, "Greeter", "A"],
   [`{"Greeter":{"Done":{}}`, "Greeter"],
   // Of another shape, or not JSON at all: any worker says what is wrong with it.
   [``, null],
@@ -73,16 +91,27 @@ const spellings: ReadonlyArray<readonly [step: string, task: string | null]> = [
   [`{"${"\\u0041".repeat(3000)}":{"Done":{}}}`, null]
 ]
 
+/** Most are `Done`. */
+const stateOf = ([, task, state = "Done"]: typeof spellings[number]) => task === null ? null : state
+
 const title = (step: string) => JSON.stringify(step.length > 60 ? `${step.slice(0, 60)}…` : step)
 
-layer(database, { excludeTestServices: true })("the column of a task's name", (it) => {
-  for (const [step, task] of spellings) {
+const stateIn = (id: string) =>
+  Effect.map(
+    run<{ state: string | null }>("select state from pg_task where id = $1::uuid", [id]),
+    (found) => found[0]!.state
+  )
+
+layer(database, { excludeTestServices: true })("the columns of a task's name and its state", (it) => {
+  for (const spelling of spellings) {
+    const [step, task] = spelling
     it.effect(`is ${task === null ? "null" : title(task)} for ${title(step)}`, () =>
       Effect.gen(function*() {
         const id = yield* insert(step)
         assert.strictEqual((yield* row(id))!.task, task)
+        assert.strictEqual(yield* stateIn(id), stateOf(spelling))
         yield* run("update pg_task set step = '' where id = $1::uuid", [id])
-        assert.isNull((yield* row(id))!.task)
+        assert.deepStrictEqual([(yield* row(id))!.task, yield* stateIn(id)], [null, null])
         yield* run("update pg_task set step = $2 where id = $1::uuid", [id, step])
         const [stored] = yield* run<{ task: string; step: string }>(
           "select task, step from pg_task where id = $1::uuid",
@@ -91,18 +120,20 @@ layer(database, { excludeTestServices: true })("the column of a task's name", (i
           ]
         )
         assert.strictEqual(stored!.task, task)
+        assert.strictEqual(yield* stateIn(id), stateOf(spelling))
         assert.isTrue(stored!.step === step)
       }))
   }
 
   it.effect("is the same for rows that were there before it", () =>
     Effect.gen(function*() {
-      yield* run("drop table pg_task, pg_task_migrations")
+      yield* run("drop table pg_task, pg_task_migrations cascade")
       yield* makeCrateTable
       const ids = yield* Effect.forEach(spellings, ([step]) => insert(step))
       yield* Migrations.run
       const byId = new Map((yield* rows).map(({ id, task }) => [id, task]))
       assert.deepStrictEqual(ids.map((id) => byId.get(id)), spellings.map(([, task]) => task))
+      assert.deepStrictEqual(yield* Effect.forEach(ids, stateIn), spellings.map(stateOf))
     }))
 
   it.effect("can't be written", () =>
@@ -118,7 +149,9 @@ layer(database, { excludeTestServices: true })("the column of a task's name", (i
       Effect.gen(function*() {
         const step = `{${space}${JSON.stringify(name)}:${space}{${JSON.stringify(tag)}:{}}${space}}${space}`
         const unnamed = name === "" || /[\0\uD800-\uDFFF]/u.test(name)
-        assert.strictEqual((yield* row(yield* insert(step)))!.task, unnamed ? null : name)
+        const id = yield* insert(step)
+        assert.strictEqual((yield* row(id))!.task, unnamed ? null : name)
+        assert.strictEqual(yield* stateIn(id), unnamed || /[\0\uD800-\uDFFF]/u.test(tag) ? null : tag)
       })
   )
 })

@@ -1,0 +1,45 @@
+/** No index knows what changes when a row is claimed, or moves on at once: both updates are heap-only. */
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { claim, everything } from "../../src/internal/sql/claim.ts"
+import { type RowChange, storeOutcomes } from "../../src/internal/sql/statements.ts"
+import { workerTests } from "../support/worker/Fixture.ts"
+import { run } from "../support/worker/Table.ts"
+import { eventually } from "../support/worker/Wait.ts"
+
+const count = 2000
+const lease = 30_000
+
+const updates = run<{ all: number; heapOnly: number }>(
+  `select n_tup_upd::float8 as "all", n_tup_hot_upd::float8 as "heapOnly" from pg_stat_user_tables
+  where relname = 'pg_task'`
+)
+
+workerTests("of the updates,", (test) => {
+  // The longer a state is, the less its pages have room for: what is left free is a part of them.
+  for (const length of [10, 100, 300, 700]) {
+    test(
+      `all claims and each \`NextStep.now\` are heap-only, in a full table, with states of ${length} characters`,
+      Effect.gen(function*() {
+        const sql = yield* SqlClient.SqlClient
+        yield* run("select pg_stat_reset_single_table_counters('pg_task'::regclass)")
+        yield* run(
+          `insert into pg_task (step)
+          select format('{"Jobs":{"Job":{"name":"%s"}}}', repeat('x', $2::int)) from generate_series(1, $1::int)`,
+          [count, length]
+        )
+        const token = crypto.randomUUID()
+        const options = { tasks: ["Jobs"], limit: 100, bytes: 1e9, token, lease }
+        const claims = yield* Effect.forEach(Array.from({ length: count / 100 }), () => claim(sql, options, everything))
+        const rows = claims.flatMap((found) => found.rows)
+        assert.lengthOf(rows, count)
+        const first = rows[0]!
+        const move = (n: number): RowChange => ({ kind: "Continued", id: first.id, token, n, step: first.step! })
+        for (let n = 0; n < 50; n++) yield* storeOutcomes(sql, { ends: [], changes: [move(n)] }, lease)
+        const [found] = yield* eventually(updates, ([row]) => row!.all >= count + 50)
+        assert.deepStrictEqual(found, { all: count + 50, heapOnly: count + 50 })
+      })
+    )
+  }
+})

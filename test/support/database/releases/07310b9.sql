@@ -1,0 +1,124 @@
+-- The table as commit 07310b9 made it. Never edited: tests upgrade it.
+do $pg_task$ begin
+
+perform pg_advisory_xact_lock(7160925713);
+
+create table if not exists pg_task (
+  id uuid primary key default gen_random_uuid(),
+  step text not null,
+  wakeup_at timestamptz not null default now(),
+  tried int not null default 0,
+  is_running boolean not null default false,
+  error text,
+  created_at timestamptz not null default now(),
+  updated_at timestamptz not null default now()
+);
+
+do $$
+declare
+  part record;
+begin
+  for part in
+    select tgname as name, tgfoid::regprocedure as function from pg_trigger join pg_proc p on p.oid = tgfoid
+    where tgrelid = 'pg_task'::regclass
+      and proname in ('pg_task_notify_on_change', 'pg_task_before_update_refresh_updated_at')
+  loop
+    execute format('drop trigger %I on pg_task', part.name);
+    if not exists (select 1 from pg_trigger where tgfoid = part.function) then
+      execute format('drop function %s', part.function);
+    end if;
+  end loop;
+  for part in
+    select c.oid::regclass as name from pg_index join pg_class c on c.oid = indexrelid
+    where indrelid = 'pg_task'::regclass
+      and relname in ('pg_task_wakeup_at_idx', 'pg_task_locked_by_idx', 'pg_task_next_available_at_idx')
+  loop
+    execute format('drop index %s', part.name);
+  end loop;
+end $$;
+
+alter table pg_task drop constraint if exists pg_task_lease_state_check;
+
+do $$ begin
+  if exists (
+    select 1 from pg_attribute where attrelid = 'pg_task'::regclass and attname = 'locked_by' and not attisdropped
+  ) then
+    alter table pg_task rename column locked_by to lease_token;
+    alter table pg_task rename column lock_expires_at to lease_until;
+    alter table pg_task add column if not exists is_running boolean not null default false;
+    update pg_task set is_running = true where lease_token is not null;
+  end if;
+end $$;
+
+alter table pg_task alter column id set default gen_random_uuid();
+
+alter table pg_task alter column wakeup_at set default now();
+
+alter table pg_task alter column tried set default 0;
+
+alter table pg_task alter column is_running set default false;
+
+alter table pg_task alter column created_at set default now();
+
+alter table pg_task alter column updated_at set default now();
+
+alter table pg_task
+  add column if not exists task text generated always as (case when step like '{"%":{"%}}' and split_part(step, '"', 3) = ':{'
+      and split_part(step, '"', 2) !~ '[\\[:cntrl:]]' and split_part(step, '"', 2) <> '' then split_part(step, '"', 2)
+    else case when right(step, 200) ~ '\}\s*\}\s*$'
+      then ('"' || substring(left(step, 2000) from '^\s*\{\s*"((?:[^"\\\x01-\x1f]|\\["\\/bfnrt]|\\u(?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})+)"\s*:\s*\{\s*"') || '"')::json #>> '{}' end end) stored,
+  add column if not exists lease_token uuid,
+  add column if not exists lease_until timestamptz,
+  add column if not exists transitions int not null default 0,
+  add column if not exists deaths int not null default 0,
+  add column if not exists trace text;
+
+update pg_task set lease_until = now() + interval '30 seconds' where is_running and lease_until is null;
+
+alter table pg_task set (
+  fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+  autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1
+);
+
+alter table pg_task alter column step set (n_distinct = 100);
+
+alter table pg_task
+  alter column task set statistics 0, alter column wakeup_at set statistics 0, alter column is_running set statistics 0,
+  alter column error set statistics 0, alter column deaths set statistics 0;
+
+create index if not exists pg_task_due_idx on pg_task (task, wakeup_at) where error is null;
+
+create index if not exists pg_task_suspect_idx on pg_task (task, wakeup_at) where error is null and deaths > 0;
+
+create index if not exists pg_task_parked_idx on pg_task (task, wakeup_at) where error is not null;
+
+create or replace function pg_task_notify() returns trigger language plpgsql as $$
+begin
+  if coalesce(current_setting('pg_task.quiet', true), '') <> 'on' then
+    perform pg_notify('pg_task_changed', '');
+  end if;
+  return null;
+end $$;
+
+create or replace function pg_task_touch() returns trigger language plpgsql as $$
+begin
+  new.updated_at = now();
+  return new;
+end $$;
+
+drop trigger if exists pg_task_inserted on pg_task;
+
+create trigger pg_task_inserted after insert on pg_task for each statement execute function pg_task_notify();
+
+drop trigger if exists pg_task_freed on pg_task;
+
+create trigger pg_task_freed after update on pg_task for each row
+  when (not new.is_running and new.error is null and (old.error is not null or new.wakeup_at < old.wakeup_at))
+  execute function pg_task_notify();
+
+drop trigger if exists pg_task_touched on pg_task;
+
+create trigger pg_task_touched before update on pg_task for each row
+  when (new.updated_at = old.updated_at) execute function pg_task_touch();
+
+end $pg_task$;
