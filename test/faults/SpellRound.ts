@@ -48,8 +48,11 @@ export const spells = {
   }
 } satisfies Record<string, SpellKind>
 
-/** A lease of which less is left may end before its worker gets its next turn. */
-const longestHiccup = spellLease * 0.4
+/**
+ * Once the database is back, a worker has a third of a lease to connect and to renew. A worker that had no turn for a
+ * good part of that may lose its leases.
+ */
+const longestHiccup = spellLease * 0.15
 
 export const concludeSpell = (scene: Scene, plans: ReadonlyArray<Plan>, strict: SpellKind["strict"]) =>
   Effect.suspend(() => {
