@@ -80,7 +80,7 @@ const services = Layer.unwrap(Effect.map(makeDatabase, ({ url }) =>
   Layer.mergeAll(
     client(url),
     NodeServices.layer,
-    ConfigProvider.layer(ConfigProvider.fromUnknown({ DATABASE_URL: url }))
+    ConfigProvider.layer(ConfigProvider.fromUnknown({ DATABASE_URL: url, TENANT_A_URL: url, TENANT_B_URL: url }))
   )))
 
 layer(services, { excludeTestServices: true })("the documentation's modules", (it) => {
