@@ -34,11 +34,16 @@ workerTests("of the updates,", (test) => {
         const claims = yield* Effect.forEach(Array.from({ length: count / 100 }), () => claim(sql, options, everything))
         const rows = claims.flatMap((found) => found.rows)
         assert.lengthOf(rows, count)
+        const [claimed] = yield* eventually(updates, ([row]) => row!.all >= count)
+        assert.deepStrictEqual(claimed, { all: count, heapOnly: count })
         const first = rows[0]!
         const move = (n: number): RowChange => ({ kind: "Continued", id: first.id, token, n, step: first.step! })
         for (let n = 0; n < 50; n++) yield* storeOutcomes(sql, { ends: [], changes: [move(n)] }, lease)
         const [found] = yield* eventually(updates, ([row]) => row!.all >= count + 50)
-        assert.deepStrictEqual(found, { all: count + 50, heapOnly: count + 50 })
+        // While a session looks at the table, such as autovacuum's, the row's old versions can't be removed: its page may
+        // be full for a moment.
+        assert.strictEqual(found!.all, count + 50)
+        assert.isAtLeast(found!.heapOnly, count + 45)
       })
     )
   }
