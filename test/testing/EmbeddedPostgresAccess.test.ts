@@ -37,7 +37,8 @@ const folder = (mode: number): Effect.Effect<string, never, Scope.Scope> =>
       fs.chmodSync(made, mode)
       return made
     }),
-    (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
+    // A server that is ending may still write into it.
+    (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 }))
   )
 
 /** A folder as /tmp is, and a folder with a file that nobody may touch. */
