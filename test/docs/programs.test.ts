@@ -126,7 +126,9 @@ layer(services, { excludeTestServices: true })("the documentation's programs", (
       Effect.gen(function*() {
         const worker = yield* run(source, words)
         yield* worker.line("Worker started")
-        yield* Effect.provide(Admin.stopWorkers(), client(worker.url))
+        // One that starts after the others were told would not hear it: so they are told until the process ends.
+        const stopAll = Effect.repeat(Admin.stopWorkers(), Schedule.spaced("500 millis"))
+        yield* Effect.raceFirst(worker.exit, Effect.andThen(Effect.provide(stopAll, client(worker.url)), Effect.never))
         assert.strictEqual(yield* worker.exit, 0, worker.lines().join("\n"))
       })
   )
