@@ -508,7 +508,7 @@ export const parse = (raw: string): Effect.Effect<Parsed, TaskError.TaskInvalidS
   Effect.map(checkRaw(raw), ({ tag, task }) => ({ task, state: tag }))
 
 /**
- * The state that is in the `raw` of a {@link Row}, decoded by the task's schemas. Fails with an `TaskInvalidStateError`
+ * The state that is in the `raw` of a {@link Row}, decoded by the task's schemas. Fails with a `TaskInvalidStateError`
  * if it doesn't fit them, or is another task's.
  *
  * @example

@@ -1,5 +1,5 @@
 /**
- * When a failed step is tried again: any `Schedule`, with the one made of RETRY_LIMIT and RETRY_DELAY as the fixedDelays
+ * When a failed step is tried again: any `Schedule`, with the one made of RETRY_LIMIT and RETRY_DELAY as the usual
  * case. A policy holds no state of its own: the next delay is computed from the row's `tried`, so a restarted
  * worker goes on where the last one was.
  *

@@ -40,11 +40,11 @@ const fiber = Effect.runFork(program)
 fiber.addObserver(end)
 
 /** In milliseconds. What has been begun must end by itself, but a database that doesn't answer would keep it up. */
-const patience = 1000
+const exitTimeout = 1000
 
 const interrupt = (): void => {
   fiber.interruptUnsafe()
-  setTimeout(() => process.exit(exitCode.interrupted), patience)
+  setTimeout(() => process.exit(exitCode.interrupted), exitTimeout)
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, interrupt)

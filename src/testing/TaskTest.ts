@@ -258,7 +258,7 @@ export interface Enqueued<State> {
 /**
  * All rows of a task, whatever their status, in the order in which they were enqueued.
  *
- * Fails with an `TaskInvalidStateError` if a row can't be decoded.
+ * Fails with a `TaskInvalidStateError` if a row can't be decoded.
  *
  * @example
  * ```ts

@@ -4,7 +4,7 @@ import { type Answer, moments, waits } from "./ModelTasks.ts"
 /** In microseconds: since 1970, or since the statement that wrote the row. */
 export type Moment = number | { readonly fromNow: number }
 
-/** What a column must makeClaimedTask: this, or a text with this in it. */
+/** What a column must hold: this, or a text with this in it. */
 export type Text = string | null | { readonly part: string }
 
 export interface Row {
@@ -253,7 +253,7 @@ export const isLapsed = (row: Row, tasks: ReadonlyArray<string>, clock: number):
 export const takenOver = (row: Row): Row => ({
   ...freed(row),
   crashes: row.crashes + 1,
-  error: row.crashes + 1 >= maxCrashes ? { part: `The worker died ${row.crashes + 1} times running` } : null
+  error: row.crashes + 1 >= maxCrashes ? { part: `The worker died ${row.crashes + 1} times in a row` } : null
 })
 
 // ---------------------------------------------------------------------------------------------------------------

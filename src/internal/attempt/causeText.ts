@@ -52,7 +52,7 @@ const formatReason = (reason: Cause.Reason<unknown>): string => {
   return Cause.isFailReason(reason) ? text : `Defect: ${text}${safely(() => stackOf(error), "")}`
 }
 
-/** Postgres's text can't makeClaimedTask NUL, nor half a character (a surrogate without the other). */
+/** Postgres's text can't hold NUL, nor half a character (a surrogate without the other). */
 export const toPostgresText = (text: string): string =>
   text.slice(0, maxLength).replaceAll("\0", "\\0").replaceAll(/\p{Surrogate}/gu, "\ufffd")
 

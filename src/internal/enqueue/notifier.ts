@@ -12,7 +12,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { notify } from "../sql/statements.ts"
 
 /** A notification that gets no answer must not keep the next one from being sent. */
-const patience = "5 seconds"
+const notifyTimeout = "5 seconds"
 
 export class Notifier {
   private readonly sql: SqlClient
@@ -79,7 +79,7 @@ export class Notifier {
       const told = this.next
       this.next = undefined
       return notify(this.sql, "").pipe(
-        Effect.timeoutOption(patience),
+        Effect.timeoutOption(notifyTimeout),
         Effect.withTracerEnabled(false),
         // Also of a client that has been closed, whose statements are interrupted.
         Effect.ignoreCause,

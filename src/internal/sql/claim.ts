@@ -25,8 +25,8 @@ const quarantined = `${unparked} and crashes > 0 and not is_running`
 
 /**
  * The first rows in the order of an index. The planner does not know a limit that comes from a subquery, and plans for
- * a part of the rows. If it knew the number, it might markClaimed that for more than all there are, as it has no statistics:
- * then it would read all rows and sort them.
+ * a part of the rows. If it knew the number, it might take that for more than all there are, as it has no statistics: then
+ * it would read all rows and sort them.
  */
 const firstByDue = (limit: string) => `order by wakeup_at limit (select (${limit})::int8)`
 
@@ -74,7 +74,7 @@ const claimed = `t.id, t.tried, t.transitions, t.crashes, t.trace, ${readable} t
   ((extract(epoch from clock_timestamp()) - extract(epoch from t.wakeup_at)) * 1000)::float8 as waited`
 
 /**
- * Updates the locked rows by their `ctid`, which cannot change while they are locked. The ids are passed as an array:
+ * Updates the locked rows by their `ctid`, which cannot change while they are locked. These are passed as an array:
  * with a join, the planner sometimes chose a sequential scan, because the table has no statistics.
  */
 const markClaimed = (ctids: string) =>
@@ -128,10 +128,10 @@ const lockEachOf = (rows: string) =>
 
 /** Each branch leaves room for rows that other workers are claiming. */
 const claimMany = (tasks: number, window: Window): string => {
-  const isOpen = window.from === undefined
-  const after = isOpen ? "" : ` and ${from(`$${5 + tasks}`)}`
-  const before = window.to === undefined ? "" : ` and wakeup_at < ${time(`$${(isOpen ? 5 : 6) + tasks}`)}`
-  const malformed = isOpen || window.to !== undefined
+  const fromStart = window.from === undefined
+  const after = fromStart ? "" : ` and ${from(`$${5 + tasks}`)}`
+  const before = window.to === undefined ? "" : ` and wakeup_at < ${time(`$${(fromStart ? 5 : 6) + tasks}`)}`
+  const malformed = fromStart || window.to !== undefined
   const rows = inOrder(tasks, { more: after + before, limit: "4 * $1::int", malformed })
   return `with due as (
   ${lockEachOf(`(${rows} order by wakeup_at)`)}

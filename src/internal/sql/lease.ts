@@ -192,7 +192,7 @@ export const judge = (
   update pg_task t set is_running = false, lease_token = null, lease_until = null, crashes = t.crashes + 1,
     updated_at = now(),
     error = case when t.crashes + 1 >= $4 then
-      format('The worker died %s times running while it ran this step: it was killed, ran out of memory, or lost the '
+      format('The worker died %s times in a row while it ran this step: it was killed, ran out of memory, or lost the '
         || 'database for longer than its lease. Fix the cause, then clear this error.', t.crashes + 1) end
   where t.ctid = any(array(select ctid from free where id = any(array(select id from expired where ripe)))) returning t.id, t.task, t.crashes, t.error is not null as parked
 )

@@ -12,7 +12,7 @@ import { codeOf, isConnectionLost, isLocked, messageOf, toTableError } from "./e
 import { lookAtTable, noted, type Seen } from "./table.ts"
 
 /** A look that takes longer has a connection that is gone, and nobody told us. */
-const patience = "15 seconds"
+const answerTimeout = "15 seconds"
 
 const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.spaced("5 seconds")]).pipe(
   Schedule.jittered
@@ -20,7 +20,7 @@ const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.sp
 
 const unanswered = new SqlError({
   reason: new ConnectionError({
-    cause: new Error(`no answer within ${patience}`),
+    cause: new Error(`no answer within ${answerTimeout}`),
     message: "The database did not answer",
     operation: "execute"
   })
@@ -81,7 +81,7 @@ export const migrateTo = <A>(
       (seen) => Effect.map(isUpToDate(sql, seen, latest), (upToDate) => ({ seen, upToDate }))
     )
     const { seen, upToDate } = yield* look.pipe(
-      Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(unanswered) }),
+      Effect.timeoutOrElse({ duration: answerTimeout, orElse: () => Effect.fail(unanswered) }),
       Effect.catch((error) => isLoginRefused(error) ? toTableError(error) : Effect.fail(error))
     )
     if (upToDate) return []

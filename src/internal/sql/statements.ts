@@ -44,8 +44,8 @@ const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not nu
 const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not null"
 
 /**
- * Always true, and taken by the planner for a condition that forceKeyLookup rows meet. So it looks up each row of a batch by its
- * key, also when it made its plan while the table was small: a prepared statement's plan stays.
+ * Always true, and taken by the planner for a condition that few rows meet. So it looks up each row of a batch by its key,
+ * also when it made its plan while the table was small: a prepared statement's plan stays.
  */
 export const forceKeyLookup = (column: string, min: string, max: string) => `${column} between ${min} and ${max}`
 
@@ -139,7 +139,7 @@ export type RowEnd = Pick<RowChange, "id" | "token" | "n">
 const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
 
 /**
- * The fence. An `Continued` keeps its lease, so it may be sent again after its answer was lost: it then finds its own
+ * The fence. `Continued` keeps its lease, so it may be sent again after its answer was lost: it then finds its own
  * work done, one transition further.
  */
 const current = `t.id = c.id and t.lease_token = c.token
@@ -204,7 +204,7 @@ where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid
   and transitions in ($3::int, ${nextTransitionSql("$3::int")}) returning id`
 
 /** Moves one task on, and keeps its lease. */
-const storeAdvance = (
+const storeContinued = (
   sql: SqlClient,
   { id, n, step, token }: RowChange,
   lease: number
@@ -214,7 +214,7 @@ const storeAdvance = (
 export const storeOutcomes = (sql: SqlClient, changes: Changes, lease: number): Rows<{ readonly id: TaskId }> => {
   const [only, more] = changes.changes
   return only?.kind === "Continued" && more === undefined && changes.ends.length === 0
-    ? storeAdvance(sql, only, lease)
+    ? storeContinued(sql, only, lease)
     : queryAlone(sql, storeNow, storeParams(changes, lease))
 }
 

@@ -215,7 +215,7 @@ export class Rescue {
 
 const logRescued = (row: JudgedRow): Effect.Effect<void> =>
   (row.parked === true
-    ? Effect.logError("Parked: its worker died again and again")
+    ? Effect.logError("Parked: its worker crashed again and again")
     : Effect.logWarning("Rescued: the lease had expired")).pipe(
       Effect.annotateLogs({ task: row.task, id: row.id, crashes: row.crashes })
     )

@@ -36,7 +36,7 @@ const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.sp
 )
 
 /** A statement that takes longer has a connection that is gone, and nobody told us. */
-const patience = "10 seconds"
+const listenTimeout = "10 seconds"
 
 /**
  * After how many checks in vain a connection is replaced, the first time: one may come late. Then ever more rarely:
@@ -102,7 +102,7 @@ export class Listener {
   }
 
   private get sendProbe(): Effect.Effect<void> {
-    return notify(this.options.client, this.probe).pipe(Effect.timeoutOption(patience), Effect.ignore)
+    return notify(this.options.client, this.probe).pipe(Effect.timeoutOption(listenTimeout), Effect.ignore)
   }
 
   /** The connection is dead without a word, and a new one hears; or there is something between us and the server. */
@@ -133,7 +133,7 @@ export class Listener {
 
   private listen(scope: Scope.Scope) {
     return this.options.client.listen(channel).pipe(
-      Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.fail(unanswered) }),
+      Effect.timeoutOrElse({ duration: listenTimeout, orElse: () => Effect.fail(unanswered) }),
       Scope.provide(scope)
     )
   }

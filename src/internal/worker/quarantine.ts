@@ -1,7 +1,7 @@
 /**
- * Runs the rows whose worker died on them, any of which may be what killed it. They are never buffered, so that a
- * death says something about the row that was running; and those on their last chance run one at a time, so that
- * what kills the worker then is known.
+ * Runs the rows whose worker crashed. Any of them may be what killed it. They are never buffered, so that a crash says
+ * something about the row that was running. Those on their last chance run one at a time, so that it is known what kills
+ * the worker then.
  */
 import * as Effect from "effect/Effect"
 import { type ClaimedRow, claimQuarantined, releaseClaim } from "../sql/claim.ts"

@@ -11,7 +11,7 @@ import type { Pool } from "./pool.ts"
 import type { Signal } from "./signal.ts"
 
 /** How long a stopping worker waits for its own statements, and for steps that don't react to their interruption. */
-const patience = 10_000
+const endTimeout = 10_000
 
 /** How long it waits for those that change nothing any more. */
 const briefPatience = 1000
@@ -46,7 +46,7 @@ const endSteps = Effect.fnUntraced(function*(parts: Draining) {
       durationText(Duration.millis(settings.shutdownTimeout))
   )
   pool.interruptRunning()
-  if (yield* waitUntil(parts, isIdle, patience)) return
+  if (yield* waitUntil(parts, isIdle, endTimeout)) return
   yield* Effect.logError("Some steps can't be interrupted: their tasks go on elsewhere when their lease is over")
 })
 
@@ -66,11 +66,11 @@ export const drain = Effect.fnUntraced(function*(parts: Draining) {
   yield* Effect.logInfo("Worker draining")
   dispatcher.stop()
   pool.drain()
-  yield* Effect.all([Effect.timeoutOption(Fiber.await(dispatching), patience), endSteps(parts)], {
+  yield* Effect.all([Effect.timeoutOption(Fiber.await(dispatching), endTimeout), endSteps(parts)], {
     concurrency: "unbounded",
     discard: true
   })
-  const stored = yield* waitUntil(parts, () => pool.counts.storing === 0, patience)
+  const stored = yield* waitUntil(parts, () => pool.counts.storing === 0, endTimeout)
   if (!stored) yield* Effect.logError("Some outcomes could not be stored: their steps will run again")
   yield* Effect.suspend(() => finish(parts))
   yield* Effect.logInfo("Worker stopped")

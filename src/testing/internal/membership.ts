@@ -16,7 +16,7 @@ import { type Home, inside, running } from "./home.ts"
 import { causeOf, type Keeper, startKeeper } from "./keeper.ts"
 
 /** How long a server may take to come up, or to go down: crash recovery on a slow disk takes its time. */
-const patience = 120_000
+const startTimeout = 120_000
 /** How long a server without a keeper is given to get one, or to stop, before it is told to stop. */
 const orphanPatience = 5_000
 
@@ -70,13 +70,13 @@ const isAnswered = (home: Home, fifo: number): Effect.Effect<boolean> =>
       fs.rmSync(ack, { force: true })
       return true
     })
-    return poll(patience, answer).pipe(Effect.map((answered) => answered === true))
+    return poll(startTimeout, answer).pipe(Effect.map((answered) => answered === true))
   })
 
 /** The port of a server that is ready; `undefined` if its keeper goes before that. */
 const readyPort = (home: Home, fifo: number) =>
   poll(
-    patience,
+    startTimeout,
     Effect.gen(function*() {
       if (!tell(fifo, "")) return "gone" as const
       const server = yield* running(home)
@@ -117,7 +117,7 @@ const awaitOrphan = Effect.fnUntraced(function*(home: Home, fifo: number) {
   const orphan = yield* running(home)
   if (orphan === undefined) return
   yield* signal(home, orphan.pid, "INT")
-  if (yield* poll(patience, settled)) return
+  if (yield* poll(startTimeout, settled)) return
   return yield* new EmbeddedPostgresError({
     message: `Another Postgres (process ${orphan.pid}) runs on ${home.data}, and doesn't stop: stop it first`
   })
@@ -140,7 +140,7 @@ const startServer = Effect.fnUntraced(function*(wish: Wish, fifo: number) {
   yield* readPassword(wish.home)
   const keeper = yield* startKeeper(wish.home, { ...wish, port: yield* choosePort(wish) })
   const outcome = Effect.sync(() => tell(fifo, "") ? "reads" as const : keeper.exited() ? "exited" as const : undefined)
-  if ((yield* poll(patience, outcome)) === "reads") return
+  if ((yield* poll(startTimeout, outcome)) === "reads") return
   yield* retryable(wish, keeper)
 })
 
@@ -175,7 +175,7 @@ const lastWords = (home: Home): string => readText(inside(home, "server.log")).s
 /** Returns the port of a server that stays as long as `fifo` is open. */
 export const join = Effect.fnUntraced(function*(wish: Wish, fifo: number) {
   const { home } = wish
-  const port = yield* poll(patience, attempt(wish, fifo))
+  const port = yield* poll(startTimeout, attempt(wish, fifo))
   if (port === undefined) return yield* failure(wish, lastWords(home))
   if (wish.port === undefined || wish.port === port) return port
   return yield* new EmbeddedPostgresError({
@@ -193,7 +193,7 @@ export const leave = (home: Home, fifo: number): Effect.Effect<void> =>
     const ended = Effect.sync(() => (fs.existsSync(inside(home, "ended")) || !fs.existsSync(home.folder)) || undefined)
     if (server === undefined || (!home.temporary && (yield* poll(500, ended)) === undefined)) return
     yield* poll(
-      patience,
+      startTimeout,
       Effect.map(running(home), (now) => (now?.pid === server.pid ? undefined : true))
     )
   })

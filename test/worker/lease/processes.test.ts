@@ -76,7 +76,7 @@ workerTests("a worker process that is killed", (test) => {
   )
 
   test(
-    "by a step, three times running: that step is parked, and its neighbours are not",
+    "by a step, three times in a row: that step is parked, and its neighbours are not",
     Effect.gen(function*() {
       yield* prepare
       const neighbours = Array.from({ length: 20 }, (_, n) => chore("slow", `neighbour ${n}`))
@@ -94,7 +94,7 @@ workerTests("a worker process that is killed", (test) => {
       }
       const left = yield* parked(poison)
       assert.deepInclude(left, { tried: 0, crashes: 3, token: null })
-      assert.match(left.error!, /^The worker died 3 times running while it ran this step/)
+      assert.match(left.error!, /^The worker died 3 times in a row while it ran this step/)
       assert.isTrue((yield* rows).every(({ error, id }) => error === null || id === poison))
       yield* start({ tasks: [Chores], lease: "5 seconds" })
       for (const id of ids) if (id !== poison) yield* gone(id)
