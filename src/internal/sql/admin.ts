@@ -15,14 +15,8 @@ import {
   type Where,
   whereClause
 } from "./row.ts"
-import { channel } from "./statements.ts"
+import { channel, query, type Rows } from "./statements.ts"
 import { nextTransitionSql } from "./transitions.ts"
-
-export type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
-
-/** Column names are ours, whatever name transforms the client has. */
-export const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
-  sql.unsafe(text, params).withoutTransform as Rows<A>
 
 /** The only number that a statement returns. */
 const number = (sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Effect.Effect<number, SqlError> =>

@@ -8,6 +8,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { isLocked } from "./errors.ts"
 import { createFoundation, replacedIndexes } from "./foundation.ts"
+import { lockTimeout, setLockTimeout } from "./lockTimeout.ts"
 import { createTable, createTriggers } from "./schema.ts"
 import { query, type Rows } from "./statements.ts"
 
@@ -40,7 +41,7 @@ const hasColumn = (name: string) =>
 // ---------------------------------------------------------------------------------------------------------------
 
 /** Statements of others queue up behind a lock that waits: so none waits for longer than this. */
-const lockTimeout = "2s"
+const longestWait = "2s"
 
 /** Only for the owner: nobody else can change the table, and should lock it for nothing. */
 const isToBeLocked = `exists (select from ${ours} and pg_has_role(c.relowner, 'usage'))`
@@ -61,15 +62,6 @@ from pg_stat_activity a where a.pid <> pg_backend_pid() and a.pid in (
     and l.database = (select oid from pg_database where datname = current_database())
 ) order by a.xact_start limit 3`
 
-const settingOf = (sql: SqlClient.SqlClient): Effect.Effect<string, SqlError> =>
-  Effect.map(
-    query<{ value: string }>(sql, "select current_setting('lock_timeout') as value", []),
-    (rows) => rows[0]!.value
-  )
-
-const setTimeout = (sql: SqlClient.SqlClient, value: string) =>
-  query(sql, "select set_config('lock_timeout', $1, true)", [value])
-
 const warnOfHolders = (sql: SqlClient.SqlClient): Effect.Effect<void, SqlError> =>
   Effect.flatMap(query<{ text: string }>(sql, holders, []), (found) =>
     Effect.logWarning(
@@ -83,9 +75,9 @@ const acquireTable = (sql: SqlClient.SqlClient): Effect.Effect<void, SqlError> =
   Effect.suspend(() => {
     let warned = false
     const attempt = sql.withTransaction(
-      Effect.flatMap(settingOf(sql), (before) =>
-        Effect.andThen(setTimeout(sql, lockTimeout), query(sql, lockTable, [])).pipe(
-          Effect.andThen(setTimeout(sql, before))
+      Effect.flatMap(lockTimeout(sql), (before) =>
+        Effect.andThen(setLockTimeout(sql, longestWait), query(sql, lockTable, [])).pipe(
+          Effect.andThen(setLockTimeout(sql, before))
         ))
     )
     const warn = Effect.suspend(() => {
@@ -125,7 +117,7 @@ export const applyMigration = (number: 1 | 2 | 3): Effect.Effect<void, SqlError,
 /** The same for a script: what Effect does above, in Postgres's language. */
 const acquireInScript = `if ${isToBeLocked} then
   perform set_config('pg_task.lock_timeout', current_setting('lock_timeout'), true);
-  perform set_config('lock_timeout', '${lockTimeout}', true);
+  perform set_config('lock_timeout', '${longestWait}', true);
   loop
     begin
       ${lockTable};

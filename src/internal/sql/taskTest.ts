@@ -4,7 +4,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { ready } from "./claim.ts"
 import { type AdminRow, columns } from "./row.ts"
-import { query } from "./admin.ts"
+import { query } from "./statements.ts"
 
 /** Whose time may pass. */
 export interface Waiting {
@@ -53,16 +53,6 @@ update pg_task set wakeup_at = wakeup_at - first.gap from first where ${isWaitin
 
 export const sleep = (sql: SqlClient, millis: number): Effect.Effect<void, SqlError> =>
   Effect.asVoid(query(sql, "select pg_sleep($1::float8 / 1000)", [millis]))
-
-/** What runs a step sets a lock timeout for the rest of its transaction, which in a test is the whole test. */
-export const lockTimeout = (sql: SqlClient): Effect.Effect<string, SqlError> =>
-  Effect.map(
-    query<{ value: string }>(sql, "select current_setting('lock_timeout') as value", []),
-    (rows) => rows[0]!.value
-  )
-
-export const setLockTimeout = (sql: SqlClient, value: string): Effect.Effect<void, SqlError> =>
-  Effect.asVoid(query(sql, "select set_config('lock_timeout', $1, true)", [value]))
 
 export interface EnqueuedRow extends Pick<AdminRow, "id" | "status" | "raw" | "tried" | "error"> {
   /** In milliseconds. */

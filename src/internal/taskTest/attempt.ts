@@ -12,7 +12,7 @@ import { storeInTransaction } from "../sql/statements.ts"
 import { nextTransition } from "../sql/transitions.ts"
 import type { TaskInvalidStateError } from "../../TaskError.ts"
 import { type AnyResult, toResult } from "./result.ts"
-import { lockTimeout, setLockTimeout } from "../sql/taskTest.ts"
+import { lockTimeout, setLockTimeout } from "../sql/lockTimeout.ts"
 import { TaskTestError } from "./TaskTestError.ts"
 
 export type AttemptError = SqlError | TaskInvalidStateError | TaskTestError
