@@ -15,7 +15,7 @@ export const expect = (holds: boolean, message: string): Effect.Effect<void, Mis
 /** An attempt, as its worker and the model know it. It stays here until it ends, also when its lease is lost. */
 export interface Attempt {
   readonly worker: number
-  readonly held: ClaimedTask
+  readonly claimed: ClaimedTask
   belief: Belief
 }
 

@@ -5,18 +5,18 @@
 import { Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
-import { type ClaimedTask, makeClaimedTask } from "../../src/internal/attempt/claimedTask.ts"
+import { ClaimedTask, type Entry, makeAttempt } from "../../src/internal/attempt/claimedTask.ts"
 import * as Claims from "../../src/internal/sql/claim.ts"
 import * as Leases from "../../src/internal/sql/lease.ts"
-import { type Outcome, type RowOutcome, toChanges } from "../../src/internal/attempt/outcome.ts"
+import { type Outcome, toChanges } from "../../src/internal/attempt/outcome.ts"
 import { runAttempt, type Runner } from "../../src/internal/attempt/attempt.ts"
-import * as Statements from "../../src/internal/sql/statements.ts"
+import * as Outcomes from "../../src/internal/sql/outcome.ts"
 import type { TaskDefinition } from "../../src/internal/definition/task.ts"
 import type { Task } from "../../src/index.ts"
 import { lease, maxCrashes } from "./Model.ts"
 import { type Answer, Ears, Other, Script, type Told, Walk } from "./ModelTasks.ts"
 
-export type { ClaimedTask, Outcome }
+export type { ClaimedTask, Entry, Outcome }
 export type ClaimedRow = Claims.ClaimedRow
 
 const workers: ReadonlyArray<ReadonlyArray<Task.Any>> = [[Walk], [Walk, Other]]
@@ -61,7 +61,7 @@ export const sweep = (worker: number) =>
     })
   )
 
-export const held = (row: ClaimedRow, token: string): ClaimedTask => makeClaimedTask(row, token, 0)
+export const toClaimed = (row: ClaimedRow, token: string): ClaimedTask => new ClaimedTask(row, token, 0)
 
 const runnerOf = (sql: SqlClient.SqlClient, worker: number): Runner => ({
   sql,
@@ -80,38 +80,26 @@ export interface Run {
 /** Runs an attempt, in a fiber of its own as a worker does. */
 export const run = (
   worker: number,
-  held: ClaimedTask,
+  claimed: ClaimedTask,
   answer: Answer
 ): Effect.Effect<Run, never, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     let told: Told | undefined
-    const attempt = runAttempt(runnerOf(sql, worker), held).pipe(
+    const attempt = makeAttempt(claimed, 0)
+    const running = runAttempt(runnerOf(sql, worker), attempt).pipe(
       Effect.provideService(Script, answer),
       Effect.provideService(Ears, { hear: (what) => (told = what) })
     )
-    yield* Fiber.await(yield* Effect.forkChild(attempt))
-    return { outcome: held.outcome!, told }
+    yield* Fiber.await(yield* Effect.forkChild(running))
+    return { outcome: attempt.outcome!, told }
   })
 
-export interface Entry {
-  readonly held: ClaimedTask
-  readonly outcome: RowOutcome
-}
-
-export type Changes = Statements.Changes
+export type Changes = Outcomes.Changes
 
 /** What a worker sends for these outcomes. */
 export const changesOf = (entries: ReadonlyArray<Entry>): Changes => toChanges(entries)
 
 /** Sends it. The ids of the rows that it has changed come back. */
 export const store = (changes: Changes): Effect.Effect<ReadonlyArray<string>, SqlError, SqlClient.SqlClient> =>
-  withSql((sql) => Effect.map(Statements.storeOutcomes(sql, changes, lease), (rows) => rows.map(({ id }) => id)))
-
-/** What a worker does with an attempt that goes on to its next step. */
-export const advance = (held: ClaimedTask, step: string): void => {
-  held.step = step
-  held.tried = 0
-  held.transitions++
-  held.outcome = undefined
-}
+  withSql((sql) => Effect.map(Outcomes.storeOutcomes(sql, changes, lease), (rows) => rows.map(({ id }) => id)))

@@ -59,7 +59,11 @@ const checkClaim = (may: ReadonlyArray<Model.Row>, limit: number, got: ReadonlyA
 const admit = (world: World, worker: number, token: string, got: ReadonlyArray<Hands.ClaimedRow>) => {
   const byId = new Map<string, Hands.ClaimedRow>(got.map((row) => [row.id, row]))
   return [...world.rows.values()].filter(({ id }) => byId.has(id)).map((row) => {
-    world.attempts.push({ worker, held: Hands.held(byId.get(row.id)!, token), belief: Model.believe(row, token) })
+    world.attempts.push({
+      worker,
+      claimed: Hands.toClaimed(byId.get(row.id)!, token),
+      belief: Model.believe(row, token)
+    })
     return Model.claimed(row, token)
   })
 }
@@ -115,17 +119,17 @@ const goOn = (world: World, { attempt, current, ending }: Ended) => {
   if (!current || ending._tag !== "Continued") return forget(world, attempt)
   const { belief } = attempt
   attempt.belief = { ...belief, step: ending.step, tried: 0, transitions: belief.transitions + 1 }
-  Hands.advance(attempt.held, ending.step)
+  attempt.claimed.advance(ending.step)
 }
 
 /** Runs an attempt, and checks what its handler was told and what came of it. */
 const runAttempt = Effect.fnUntraced(function*(world: World, attempt: Attempt, command: Of<"End">, n: number) {
-  const { belief, held, worker } = attempt
+  const { belief, claimed, worker } = attempt
   const { answer } = command.attempts[n]!
   const expected = Model.endingOf(belief, answer)
   const { outcome, told } = answer.does === "not run"
     ? { outcome: { _tag: "Released" } as const, told: undefined }
-    : yield* Hands.run(worker, held, answer)
+    : yield* Hands.run(worker, claimed, answer)
   const wanted = { id: belief.id, attempt: belief.tried + 1, key: `${belief.id}:${belief.transitions}` }
   yield* expect(
     JSON.stringify(told) === JSON.stringify(expected.ran ? wanted : undefined),
@@ -148,7 +152,9 @@ const whenFull = (ended: Ended): Ended =>
 
 /** Stores what wasn't stored in a transaction, with one statement. */
 const storeAll = Effect.fnUntraced(function*(world: World, all: ReadonlyArray<Ended>) {
-  const entries = all.flatMap(({ attempt: { held }, outcome }) => outcome._tag === "Stored" ? [] : [{ held, outcome }])
+  const entries = all.flatMap(({ attempt: { claimed }, outcome }) =>
+    outcome._tag === "Stored" ? [] : [{ claimed, outcome }]
+  )
   if (entries.length === 0) return
   const changes = Hands.changesOf(entries)
   const sent = all.filter(({ outcome }) => outcome._tag !== "Stored")
@@ -208,7 +214,7 @@ export const renew = (world: World, { interrupts, worker }: Of<"Renew">) =>
   Effect.gen(function*() {
     const own = world.attempts.filter((attempt) => attempt.worker === worker)
     const kept = own.filter(({ belief }) => Model.holds(world.rows.get(belief.id), belief.token))
-    const answer = (yield* Hands.renew(own.map(({ held }) => held))).filter(({ state }) => state !== "taken")
+    const answer = (yield* Hands.renew(own.map(({ claimed }) => claimed))).filter(({ state }) => state !== "taken")
     yield* sameIds(answer.map(({ id }) => id), kept.map(({ belief }) => belief.id))
     yield* expect(answer.every(({ state }) => state === "renewed"), "did not renew a lease that nobody held up")
     if (interrupts) { for (const lost of own.filter((attempt) => !kept.includes(attempt))) forget(world, lost) }

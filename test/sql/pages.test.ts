@@ -5,7 +5,7 @@ import type { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Claims from "../../src/internal/sql/claim.ts"
 import * as Leases from "../../src/internal/sql/lease.ts"
-import * as Statements from "../../src/internal/sql/statements.ts"
+import * as Outcome from "../../src/internal/sql/outcome.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
 import { pagesRead } from "../support/worker/Pages.ts"
 import { run } from "../support/worker/Table.ts"
@@ -61,7 +61,7 @@ const statements = ({ attempts, due }: {
   const suspicions = attempts.map(({ id }) => ({ id, since: due, ripe: true }))
   const fences = attempts.map(({ id, token, transitions: n }) => ({ id, token, n }))
   const step = `{"Jobs":{"Job":{"name":"next"}}}`
-  const store = (changes: Statements.Changes): Send => (sql) => Statements.storeOutcomes(sql, changes, lease)
+  const store = (changes: Outcome.Changes): Send => (sql) => Outcome.storeOutcomes(sql, changes, lease)
   return [
     ["a claim", 500, (sql) => Claims.claim(sql, claim(jobs, 10), every)],
     ["a claim of three tasks", 500, (sql) => Claims.claim(sql, claim(both, 10), every)],

@@ -12,16 +12,15 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { isNextStep, type Move, type NextStep } from "../../NextStep.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as Step from "../../Step.ts"
-import { annotationsOf, type ClaimedTask } from "./claimedTask.ts"
+import { annotationsOf, type Attempt, type ClaimedTask } from "./claimedTask.ts"
 import type { StepDefinition } from "../definition/step.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
 import { endingOf, type Outcome, type RowOutcome } from "./outcome.ts"
-import { reportLost } from "./log.ts"
+import { reportCancelled, reportLost } from "./log.ts"
 import { hasLooked, inputOf } from "../definition/retry.ts"
-import { clampMillis } from "../sql/statements.ts"
 import { type Decoded, DecodeError, readStep } from "../definition/codec.ts"
 import type { TaskDefinition } from "../definition/task.ts"
-import { toTimestamp } from "../sql/time.ts"
+import { clampMillis, toTimestamp } from "../sql/time.ts"
 import { parentSpan } from "../enqueue/trace.ts"
 import { isLeaseLost, storeTogether } from "./transaction.ts"
 
@@ -31,7 +30,7 @@ export interface Runner {
   /** In milliseconds. */
   readonly lease: number
   /** Whether the task of an attempt that was refused has been cancelled. */
-  readonly isCancelled: (held: ClaimedTask) => Effect.Effect<boolean>
+  readonly isCancelled: (claimed: ClaimedTask) => Effect.Effect<boolean>
   /** Spans are made only where somebody reads them. */
   readonly traced: boolean
   /** Whether debug messages are logged at all. */
@@ -46,12 +45,12 @@ interface Running extends Decoded {
 
 type AnyNextStep = NextStep<unknown, unknown>
 
-const decode = (runner: Runner, held: ClaimedTask): Effect.Effect<Decoded, DecodeError> => {
-  const parsed = readStep(held.step)
+const decode = (runner: Runner, claimed: ClaimedTask): Effect.Effect<Decoded, DecodeError> => {
+  const parsed = readStep(claimed.step)
   if (parsed instanceof DecodeError) return parsed
   const task = runner.tasks.get(parsed.task)
-  held.task = parsed.task
-  held.tag = parsed.tag
+  claimed.task = parsed.task
+  claimed.tag = parsed.tag
   return task?.codec.decode(parsed) ??
     new DecodeError({ message: `no worker knows the task "${parsed.task}" by this spelling of its name` })
 }
@@ -94,22 +93,22 @@ const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcom
   })
 }
 
-const perform = (runner: Runner, held: ClaimedTask, running: Running): Effect.Effect<Outcome, unknown> => {
+const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Effect<Outcome, unknown> => {
   const handled = Effect.flatMap(
     callHandler(running),
     ({ commit, move }) =>
       Effect.map(toOutcome(running, move), (outcome) => ({ outcome, commit: commit && noting(running, commit) }))
   )
-  if (running.step.transactional) return storeTogether(runner, held, handled)
+  if (running.step.transactional) return storeTogether(runner, attempt, handled)
   return Effect.flatMap(handled, (result) =>
     result.commit === undefined
       ? Effect.succeed(result.outcome)
-      : storeTogether(runner, held, Effect.succeed(result)))
+      : storeTogether(runner, attempt, Effect.succeed(result)))
 }
 
 /** A failure's outcome: the retry policy decides, at the position that the row remembers. */
-const failed = (held: ClaimedTask, { own, step }: Running, cause: Cause.Cause<unknown>): Effect.Effect<Outcome> =>
-  RetryPolicy.nextDelay(step.retry, { tried: held.tried, error: inputOf(cause, own) }).pipe(
+const failed = (claimed: ClaimedTask, { own, step }: Running, cause: Cause.Cause<unknown>): Effect.Effect<Outcome> =>
+  RetryPolicy.nextDelay(step.retry, { tried: claimed.tried, error: inputOf(cause, own) }).pipe(
     Effect.map((delay): Outcome =>
       Option.isSome(delay)
         ? { _tag: "Retried", delay: clampMillis(Duration.toMillis(delay.value)), error: formatCause(cause), cause }
@@ -127,8 +126,8 @@ const failed = (held: ClaimedTask, { own, step }: Running, cause: Cause.Cause<un
   )
 
 /** What we interrupted is not a failure of the step: its row is given back, or is no longer ours. */
-const wasStopped = (held: ClaimedTask, cause: Cause.Cause<unknown>): boolean =>
-  held.stop !== undefined && Cause.hasInterrupts(cause)
+const wasStopped = ({ stop }: Attempt, cause: Cause.Cause<unknown>): boolean =>
+  stop !== undefined && Cause.hasInterrupts(cause)
 
 interface Concluded {
   readonly exit: Exit.Exit<Outcome, unknown>
@@ -136,47 +135,49 @@ interface Concluded {
 }
 
 /** The transaction of a step found that the row is no longer the attempt's. */
-const refused = (runner: Runner, held: ClaimedTask): Effect.Effect<Outcome> =>
-  Effect.flatMap(runner.isCancelled(held), (cancelled) => {
-    held.stop = cancelled ? "Cancelled" : "Lost"
-    return Effect.as(cancelled ? Effect.void : reportLost(held), { _tag: "Released" })
+const refused = (runner: Runner, attempt: Attempt): Effect.Effect<Outcome> =>
+  Effect.flatMap(runner.isCancelled(attempt.claimed), (cancelled) => {
+    attempt.stop = cancelled ? "Cancelled" : "Lost"
+    return Effect.as(cancelled ? Effect.void : reportLost(attempt.claimed), { _tag: "Released" })
   })
 
 const conclude = (
   runner: Runner,
-  held: ClaimedTask,
+  attempt: Attempt,
   running: Running,
   exit: Exit.Exit<Outcome, unknown>
 ): Effect.Effect<Outcome> => {
   if (Exit.isSuccess(exit)) return Effect.succeed(exit.value)
-  if (isLeaseLost(exit.cause)) return refused(runner, held)
-  return wasStopped(held, exit.cause)
-    ? Effect.succeed(held.committed === undefined ? { _tag: "Released" } : { _tag: "Stored", outcome: held.committed })
-    : failed(held, running, exit.cause)
+  if (isLeaseLost(exit.cause)) return refused(runner, attempt)
+  const { claimed, committed } = attempt
+  return wasStopped(attempt, exit.cause)
+    ? Effect.succeed(committed === undefined ? { _tag: "Released" } : { _tag: "Stored", outcome: committed })
+    : failed(claimed, running, exit.cause)
 }
 
 /** Continues the trace of whoever enqueued the task. The span ends as the step did, and names the outcome. */
 const inSpan = (
-  held: ClaimedTask,
+  attempt: Attempt,
   { step, task }: Running,
   concluded: Effect.Effect<Concluded>
 ): Effect.Effect<Concluded> => {
-  const parent = parentSpan(held.trace)
+  const { claimed } = attempt
+  const parent = parentSpan(claimed.trace)
   let result: Concluded | undefined
   const ended = Effect.flatMap(concluded, (conclusion) => {
     result = conclusion
-    const ending = endingOf(held.stop, conclusion.outcome)
+    const ending = endingOf(attempt.stop, conclusion.outcome)
     return Effect.andThen(Effect.annotateCurrentSpan("pg_task.outcome", ending), conclusion.exit)
   })
   const spanned = Effect.withSpan(ended, `${task.name}.${step.tag}`, {
     kind: "consumer",
     ...(parent === undefined ? { root: true } : { parent }),
     attributes: {
-      "pg_task.id": held.id,
+      "pg_task.id": claimed.id,
       "pg_task.task": task.name,
       "pg_task.step": step.tag,
-      "pg_task.attempt": held.tried + 1,
-      "pg_task.wait_ms": held.waited
+      "pg_task.attempt": claimed.tried + 1,
+      "pg_task.wait_ms": claimed.waited
     }
   })
   return Effect.map(Effect.exit(spanned), () => result!)
@@ -195,12 +196,12 @@ const addMissing = (
 }
 
 const withServices = (
-  held: ClaimedTask,
+  claimed: ClaimedTask,
   { step, task }: Running,
   effect: Effect.Effect<Outcome, unknown>
 ): Effect.Effect<Outcome, unknown> => {
-  const annotations = { task: task.name, step: step.tag, id: held.id, attempt: held.tried + 1 }
-  const stepContext = { idempotencyKey: `${held.id}:${held.transitions}`, ...annotations }
+  const annotations = { task: task.name, step: step.tag, id: claimed.id, attempt: claimed.tried + 1 }
+  const stepContext = { idempotencyKey: `${claimed.id}:${claimed.transitions}`, ...annotations }
   // One change of the context in place of three.
   return Effect.scopedWith((scope) =>
     Effect.updateContext(effect, (context: Context.Context<never>) =>
@@ -214,52 +215,60 @@ const withServices = (
 
 type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 
-const attempt = (runner: Runner, held: ClaimedTask, restore: Restore): Effect.Effect<Outcome> => {
-  const decoded = decode(runner, held)
+const run = (runner: Runner, attempt: Attempt, restore: Restore): Effect.Effect<Outcome> => {
+  const decoded = decode(runner, attempt.claimed)
   return Exit.isExit(decoded)
-    ? attemptExit(runner, held, decoded as Exit.Exit<Decoded, DecodeError>, restore)
-    : Effect.flatMap(Effect.exit(restore(decoded)), (exit) => attemptExit(runner, held, exit, restore))
+    ? runExit(runner, attempt, decoded as Exit.Exit<Decoded, DecodeError>, restore)
+    : Effect.flatMap(Effect.exit(restore(decoded)), (exit) => runExit(runner, attempt, exit, restore))
 }
 
-const attemptExit = (
+const runExit = (
   runner: Runner,
-  held: ClaimedTask,
+  attempt: Attempt,
   decoded: Exit.Exit<Decoded, DecodeError>,
   restore: Restore
 ): Effect.Effect<Outcome> => {
   if (Exit.isFailure(decoded)) {
     return Effect.succeed(
-      wasStopped(held, decoded.cause) ? { _tag: "Released" } : { _tag: "Rejected", error: formatCause(decoded.cause) }
+      wasStopped(attempt, decoded.cause)
+        ? { _tag: "Released" }
+        : { _tag: "Rejected", error: formatCause(decoded.cause) }
     )
   }
   const { step, state } = decoded.value
-  return attemptDecoded(runner, held, { step, state, task: runner.tasks.get(held.task!)!, own: undefined }, restore)
+  const task = runner.tasks.get(attempt.claimed.task!)!
+  return runDecoded(runner, attempt, { step, state, task, own: undefined }, restore)
 }
 
-const attemptDecoded = (
+const runDecoded = (
   runner: Runner,
-  held: ClaimedTask,
+  attempt: Attempt,
   running: Running,
   restore: Restore
 ): Effect.Effect<Outcome> => {
-  const performed = restore(withServices(held, running, perform(runner, held, running)))
+  const { claimed } = attempt
+  const performed = restore(withServices(claimed, running, perform(runner, attempt, running)))
   const concluded = Effect.flatMap(
     Effect.exit(performed),
-    (exit) => Effect.map(conclude(runner, held, running, exit), (outcome) => ({ exit, outcome }))
+    (exit) => Effect.map(conclude(runner, attempt, running, exit), (outcome) => ({ exit, outcome }))
   )
-  const ended = Effect.map(runner.traced ? inSpan(held, running, concluded) : concluded, ({ outcome }) => outcome)
+  const ended = Effect.map(runner.traced ? inSpan(attempt, running, concluded) : concluded, ({ outcome }) => outcome)
   return runner.debug
-    ? Effect.andThen(Effect.annotateLogs(Effect.logDebug("Attempt started"), annotationsOf(held)), ended)
+    ? Effect.andThen(Effect.annotateLogs(Effect.logDebug("Attempt started"), annotationsOf(claimed)), ended)
     : ended
 }
 
 /**
- * The whole attempt. Interruptible while user code runs; the outcome is always worked out, and noted in `held`, too:
+ * The whole attempt. Interruptible while user code runs; the outcome is always worked out, and noted in the attempt, too:
  * the exit of a fiber that was interrupted from inside doesn't tell it.
  */
-export const runAttempt = (runner: Runner, held: ClaimedTask): Effect.Effect<Outcome> =>
+export const runAttempt = (runner: Runner, attempt: Attempt): Effect.Effect<Outcome> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.map(attempt(runner, held, restore), (outcome) => (held.outcome = outcome))
+    Effect.flatMap(run(runner, attempt, restore), (outcome) => {
+      attempt.outcome = outcome
+      const { claimed, stop } = attempt
+      return stop === "Cancelled" ? Effect.as(reportCancelled(claimed), outcome) : Effect.succeed(outcome)
+    })
   )
 
 /** Whether anything but Effect's default tracer, which exports nothing, would see our spans. */

@@ -1,49 +1,91 @@
-/** One claimed row while this worker holds it. */
+/** One claimed row while this worker holds it, and the attempt that runs its step. */
 import type * as Fiber from "effect/Fiber"
 import type { ClaimedRow } from "../sql/claim.ts"
+import { nextTransition } from "../sql/transitions.ts"
 import type { Outcome, RowOutcome, Stop } from "./outcome.ts"
 import type { TaskId } from "../../TaskId.ts"
 
-/** Where a held row is on its way through the worker. */
+/** Where a claimed task is on its way through the worker. */
 export type Stage = "Buffered" | "Running" | "Storing"
 
-export interface ClaimedTask {
+export class ClaimedTask {
   readonly id: TaskId
   /** The token of its claim: with `transitions`, the fence of every write. */
   readonly token: string
   readonly trace: string | null
   readonly crashes: number
-  /** What it is called in logs, once it was decoded. */
-  task: string | undefined
-  tag: string | undefined
-  /** The text of `step`, or null if it is too long to be read. Changes with each `NextStep.now`, as `tried` and `transitions` do. */
+  readonly facts: string | null
+  /** The text of `step`, or null if it is too long to be read. */
   step: string | null
-  /** How much memory its texts take: see memory.ts. */
-  weight: number
   tried: number
   transitions: number
-  /** How long the step was due before it was claimed, in milliseconds. */
+  /** What it is called in logs, once `step` was decoded. */
+  task: string | undefined
+  tag: string | undefined
+  /** How long the step was due before it was claimed, and then waited for a slot, in milliseconds. */
   waited: number
-  stage: Stage
+  /** How much memory its texts take: see memory.ts. */
+  weight = 0
+  stage: Stage = "Buffered"
+  /** The attempt that runs its step. */
+  attempt: Attempt | undefined
   /** When this worker got the row, and when its lease was last extended, by the local clock in milliseconds. */
   heldSince: number
-  startedAt: number
   renewedAt: number
   /** When its last attempt has ended, and its outcome was handed over to be stored, by the same clock. */
   storedAt: number
+  /** Called when its first attempt here has ended. */
+  onEnd: (() => void) | undefined
+
+  constructor(row: ClaimedRow, token: string, now: number) {
+    this.id = row.id
+    this.token = token
+    this.trace = row.trace
+    this.crashes = row.crashes
+    this.facts = row.facts
+    this.step = row.step
+    this.tried = row.tried
+    this.transitions = row.transitions
+    this.waited = row.waited
+    this.heldSince = this.renewedAt = this.storedAt = now
+  }
+
+  /** What `NextStep.now` does to the row: it stays claimed, and its next step is due at once. */
+  advance(step: string): void {
+    this.step = step
+    this.tried = 0
+    this.transitions = nextTransition(this.transitions)
+    this.waited = 0
+  }
+}
+
+/** One run of a step. */
+export interface Attempt {
+  readonly claimed: ClaimedTask
+  /** By the local clock, in milliseconds. */
+  readonly startedAt: number
+  /** Runs it, where it has a fiber of its own. */
   fiber: Fiber.Fiber<Outcome> | undefined
-  /** What the attempt came to: also when its fiber's own exit is an interruption from inside. */
+  /** What it came to: also when its fiber's own exit is an interruption from inside. */
   outcome: Outcome | undefined
   /** Committed with the step's transaction: it stands, though an interruption may hide it from the fiber's exit. */
   committed: RowOutcome | undefined
+  /** Why it is to end before its time. */
   stop: Stop | undefined
-  /** Called when its first attempt here has ended. */
-  onEnd: (() => void) | undefined
 }
+
+export const makeAttempt = (claimed: ClaimedTask, now: number): Attempt => ({
+  claimed,
+  startedAt: now,
+  fiber: undefined,
+  outcome: undefined,
+  committed: undefined,
+  stop: undefined
+})
 
 /** An outcome on its way to the row. */
 export interface Entry {
-  readonly held: ClaimedTask
+  readonly claimed: ClaimedTask
   readonly outcome: RowOutcome
 }
 
@@ -52,34 +94,10 @@ export interface StoredOutcome extends Entry {
   readonly current: boolean
 }
 
-export const makeClaimedTask = (row: ClaimedRow, token: string, now: number): ClaimedTask => ({
-  id: row.id,
-  token,
-  trace: row.trace,
-  crashes: row.crashes,
-  task: undefined,
-  tag: undefined,
-  step: row.step,
-  weight: 0,
-  tried: row.tried,
-  transitions: row.transitions,
-  waited: row.waited,
-  stage: "Buffered",
-  heldSince: now,
-  startedAt: now,
-  renewedAt: now,
-  storedAt: now,
-  fiber: undefined,
-  outcome: undefined,
-  committed: undefined,
-  stop: undefined,
-  onEnd: undefined
-})
-
-/** What every log line about the attempt says. */
-export const annotationsOf = (held: ClaimedTask) => ({
-  task: held.task,
-  step: held.tag,
-  id: held.id,
-  attempt: held.tried + 1
+/** What every log line about a task says. */
+export const annotationsOf = (claimed: ClaimedTask) => ({
+  task: claimed.task,
+  step: claimed.tag,
+  id: claimed.id,
+  attempt: claimed.tried + 1
 })

@@ -6,17 +6,17 @@ import { durationText } from "../definition/durationText.ts"
 import type { RowOutcome } from "./outcome.ts"
 
 /** The row is no longer the attempt's: its result changes nothing. */
-export const reportLost = (held: ClaimedTask): Effect.Effect<void> =>
+export const reportLost = (claimed: ClaimedTask): Effect.Effect<void> =>
   Effect.annotateLogs(
     Effect.logWarning("Lease lost: the result of this attempt was not stored"),
-    annotationsOf(held)
+    annotationsOf(claimed)
   )
 
 /** Somebody has deleted the row: the attempt's result changes nothing, and that is what was wanted. */
-export const reportCancelled = (held: ClaimedTask): Effect.Effect<void> =>
+export const reportCancelled = (claimed: ClaimedTask): Effect.Effect<void> =>
   Effect.annotateLogs(
     Effect.logInfo("Task cancelled while its step ran: the result of this attempt is not stored"),
-    annotationsOf(held)
+    annotationsOf(claimed)
   )
 
 const message = (outcome: RowOutcome, debug: boolean): Effect.Effect<void> | undefined => {
@@ -34,19 +34,19 @@ const message = (outcome: RowOutcome, debug: boolean): Effect.Effect<void> | und
 const nothing: ReadonlySet<string> = new Set()
 
 const report = (
-  { current, held, outcome }: StoredOutcome,
+  { current, claimed, outcome }: StoredOutcome,
   debug: boolean,
   cancelled: ReadonlySet<string>
 ): Effect.Effect<void> | undefined => {
   if (!current && outcome._tag === "Released") return undefined
-  if (!current) return cancelled.has(held.id) ? reportCancelled(held) : reportLost(held)
+  if (!current) return cancelled.has(claimed.id) ? reportCancelled(claimed) : reportLost(claimed)
   const log = message(outcome, debug)
-  return log && Effect.annotateLogs(log, annotationsOf(held))
+  return log && Effect.annotateLogs(log, annotationsOf(claimed))
 }
 
 /** An outcome that was stored in the transaction of its step. */
-export const reportStored = (held: ClaimedTask, outcome: RowOutcome, debug: boolean): Effect.Effect<void> =>
-  report({ current: true, held, outcome }, debug, nothing) ?? Effect.void
+export const reportStored = (claimed: ClaimedTask, outcome: RowOutcome, debug: boolean): Effect.Effect<void> =>
+  report({ current: true, claimed, outcome }, debug, nothing) ?? Effect.void
 
 /**
  * Undefined when there is nothing to say, as for most of what goes well. `cancelled` are those of the refused ones whose

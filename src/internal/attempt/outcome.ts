@@ -2,7 +2,7 @@
 import type * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type { Lease } from "../sql/lease.ts"
-import type { Changes, RowChange, RowEnd } from "../sql/statements.ts"
+import type { Changes, RowChange, RowEnd } from "../sql/outcome.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
 
 /** What is to be written into the row. */
@@ -76,12 +76,12 @@ const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag
 
 /** What a batch of outcomes writes. */
 export const toChanges = (
-  entries: ReadonlyArray<{ readonly held: Lease & { readonly transitions: number }; readonly outcome: RowOutcome }>
+  entries: ReadonlyArray<{ readonly claimed: Lease & { readonly transitions: number }; readonly outcome: RowOutcome }>
 ): Changes => {
   const ends: Array<RowEnd> = []
   const changes: Array<RowChange> = []
-  for (const { held, outcome } of entries) {
-    const fence = { id: held.id, token: held.token, n: held.transitions }
+  for (const { claimed, outcome } of entries) {
+    const fence = { id: claimed.id, token: claimed.token, n: claimed.transitions }
     if (outcome._tag === "Finished") ends.push(fence)
     else changes.push(toRowChange(fence, outcome))
   }

@@ -9,13 +9,13 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { annotationsOf, type ClaimedTask } from "./claimedTask.ts"
+import { annotationsOf, type Attempt, type ClaimedTask } from "./claimedTask.ts"
 import { withinLimit } from "./connections.ts"
 import { findInCause, isConnectionLost, isContention, isReadOnly, mayPass, messageOf } from "../sql/errors.ts"
 import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
 import { reportStored } from "./log.ts"
 import { safely } from "../sql/safely.ts"
-import { storeInTransaction } from "../sql/statements.ts"
+import { storeInTransaction } from "../sql/outcome.ts"
 import { lockAttempt, ping } from "../sql/attempt.ts"
 import { nextTransition } from "../sql/transitions.ts"
 
@@ -86,21 +86,21 @@ const withCommit = (handled: Effect.Effect<Handled, unknown>): Effect.Effect<Row
     ({ commit, outcome }) => commit === undefined ? Effect.succeed(outcome) : Effect.as(commit, outcome)
   )
 
-const lockFirst = ({ sql }: Options, held: ClaimedTask) =>
+const lockFirst = ({ sql }: Options, claimed: ClaimedTask) =>
   Effect.flatMap(
-    Effect.withTracerEnabled(lockAttempt(sql, held), false),
-    (transitions) => transitions === held.transitions ? Effect.void : new LeaseLost()
+    Effect.withTracerEnabled(lockAttempt(sql, claimed), false),
+    (transitions) => transitions === claimed.transitions ? Effect.void : new LeaseLost()
   )
 
 /** A transaction around that of the step is a test's, in which no time passes. */
 const store = Effect.fnUntraced(function*(
   { lease, sql }: Options,
-  held: ClaimedTask,
+  claimed: ClaimedTask,
   outcome: RowOutcome,
   nested: boolean
 ) {
   const from = nested ? "Transaction" : "Statement"
-  const send = storeInTransaction(sql, toChanges([{ held, outcome }]), { lease, from })
+  const send = storeInTransaction(sql, toChanges([{ claimed, outcome }]), { lease, from })
   const [took, stored] = yield* Effect.timed(Effect.withTracerEnabled(send, false))
   if (!stored) return yield* new LeaseLost()
   // It waited for a lock, and the new lease has begun before.
@@ -114,22 +114,23 @@ const store = Effect.fnUntraced(function*(
 const endSilence = (sql: SqlClient): Effect.Effect<void> =>
   Effect.ignore(Effect.timeout(Effect.interruptible(Effect.withTracerEnabled(ping(sql), false)), "2 seconds"))
 
-const transact = (options: Options, held: ClaimedTask, handled: Effect.Effect<Handled, unknown>, progress: Progress) =>
+const transact = (options: Options, attempt: Attempt, handled: Effect.Effect<Handled, unknown>, progress: Progress) =>
   Effect.suspend(() => {
     const { sql } = options
+    const { claimed } = attempt
     progress.stage = "Begin"
     return sql.withTransaction(
       Effect.gen(function*() {
-        if (progress.locksFirst) yield* lockFirst(options, held)
+        if (progress.locksFirst) yield* lockFirst(options, claimed)
         progress.stage = "Step"
         // What the step leaves to its scope belongs to the transaction, too: it may write, and it may fail.
         const outcome = yield* Effect.scoped(withCommit(handled))
         progress.stage = "Store"
         progress.outcome = outcome
-        yield* store(options, held, outcome, progress.nested)
+        yield* store(options, claimed, outcome, progress.nested)
         // An interruption that comes during COMMIT hides its success: this doesn't miss it.
         yield* sql.afterCommit(Effect.sync(() => {
-          held.committed = outcome
+          attempt.committed = outcome
         }))
         progress.stage = "Commit"
         return outcome
@@ -137,12 +138,12 @@ const transact = (options: Options, held: ClaimedTask, handled: Effect.Effect<Ha
     )
   })
 
-const warn = (held: ClaimedTask, message: string): Effect.Effect<void> =>
-  Effect.annotateLogs(Effect.logWarning(message), annotationsOf(held))
+const warn = (claimed: ClaimedTask, message: string): Effect.Effect<void> =>
+  Effect.annotateLogs(Effect.logWarning(message), annotationsOf(claimed))
 
 /** The library's own statements were in trouble: begins anew for as long as it takes. */
 const undoneByOurs = (
-  held: ClaimedTask,
+  claimed: ClaimedTask,
   progress: Progress,
   cause: Cause.Cause<unknown>
 ): Effect.Effect<never, Undone> =>
@@ -154,14 +155,14 @@ const undoneByOurs = (
     return Effect.andThen(
       told
         ? Effect.void
-        : warn(held, `The step's transaction can't be stored yet${why}. It is tried again until it can`),
+        : warn(claimed, `The step's transaction can't be stored yet${why}. It is tried again until it can`),
       new Undone()
     )
   })
 
 /** The connection was lost, or could only read, while the step ran: perhaps because of what the step does. */
 const undoneByLoss = (
-  held: ClaimedTask,
+  claimed: ClaimedTask,
   progress: Progress,
   cause: Cause.Cause<unknown>
 ): Effect.Effect<never, unknown> =>
@@ -169,7 +170,7 @@ const undoneByLoss = (
     if (progress.losses++ === lossRetries) return Effect.failCause(cause)
     progress.locksFirst = true
     const what = findInCause(cause, isReadOnly) === undefined ? "The connection was lost" : "Writing is refused"
-    return Effect.andThen(warn(held, `${what} in the step's transaction: running it again`), new Undone())
+    return Effect.andThen(warn(claimed, `${what} in the step's transaction: running it again`), new Undone())
   })
 
 /**
@@ -178,32 +179,32 @@ const undoneByLoss = (
  */
 const afterLostCommit = (
   options: Options,
-  held: ClaimedTask,
+  claimed: ClaimedTask,
   progress: Progress,
   cause: Cause.Cause<unknown>
 ): Effect.Effect<Outcome, unknown> => {
   const { outcome } = progress
-  return lockAttempt(options.sql, held).pipe(
+  return lockAttempt(options.sql, claimed).pipe(
     Effect.withTracerEnabled(false),
     Effect.timeout("15 seconds"),
     Effect.retry(backoff),
     Effect.orDie,
     Effect.flatMap((transitions): Effect.Effect<Outcome, unknown> => {
-      if (transitions === held.transitions) return undoneByLoss(held, progress, cause)
-      return outcome?._tag === "Continued" && transitions === nextTransition(held.transitions)
-        ? stored(options, held, outcome)
+      if (transitions === claimed.transitions) return undoneByLoss(claimed, progress, cause)
+      return outcome?._tag === "Continued" && transitions === nextTransition(claimed.transitions)
+        ? stored(options, claimed, outcome)
         : Effect.succeed({ _tag: "Released" })
     })
   )
 }
 
-const stored = ({ debug }: Options, held: ClaimedTask, outcome: RowOutcome): Effect.Effect<Outcome> =>
-  Effect.as(reportStored(held, outcome, debug), { _tag: "Stored", outcome })
+const stored = ({ debug }: Options, claimed: ClaimedTask, outcome: RowOutcome): Effect.Effect<Outcome> =>
+  Effect.as(reportStored(claimed, outcome, debug), { _tag: "Stored", outcome })
 
 /** What becomes of a transaction that failed. */
 const afterFailure = (
   options: Options,
-  held: ClaimedTask,
+  claimed: ClaimedTask,
   progress: Progress,
   cause: Cause.Cause<unknown>
 ): Effect.Effect<Outcome, unknown> => {
@@ -211,33 +212,36 @@ const afterFailure = (
   if (progress.nested || Cause.hasInterrupts(cause) || isLeaseLost(cause)) return Effect.failCause(cause)
   switch (progress.stage) {
     case "Begin":
-      return undoneByOurs(held, progress, cause)
+      return undoneByOurs(claimed, progress, cause)
     case "Step":
       return isLost || findInCause(cause, isReadOnly) !== undefined
-        ? undoneByLoss(held, progress, cause)
+        ? undoneByLoss(claimed, progress, cause)
         : Effect.failCause(cause)
     case "Store":
-      return findInCause(cause, mayPass) !== undefined ? undoneByOurs(held, progress, cause) : Effect.failCause(cause)
+      return findInCause(cause, mayPass) !== undefined
+        ? undoneByOurs(claimed, progress, cause)
+        : Effect.failCause(cause)
     case "Commit":
-      return isLost ? afterLostCommit(options, held, progress, cause) : Effect.failCause(cause)
+      return isLost ? afterLostCommit(options, claimed, progress, cause) : Effect.failCause(cause)
   }
 }
 
 /** Runs `handled`, its `commit`, and the fenced write of its outcome in one transaction. */
 export const storeTogether = (
   options: Options,
-  held: ClaimedTask,
+  attempt: Attempt,
   handled: Effect.Effect<Handled, unknown>
 ): Effect.Effect<Outcome, unknown> =>
   Effect.flatMap(isInTransaction(options.sql), (nested) => {
     const progress: Progress = { stage: "Begin", nested, outcome: undefined, losses: 0, locksFirst: false, told: false }
     const isStepsContention = (error: unknown) =>
       (progress.stage === "Step" || progress.stage === "Commit") && isContention(error)
-    const transacted = transact(options, held, handled, progress)
+    const { claimed } = attempt
+    const transacted = transact(options, attempt, handled, progress)
     return (nested ? transacted : withinLimit(options.sql, transacted)).pipe(
       Effect.retry({ times: contentionRetries, while: isStepsContention }),
-      Effect.flatMap((outcome) => stored(options, held, outcome)),
-      Effect.catchCause((cause) => afterFailure(options, held, progress, cause)),
+      Effect.flatMap((outcome) => stored(options, claimed, outcome)),
+      Effect.catchCause((cause) => afterFailure(options, claimed, progress, cause)),
       Effect.retry({ schedule: backoff, while: (error) => safely(() => error instanceof Undone, false) })
     )
   })

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { isObject } from "effect/Predicate"
 import { TaskOptionsError } from "../../TaskError.ts"
-import type { Due } from "../sql/statements.ts"
+import type { Due } from "../sql/insert.ts"
 import { toTimestamp } from "../sql/time.ts"
 
 /** `Task.EnqueueOptions`. Callers in plain JavaScript may give both. */

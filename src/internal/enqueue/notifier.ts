@@ -9,7 +9,7 @@ import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { notify } from "../sql/statements.ts"
+import { notify } from "../sql/notify.ts"
 
 /** A notification that gets no answer must not keep the next one from being sent. */
 const notifyTimeout = "5 seconds"

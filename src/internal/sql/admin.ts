@@ -15,7 +15,8 @@ import {
   type Where,
   whereClause
 } from "./row.ts"
-import { channel, query, type Rows } from "./statements.ts"
+import { channel } from "./notify.ts"
+import { query, type Rows } from "./query.ts"
 import { nextTransitionSql } from "./transitions.ts"
 
 /** The only number that a statement returns. */

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Lease } from "./lease.ts"
-import { query } from "./statements.ts"
+import { query } from "./query.ts"
 
 /**
  * Locks the row of an attempt, however long that takes, and returns how many transitions the task has made. Undefined

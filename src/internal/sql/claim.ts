@@ -8,7 +8,8 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import { isOpen } from "./foundation.ts"
 import { maxStep } from "./schema.ts"
-import { clampMillis, millis, query, queryAlone, type Rows, until, type Wait } from "./statements.ts"
+import { query, queryAlone, type Rows } from "./query.ts"
+import { clampMillis, millis, until, type Wait } from "./time.ts"
 
 /** What is in the index of due rows. Each look into it must say so, in the same words. */
 export const unparked = `error is null and ${isOpen}`
@@ -20,7 +21,7 @@ export const unparked = `error is null and ${isOpen}`
  * `crashes < 1` in place of `= 0`: without statistics the planner takes an equality for a condition that few rows meet,
  * and then it prefers to read and sort all rows of the index to reading the first ones in its order.
  */
-export const ready = `${unparked} and not is_running and crashes < 1`
+export const ready = `not is_running and ${unparked} and crashes < 1`
 const quarantined = `${unparked} and crashes > 0 and not is_running`
 
 /**
@@ -41,6 +42,11 @@ export interface ClaimedRow {
   readonly transitions: number
   readonly crashes: number
   readonly trace: string | null
+  /**
+   * What others have to do with it, as JSON: its parent, the slot that it holds, whether somebody waits for its end. Null
+   * for a row that is nobody else's business, as most are.
+   */
+  readonly facts: string | null
   /** When it became due, in milliseconds since 1970. */
   readonly due: number
   /** How long it had been due when it was claimed, in milliseconds. */
@@ -68,9 +74,13 @@ export const everything: Window = { from: undefined, to: undefined }
 const readable = `case when octet_length(step) <= ${maxStep}`
 const bytes = `${readable} then octet_length(step) else 0 end`
 
+const facts =
+  `case when t.parent is not null or t.slot is not null or t.watched then json_strip_nulls(json_build_object(
+    'parent', t.parent, 'limitKey', t.limit_key, 'slot', t.slot, 'slots', t.slots, 'watched', t.watched))::text end`
+
 /** The columns of a claimed row, and the time in them as numbers, so that no driver's date type is involved. */
 const claimed = `t.id, t.tried, t.transitions, t.crashes, t.trace, ${readable} then step end as step, ${bytes} as bytes,
-  (extract(epoch from t.wakeup_at) * 1000)::float8 as due,
+  ${facts} as facts, (extract(epoch from t.wakeup_at) * 1000)::float8 as due,
   ((extract(epoch from clock_timestamp()) - extract(epoch from t.wakeup_at)) * 1000)::float8 as waited`
 
 /**

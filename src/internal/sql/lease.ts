@@ -2,7 +2,8 @@
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../../TaskId.ts"
 import { unparked } from "./claim.ts"
-import { forceKeyLookup, millis, query, queryAlone, type Rows } from "./statements.ts"
+import { forceKeyLookup, query, queryAlone, type Rows } from "./query.ts"
+import { millis } from "./time.ts"
 
 /** `forceKeyLookup`, for an id. */
 const fewIds = (column: string) =>

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { query } from "./statements.ts"
+import { query } from "./query.ts"
 
 export const lockTimeout = (sql: SqlClient): Effect.Effect<string, SqlError> =>
   Effect.map(

@@ -10,7 +10,7 @@ import { isLocked } from "./errors.ts"
 import { createFoundation, replacedIndexes } from "./foundation.ts"
 import { lockTimeout, setLockTimeout } from "./lockTimeout.ts"
 import { createTable, createTriggers } from "./schema.ts"
-import { query, type Rows } from "./statements.ts"
+import { query, type Rows } from "./query.ts"
 
 interface Migration {
   readonly statements: ReadonlyArray<string>

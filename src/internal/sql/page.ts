@@ -1,7 +1,7 @@
 /** One page of a list, in the order of `wakeup_at`. */
 import type { SqlClient } from "effect/sql/SqlClient"
 import { type AdminRow, columns, conditions, Params, type Status, type Where, whereClause } from "./row.ts"
-import { query, type Rows } from "./statements.ts"
+import { query, type Rows } from "./query.ts"
 import { unparked } from "./claim.ts"
 
 export interface PageOptions extends Omit<Where, "ids"> {

@@ -3,7 +3,8 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { made } from "./migrations.ts"
-import { channel, query } from "./statements.ts"
+import { channel } from "./notify.ts"
+import { query } from "./query.ts"
 
 const schema = `(select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.oid = 'pg_task'::regclass)`

@@ -4,7 +4,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { ready } from "./claim.ts"
 import { type AdminRow, columns } from "./row.ts"
-import { query } from "./statements.ts"
+import { query } from "./query.ts"
 
 /** Whose time may pass. */
 export interface Waiting {

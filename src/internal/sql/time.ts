@@ -1,9 +1,40 @@
-/** A moment as the parameter of a `timestamptz`. */
+/** Times as parameters and as results. They are Postgres's: durations go in and come out as milliseconds. */
 import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { query } from "./query.ts"
 
 /** Years of four digits, in which ISO 8601, JavaScript and Postgres agree: what lies beyond is past, or never comes. */
 const first = Date.parse("0001-01-01T00:00:00Z")
 const last = Date.parse("9999-12-31T23:59:59.999Z")
 
+/** A moment as the parameter of a `timestamptz`. */
 export const toTimestamp = (dateTime: DateTime.DateTime): string =>
   new Date(Math.min(Math.max(DateTime.toEpochMillis(dateTime), first), last)).toISOString()
+
+/** Postgres's timestamps end: what lies further ahead than 10,000 years never comes anyway. */
+const maxMillis = 3.2e14
+
+/** A duration as a parameter. */
+export const clampMillis = (millis: number): number => Math.min(Math.max(millis, 0), maxMillis)
+
+export const millis = (param: string) => `${param}::float8 * interval '1 millisecond'`
+
+/** In milliseconds: 0 or less when it is over, and undefined when there is nothing to wait for. */
+export type Wait = Effect.Effect<number | undefined, SqlError>
+
+/**
+ * How long it is until `time`. The difference of numbers, not of times: before Postgres 17 infinite ones can't be
+ * subtracted.
+ */
+export const until = (sql: SqlClient, time: string, from: string, params: ReadonlyArray<unknown>): Wait =>
+  Effect.map(
+    query<{ wait: number | null }>(
+      sql,
+      `select ((extract(epoch from ${time}) - extract(epoch from clock_timestamp())) * 1000)::float8 as wait
+from ${from}`,
+      params
+    ),
+    (rows) => rows[0]?.wait ?? undefined
+  )

@@ -3,13 +3,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { type ClaimedTask, makeClaimedTask } from "../attempt/claimedTask.ts"
-import type { ClaimedRow } from "../sql/claim.ts"
+import { type ClaimedTask, makeAttempt } from "../attempt/claimedTask.ts"
 import { codeOf } from "../sql/errors.ts"
-import { type Outcome, type RowOutcome, toChanges } from "../attempt/outcome.ts"
+import { type Outcome, toChanges } from "../attempt/outcome.ts"
 import { runAttempt, type Runner } from "../attempt/attempt.ts"
-import { storeInTransaction } from "../sql/statements.ts"
-import { nextTransition } from "../sql/transitions.ts"
+import { storeInTransaction } from "../sql/outcome.ts"
 import type { TaskInvalidStateError } from "../../TaskError.ts"
 import { type AnyResult, toResult } from "./result.ts"
 import { lockTimeout, setLockTimeout } from "../sql/lockTimeout.ts"
@@ -20,10 +18,10 @@ export type AttemptError = SqlError | TaskInvalidStateError | TaskTestError
 const isAborted = (error: SqlError): boolean => codeOf(error) === "25P02"
 
 /** In production these writes would have been committed; here Postgres has undone them. */
-const aborted = (held: ClaimedTask) =>
+const aborted = (claimed: ClaimedTask) =>
   new TaskTestError({
     reason: "TransactionAborted",
-    message: `Step "${held.tag}" of task "${held.task}" went on after a statement of it had failed. Within a `
+    message: `Step "${claimed.tag}" of task "${claimed.task}" went on after a statement of it had failed. Within a `
       + `transaction, as here, Postgres then refuses all further statements: put the one that may fail into a `
       + `sql.withTransaction of its own, or run this test without TaskTest.rolledBack`
   })
@@ -36,7 +34,7 @@ const hasFailed = (outcome: Outcome) => outcome._tag === "Retried" || outcome._t
  */
 const behindSavepoint = (
   sql: SqlClient,
-  held: ClaimedTask,
+  claimed: ClaimedTask,
   attempt: Effect.Effect<Outcome>
 ): Effect.Effect<Outcome, SqlError | TaskTestError> =>
   Effect.suspend(() => {
@@ -47,7 +45,7 @@ const behindSavepoint = (
     })
     const undone = (error: SqlError): Effect.Effect<Outcome, SqlError | TaskTestError> => {
       if (outcome === undefined) return Effect.fail(error)
-      return hasFailed(outcome) ? Effect.succeed(outcome) : aborted(held)
+      return hasFailed(outcome) ? Effect.succeed(outcome) : aborted(claimed)
     }
     return Effect.catchIf(sql.withTransaction(attempted), isAborted, undone)
   })
@@ -57,15 +55,15 @@ export const isInTransaction = (sql: SqlClient): Effect.Effect<boolean> =>
   Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
 
 /** Runs the step and stores its outcome. Returns it with whether it is in the row. */
-const runAndStore = Effect.fnUntraced(function*(runner: Runner, held: ClaimedTask) {
+const runAndStore = Effect.fnUntraced(function*(runner: Runner, claimed: ClaimedTask) {
   const { lease, sql } = runner
   const inTransaction = yield* isInTransaction(sql)
-  const attempt = runAttempt(runner, held)
-  const outcome = yield* inTransaction ? behindSavepoint(sql, held, attempt) : attempt
+  const attempt = runAttempt(runner, makeAttempt(claimed, 0))
+  const outcome = yield* inTransaction ? behindSavepoint(sql, claimed, attempt) : attempt
   if (outcome._tag === "Stored") return { outcome: outcome.outcome, current: true }
   return {
     outcome,
-    current: yield* storeInTransaction(sql, toChanges([{ held, outcome }]), { lease, from: "Transaction" })
+    current: yield* storeInTransaction(sql, toChanges([{ claimed, outcome }]), { lease, from: "Transaction" })
   }
 })
 
@@ -76,21 +74,15 @@ const keepLockTimeout = <A, E>(sql: SqlClient, effect: Effect.Effect<A, E>): Eff
       ? Effect.flatMap(lockTimeout(sql), (before) => Effect.tap(effect, setLockTimeout(sql, before)))
       : effect)
 
-/** A `NextStep.now` leaves the row claimed, by the same token. */
-const continuing = (row: ClaimedRow, outcome: RowOutcome, current: boolean): ClaimedRow | undefined =>
-  outcome._tag === "Continued" && current
-    ? { ...row, step: outcome.step, tried: 0, transitions: nextTransition(row.transitions), waited: 0 }
-    : undefined
-
-/** Runs the step of a claimed row: what happened, and the row for its next step if that is due at once. */
+/** Runs the step of a claimed row: what happened, and whether the row is still claimed, for a step that is due at once. */
 export const attemptInTest = (
   runner: Runner,
-  row: ClaimedRow,
-  token: string
-): Effect.Effect<{ readonly result: AnyResult; readonly next: ClaimedRow | undefined }, AttemptError> =>
+  claimed: ClaimedTask
+): Effect.Effect<{ readonly result: AnyResult; readonly goesOn: boolean }, AttemptError> =>
   Effect.gen(function*() {
-    const held = makeClaimedTask(row, token, 0)
-    const { current, outcome } = yield* keepLockTimeout(runner.sql, runAndStore(runner, held))
-    const result = yield* toResult(runner.tasks, held, outcome, current)
-    return { result, next: continuing(row, outcome, current) }
+    const { current, outcome } = yield* keepLockTimeout(runner.sql, runAndStore(runner, claimed))
+    const result = yield* toResult(runner.tasks, claimed, outcome, current)
+    if (outcome._tag !== "Continued" || !current) return { result, goesOn: false }
+    claimed.advance(outcome.step)
+    return { result, goesOn: true }
   })

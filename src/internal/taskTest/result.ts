@@ -57,13 +57,13 @@ const outcomeOf = (
 /** What became of an attempt. `current`: whether its outcome is in the row. */
 export const toResult = Effect.fnUntraced(function*(
   tasks: ReadonlyMap<string, TaskDefinition>,
-  held: ClaimedTask,
+  claimed: ClaimedTask,
   outcome: RowOutcome,
   current: boolean
 ): Effect.fn.Return<AnyResult, TaskInvalidStateError> {
-  const name = { id: held.id, task: held.task ?? null, step: held.tag ?? null }
+  const name = { id: claimed.id, task: claimed.task ?? null, step: claimed.tag ?? null }
   if (outcome._tag === "Rejected") return { ...name, _tag: "Rejected", error: outcome.error }
-  const task = tasks.get(held.task!)!
-  const about = { ...name, state: yield* stateOf(task, held.step!), attempt: held.tried + 1 }
+  const task = tasks.get(claimed.task!)!
+  const about = { ...name, state: yield* stateOf(task, claimed.step!), attempt: claimed.tried + 1 }
   return { ...about, ...(yield* outcomeOf(task, current ? outcome : { _tag: "Released" })) }
 })

@@ -2,7 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { claim, type ClaimedRow, everything, releaseClaim } from "../sql/claim.ts"
+import { ClaimedTask } from "../attempt/claimedTask.ts"
+import { claim, everything, releaseClaim } from "../sql/claim.ts"
 import { toTableError } from "../sql/errors.ts"
 import { toSettings } from "../worker/settings.ts"
 import { isTraced, type Runner } from "../attempt/attempt.ts"
@@ -39,17 +40,12 @@ const makeRunner = Effect.fnUntraced(function*({ tasks }: Settings) {
   return runner
 })
 
-interface Claimed {
-  readonly row: ClaimedRow
-  readonly token: string
-}
-
-const claimDue = ({ lease, sql, tasks }: Runner): Effect.Effect<Claimed | undefined, SqlError> =>
+const claimDue = ({ lease, sql, tasks }: Runner): Effect.Effect<ClaimedTask | undefined, SqlError> =>
   Effect.suspend(() => {
     const token = crypto.randomUUID()
     return Effect.map(
       claim(sql, { tasks: [...tasks.keys()], limit: 1, bytes: 0, token, lease }, everything),
-      ({ rows: [row] }) => row && { row, token }
+      ({ rows: [row] }) => row && new ClaimedTask(row, token, 0)
     )
   })
 
@@ -74,17 +70,16 @@ const claimNext = Effect.fnUntraced(function*(runner: Runner, settings: Settings
 })
 
 /** Whatever ends a test in the middle, its row is given back. */
-const release = (runner: Runner, token: string) => Effect.ignoreCause(releaseClaim(runner.sql, token))
+const release = (runner: Runner, { token }: ClaimedTask) => Effect.ignoreCause(releaseClaim(runner.sql, token))
 
 export const runStep = (settings: Settings): Effect.Effect<AnyResult | undefined, RunError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const runner = yield* makeRunner(settings)
     const claimed = yield* claimNext(runner, settings)
     if (claimed === undefined) return undefined
-    const { row, token } = claimed
-    const attempt = Effect.onError(attemptInTest(runner, row, token), () => release(runner, token))
-    const { next, result } = yield* attempt
-    if (next !== undefined) yield* releaseClaim(runner.sql, token)
+    const attempt = Effect.onError(attemptInTest(runner, claimed), () => release(runner, claimed))
+    const { goesOn, result } = yield* attempt
+    if (goesOn) yield* releaseClaim(runner.sql, claimed.token)
     return result
   }).pipe(Effect.catchTag("SqlError", toTableError))
 
@@ -100,17 +95,17 @@ const tooMany = (results: ReadonlyArray<AnyResult>, maxSteps: number) => {
 /** A task as far as it goes at once. */
 const runChain = Effect.fnUntraced(function*(
   runner: Runner,
-  { row, token }: Claimed,
+  claimed: ClaimedTask,
   results: Array<AnyResult>,
   maxSteps: number
 ) {
-  for (let next: ClaimedRow | undefined = row; next !== undefined;) {
+  for (let goesOn = true; goesOn;) {
     if (results.length >= maxSteps) return yield* tooMany(results, maxSteps)
-    const attempted: Effect.Success<ReturnType<typeof attemptInTest>> = yield* attemptInTest(runner, next, token)
+    const attempted = yield* attemptInTest(runner, claimed)
     results.push(attempted.result)
-    next = attempted.next
+    goesOn = attempted.goesOn
   }
-}, (effect, runner, { token }) => Effect.onError(effect, () => release(runner, token)))
+}, (effect, runner, claimed) => Effect.onError(effect, () => release(runner, claimed)))
 
 export const runAll = (
   settings: Settings,

@@ -47,7 +47,7 @@ export class Cancels {
   }
 }
 
-const logIgnored = (held: ClaimedTask): Effect.Effect<void> =>
+const logIgnored = (claimed: ClaimedTask): Effect.Effect<void> =>
   Effect.logDebug("A notification says that this task was cancelled, but its row is still there: ignored").pipe(
-    Effect.annotateLogs(annotationsOf(held))
+    Effect.annotateLogs(annotationsOf(claimed))
   )

@@ -17,8 +17,8 @@ import { codeOf } from "../sql/errors.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
 import type { Database } from "./database.ts"
 import type { Pool } from "./pool.ts"
-import { Signal } from "./signal.ts"
 import { giveBack, mayHaveRun, timeOnceBack } from "./unanswered.ts"
+import type { Wakeup } from "./wakeup.ts"
 
 /** More rows in one statement would not be cheaper each, and the first would wait for the last. */
 const maxClaim = 1000
@@ -48,6 +48,7 @@ export interface DispatcherOptions {
   readonly sql: SqlClient
   readonly database: Database
   readonly pool: Pool
+  readonly wakeup: Wakeup
   readonly tasks: ReadonlyArray<string>
   /** In milliseconds. */
   readonly lease: number
@@ -62,13 +63,8 @@ export class Dispatcher {
   /** How long the tasks of the last claim had been due, at most, in milliseconds. */
   lag = 0
   private readonly options: DispatcherOptions
-  private readonly signal = new Signal()
-  private stopped = false
   /** There may be due rows that we have not claimed. */
   private mayHaveDueRows = true
-  private waitingForRoom = false
-  /** When to look for due rows again at the latest, by the local clock in milliseconds. */
-  private dueAt = Infinity
   private readonly cursor: ClaimCursor
   /** Something may be due behind the cursor. */
   private back = true
@@ -86,58 +82,34 @@ export class Dispatcher {
     this.cursor = new ClaimCursor(options.pollInterval)
   }
 
-  /** Something became ready: look for it. */
-  wake(): void {
-    this.mayHaveDueRows = true
-    this.back = true
-    this.signal.set()
-  }
-
-  /** This worker itself stored something that becomes due in so many milliseconds: nobody else will tell. */
-  dueIn(delay: number): void {
-    const at = this.options.now() + delay
-    if (at >= this.dueAt) return
-    this.dueAt = at
-    this.signal.set()
-  }
-
-  /** The pool has changed. */
-  roomChanged(): void {
-    if (this.waitingForRoom && this.mayHaveDueRows) this.signal.set()
-  }
-
-  /** Ends {@link run}, after the claim under way. */
-  stop(): void {
-    this.stopped = true
-    this.signal.set()
-  }
-
+  /** Claims until its {@link Wakeup} is stopped, and ends after the claim under way. */
   get run(): Effect.Effect<void> {
     return Effect.whileLoop({
-      while: () => !this.stopped,
+      while: () => !this.options.wakeup.stopped,
       body: () => this.turn,
       step: () => {}
     })
   }
 
   private get turn(): Effect.Effect<unknown> {
+    const { pool, wakeup } = this.options
+    if (wakeup.take()) this.lookAgain()
     if (!this.mayHaveDueRows) return this.sleep
-    const limit = Math.min(this.options.pool.demand, maxClaim)
-    return limit > 0 ? this.claim(limit) : this.waitForRoom
+    const limit = Math.min(pool.demand, maxClaim)
+    return limit > 0 ? this.claim(limit) : wakeup.waitForRoom
   }
 
-  private get waitForRoom(): Effect.Effect<boolean> {
-    return Effect.suspend(() => {
-      this.waitingForRoom = true
-      return Effect.tap(this.signal.wait(), () => Effect.sync(() => (this.waitingForRoom = false)))
-    })
+  /** Rows may be due, in front of the cursor and behind it. */
+  private lookAgain(): void {
+    this.mayHaveDueRows = true
+    this.back = true
   }
 
   /** Sleeps until something becomes ready, until the next row is due, or until the poll. */
   private get sleep(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { database, now, pollInterval, sql, tasks } = this.options
-      this.dueAt = Infinity
+      const { database, now, pollInterval, sql, tasks, wakeup } = this.options
+      wakeup.forgetDue()
       const startedAt = now()
       const from = this.cursor.ahead
       const look = untilNextDue(sql, { tasks, start: from, horizon: pollInterval() })
@@ -149,7 +121,7 @@ export class Dispatcher {
   }
 
   private doze(due: number | undefined, from: number | undefined): Effect.Effect<void> {
-    const { now, pollInterval } = this.options
+    const { now, pollInterval, wakeup } = this.options
     // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
     if (due !== undefined && due <= 0 && !this.passed) {
       return Effect.sync(() => {
@@ -159,15 +131,8 @@ export class Dispatcher {
     }
     const wait = due === undefined ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
     this.passed = false
-    this.dueAt = Math.min(this.dueAt, now() + Math.min(wait, pollInterval()), this.cursor.nextScan)
-    return Effect.whileLoop({
-      while: () => !this.mayHaveDueRows && !this.stopped && now() < this.dueAt,
-      body: () => this.signal.wait(this.dueAt - now()),
-      step: () => {}
-    }).pipe(Effect.andThen(Effect.sync(() => {
-      this.mayHaveDueRows = true
-      this.back = true
-    })))
+    const until = Math.min(now() + Math.min(wait, pollInterval()), this.cursor.nextScan)
+    return Effect.map(wakeup.sleepUntil(until), () => this.lookAgain())
   }
 
   private nextLockedWait(): number {
@@ -178,7 +143,7 @@ export class Dispatcher {
 
   /** Claims at the cursor, or behind the rows that other sessions hold. */
   private claim(limit: number): Effect.Effect<void> {
-    const { lease, database, now, pool, sql, tasks } = this.options
+    const { lease, database, now, pool, sql, tasks, wakeup } = this.options
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
     const options = { tasks, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
@@ -194,7 +159,7 @@ export class Dispatcher {
           this.noteClaim(rows)
           if (pass === undefined) this.claimed(look)
           else this.passOn({ ...pass, took: pass.took + look.took }, look, found)
-          pool.admit(rows, options.token, { full, more: this.mayHaveDueRows, claimedAt: startedAt })
+          pool.admit(rows, options.token, { full, more: this.mayHaveDueRows || wakeup.isWoken, claimedAt: startedAt })
         })
     })
   }
@@ -236,14 +201,10 @@ export class Dispatcher {
 
   private get waitAfterFailure(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { now } = this.options
+      const { now, wakeup } = this.options
       const until = now() + this.failedWait
       this.failedWait = Math.min(this.failedWait * 2, failedBackoff.longest)
-      return Effect.whileLoop({
-        while: () => !this.stopped && now() < until,
-        body: () => this.signal.wait(until - now()),
-        step: () => {}
-      })
+      return wakeup.restUntil(until)
     })
   }
 
@@ -253,9 +214,9 @@ export class Dispatcher {
     readonly took: number
     readonly token?: string
   }): Effect.Effect<void> {
-    const { database, now } = this.options
+    const { database, now, wakeup } = this.options
     const { took, token, window } = look
-    const unanswered = { ...this.options, isStopping: () => this.stopped }
+    const unanswered = { ...this.options, isStopping: () => wakeup.stopped }
     return Effect.gen({ self: this }, function*() {
       yield* database.markLost(error)
       if (token !== undefined && mayHaveRun(error)) yield* giveBack(unanswered, token, window.from)
@@ -265,7 +226,7 @@ export class Dispatcher {
       // A cause that fails every claim may not affect other statements. Without a pause, the worker would do nothing
       // but retry claims.
       yield* this.waitAfterFailure
-      this.wake()
+      this.lookAgain()
     })
   }
 }

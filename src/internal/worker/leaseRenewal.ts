@@ -20,7 +20,8 @@ export interface LeaseOptions {
   readonly lease: number
   readonly maxCrashes: number
   readonly now: () => number
-  readonly pollInterval: () => number
+  /** How often to look, if nothing says when, in milliseconds. */
+  readonly pollInterval: number
 }
 
 /** A row that waits in the buffer for longer is given back, for other workers to take. In milliseconds. */
@@ -50,7 +51,7 @@ export const keepLeases = (options: LeaseOptions): Effect.Effect<never> => {
   let renewedLosses = database.losses
   const renewOld = Effect.suspend(() => {
     const { losses } = database
-    const isOld = (held: ClaimedTask) => losses > renewedLosses || now() - held.renewedAt >= lease / 3
+    const isOld = (claimed: ClaimedTask) => losses > renewedLosses || now() - claimed.renewedAt >= lease / 3
     const old = [...pool.held.values()].filter(isOld)
     if (old.length === 0) renewedLosses = losses
     if (old.length === 0 || underway === maxUnderway) return Effect.void
@@ -107,26 +108,28 @@ const renewed = ({ lease, metrics, now, pool }: LeaseOptions, { at, batch, rows 
 }): Effect.Effect<ReadonlyArray<ClaimedTask>> => {
   const states = new Map(rows.map(({ id, state }) => [id, state]))
   const stateOf = ({ id }: ClaimedTask) => states.get(id) ?? "gone"
-  for (const held of batch) if (stateOf(held) === "renewed") held.renewedAt = Math.max(held.renewedAt, at)
-  const lost = batch.filter((held) =>
-    (stateOf(held) === "gone" || stateOf(held) === "taken") && pool.held.get(held.id) === held
+  for (const claimed of batch) if (stateOf(claimed) === "renewed") claimed.renewedAt = Math.max(claimed.renewedAt, at)
+  const lost = batch.filter((claimed) =>
+    (stateOf(claimed) === "gone" || stateOf(claimed) === "taken") && pool.held.get(claimed.id) === claimed
   )
   // A row that is gone was deleted by somebody, unless its lease has expired: then another worker may have ended it.
-  const isCancelled = (held: ClaimedTask) => stateOf(held) === "gone" && now() - held.renewedAt < lease
-  for (const held of lost) if (isCancelled(held)) pool.cancel(held.id)
-  const taken = lost.filter((held) => !isCancelled(held))
+  const isCancelled = (claimed: ClaimedTask) => stateOf(claimed) === "gone" && now() - claimed.renewedAt < lease
+  for (const claimed of lost) if (isCancelled(claimed)) pool.cancel(claimed.id)
+  const taken = lost.filter((claimed) => !isCancelled(claimed))
   // Those that run are counted when their attempt has ended.
   metrics.leasesLost(taken.filter(({ stage }) => stage === "Buffered").length)
-  pool.lose(taken.map(({ id }) => id))
+  // What is being stored is fenced by its write.
+  const interrupted = taken.filter(({ stage }) => stage !== "Storing")
+  pool.lose(interrupted.map(({ id }) => id))
   return Effect.as(
-    Effect.forEach(taken.filter(({ stop }) => stop === "Lost"), logLost, { discard: true }),
-    batch.filter((held) => stateOf(held) === "renewed" || stateOf(held) === "locked")
+    Effect.forEach(interrupted, logLost, { discard: true }),
+    batch.filter((claimed) => stateOf(claimed) === "renewed" || stateOf(claimed) === "locked")
   )
 }
 
 /** Another worker has the row, or somebody has freed it. */
-const logLost = (held: ClaimedTask): Effect.Effect<void> =>
-  Effect.logWarning("Lease lost: the step was interrupted").pipe(Effect.annotateLogs(annotationsOf(held)))
+const logLost = (claimed: ClaimedTask): Effect.Effect<void> =>
+  Effect.logWarning("Lease lost: the step was interrupted").pipe(Effect.annotateLogs(annotationsOf(claimed)))
 
 /** Says that a statement failed which is not sent again: a lock or a timeout is no lost database. */
 export const noteFailure = (database: Database, what: string, error: SqlError): Effect.Effect<void> =>

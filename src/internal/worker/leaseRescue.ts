@@ -140,7 +140,7 @@ export class Rescue {
         const { more, next } = rows[0]!
         this.block = more ? this.block ?? 0 : undefined
         const wait = next === null ? Infinity : Math.max(next, 0) + 10
-        this.frontAt = Math.max(this.frontAt, now() + Math.min(wait, pollInterval()))
+        this.frontAt = Math.max(this.frontAt, now() + Math.min(wait, pollInterval))
         this.onRescued()
       })
     )
@@ -165,7 +165,8 @@ export class Rescue {
       if (id === null || this.watched.has(id) || this.watched.size >= maxWatched) continue
       // This worker lives. It renews its own as soon as it can.
       const own = this.options.pool.held.get(id)
-      if (own === undefined || own.token !== token || own.stop !== undefined) this.watched.set(id, { since, judged: 0 })
+      const renews = own?.token === token && own.attempt?.stop === undefined
+      if (!renews) this.watched.set(id, { since, judged: 0 })
     }
   }
 

@@ -2,10 +2,11 @@
  * Notifications, where the client has them. They are a shortcut, never relied on: every wake-up also has a poll
  * behind it, and the listener is checked by notifications that the worker sends to itself.
  */
-import type { PgClient } from "@effect/sql-pg/PgClient"
+import { PgClient } from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
+import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
@@ -13,7 +14,7 @@ import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { CurrentBorrowed } from "../sql/borrowed.ts"
 import { messageOf } from "../sql/errors.ts"
 import { Signal } from "./signal.ts"
-import { channel, notify } from "../sql/statements.ts"
+import { channel, notify } from "../sql/notify.ts"
 import { stopAll, stopIn } from "../sql/table.ts"
 
 export interface ListenerOptions {
@@ -176,3 +177,32 @@ export class Listener {
       : Effect.void
   }
 }
+
+/** The size of a pool that was given none. */
+const defaultConnections = 10
+
+/** How many workers listen on each client. Each holds a connection of it for as long as it lives. */
+const listeners = new WeakMap<PgClient, number>()
+
+const count = (client: PgClient, change: number) =>
+  Effect.sync(() => listeners.set(client, (listeners.get(client) ?? 0) + change))
+
+/** A listener, where the client can listen and has a connection to spare for it. Undefined when the worker must poll. */
+export const makeListener = (
+  options: Omit<ListenerOptions, "client">
+): Effect.Effect<Listener | undefined, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const client = Option.getOrUndefined(yield* Effect.serviceOption(PgClient))
+    if (client === undefined) return undefined
+    const { maxConnections = defaultConnections } = client.config as { readonly maxConnections?: number }
+    // Listening takes its connection for good, and the last one is for everything else.
+    if ((listeners.get(client) ?? 0) + 1 >= maxConnections) {
+      yield* Effect.logWarning(
+        `The pool has no connection to spare for LISTEN: polling. Give it more than its ${maxConnections}: one for ` +
+          "each of its workers, and those that the steps need"
+      )
+      return undefined
+    }
+    yield* Effect.acquireRelease(count(client, 1), () => count(client, -1))
+    return new Listener({ ...options, client })
+  })

@@ -24,15 +24,15 @@ export class Memory {
   }
 
   /** A row is held from now on, or has another text. `next`: what is stored in place of it. */
-  hold(held: ClaimedTask, next = ""): void {
-    const weight = (held.step?.length ?? 0) + next.length
-    this.used += weight - held.weight
-    held.weight = weight
+  hold(claimed: ClaimedTask, next = ""): void {
+    const weight = (claimed.step?.length ?? 0) + next.length
+    this.used += weight - claimed.weight
+    claimed.weight = weight
   }
 
   /** A row is no longer held. */
-  release(held: ClaimedTask): void {
-    this.used -= held.weight
-    held.weight = 0
+  release(claimed: ClaimedTask): void {
+    this.used -= claimed.weight
+    claimed.weight = 0
   }
 }

@@ -63,14 +63,14 @@ export class WorkerMetrics {
   }
 
   /** An attempt ended. What could not be decoded has no task and no step: its names may be anything. */
-  ended(held: ClaimedTask, ending: Ending, duration: number): void {
-    const known = ending !== "rejected" && held.task !== undefined && held.tag !== undefined
-    const metrics = this.byTask(known ? held.task! : "")(known ? held.tag! : "")
+  ended(claimed: ClaimedTask, ending: Ending, duration: number): void {
+    const known = ending !== "rejected" && claimed.task !== undefined && claimed.tag !== undefined
+    const metrics = this.byTask(known ? claimed.task! : "")(known ? claimed.tag! : "")
     metrics.ended(ending).updateUnsafe(1, this.context)
     if (ending === "lost") this.leasesLost(1)
     if (!known) return
     metrics.duration.updateUnsafe(duration, this.context)
-    metrics.wait.updateUnsafe(held.waited, this.context)
+    metrics.wait.updateUnsafe(claimed.waited, this.context)
   }
 
   /** By how much they changed: several workers of one process share the gauges. */

@@ -6,56 +6,41 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
-import * as MutableList from "effect/MutableList"
+import * as Queue from "effect/Queue"
 import type { TaskId } from "../../TaskId.ts"
-import { type ClaimedTask, makeClaimedTask, type StoredOutcome } from "../attempt/claimedTask.ts"
-import { Memory } from "./memory.ts"
-import { type Ending, endingOf, type Outcome, type RowOutcome, withoutOutcome } from "../attempt/outcome.ts"
-import { Prefetch } from "./prefetch.ts"
+import { type Attempt, ClaimedTask, type Entry, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
+import { endingOf, type Outcome, type RowOutcome, withoutOutcome } from "../attempt/outcome.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
-import { nextTransition } from "../sql/transitions.ts"
+import type { AfterCommit } from "./afterCommit.ts"
+import { Buffer, type BufferOptions } from "./buffer.ts"
+import type { WorkerMetrics } from "./metrics.ts"
+import { Signal } from "./signal.ts"
+import type { Wakeup } from "./wakeup.ts"
 
-export interface PoolOptions {
-  readonly concurrency: number
-  /** The most rows that wait for a free slot. */
-  readonly bufferSize: number
+export interface PoolOptions extends BufferOptions {
   /** A row whose lease was not renewed for longer may be another worker's. In milliseconds. */
   readonly maxUnrenewed: number
-  /** The local clock, in milliseconds. */
-  readonly now: () => number
+  readonly metrics: WorkerMetrics
+  readonly wakeup: Wakeup
+  /** Where outcomes go to be written. The answers come through {@link Pool.stored}. */
+  readonly outbox: Queue.Enqueue<Entry>
+  readonly afterCommit: AfterCommit
   /** Runs an attempt, and notes its outcome in it. */
-  readonly run: (held: ClaimedTask) => Fiber.Fiber<Outcome>
-  /** Has an outcome written. The answer comes through {@link Pool.stored}. */
-  readonly store: (held: ClaimedTask, outcome: RowOutcome) => void
-  /** An attempt ended; so did the lease of the row, if it was lost. */
-  readonly onEnd: (held: ClaimedTask, ending: Ending) => void
-  /** A row that this worker gave up becomes due in so many milliseconds. */
-  readonly onDue: (delay: number) => void
-  /** The same, and others must be told: this worker doesn't want it. */
-  readonly onLeft: () => void
-  /** There is room for more, or nothing left to do. */
-  readonly onChange: () => void
+  readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
 }
-
-/** While many chains wait, a new task begins this rarely, in milliseconds. So endless chains can't keep it out. */
-const newTaskEvery = 250
 
 /** Steps to start before other work gets its turn. */
 const startsAtOnce = 100
 
 export class Pool {
   readonly held = new Map<TaskId, ClaimedTask>()
+  /** Set at every change. */
+  readonly changed = new Signal()
   private readonly options: PoolOptions
-  private readonly prefetch: Prefetch
-  /** Claimed and not yet begun. */
-  private readonly fresh = MutableList.make<ClaimedTask>()
-  /** Tasks whose next step is due at once, behind the others. */
-  private readonly chains = MutableList.make<ClaimedTask>()
+  private readonly buffer: Buffer
   private readonly slotWaiters: Array<() => void> = []
-  private chainsTurn = false
-  /** When a new task last began, by the local clock in milliseconds. */
-  private newTaskAt = -Infinity
-  private readonly memory = new Memory()
+  /** When an attempt last ended, by the local clock in milliseconds. */
+  private endedAt = -Infinity
   private running = 0
   /** Slots among these that the quarantine has asked for, and has no row for yet. */
   private reserved = 0
@@ -65,34 +50,23 @@ export class Pool {
 
   constructor(options: PoolOptions) {
     this.options = options
-    this.prefetch = new Prefetch(options)
+    this.buffer = new Buffer(options)
   }
 
   /** How many rows to claim now; 0 while enough are here. */
   get demand(): number {
     const { bufferSize, concurrency } = this.options
     if (this.draining || this.storing >= bufferSize + concurrency) return 0
-    const idle = concurrency - this.running - this.chains.length
-    const ahead = this.memory.isFull ? 0 : this.ahead
-    const room = Math.max(idle, 0) + ahead - this.fresh.length
-    // Not one by one as slots get free: half a buffer at a time.
-    return room > 0 && (idle > this.fresh.length || this.fresh.length * 2 <= ahead) ? room : 0
-  }
-
-  /** How many rows may wait for a slot. */
-  private get ahead(): number {
-    const target = this.prefetch.target(this.options.now())
-    // Chains that fill every slot must not keep new tasks out.
-    return this.chains.length > 0 ? Math.max(target, this.options.concurrency) : target
+    return this.buffer.demand(concurrency - this.running)
   }
 
   /** How many bytes to claim now. */
   get bytesLeft(): number {
-    return this.memory.left
+    return this.buffer.memory.left
   }
 
   get counts(): { readonly buffered: number; readonly running: number; readonly storing: number } {
-    return { buffered: this.fresh.length + this.chains.length, running: this.running, storing: this.storing }
+    return { buffered: this.buffer.size, running: this.running, storing: this.storing }
   }
 
   /**
@@ -105,16 +79,17 @@ export class Pool {
     { claimedAt, full, more }: { readonly claimedAt: number; readonly full: boolean; readonly more: boolean }
   ): void {
     const now = this.options.now()
-    const busy = this.running - this.reserved + this.chains.length + this.fresh.length
+    const busy = this.running - this.reserved + this.buffer.size
     const idle = Math.max(this.options.concurrency - busy, 0)
-    if (rows.length > 0) {
-      this.prefetch.claimed(now, { buffered: rows.length > idle, full })
-    }
+    // Slots may be free for two reasons: steps have ended since the claim was sent, or the quarantine held a slot and has
+    // given it back. Only the first says that steps are short.
+    const filled = rows.length >= idle || this.endedAt >= claimedAt
+    if (rows.length > 0) this.buffer.claimed({ buffered: rows.length > idle, full: full && filled })
     for (const row of rows) {
-      const held = this.take(row, token, now)
-      held.renewedAt = claimedAt
-      if (this.draining) this.store(held, { _tag: "Released" })
-      else MutableList.append(this.fresh, held)
+      const claimed = this.take(row, token, now)
+      claimed.renewedAt = claimedAt
+      if (this.draining) this.store(claimed, { _tag: "Released" })
+      else this.buffer.addNew(claimed)
     }
     // The next claim is to be on its way while these run; without one, nothing comes before them.
     if (more) queueMicrotask(() => this.pump())
@@ -123,11 +98,11 @@ export class Pool {
 
   /** Runs one row in a slot that {@link reserveSlot} got, and calls `onEnd` when its attempt has ended. */
   admitReserved(row: ClaimedRow, token: string, onEnd: () => void): void {
-    const held = this.take(row, token, this.options.now())
-    held.onEnd = onEnd
+    const claimed = this.take(row, token, this.options.now())
+    claimed.onEnd = onEnd
     this.freeReserved()
-    if (this.draining) this.store(held, { _tag: "Released" })
-    else this.start(held)
+    if (this.draining) this.store(claimed, { _tag: "Released" })
+    else this.start(claimed)
   }
 
   /** Waits for a free slot, ahead of the buffer: in vain once the pool drains. Must be used, or returned. */
@@ -156,12 +131,13 @@ export class Pool {
 
   /** Outcomes were written, or were refused: then the row belongs to somebody else. */
   stored(results: ReadonlyArray<StoredOutcome>): void {
+    const { afterCommit } = this.options
     this.storing -= results.length
-    for (const { current, held, outcome } of results) {
+    for (const { claimed, current, outcome } of results) {
       // Also one that was refused: what a lost COMMIT left to others was given back before.
-      if (outcome._tag === "Released") this.options.onLeft()
-      if (current) this.goOn(held, outcome)
-      else this.drop(held)
+      if (outcome._tag === "Released") afterCommit.left()
+      if (current) this.goOn(claimed, outcome)
+      else this.drop(claimed)
     }
     this.pump()
   }
@@ -173,23 +149,25 @@ export class Pool {
   }
 
   private loseOne(id: TaskId, why: "Lost" | "Cancelled"): void {
-    const held = this.held.get(id)
+    const claimed = this.held.get(id)
     // A row that is being stored is fenced by its write.
-    if (held === undefined || held.stage === "Storing") return
-    held.stop = why
-    if (held.fiber === undefined) this.drop(held)
-    else held.fiber.interruptUnsafe()
+    if (claimed === undefined || claimed.stage === "Storing") return
+    const { attempt } = claimed
+    if (attempt !== undefined) attempt.stop = why
+    if (attempt?.fiber === undefined) this.drop(claimed)
+    else attempt.fiber.interruptUnsafe()
   }
 
   /** A claimed row. An attempt of ours that still holds it has lost its lease: to us. */
   private take(row: ClaimedRow, token: string, now: number): ClaimedTask {
-    const held = makeClaimedTask(row, token, now)
-    this.loseOne(held.id, "Lost")
-    const before = this.held.get(held.id)
-    if (before !== undefined) this.memory.release(before)
-    this.held.set(held.id, held)
-    this.memory.hold(held)
-    return held
+    const { memory } = this.buffer
+    const claimed = new ClaimedTask(row, token, now)
+    this.loseOne(claimed.id, "Lost")
+    const before = this.held.get(claimed.id)
+    if (before !== undefined) memory.release(before)
+    this.held.set(claimed.id, claimed)
+    memory.hold(claimed)
+    return claimed
   }
 
   /** A task was cancelled: its row is gone, and its lease with it. */
@@ -202,40 +180,25 @@ export class Pool {
   drain(): void {
     this.draining = true
     this.giveBack(0)
-    this.options.onChange()
+    this.noteChange()
   }
 
   /** Gives back the rows that have waited for this many milliseconds, new tasks and chains. Another worker may be idle. */
   giveBack(age: number): void {
-    const before = this.options.now() - age
-    for (const held of MutableList.takeAll(this.fresh)) {
-      if (this.hasWaited(held, this.fresh, before)) {
-        this.prefetch.reset()
-        this.store(held, { _tag: "Released" })
-      }
-    }
-    for (const held of MutableList.takeAll(this.chains)) {
+    const { chains, fresh } = this.buffer.takeWaiting(age)
+    for (const claimed of fresh) if (this.isHeld(claimed)) this.store(claimed, { _tag: "Released" })
+    for (const claimed of chains) {
       // The next step of a chain takes its turn with everybody's: endless chains must not always come first.
-      if (this.hasWaited(held, this.chains, before)) {
-        this.store(held, this.draining ? { _tag: "Released" } : { _tag: "Released", delay: 0 })
-      }
+      if (this.isHeld(claimed)) this.store(claimed, { _tag: "Released", ...(this.draining ? {} : { delay: 0 }) })
     }
-  }
-
-  /** Whether a row that was taken from a list has waited there since `before`. If not, it goes back to it. */
-  private hasWaited(held: ClaimedTask, list: MutableList.MutableList<ClaimedTask>, before: number): boolean {
-    if (held.stop !== undefined) return false
-    if (held.heldSince <= before) return true
-    MutableList.append(list, held)
-    return false
   }
 
   /** Interrupts every running step. Its row is given back. */
   interruptRunning(): void {
-    for (const held of this.held.values()) {
-      if (held.fiber === undefined) continue
-      held.stop ??= "Released"
-      held.fiber.interruptUnsafe()
+    for (const { attempt } of this.held.values()) {
+      if (attempt?.fiber === undefined) continue
+      attempt.stop ??= "Released"
+      attempt.fiber.interruptUnsafe()
     }
   }
 
@@ -246,7 +209,13 @@ export class Pool {
     // Steps that never wait would keep the event loop, and with it the next claim, until the buffer is empty.
     if (this.fillSlots(startsAtOnce) === "More") setImmediate(() => this.pump())
     this.pumping = false
-    this.options.onChange()
+    this.noteChange()
+  }
+
+  private noteChange(): void {
+    this.options.metrics.levels(this.counts)
+    this.options.wakeup.roomChanged()
+    this.changed.set()
   }
 
   private fillSlots(most: number): "Done" | "More" {
@@ -260,121 +229,101 @@ export class Pool {
         waiter()
         continue
       }
-      const held = this.takeBuffered()
-      if (held === undefined) break
-      this.start(held)
+      const claimed = this.takeBuffered()
+      if (claimed === undefined) break
+      this.start(claimed)
     }
     return "Done"
   }
 
-  /**
-   * By turns from both queues, so that neither new tasks nor long chains wait for the other's end. But while more
-   * chains wait than there are slots, hardly any task begins that may become one more.
-   */
   private takeBuffered(): ClaimedTask | undefined {
-    const now = this.options.now()
-    const crowded = this.chains.length > this.options.concurrency && now - this.newTaskAt < newTaskEvery
-    this.chainsTurn = crowded || !this.chainsTurn
-    const held = this.chainsTurn ? this.takeChain() ?? this.takeNew(now) : this.takeNew(now) ?? this.takeChain()
-    if (held === undefined) this.prefetch.starved(now)
-    else if (this.fresh.length === 0) this.prefetch.emptied(now)
-    return held
-  }
-
-  private takeChain(): ClaimedTask | undefined {
-    return this.takeFrom(this.chains)
-  }
-
-  private takeNew(now: number): ClaimedTask | undefined {
-    const held = this.takeFrom(this.fresh)
-    if (held !== undefined) this.newTaskAt = now
-    return held
-  }
-
-  private takeFrom(list: MutableList.MutableList<ClaimedTask>): ClaimedTask | undefined {
     for (;;) {
-      const held = MutableList.take(list)
-      if (held === MutableList.Empty) return undefined
-      if (held.stop !== undefined) continue
-      if (!this.isStale(held)) return held
-      this.store(held, { _tag: "Released" })
+      const claimed = this.buffer.take()
+      if (claimed === undefined) return undefined
+      if (!this.isHeld(claimed)) continue
+      if (!this.isStale(claimed)) return claimed
+      this.store(claimed, { _tag: "Released" })
     }
   }
 
-  /** This process stood still for so long that others may have the row by now. The fence decides whether it is given back. */
-  private isStale(held: ClaimedTask): boolean {
-    return this.options.now() - held.renewedAt >= this.options.maxUnrenewed
+  /** It was not lost, or cancelled, or claimed anew, meanwhile. */
+  private isHeld(claimed: ClaimedTask): boolean {
+    return this.held.get(claimed.id) === claimed
   }
 
-  private start(held: ClaimedTask): void {
+  /** This process stood still for so long that others may have the row by now. The fence decides whether it is given back. */
+  private isStale(claimed: ClaimedTask): boolean {
+    return this.options.now() - claimed.renewedAt >= this.options.maxUnrenewed
+  }
+
+  private start(claimed: ClaimedTask): void {
+    const attempt = makeAttempt(claimed, this.options.now())
     this.running++
-    held.stage = "Running"
-    held.outcome = undefined
-    held.committed = undefined
-    held.startedAt = this.options.now()
-    held.waited += held.startedAt - held.heldSince
-    held.fiber = this.options.run(held)
-    held.fiber.addObserver((exit) => {
-      held.fiber = undefined
+    claimed.stage = "Running"
+    claimed.attempt = attempt
+    claimed.waited += attempt.startedAt - claimed.heldSince
+    const fiber = this.options.run(attempt)
+    attempt.fiber = fiber
+    fiber.addObserver((exit) => {
+      attempt.fiber = undefined
+      claimed.attempt = undefined
       this.running--
-      this.ended(held, held.outcome ?? withoutOutcome(held.stop, exit))
+      this.ended(attempt, attempt.outcome ?? withoutOutcome(attempt.stop, exit))
       this.pump()
     })
   }
 
-  private ended(held: ClaimedTask, outcome: Outcome): void {
-    const ended = outcome._tag === "Stored" ? outcome.outcome : outcome
-    held.onEnd?.()
-    held.onEnd = undefined
-    this.options.onEnd(held, endingOf(held.stop, outcome))
-    if (held.stop === "Lost" || held.stop === "Cancelled") return this.drop(held)
-    held.storedAt = this.options.now()
-    if (outcome._tag === "Stored") return this.goOn(held, ended)
-    this.store(held, this.mayKeep(ended))
+  private ended({ claimed, startedAt, stop }: Attempt, outcome: Outcome): void {
+    this.endedAt = this.options.now()
+    claimed.onEnd?.()
+    claimed.onEnd = undefined
+    this.options.metrics.ended(claimed, endingOf(stop, outcome), this.endedAt - startedAt)
+    if (stop === "Lost" || stop === "Cancelled") return this.drop(claimed)
+    claimed.storedAt = this.endedAt
+    if (outcome._tag === "Stored") return this.goOn(claimed, outcome.outcome)
+    this.store(claimed, this.mayKeep(outcome))
   }
 
   /** An outcome is in the row. */
-  private goOn(held: ClaimedTask, outcome: RowOutcome): void {
-    if (outcome._tag === "Continued") return this.advance(held, outcome.step)
-    this.drop(held)
+  private goOn(claimed: ClaimedTask, outcome: RowOutcome): void {
+    const { afterCommit, wakeup } = this.options
+    afterCommit.committed({ claimed, outcome })
+    if (outcome._tag === "Continued") return this.advance(claimed, outcome.step)
+    this.drop(claimed)
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
-    if (moved && this.draining) this.options.onLeft()
-    if (moved) this.options.onDue(outcome.delay ?? 0)
-    else if (outcome._tag === "Released") this.options.onDue(0)
+    if (moved && this.draining) afterCommit.left()
+    if (moved) wakeup.dueIn(outcome.delay ?? 0)
+    else if (outcome._tag === "Released") wakeup.dueIn(0)
   }
 
   /** A chain is kept while there is room for it; else its next step takes its turn with everybody's. */
   private mayKeep(outcome: RowOutcome): RowOutcome {
-    const isFull = this.chains.length >= this.options.bufferSize || this.memory.isFull
-    return outcome._tag === "Continued" && (this.draining || isFull)
+    return outcome._tag === "Continued" && (this.draining || !this.buffer.hasRoomForChain)
       ? { _tag: "Rescheduled", step: outcome.step, delay: 0 }
       : outcome
   }
 
-  private store(held: ClaimedTask, outcome: RowOutcome): void {
-    held.stage = "Storing"
-    if ("step" in outcome && this.held.get(held.id) === held) this.memory.hold(held, outcome.step)
+  private store(claimed: ClaimedTask, outcome: RowOutcome): void {
+    claimed.stage = "Storing"
+    if ("step" in outcome && this.isHeld(claimed)) this.buffer.memory.hold(claimed, outcome.step)
     this.storing++
-    this.options.store(held, outcome)
+    Queue.offerUnsafe(this.options.outbox, { claimed, outcome })
   }
 
-  private advance(held: ClaimedTask, step: string): void {
-    held.step = step
-    if (this.held.get(held.id) === held) this.memory.hold(held)
-    held.tried = 0
-    held.transitions = nextTransition(held.transitions)
-    held.waited = 0
-    held.stage = "Buffered"
-    held.heldSince = this.options.now()
+  private advance(claimed: ClaimedTask, step: string): void {
+    claimed.advance(step)
+    if (this.isHeld(claimed)) this.buffer.memory.hold(claimed)
+    claimed.stage = "Buffered"
+    claimed.heldSince = this.options.now()
     // The write has extended the lease. How long ago, only Postgres knows; at the earliest when it was sent.
-    held.renewedAt = Math.max(held.renewedAt, held.storedAt)
-    if (this.draining) this.store(held, { _tag: "Released" })
-    else MutableList.append(this.chains, held)
+    claimed.renewedAt = Math.max(claimed.renewedAt, claimed.storedAt)
+    if (this.draining) this.store(claimed, { _tag: "Released" })
+    else this.buffer.addChain(claimed)
   }
 
-  private drop(held: ClaimedTask): void {
-    if (this.held.get(held.id) !== held) return
-    this.held.delete(held.id)
-    this.memory.release(held)
+  private drop(claimed: ClaimedTask): void {
+    if (!this.isHeld(claimed)) return
+    this.held.delete(claimed.id)
+    this.buffer.memory.release(claimed)
   }
 }

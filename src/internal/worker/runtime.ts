@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -15,7 +16,8 @@ import type { TaskTableError } from "../../TaskError.ts"
 import { Borrowed, CurrentBorrowed } from "../sql/borrowed.ts"
 import { limitTransactions } from "../attempt/connections.ts"
 import type { TaskId } from "../../TaskId.ts"
-import type { ClaimedTask, StoredOutcome } from "../attempt/claimedTask.ts"
+import type { ClaimedTask, Entry, StoredOutcome } from "../attempt/claimedTask.ts"
+import { AfterCommit, CurrentFollowUp } from "./afterCommit.ts"
 import { findCancelled } from "./cancelled.ts"
 import { toTableError, isMisconfiguration } from "../sql/errors.ts"
 import { Cancels } from "./cancellations.ts"
@@ -24,16 +26,15 @@ import { drain, end } from "./shutdown.ts"
 import { noteStarted } from "./launch.ts"
 import { keepLeases } from "./leaseRenewal.ts"
 import { Database } from "./database.ts"
-import type { Listener } from "./listener.ts"
-import { makeListener } from "./listening.ts"
+import { type Listener, makeListener } from "./listener.ts"
 import { WorkerMetrics } from "./metrics.ts"
 import { notifierOf } from "../enqueue/notifier.ts"
 import type { Settings } from "./settings.ts"
 import { Pool } from "./pool.ts"
-import { reportAll, reportCancelled } from "../attempt/log.ts"
+import { reportAll } from "../attempt/log.ts"
 import { Rescue, rescuedAfter } from "./leaseRescue.ts"
 import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
-import { Signal } from "./signal.ts"
+import { Wakeup } from "./wakeup.ts"
 import { Quarantine } from "./quarantine.ts"
 import { probe } from "../sql/table.ts"
 import { Writer } from "./writer.ts"
@@ -80,8 +81,8 @@ interface Parts {
   readonly keepLeases: Effect.Effect<never>
   readonly rescue: Rescue
   readonly cancels: Cancels
-  /** Set at every change of the pool. */
-  readonly changed: Signal
+  readonly wakeup: Wakeup
+  readonly afterCommit: AfterCommit
   /** Completed when somebody wants the worker to stop. */
   readonly stopRequest: Deferred.Deferred<void>
 }
@@ -93,54 +94,24 @@ interface Core {
   readonly sql: SqlClient.SqlClient
   readonly runner: Runner
   readonly context: Context.Context<never>
-  readonly changed: Signal
 }
 
 /** Counts and logs what was stored, and what was refused, before the pool learns of it. */
-const settleWith = ({ database, metrics, runner, settings, sql }: Core, pool: () => Pool) => {
+const settleWith = ({ database, metrics, runner, settings, sql }: Core, pool: Pool) => {
   const watched = { sql, database, lease: settings.lease, now }
   return (results: ReadonlyArray<StoredOutcome>): Effect.Effect<void> => {
     const refused = results.filter(({ current, outcome }) => !current && outcome._tag !== "Released")
     // Reported first: the next step of a chain is another attempt, and begins as soon as the pool knows.
     const settle = (cancelled?: ReadonlySet<TaskId>) => {
-      metrics.leasesLost(refused.filter(({ held }) => cancelled?.has(held.id) !== true).length)
-      const stored = () => pool().stored(results)
+      metrics.leasesLost(refused.filter(({ claimed }) => cancelled?.has(claimed.id) !== true).length)
+      const stored = () => pool.stored(results)
       const report = reportAll(results, runner.debug, cancelled)
       return report === undefined ? Effect.sync(stored) : Effect.map(report, stored)
     }
     return refused.length === 0
       ? settle()
-      : Effect.flatMap(findCancelled(watched, refused.map(({ held }) => held)), settle)
+      : Effect.flatMap(findCancelled(watched, refused.map(({ claimed }) => claimed)), settle)
   }
-}
-
-/** The pool, and the writer that stores what comes out of it. The dispatcher that fills it comes later. */
-const makePool = (core: Core, dispatcher: () => Dispatcher): Pick<Parts, "pool" | "writer"> => {
-  const { changed, database, metrics, runner, settings, sql } = core
-  const fork = Effect.runForkWith(core.context)
-  const notifier = notifierOf(sql)
-  const onStored = settleWith(core, () => pool)
-  const writer: Writer = new Writer({ sql, database, lease: settings.lease, metrics, onStored })
-  const pool: Pool = new Pool({
-    concurrency: settings.concurrency,
-    bufferSize: settings.bufferSize,
-    maxUnrenewed: rescuedAfter(settings.lease),
-    now,
-    run: (held) => fork(runAttempt(runner, held)),
-    store: (held, outcome) => writer.submit(held, outcome),
-    onEnd: (held, ending) => {
-      metrics.ended(held, ending, now() - held.startedAt)
-      if (ending === "cancelled") fork(reportCancelled(held))
-    },
-    onDue: (delay) => dispatcher().dueIn(delay),
-    onLeft: () => notifier.tellUnsafe(fork),
-    onChange: () => {
-      metrics.levels(pool.counts)
-      dispatcher().roomChanged()
-      changed.set()
-    }
-  })
-  return { pool, writer }
 }
 
 const makeCore = Effect.fnUntraced(function*(settings: Settings, database: Database, metrics: WorkerMetrics) {
@@ -148,13 +119,37 @@ const makeCore = Effect.fnUntraced(function*(settings: Settings, database: Datab
   yield* limitTransactions(sql)
   const debug = yield* LogLevel.isEnabled("Debug")
   const { lease, tasks } = settings
-  const isCancelled = (held: ClaimedTask) =>
-    Effect.map(findCancelled({ sql, database, lease, now }, [held]), (cancelled) => cancelled.has(held.id))
+  const isCancelled = (claimed: ClaimedTask) =>
+    Effect.map(findCancelled({ sql, database, lease, now }, [claimed]), (cancelled) => cancelled.has(claimed.id))
   const runner = { sql, tasks, lease, isCancelled, traced: yield* isTraced, debug }
   // Made flat: what layers add one by one is slow to add to, and each attempt adds its own services.
   const context = Context.makeUnsafe<never>((yield* Effect.context<never>()).mapUnsafe)
-  const core: Core = { settings, database, metrics, sql, runner, context, changed: new Signal() }
+  const core: Core = { settings, database, metrics, sql, runner, context }
   return core
+})
+
+/** What a claimed row passes: the pool runs its steps, the writer stores their outcomes. */
+const makePipeline = Effect.fnUntraced(function*(core: Core) {
+  const { database, metrics, runner, settings, sql } = core
+  const { bufferSize, concurrency, lease } = settings
+  const fork = Effect.runForkWith(core.context)
+  const wakeup = new Wakeup(now)
+  const outbox = yield* Queue.unbounded<Entry>()
+  const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
+  const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUp: yield* CurrentFollowUp })
+  const pool = new Pool({
+    concurrency,
+    bufferSize,
+    maxUnrenewed: rescuedAfter(lease),
+    now,
+    metrics,
+    wakeup,
+    outbox,
+    afterCommit,
+    run: (attempt) => fork(runAttempt(runner, attempt))
+  })
+  const writer = new Writer({ sql, database, lease, metrics, outbox, onStored: settleWith(core, pool) })
+  return { wakeup, afterCommit, pool, writer, notifyWorkers }
 })
 
 /** What tells a worker from others. */
@@ -164,42 +159,40 @@ interface Identity {
   readonly schema: string
 }
 
+/** In the order in which data flows: what hears of due rows comes last, and the dispatcher that claims them. */
 const makeParts = Effect.fnUntraced(
   function*(settings: Settings, { id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
     const core = yield* makeCore(settings, database, metrics)
-    const stopRequest = yield* Deferred.make<void>()
-    const { pool, writer } = makePool(core, () => dispatcher)
+    const pipeline = yield* makePipeline(core)
+    const { pool, wakeup } = pipeline
     const { lease, maxCrashes } = settings
     const shared = { sql: core.sql, database, pool, tasks: [...settings.tasks.keys()], lease, now }
-    const leases = { ...shared, metrics, maxCrashes, pollInterval: () => Math.min(settings.pollInterval, lease) }
+    const leases = { ...shared, metrics, maxCrashes, pollInterval: Math.min(settings.pollInterval, lease) }
     const quarantine = new Quarantine(leases)
     const cancels = new Cancels(leases)
-    const pollInterval = () =>
-      listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
-    const dispatcher: Dispatcher = new Dispatcher({ ...shared, pollInterval })
+    const stopRequest = yield* Deferred.make<void>()
     const listener = yield* makeListener({
       workerId: id,
       schema,
       onChange: () => {
-        dispatcher.wake()
+        wakeup.wake()
         quarantine.look()
       },
       onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
       onBroken: () => database.noteBroken(),
       onCancel: (task) => cancels.hear(task)
     })
+    const pollInterval = () =>
+      listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
     const parts: Parts = {
+      ...pipeline,
       settings,
-      pool,
-      writer,
-      dispatcher,
+      dispatcher: new Dispatcher({ ...shared, wakeup, pollInterval }),
       listener,
       quarantine,
-      notifyWorkers: Effect.flatten(notifierOf(core.sql).tell),
       keepLeases: keepLeases(leases),
       rescue: new Rescue(leases, () => quarantine.look()),
       cancels,
-      changed: core.changed,
       stopRequest
     }
     return parts
@@ -233,6 +226,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, database: Database, 
       Effect.tap((fiber) => Effect.sync(() => forked.push(fiber)))
     )
   yield* fork(writer.run)
+  yield* fork(parts.afterCommit.run)
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
   const background = [yield* fork(parts.rescue.run), yield* fork(quarantine.run), yield* fork(parts.cancels.run)]

@@ -3,12 +3,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { Borrowed } from "../sql/borrowed.ts"
-import type { Dispatcher } from "./dispatcher.ts"
 import { durationText } from "../definition/durationText.ts"
 import type { Database } from "./database.ts"
 import type { Settings } from "./settings.ts"
 import type { Pool } from "./pool.ts"
-import type { Signal } from "./signal.ts"
+import type { Wakeup } from "./wakeup.ts"
 
 /** How long a stopping worker waits for its own statements, and for steps that don't react to their interruption. */
 const endTimeout = 10_000
@@ -19,9 +18,7 @@ const briefPatience = 1000
 interface Draining {
   readonly settings: Settings
   readonly pool: Pool
-  readonly dispatcher: Dispatcher
-  /** Set at every change of the pool. */
-  readonly changed: Signal
+  readonly wakeup: Wakeup
   /** Notifies, and waits for that. */
   readonly notifyWorkers: Effect.Effect<void>
   readonly dispatching: Fiber.Fiber<void>
@@ -30,11 +27,12 @@ interface Draining {
 }
 
 /** Waits until something holds of the pool, at most so long. False when it took longer. */
-const waitUntil = ({ changed }: Draining, holds: () => boolean, millis: number): Effect.Effect<boolean> =>
-  Effect.suspend(() => Effect.whileLoop({ while: () => !holds(), body: () => changed.wait(), step: () => {} })).pipe(
-    Effect.as(true),
-    Effect.timeoutOrElse({ duration: millis, orElse: () => Effect.succeed(false) })
-  )
+const waitUntil = ({ pool }: Draining, holds: () => boolean, millis: number): Effect.Effect<boolean> =>
+  Effect.suspend(() => Effect.whileLoop({ while: () => !holds(), body: () => pool.changed.wait(), step: () => {} }))
+    .pipe(
+      Effect.as(true),
+      Effect.timeoutOrElse({ duration: millis, orElse: () => Effect.succeed(false) })
+    )
 
 /** Waits for running steps, and interrupts what does not end in time. */
 const endSteps = Effect.fnUntraced(function*(parts: Draining) {
@@ -62,9 +60,9 @@ const finish = ({ background, notifyWorkers }: Draining): Effect.Effect<void> =>
 
 /** Stops gracefully: claims no more, gives back, waits for running steps, interrupts what is left, stores the rest. */
 export const drain = Effect.fnUntraced(function*(parts: Draining) {
-  const { dispatcher, dispatching, pool } = parts
+  const { dispatching, pool, wakeup } = parts
   yield* Effect.logInfo("Worker draining")
-  dispatcher.stop()
+  wakeup.stop()
   pool.drain()
   yield* Effect.all([Effect.timeoutOption(Fiber.await(dispatching), endTimeout), endSteps(parts)], {
     concurrency: "unbounded",

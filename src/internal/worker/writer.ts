@@ -3,18 +3,18 @@
  * way. A batch that fails loses nothing: it is sent again, or taken apart until the row at fault stands alone.
  */
 import * as Effect from "effect/Effect"
+import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Entry, ClaimedTask, StoredOutcome } from "../attempt/claimedTask.ts"
+import type { ClaimedTask, Entry, StoredOutcome } from "../attempt/claimedTask.ts"
 import { messageOf, failureKindOf } from "../sql/errors.ts"
 import { toPostgresText } from "../attempt/causeText.ts"
 import type { Database } from "./database.ts"
 import type { WorkerMetrics } from "./metrics.ts"
 import { type RowOutcome, toChanges } from "../attempt/outcome.ts"
-import { Signal } from "./signal.ts"
-import { storeOutcomes } from "../sql/statements.ts"
+import { storeOutcomes } from "../sql/outcome.ts"
 
 /** More in one statement would not be faster, and would hold its rows' locks for longer. */
 const maxBatch = 1000
@@ -39,47 +39,38 @@ export interface WriterOptions {
   /** In milliseconds. */
   readonly lease: number
   readonly metrics: WorkerMetrics
+  /** Where outcomes come from. */
+  readonly outbox: Queue.Dequeue<Entry>
   readonly onStored: (results: ReadonlyArray<StoredOutcome>) => Effect.Effect<void>
+}
+
+/** How many of the first go into one statement: one at least, whatever its size. */
+const countThatFit = (entries: ReadonlyArray<Entry>): number => {
+  let length = 0
+  const tooMany = entries.findIndex(({ outcome }, index) => {
+    if ("step" in outcome) length += outcome.step.length
+    return length > maxBatchLength && index > 0
+  })
+  return tooMany < 0 ? entries.length : tooMany
 }
 
 export class Writer {
   private readonly options: WriterOptions
-  private readonly work = new Signal()
-  private pending: Array<Entry> = []
 
   constructor(options: WriterOptions) {
     this.options = options
   }
 
-  submit(held: ClaimedTask, outcome: RowOutcome): void {
-    this.pending.push({ held, outcome })
-    this.work.set()
-  }
-
   /** Writes until its fiber is interrupted. */
   get run(): Effect.Effect<never, never, Scope.Scope> {
-    return Effect.forever(Effect.flatMap(this.work.wait(), () => this.flushAll))
+    const taken = Queue.takeBetween(this.options.outbox, 1, maxBatch)
+    return Effect.forever(Effect.flatMap(taken, (entries) => this.storeAll(entries)))
   }
 
-  private get flushAll(): Effect.Effect<void, never, Scope.Scope> {
-    return Effect.whileLoop({
-      while: () => this.pending.length > 0,
-      body: () => this.store(this.takeBatch()),
-      step: () => {}
-    })
-  }
-
-  private takeBatch(): ReadonlyArray<Entry> {
-    const most = Math.min(this.pending.length, maxBatch)
-    let length = 0
-    let count = 0
-    for (; count < most; count++) {
-      const { outcome } = this.pending[count]!
-      if ("step" in outcome) length += outcome.step.length
-      // One alone is sent whatever its size.
-      if (length > maxBatchLength && count > 0) break
-    }
-    return this.pending.splice(0, count)
+  private storeAll(entries: ReadonlyArray<Entry>): Effect.Effect<void, never, Scope.Scope> {
+    const count = countThatFit(entries)
+    const [batch, rest] = [entries.slice(0, count), entries.slice(count)]
+    return rest.length === 0 ? this.store(batch) : Effect.andThen(this.store(batch), this.storeAll(rest))
   }
 
   private store(batch: ReadonlyArray<Entry>): Effect.Effect<void, never, Scope.Scope> {
@@ -110,13 +101,14 @@ export class Writer {
 
   private settle(batch: ReadonlyArray<Entry>, stored: Stored): Effect.Effect<void> {
     // A row that this worker lost and claimed again may be among them twice: the last of its attempts is the current one.
-    const last = stored.all ? undefined : new Map(batch.map(({ held }) => [held.id, held]))
-    const isStored = (held: ClaimedTask) => stored.has(held.id) && (last === undefined || last.get(held.id) === held)
-    return this.options.onStored(batch.map(({ held, outcome }) => ({
-      held,
+    const last = stored.all ? undefined : new Map(batch.map(({ claimed }) => [claimed.id, claimed]))
+    const isStored = (claimed: ClaimedTask) =>
+      stored.has(claimed.id) && (last === undefined || last.get(claimed.id) === claimed)
+    return this.options.onStored(batch.map(({ claimed, outcome }) => ({
+      claimed,
       outcome,
       // Sent again, most outcomes find that the first time has ended their attempt: it was stored, nobody refused it.
-      current: isStored(held) || (stored.again && outcome._tag !== "Continued")
+      current: isStored(claimed) || (stored.again && outcome._tag !== "Continued")
     })))
   }
 
@@ -129,16 +121,16 @@ export class Writer {
   /** The row at fault. What the database refuses for its content is parked with the reason in place of it. */
   private storeAlone(entry: Entry, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
     if (failureKindOf(error) === "Lock") return Effect.asVoid(Effect.forkScoped(this.storeWhenFree(entry)))
-    const { held, outcome } = entry
+    const { claimed, outcome } = entry
     const parked: RowOutcome = {
       _tag: "Parked",
       error: toPostgresText(`The outcome of this step (${outcome._tag}) could not be stored: ${messageOf(error)}`)
     }
-    const rest = { held, outcome: parked }
+    const rest = { claimed, outcome: parked }
     return Effect.matchEffect(this.send([rest]), {
       onFailure: (error) =>
         Effect.andThen(
-          Effect.logError(`The outcome of task ${held.id} could not be stored: ${messageOf(error)}`),
+          Effect.logError(`The outcome of task ${claimed.id} could not be stored: ${messageOf(error)}`),
           this.settle([rest], nothing)
         ),
       onSuccess: (stored) => this.settle([rest], stored)

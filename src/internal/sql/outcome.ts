@@ -1,121 +1,17 @@
-/**
- * Every statement that the library sends, but for those that make the table (schema.ts), claim (claimSql.ts), or are
- * about leases (leaseSql.ts). Time is always Postgres's: durations go in as milliseconds and come out as milliseconds.
- */
+/** The statements that store the outcomes of attempts, each fenced by its attempt. */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
-import type { Connection } from "effect/sql/SqlConnection"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
-import { borrow } from "./borrowed.ts"
+import { forceKeyLookup, query, queryAlone, type Rows } from "./query.ts"
+import { millis } from "./time.ts"
 import { maxTransitions, nextTransitionSql } from "./transitions.ts"
-
-export type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
-
-/** Column names are ours, whatever name transforms the client has. */
-export const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
-  sql.unsafe(text, params).withoutTransform as Rows<A>
-
-/**
- * The same on a connection of its own, outside of a transaction: on a client that pipelines (`multiplex`), a large
- * statement would hold up all that share its connection, our other ones first.
- */
-export const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> => {
-  const execute = (connection: Connection) => connection.execute(text, params, undefined) as Rows<A>
-  return Effect.flatMap(
-    Effect.serviceOption(sql.transactionService),
-    (transaction) => Option.isSome(transaction) ? execute(transaction.value[0]) : borrow(sql, execute)
-  )
-}
-
-/** Postgres's timestamps end: what lies further ahead than 10,000 years never comes anyway. */
-const maxMillis = 3.2e14
-
-/** A duration as a parameter. */
-export const clampMillis = (millis: number): number => Math.min(Math.max(millis, 0), maxMillis)
-
-export const millis = (param: string) => `${param}::float8 * interval '1 millisecond'`
 
 /** Waiting behind a row that another session holds must not hold up a whole batch, nor let deadlocks grow old. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
 
 /** The last statement of a step's transaction waits for longer: giving up means to roll the step's work back. */
 const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not null"
-
-/**
- * Always true, and taken by the planner for a condition that few rows meet. So it looks up each row of a batch by its key,
- * also when it made its plan while the table was small: a prepared statement's plan stays.
- */
-export const forceKeyLookup = (column: string, min: string, max: string) => `${column} between ${min} and ${max}`
-
-// ---------------------------------------------------------------------------------------------------------------
-// Producers
-// ---------------------------------------------------------------------------------------------------------------
-
-/** When a new task becomes due: `delay` milliseconds from now, or at `at`, in ISO 8601. */
-export interface Due {
-  readonly delay: number
-  readonly at: string | null
-}
-
-interface NewTask extends Due {
-  readonly step: string
-  readonly trace: string | null
-}
-
-const dueTime = `coalesce($2::timestamptz, now() + ${millis("$3")})`
-const newTask = `$1, ${dueTime}, $4`
-const insertWithNotify = `insert into pg_task (step, wakeup_at, trace) values (${newTask}) returning id`
-const insertWithoutNotify = `with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))
-insert into pg_task (step, wakeup_at, trace) select ${newTask} from quiet returning id`
-
-/** Stores a task. `quiet` only outside of transactions: it lasts until the end of the one it is in. */
-export const insertTask = (sql: SqlClient, task: NewTask, quiet: boolean): Effect.Effect<TaskId, SqlError> =>
-  Effect.map(
-    query<{ id: TaskId }>(
-      sql,
-      quiet ? insertWithoutNotify : insertWithNotify,
-      [task.step, task.at, clampMillis(task.delay), task.trace]
-    ),
-    (rows) => rows[0]!.id
-  )
-
-export const insertTasks = (
-  sql: SqlClient,
-  tasks: Due & { readonly steps: ReadonlyArray<string>; readonly trace: string | null }
-): Effect.Effect<ReadonlyArray<TaskId>, SqlError> =>
-  Effect.map(
-    query<{ id: TaskId }>(
-      sql,
-      `insert into pg_task (step, wakeup_at, trace)
-select i.step, ${dueTime}, $4 from unnest($1::text[]) with ordinality as i(step, n) order by i.n returning id`,
-      [tasks.steps, tasks.at, clampMillis(tasks.delay), tasks.trace]
-    ),
-    (rows) => rows.map((row) => row.id)
-  )
-
-/** In milliseconds: 0 or less when it is over, and undefined when there is nothing to wait for. */
-export type Wait = Effect.Effect<number | undefined, SqlError>
-
-/**
- * How long it is until `time`. The difference of numbers, not of times: before Postgres 17 infinite ones can't be
- * subtracted.
- */
-export const until = (sql: SqlClient, time: string, from: string, params: ReadonlyArray<unknown>): Wait =>
-  Effect.map(
-    query<{ wait: number | null }>(
-      sql,
-      `select ((extract(epoch from ${time}) - extract(epoch from clock_timestamp())) * 1000)::float8 as wait
-from ${from}`,
-      params
-    ),
-    (rows) => rows[0]?.wait ?? undefined
-  )
-
-// ---------------------------------------------------------------------------------------------------------------
-// Outcomes
-// ---------------------------------------------------------------------------------------------------------------
 
 /** What the end of an attempt writes into its row. Absent fields leave the row's value as it is. */
 export interface RowChange {
@@ -230,12 +126,3 @@ export const storeInTransaction = (
   const rows = query(sql, options.from === "Transaction" ? storeNow : storeAtEnd, storeParams(changes, options.lease))
   return Effect.map(rows, ({ length }) => length === 1)
 }
-
-// ---------------------------------------------------------------------------------------------------------------
-// Signals
-// ---------------------------------------------------------------------------------------------------------------
-
-export const channel = "pg_task_changed"
-
-export const notify = (sql: SqlClient, payload: string): Effect.Effect<void, SqlError> =>
-  Effect.asVoid(query(sql, "select pg_notify($1, $2)", [channel, payload]))

@@ -1,0 +1,49 @@
+/** The statements that store new tasks. */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { TaskId } from "../../TaskId.ts"
+import { query } from "./query.ts"
+import { clampMillis, millis } from "./time.ts"
+
+/** When a new task becomes due: `delay` milliseconds from now, or at `at`, in ISO 8601. */
+export interface Due {
+  readonly delay: number
+  readonly at: string | null
+}
+
+interface NewTask extends Due {
+  readonly step: string
+  readonly trace: string | null
+}
+
+const dueTime = `coalesce($2::timestamptz, now() + ${millis("$3")})`
+const newTask = `$1, ${dueTime}, $4`
+const insertWithNotify = `insert into pg_task (step, wakeup_at, trace) values (${newTask}) returning id`
+const insertWithoutNotify = `with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))
+insert into pg_task (step, wakeup_at, trace) select ${newTask} from quiet returning id`
+
+/** Stores a task. `quiet` only outside of transactions: it lasts until the end of the one it is in. */
+export const insertTask = (sql: SqlClient, task: NewTask, quiet: boolean): Effect.Effect<TaskId, SqlError> =>
+  Effect.map(
+    query<{ id: TaskId }>(
+      sql,
+      quiet ? insertWithoutNotify : insertWithNotify,
+      [task.step, task.at, clampMillis(task.delay), task.trace]
+    ),
+    (rows) => rows[0]!.id
+  )
+
+export const insertTasks = (
+  sql: SqlClient,
+  tasks: Due & { readonly steps: ReadonlyArray<string>; readonly trace: string | null }
+): Effect.Effect<ReadonlyArray<TaskId>, SqlError> =>
+  Effect.map(
+    query<{ id: TaskId }>(
+      sql,
+      `insert into pg_task (step, wakeup_at, trace)
+select i.step, ${dueTime}, $4 from unnest($1::text[]) with ordinality as i(step, n) order by i.n returning id`,
+      [tasks.steps, tasks.at, clampMillis(tasks.delay), tasks.trace]
+    ),
+    (rows) => rows.map((row) => row.id)
+  )

@@ -1,0 +1,98 @@
+/**
+ * Where the dispatcher sleeps, and how others wake it. Knows nobody: whoever has something to tell calls it, from
+ * synchronous code.
+ */
+import * as Effect from "effect/Effect"
+import { Signal } from "./signal.ts"
+
+export class Wakeup {
+  private readonly now: () => number
+  private readonly signal = new Signal()
+  private isStopped = false
+  /** Something became ready, and nobody has taken that yet. */
+  private woken = true
+  /** When something becomes due that nobody else will tell of, by the local clock in milliseconds. */
+  private dueAt = Infinity
+  private waitsForRoom = false
+
+  constructor(now: () => number) {
+    this.now = now
+  }
+
+  get stopped(): boolean {
+    return this.isStopped
+  }
+
+  /** Something became ready since {@link take}. */
+  get isWoken(): boolean {
+    return this.woken
+  }
+
+  /** Something became ready: look for it. */
+  wake(): void {
+    this.woken = true
+    this.signal.set()
+  }
+
+  /** This worker itself stored something that becomes due in so many milliseconds: nobody else will tell. */
+  dueIn(delay: number): void {
+    const at = this.now() + delay
+    if (at >= this.dueAt) return
+    this.dueAt = at
+    this.signal.set()
+  }
+
+  /** The pool may have room for more. */
+  roomChanged(): void {
+    if (this.waitsForRoom) this.signal.set()
+  }
+
+  /** Ends every sleep, for good. */
+  stop(): void {
+    this.isStopped = true
+    this.signal.set()
+  }
+
+  /** Whether something became ready since the last time. */
+  take(): boolean {
+    const { woken } = this
+    this.woken = false
+    return woken
+  }
+
+  /** A look for what is due next begins: what was told before, it sees. */
+  forgetDue(): void {
+    this.dueAt = Infinity
+  }
+
+  /** Sleeps until something becomes ready or due, and no longer than until `time`. */
+  sleepUntil(time: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.dueAt = Math.min(this.dueAt, time)
+      return Effect.whileLoop({
+        while: () => !this.woken && !this.isStopped && this.now() < this.dueAt,
+        body: () => this.signal.wait(this.dueAt - this.now()),
+        step: () => {}
+      })
+    })
+  }
+
+  /** Sleeps until `time`, whatever becomes ready. */
+  restUntil(time: number): Effect.Effect<void> {
+    return Effect.whileLoop({
+      while: () => !this.isStopped && this.now() < time,
+      body: () => this.signal.wait(time - this.now()),
+      step: () => {}
+    })
+  }
+
+  /** Sleeps until the pool may have room, or something becomes ready. */
+  get waitForRoom(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.waitsForRoom = true
+      return Effect.map(this.signal.wait(), () => {
+        this.waitsForRoom = false
+      })
+    })
+  }
+}
