@@ -8,7 +8,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import { isOpen } from "./foundation.ts"
 import { maxStep } from "./schema.ts"
-import { query, queryAlone, type Rows } from "./query.ts"
+import { notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { clampMillis, millis, until, type Wait } from "./time.ts"
 
 /** What is in the index of due rows. Each look into it must say so, in the same words. */
@@ -90,7 +90,7 @@ const claimed = `t.id, t.tried, t.transitions, t.crashes, t.trace, ${readable} t
 const markClaimed = (ctids: string) =>
   `update pg_task t
 set is_running = true, lease_token = $2::uuid, lease_until = now() + ${millis("$3")}, updated_at = now()
-where t.ctid = any(${ctids}) returning ${claimed}`
+where ${notDurable} and t.ctid = any(${ctids}) returning ${claimed}`
 
 /** Takes the rows of `due` whose states fit. Usually all do, and then no running total is computed. */
 const takeWhatFits = markClaimed(`case when (select sum(bytes) from due) <= $4::float8 then array(select ctid from due)
@@ -247,7 +247,8 @@ const releaseBehindText = (condition: string) =>
   ${firstByDue(String(maxSeen))}
 ), freed as (
   update pg_task t set ${free}
-  where t.ctid = any(array(select ctid from seen where lease_token = $1::uuid)) and t.lease_token = $1::uuid
+  where ${notDurable} and t.ctid = any(array(select ctid from seen where lease_token = $1::uuid))
+    and t.lease_token = $1::uuid
 )
 select n.*, l.* from ${seenRows}`
 
@@ -273,7 +274,7 @@ export const releaseClaim = (sql: SqlClient, token: string): Rows<{ readonly id:
   query(
     sql,
     `update pg_task set ${free}
-where is_running and lease_token = $1::uuid returning id`,
+where ${notDurable} and is_running and lease_token = $1::uuid returning id`,
     [token]
   )
 

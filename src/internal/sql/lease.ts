@@ -2,7 +2,7 @@
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../../TaskId.ts"
 import { unparked } from "./claim.ts"
-import { forceKeyLookup, query, queryAlone, type Rows } from "./query.ts"
+import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 
 /** `forceKeyLookup`, for an id. */
@@ -37,7 +37,7 @@ export const renewLeases = (sql: SqlClient, leases: ReadonlyArray<Lease>, lease:
   select ctid from pg_task where id = any(array(select id from found where mine)) for no key update skip locked
 ), renewed as (
   update pg_task t set lease_until = now() + ${millis("$3")}, updated_at = now()
-  where t.ctid = any(array(select ctid from free)) returning t.id
+  where ${notDurable} and t.ctid = any(array(select ctid from free)) returning t.id
 )
 select f.id, case when not f.mine then 'taken' when r.id is null then 'locked' else 'renewed' end as state
 from found f left join renewed r on r.id = f.id`,

@@ -25,6 +25,13 @@ export const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArra
 }
 
 /**
+ * Always true. The commit of the statement does not wait for the disk. For leases only: if the server crashes before the
+ * disk has it, the row is as it was before, ready or with an older lease, and every outcome is fenced. It lasts until
+ * the end of the transaction: but for tests, these statements have one of their own.
+ */
+export const notDurable = "(select set_config('synchronous_commit', 'off', true)) is not null"
+
+/**
  * Always true, and taken by the planner for a condition that few rows meet. So it looks up each row of a batch by its key,
  * also when it made its plan while the table was small: a prepared statement's plan stays.
  */
