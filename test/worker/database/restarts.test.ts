@@ -1,7 +1,7 @@
 import { assert } from "@effect/vitest"
 import { Effect, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
-import { Migrations, NextStep } from "../../../src/index.ts"
+import { Migrations, NextStep, Step, Task } from "../../../src/index.ts"
 import * as EmbeddedPostgres from "../../../src/testing/EmbeddedPostgres.ts"
 import { client } from "../../support/database/Database.ts"
 import { chains } from "../../support/worker/Chains.ts"
@@ -59,6 +59,34 @@ const chainsGoOn = (url: string, restart: Restart) =>
     assert.deepStrictEqual([...ran].filter(([, times]) => times > 1), [])
   })
 
+/** The commit of a claim doesn't wait for the disk: here the disk doesn't have it when the server crashes. */
+const claimsAreForgotten = (url: string, restart: Restart) =>
+  Effect.gen(function*() {
+    yield* run("alter system set wal_writer_delay = '10s'")
+    yield* run("select pg_reload_conf()")
+    yield* run("create table done (name text)")
+    const gate = yield* makeGate
+    let begun = 0
+    const count = Effect.sync(() => begun++)
+    const handler = ({ name }: Job) =>
+      Effect.andThen(
+        count,
+        Effect.as(gate.enter(name), NextStep.noneWith({ commit: run("insert into done values ($1)", [name]) }))
+      )
+    const Counted = Task.make("Jobs", [Step.make(Job, { next: [], handler })])
+    const names = Array.from({ length: 20 }, (_, n) => `job ${n}`)
+    yield* Counted.enqueueAll(names.map((name) => new Job({ name })))
+    yield* startWith(url, { tasks: [Counted], concurrency: 20 })
+    for (const _ of names) yield* gate.next
+    yield* restart
+    yield* eventually(Effect.sync(() => begun), (times) => times === 2 * names.length)
+    assert.deepStrictEqual((yield* rows).map(({ crashes, tried }) => [crashes, tried]), names.map(() => [0, 0]))
+    yield* gate.open
+    yield* empty
+    const done = yield* run<{ name: string }>("select name from done")
+    assert.deepStrictEqual(done.map(({ name }) => name).sort(), [...names].sort())
+  })
+
 workerTests("when the server restarts", (test) => {
   const onServer = (
     mode: "fast" | "immediate",
@@ -72,4 +100,8 @@ workerTests("when the server restarts", (test) => {
   test("no live worker loses its tasks", onServer("immediate", leasesAreKept))
   test("the work under way goes on, none of it twice", onServer("fast", chainsGoOn))
   test("so it does after a crash", onServer("immediate", chainsGoOn))
+  test(
+    "a claim that a crash has undone is made again, and its step is done once",
+    onServer("immediate", claimsAreForgotten)
+  )
 })
