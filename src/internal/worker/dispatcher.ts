@@ -17,7 +17,7 @@ import { codeOf } from "../sql/errors.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
 import type { Database } from "./database.ts"
 import type { Pool } from "./pool.ts"
-import { giveBack, mayHaveRun, timeOnceBack } from "./unanswered.ts"
+import { releaseUnanswered, mayHaveRun, timeOnceBack } from "./unanswered.ts"
 import type { Wakeup } from "./wakeup.ts"
 
 /** More rows in one statement would not be cheaper each, and the first would wait for the last. */
@@ -219,7 +219,7 @@ export class Dispatcher {
     const unanswered = { ...this.options, isStopping: () => wakeup.stopped }
     return Effect.gen({ self: this }, function*() {
       yield* database.markLost(error)
-      if (token !== undefined && mayHaveRun(error)) yield* giveBack(unanswered, token, window.from)
+      if (token !== undefined && mayHaveRun(error)) yield* releaseUnanswered(unanswered, token, window.from)
       const serverTime = yield* timeOnceBack(unanswered)
       const cancelled = codeOf(error) === "57014"
       if (serverTime !== undefined) this.cursor.failed({ window, took, cancelled, serverTime, now: now() })

@@ -69,7 +69,7 @@ export const keepLeases = (options: LeaseOptions): Effect.Effect<never> => {
   const rest = Effect.suspend(() => Effect.sleep(isUrgent() ? tick / urgency : tick))
   return Effect.forever(
     rest.pipe(
-      Effect.andThen(Effect.sync(() => pool.giveBack(maxBufferAge))),
+      Effect.andThen(Effect.sync(() => pool.releaseWaiting(maxBufferAge))),
       Effect.andThen(renewOld)
     )
   )

@@ -86,7 +86,7 @@ export class Pool {
     const filled = rows.length >= idle || this.endedAt >= claimedAt
     if (rows.length > 0) this.buffer.claimed({ buffered: rows.length > idle, full: full && filled })
     for (const row of rows) {
-      const claimed = this.take(row, token, now)
+      const claimed = this.register(row, token, now)
       claimed.renewedAt = claimedAt
       if (this.draining) this.store(claimed, { _tag: "Released" })
       else this.buffer.addNew(claimed)
@@ -98,7 +98,7 @@ export class Pool {
 
   /** Runs one row in a slot that {@link reserveSlot} got, and calls `onEnd` when its attempt has ended. */
   admitReserved(row: ClaimedRow, token: string, onEnd: () => void): void {
-    const claimed = this.take(row, token, this.options.now())
+    const claimed = this.register(row, token, this.options.now())
     claimed.onEnd = onEnd
     this.freeReserved()
     if (this.draining) this.store(claimed, { _tag: "Released" })
@@ -136,8 +136,8 @@ export class Pool {
     for (const { claimed, current, outcome } of results) {
       // Also one that was refused: what a lost COMMIT left to others was given back before.
       if (outcome._tag === "Released") afterCommit.left()
-      if (current) this.goOn(claimed, outcome)
-      else this.drop(claimed)
+      if (current) this.afterStored(claimed, outcome)
+      else this.forget(claimed)
     }
     this.pump()
   }
@@ -154,12 +154,12 @@ export class Pool {
     if (claimed === undefined || claimed.stage === "Storing") return
     const { attempt } = claimed
     if (attempt !== undefined) attempt.stop = why
-    if (attempt?.fiber === undefined) this.drop(claimed)
+    if (attempt?.fiber === undefined) this.forget(claimed)
     else attempt.fiber.interruptUnsafe()
   }
 
   /** A claimed row. An attempt of ours that still holds it has lost its lease: to us. */
-  private take(row: ClaimedRow, token: string, now: number): ClaimedTask {
+  private register(row: ClaimedRow, token: string, now: number): ClaimedTask {
     const { memory } = this.buffer
     const claimed = new ClaimedTask(row, token, now)
     this.loseOne(claimed.id, "Lost")
@@ -179,12 +179,12 @@ export class Pool {
   /** No more rows: gives back what is only buffered. Running steps go on to their end. */
   drain(): void {
     this.draining = true
-    this.giveBack(0)
+    this.releaseWaiting(0)
     this.noteChange()
   }
 
   /** Gives back the rows that have waited for this many milliseconds, new tasks and chains. Another worker may be idle. */
-  giveBack(age: number): void {
+  releaseWaiting(age: number): void {
     const { chains, fresh } = this.buffer.takeWaiting(age)
     for (const claimed of fresh) if (this.isHeld(claimed)) this.store(claimed, { _tag: "Released" })
     for (const claimed of chains) {
@@ -278,18 +278,18 @@ export class Pool {
     claimed.onEnd?.()
     claimed.onEnd = undefined
     this.options.metrics.ended(claimed, endingOf(stop, outcome), this.endedAt - startedAt)
-    if (stop === "Lost" || stop === "Cancelled") return this.drop(claimed)
+    if (stop === "Lost" || stop === "Cancelled") return this.forget(claimed)
     claimed.storedAt = this.endedAt
-    if (outcome._tag === "Stored") return this.goOn(claimed, outcome.outcome)
-    this.store(claimed, this.mayKeep(outcome))
+    if (outcome._tag === "Stored") return this.afterStored(claimed, outcome.outcome)
+    this.store(claimed, this.limitChain(outcome))
   }
 
   /** An outcome is in the row. */
-  private goOn(claimed: ClaimedTask, outcome: RowOutcome): void {
+  private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
     const { afterCommit, wakeup } = this.options
     afterCommit.committed({ claimed, outcome })
     if (outcome._tag === "Continued") return this.advance(claimed, outcome.step)
-    this.drop(claimed)
+    this.forget(claimed)
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
     if (moved && this.draining) afterCommit.left()
     if (moved) wakeup.dueIn(outcome.delay ?? 0)
@@ -297,7 +297,7 @@ export class Pool {
   }
 
   /** A chain is kept while there is room for it; else its next step takes its turn with everybody's. */
-  private mayKeep(outcome: RowOutcome): RowOutcome {
+  private limitChain(outcome: RowOutcome): RowOutcome {
     return outcome._tag === "Continued" && (this.draining || !this.buffer.hasRoomForChain)
       ? { _tag: "Rescheduled", step: outcome.step, delay: 0 }
       : outcome
@@ -321,7 +321,7 @@ export class Pool {
     else this.buffer.addChain(claimed)
   }
 
-  private drop(claimed: ClaimedTask): void {
+  private forget(claimed: ClaimedTask): void {
     if (!this.isHeld(claimed)) return
     this.held.delete(claimed.id)
     this.buffer.memory.release(claimed)

@@ -38,15 +38,19 @@ const insist = <A>({ isStopping, database }: Unanswered, statement: Effect.Effec
  * Gives back the rows that a claim took whose answer never came, from this due time on. What can't be given back is
  * rescued when its lease is over.
  */
-export const giveBack = (unanswered: Unanswered, token: string, from: number | undefined): Effect.Effect<void> => {
-  const giveBackBehind = (task: string | null, position: Position): Effect.Effect<void> =>
+export const releaseUnanswered = (
+  unanswered: Unanswered,
+  token: string,
+  from: number | undefined
+): Effect.Effect<void> => {
+  const releaseFrom = (task: string | null, position: Position): Effect.Effect<void> =>
     Effect.flatMap(
       insist(unanswered, releaseBehind(unanswered.sql, { token, task, position })),
-      (next) => next === undefined ? Effect.void : giveBackBehind(task, next)
+      (next) => next === undefined ? Effect.void : releaseFrom(task, next)
     )
   return Effect.forEach(
     [...unanswered.tasks, null],
-    (task) => giveBackBehind(task, positionAt(from)),
+    (task) => releaseFrom(task, positionAt(from)),
     { discard: true }
   )
 }
