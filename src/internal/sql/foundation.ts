@@ -61,8 +61,9 @@ end $$`
 const taskName = `case when step like '{"%":{"%}}' and split_part(step, '"', 3) = ':{'
     and split_part(step, '"', 2) ~ '^[^\\\\[:cntrl:]]+$'
     then split_part(step, '"', 2) else (pg_task_names(step))[1] end`
-const stateTag = `case when octet_length(step) < 5000 and step like '{"%":{"%":%}}' and split_part(step, '"', 3) = ':{'
-    and split_part(step, '"', 4) ~ '^[^\\\\[:cntrl:]]*$'
+const stateTag = `case when octet_length(step) < 5000 and step like '{"%}}' and split_part(step, '"', 3) = ':{'
+    and split_part(step, '"', 5) like ':%' and split_part(step, '"', 2) <> ''
+    and split_part(step, '"', 2) || split_part(step, '"', 4) ~ '^[^\\\\[:cntrl:]]+$'
     then split_part(step, '"', 4) else (pg_task_names(step))[2] end`
 
 /** What is generated has the table rewritten: once. Dropping a column drops the indexes on it. */
