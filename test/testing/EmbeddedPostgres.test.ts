@@ -168,7 +168,7 @@ describe("a shared folder", () => {
 
 const useIn = Effect.fnUntraced(function*(dataDir: string) {
   const script = yield* Script.run("test/support/process/scripts/usePostgres.ts", { args: [dataDir] })
-  return { script, url: (yield* script.line("ready ")).slice("ready ".length) }
+  return { script, url: (yield* script.line(/^ready /)).slice("ready ".length) }
 })
 
 describe("recovery", () => {
