@@ -138,7 +138,7 @@ const judgeRow = (id: string, ops: ReadonlyArray<Op>, evidence: Evidence, compla
   const runs = evidence.runs.get(placeOf({ plan: id, seq, round: 1 })) ?? []
   const right = ops[seq]!.kind === "broken"
     ? row.error?.includes("planned") === true && row.tried === Math.max(...runs.map(({ attempt }) => attempt))
-    : row.error?.includes("The worker died") === true && row.tried === 0
+    : row.error?.includes("The worker crashed") === true && row.tried === 0
   if (!right || row.leased) complain(`${id} is parked wrongly: ${JSON.stringify(row)}`)
 }
 

@@ -45,7 +45,7 @@ export const produce = ({ log }: Scene, url: string, rest: number, victims: Read
 
 /** What a row may be parked for, on the way. */
 export const plannedErrors = [/planned (failure|defect)/, /has no state "Novel"/]
-const afterFaults = [...plannedErrors, /^The worker died/]
+const afterFaults = [...plannedErrors, /^The worker crashed/]
 
 /** Tells which rows have come to where they stay. */
 const atRest = (plans: ReadonlyArray<Plan>, garbage: ReadonlyMap<string, boolean>) => {
@@ -54,7 +54,7 @@ const atRest = (plans: ReadonlyArray<Plan>, garbage: ReadonlyMap<string, boolean
     const seq = ends.get(plan ?? "") ?? -1
     const { kind } = plans.find(({ id }) => id === plan)?.ops[seq] ?? {}
     if (error === null || kind === undefined || !new RegExp(`"seq": ?${seq},`).test(step)) return false
-    return kind === "broken" ? error.includes("planned") : error.startsWith("The worker died")
+    return kind === "broken" ? error.includes("planned") : error.startsWith("The worker crashed")
   }
   return (row: Row): boolean => {
     const mustPark = garbage.get(row.id)

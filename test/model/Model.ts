@@ -98,7 +98,7 @@ export const isFree = (row: Row) => row.error === null && !row.running
 export const isClaimable = (row: Row, tasks: ReadonlyArray<string>, clock: number): boolean =>
   isFree(row) && row.crashes === 0 && isDue(row, clock) && isKnown(row, tasks)
 
-/** Its worker died on it: it is claimed alone. */
+/** Its worker crashed while it held it: it is claimed alone. */
 export const isSuspect = (row: Row, tasks: ReadonlyArray<string>, clock: number): boolean =>
   isFree(row) && row.crashes > 0 && isDue(row, clock) && isKnown(row, tasks)
 
@@ -253,7 +253,7 @@ export const isLapsed = (row: Row, tasks: ReadonlyArray<string>, clock: number):
 export const takenOver = (row: Row): Row => ({
   ...freed(row),
   crashes: row.crashes + 1,
-  error: row.crashes + 1 >= maxCrashes ? { part: `The worker died ${row.crashes + 1} times in a row` } : null
+  error: row.crashes + 1 >= maxCrashes ? { part: `The worker crashed ${row.crashes + 1} times in a row` } : null
 })
 
 // ---------------------------------------------------------------------------------------------------------------
