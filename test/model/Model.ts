@@ -249,7 +249,7 @@ export const isLapsed = (row: Row, tasks: ReadonlyArray<string>, clock: number):
   row.running && row.error === null && isDue(row, clock) && isKnown(row, tasks) &&
   (row.leaseUntil === null || (typeof row.leaseUntil === "number" && row.leaseUntil < clock))
 
-/** Its worker has died on it once more. */
+/** Its worker has crashed once more while it held the row. */
 export const takenOver = (row: Row): Row => ({
   ...freed(row),
   crashes: row.crashes + 1,

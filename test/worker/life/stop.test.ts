@@ -152,7 +152,7 @@ workerTests("a worker whose scope closes", (test) => {
       const logs = Logs.capture()
       const apart = yield* startApart({ tasks: [Jobs], shutdownTimeout: "50 millis", lease: "5 seconds" }).pipe(
         Effect.provide(logs.layer),
-        // Patience of seconds, in a fraction of the time.
+        // Makes time limits of seconds short.
         Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.1))
       )
       yield* gate.next
