@@ -1,8 +1,9 @@
 /**
- * For whoever is on call: look at tasks, retry, edit, hurry and cancel them, count them, stop the workers.
+ * For whoever is on call: list and count tasks, retry them, edit them, make them due now, cancel them, and stop the
+ * workers.
  *
- * Everything here is an Effect over `SqlClient`, and works on a live system. Postgres's clock decides what a task's
- * status is, and how old it is. The command `pg-task` is the same as a command line.
+ * Everything here is an Effect over `SqlClient`, and works on a live system. Postgres's clock decides a task's status
+ * and its age. The command `pg-task` does the same on the command line.
  *
  * @since 0.1.0
  */
@@ -72,7 +73,7 @@ export type Status = typeof Status.Type
 /**
  * A task as people look at it: its row in `pg_task`.
  *
- * Times are to the millisecond. `infinity`, which `wakeup_at` may be in a row edited by hand, reads as the last
+ * Times are to the millisecond. A row edited by hand may have `infinity` as its `wakeup_at`: that reads as the last
  * moment that a `Date` can hold.
  *
  * @category models
@@ -83,25 +84,25 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   /** The task's name. Null if `raw` doesn't have the shape `{"Task":{"State":{…}}}`. */
   task: Schema.NullOr(Schema.String),
   /**
-   * The `_tag` of its state. Null if `raw` doesn't have that shape. A database that isn't in UTF-8 can't hold every
-   * character: a tag with escapes for such ones keeps its escapes.
+   * The `_tag` of its state. Null if `raw` doesn't have that shape. A database whose encoding isn't UTF-8 can't hold
+   * every character: a tag that has escapes for other characters keeps them.
    */
   step: Schema.NullOr(Schema.String),
   status: Status,
   /**
-   * The `step` column as it is: the task's name, the state's tag and its encoded fields. Of more than 15 MB, which no
-   * worker reads either, the first 2000 characters and `...`.
+   * The `step` column as it is: the task's name, the state's tag and its encoded fields. If it is longer than 15 MB,
+   * which no worker reads either: its first 2000 characters and `...`.
    */
   raw: Schema.String,
   /** How often this step has failed. */
   tried: Schema.Number,
-  /** How many workers running have died while they ran this step. */
+  /** How many workers in a row have crashed while they ran this step. */
   crashes: Schema.Number,
   /** How many steps the task has taken. */
   transitions: Schema.Number,
-  /** Why it is parked: the error with everything that caused it. Null if it isn't. */
+  /** Why it is parked: the error with everything that caused it. Null if it isn't parked. */
   error: Schema.NullOr(Schema.String),
-  /** What this step failed with, the last time that it was retried: the first 2000 characters. Null if it wasn't. */
+  /** The error for which this step was last retried: its first 2000 characters. Null if it wasn't retried. */
   lastError: Schema.NullOr(Schema.String),
   /** The trace that it belongs to: a W3C `traceparent`. */
   trace: Schema.NullOr(Schema.String),
@@ -109,10 +110,10 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   wakeupAt: Schema.DateTimeUtcFromString,
   createdAt: Schema.DateTimeUtcFromString,
   updatedAt: Schema.DateTimeUtcFromString,
-  /** Until when its worker holds it. */
+  /** When its worker's lease ends. Null if no worker holds it. */
   leaseUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
   /**
-   * Since when it has had its status. Ready and running: since it was due. Waiting and parked: since it was last
+   * Since when it has had its status. Ready and running: since it was due. Scheduled and parked: since it was last
    * written, which is when it began to wait or was parked.
    */
   since: Schema.DateTimeUtcFromString,
@@ -171,8 +172,8 @@ export class ErrorCount extends Schema.Class<ErrorCount>("effect-pg-task/Admin/E
 }) {}
 
 /**
- * A place in a list: where its next page begins. A text, to be handed through other systems as it is (and to be
- * encoded in URLs).
+ * A place in a list: where its next page begins. It is a text that other systems may pass on unchanged. Encode it in
+ * URLs.
  *
  * @category models
  * @since 0.1.0
@@ -180,7 +181,7 @@ export class ErrorCount extends Schema.Class<ErrorCount>("effect-pg-task/Admin/E
 export type Cursor = string & Brand.Brand<"effect-pg-task/Admin/Cursor">
 
 /**
- * The schema of a {@link Cursor}, for those that come from outside: fails for anything that isn't one.
+ * The schema of a {@link Cursor}, for one that comes from outside: fails for anything that isn't a cursor.
  *
  * @category schemas
  * @since 0.1.0
@@ -217,15 +218,15 @@ export interface Filter {
   readonly status?: Status | ReadonlyArray<Status> | undefined
   /** A part of the error's text, in upper or lower case. `*` stands for any text. */
   readonly error?: string | undefined
-  /** Those that have had their status for so long, or longer. */
+  /** Those that have had their status for this long, or longer. */
   readonly olderThan?: Duration.Input | undefined
   /** Those that have had their status for less than this. */
   readonly newerThan?: Duration.Input | undefined
 }
 
 /**
- * Which tasks to change: one id, some ids, or all that a filter selects. A filter must set one criterion at least:
- * `{ status: "parked" }` for all parked ones.
+ * Which tasks to change: one id, some ids, or all that a filter selects. A filter must set at least one criterion:
+ * `{ status: "parked" }` selects all parked ones.
  *
  * @category options
  * @since 0.1.0
@@ -256,7 +257,7 @@ export type TargetError =
  * @since 0.1.0
  */
 export interface StreamOptions extends Filter {
-  /** In the order of `wakeup_at`: what is or was due first comes first, or last. Default `"oldestFirst"`. */
+  /** The order of `wakeup_at`: the task that is or was due first comes first, or last. Default `"oldestFirst"`. */
   readonly order?: "oldestFirst" | "newestFirst" | undefined
   /** How many rows a page has. Default 50 for {@link list}, 1000 for {@link stream}. */
   readonly limit?: number | undefined
@@ -274,8 +275,8 @@ export interface ListOptions extends StreamOptions {
 }
 
 /**
- * One page of tasks, in the order in which they are or were due. Pages go by key, so rows that come and go meanwhile
- * shift nothing, and a late page is as fast as the first.
+ * One page of tasks, in the order in which they are or were due. A page begins after the last row of the page before
+ * (keyset pagination): rows that come and go meanwhile shift nothing, and a late page is as fast as the first.
  *
  * @example
  * ```ts
@@ -313,8 +314,8 @@ export const list: (
 )
 
 /**
- * All tasks that the filter selects, page by page: for lists of any length. Each page is a statement of its own, so
- * what changes while the stream is read may be seen or not.
+ * All tasks that the filter selects, page by page: for lists of any length. Each page is a statement of its own, so the
+ * stream may or may not show what changes while it is read.
  *
  * @example
  * ```ts
@@ -364,7 +365,8 @@ export const get: (
 
 /**
  * The id that begins with these hexadecimal digits: for people, who don't type whole ids. Fails with a `TaskIdError`
- * if they are fewer than 4, or if more than one task has such an id; with a `TaskNotFoundError` if none has.
+ * if there are fewer than 4 digits, or if more than one task has such an id. Fails with a `TaskNotFoundError` if no
+ * task has one.
  *
  * @example
  * ```ts
@@ -445,7 +447,7 @@ export const count: (
  * @since 0.1.0
  */
 export interface CountErrorsOptions extends Filter {
-  /** The most lines to return. Default 100. */
+  /** How many lines to return at most. Default 100. */
   readonly limit?: number | undefined
 }
 
@@ -537,11 +539,11 @@ export const decode = <T extends Task.AnyDeclaration>(
 // ---------------------------------------------------------------------------------------------------------------
 
 /**
- * Lets parked tasks go on from the step at which they stopped, with all its tries before them. Returns how many did;
- * tasks that aren't parked stay as they are.
+ * Lets parked tasks go on from the step at which they stopped: `tried` and `crashes` begin again at 0. Returns how many
+ * tasks were parked. Tasks that aren't parked stay as they are.
  *
  * Fails with a `TaskIdError` for what is no id, and with a `TaskNotFoundError` if a single id is given and there is
- * no such task. Of a list of ids, those that are gone are only not counted. All of it is one statement.
+ * no such task. In a list of ids, those that are gone are ignored. It is one statement.
  *
  * @example
  * ```ts
@@ -560,8 +562,8 @@ export const retry: (target: Target) => Effect.Effect<number, TargetError, SqlCl
 })
 
 /**
- * Makes scheduled tasks due at once, by their schedule, delay or next try. Returns how many there were; the others stay
- * as they are. Fails as {@link retry} does.
+ * Makes scheduled tasks due at once, whether they wait for their time, a delay or their next try. Returns how many
+ * there were. The others stay as they are. Fails as {@link retry} does.
  *
  * @example
  * ```ts
@@ -579,9 +581,9 @@ export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlC
 })
 
 /**
- * Deletes tasks, whatever their status, and returns how many. Of a running one the step is interrupted: at once if
- * its worker hears notifications, else when it next renews its lease; whatever the step returns is not stored. Fails
- * as {@link retry} does.
+ * Deletes tasks, whatever their status, and returns how many. If a task is running, its step is interrupted: at once if
+ * its worker receives notifications, else when it next renews its lease. What the step returns is not stored. Fails as
+ * {@link retry} does.
  *
  * @example
  * ```ts
@@ -610,7 +612,7 @@ export interface EditOptions {
 }
 
 /**
- * What {@link edit} and {@link editRaw} fail with. Nothing was changed then.
+ * What {@link edit} and {@link editRaw} fail with. Then nothing was changed.
  *
  * @category errors
  * @since 0.1.0
@@ -624,9 +626,9 @@ export type EditError =
   | SqlError
 
 /**
- * Replaces the state of a task that doesn't run: with other fields, or with another of the task's states. Its status
- * stays: {@link retry} a parked one after it. The schema of the state checks it. A task whose worker's lease has been
- * over for a minute counts as one that doesn't run: it is taken from that worker.
+ * Replaces the state of a task that doesn't run: with other fields, or with another of the task's states. The schema of
+ * the state checks it. The task's status stays: {@link retry} a parked one afterwards. A task whose lease expired more
+ * than a minute ago counts as one that doesn't run: it is taken from its worker.
  *
  * @example
  * ```ts
@@ -709,11 +711,11 @@ export interface StopOptions {
 }
 
 /**
- * Asks all workers of this table to stop, and waits until no step runs any more. Those of `pg_task` tables in other
- * schemas go on. Fails with a `TaskStopTimeoutError` if
- * some do when the time is over. What dead workers hold isn't waited for once their lease is over.
+ * Asks all workers of this table to stop, and waits until no step runs any more. Workers of `pg_task` tables in other
+ * schemas go on. Fails with a `TaskStopTimeoutError` if some steps still run after `timeout`. It doesn't wait for tasks
+ * of dead workers once their leases have expired.
  *
- * Workers that can't hear notifications (behind a pooler in transaction mode, or without a `PgClient`) don't stop;
+ * Workers that receive no notifications (behind a pooler in transaction mode, or without a `PgClient`) don't stop;
  * nor do those that are started afterwards.
  *
  * @example
@@ -735,8 +737,8 @@ export const stopWorkers: (
   }, Effect.catchTag("SqlError", toTableError))
 
 /**
- * What the database said. The `message` of a `SqlError` says only which kind of error it is; the words of Postgres, or of
- * the network, are in its cause.
+ * The message of the database. The `message` of a `SqlError` says only which kind of error it is; Postgres's own
+ * message, or that of the network, is in its cause.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * A task's machine as a picture: its steps and what they may move to, where tasks begin and end, what is retried;
- * and, with counts laid over it, where tasks are now and where they are stuck.
+ * A task's state machine as a picture: its steps, the states they may move to, where tasks begin and end, and how steps
+ * are retried. With counts, it also shows where tasks are now and where they are stuck.
  *
  * @since 0.1.0
  */
@@ -29,7 +29,7 @@ export interface Count {
   readonly status: "ready" | "scheduled" | "running" | "parked"
   /** How many there are. */
   readonly count: number
-  /** For how long the oldest of them has been so. Default: not said. */
+  /** For how long the oldest of them has had this status. Default: the picture doesn't say. */
   readonly oldest?: Duration.Duration | undefined
 }
 
@@ -43,19 +43,19 @@ export interface Options {
   /** From top to bottom (the default), or from left to right. */
   readonly direction?: "TB" | "LR" | undefined
   /**
-   * The tasks there are, written into each step, which gets the colour of the worst (parked: red; ready: yellow;
-   * running: green; scheduled: blue). States that no step has are drawn dashed: nothing runs these rows. Counts of
-   * other tasks are left out. Default: none, the machine alone.
+   * How many tasks there are, written into each step. A step gets the colour of its worst status (parked: red; ready:
+   * yellow; running: green; scheduled: blue). States that no step has are drawn dashed: nothing runs these rows. Counts
+   * of other tasks are left out. Default: no counts.
    */
   readonly counts?: Iterable<Count> | undefined
 }
 
 /**
- * The machine as a Mermaid state diagram, which GitHub, GitLab, Notion and many more show as a picture.
+ * The state machine as a Mermaid state diagram, which GitHub, GitLab, Notion and many more show as a picture.
  *
- * Tasks are drawn to begin at the states of their `entry`; without one, at the steps that no other step moves to, though
- * they may begin at any. They are drawn to end after the steps without `next`. Any other step may return `NextStep.none`,
- * too, which nothing declares: `may end` says so.
+ * Where tasks begin: at the states of their `entry`; without an `entry`, at the steps that no other step moves to,
+ * although they may begin at any step. Where tasks end: after the steps without `next`. Any other step may return
+ * `NextStep.none`, too, which nothing declares: its arrow says `may end`.
  *
  * @example
  * ```ts
@@ -93,8 +93,8 @@ export const toMermaid = (task: Task.Any, options: Options = {}): string =>
   renderMermaid(makeGraph(definitionOf(task), options))
 
 /**
- * The same in Graphviz's language: `dot -Tsvg` makes a picture of it. That a step with `next` may end is dashed there.
- * Several tasks are drawn in one picture, each in a box of its own.
+ * The same in Graphviz's language: `dot -Tsvg` makes a picture of it. An arrow for `may end` is dashed here. Several
+ * tasks are drawn in one picture, each in a box of its own.
  *
  * @example
  * ```ts

@@ -1,7 +1,7 @@
 /**
- * What workers measure, as Effect metrics: any exporter of Effect's (`effect/observability`: OTLP, Prometheus) takes
- * them from here. Names begin with `pg_task_`; times are in milliseconds. Units are in the attributes `unit` and
- * `time_unit`, as Effect's exporters want them.
+ * What workers measure, as Effect metrics: any of Effect's exporters (`effect/observability`: OTLP, Prometheus) reads
+ * them. Names begin with `pg_task_`; times are in milliseconds. Units are in the attributes `unit` and `time_unit`,
+ * where Effect's exporters look for them.
  *
  * @since 0.1.0
  */
@@ -13,9 +13,9 @@ const inTasks = { unit: "{task}" } as const
 const inSteps = { unit: "{step}" } as const
 
 /**
- * Attempts that ended, with attributes `task`, `step` and `outcome`: `finished`, `continued`, `rescheduled`, `retried`, `parked`,
- * `rejected` (the row could not be decoded; `task` and `step` are empty), `released` (given back unfinished: the worker
- * stopped), `lost` (the lease was lost), `cancelled` (the row was deleted while the step ran).
+ * Attempts that ended, with attributes `task`, `step` and `outcome`: `finished`, `continued`, `rescheduled`, `retried`,
+ * `parked`, `rejected` (the row could not be decoded; `task` and `step` are empty), `released` (the worker stopped, and
+ * gave the task back), `lost` (the lease was lost), `cancelled` (the row was deleted while the step ran).
  *
  * @category metrics
  * @since 0.1.0
@@ -50,8 +50,8 @@ export const stepWait: Metric.Histogram<number> = Metric.histogram("pg_task_step
 })
 
 /**
- * Attempts whose lease was lost: their worker was frozen or cut off for longer than its lease. Tasks that were cancelled
- * meanwhile are not among them, unless their lease was over, too.
+ * Attempts whose lease was lost: their worker was frozen, or cut off from the database, for longer than its lease. An
+ * attempt whose task was cancelled counts only if its lease had expired, too.
  *
  * @category metrics
  * @since 0.1.0
@@ -62,7 +62,7 @@ export const leasesLost: Metric.Counter<number> = Metric.counter("pg_task_leases
 })
 
 /**
- * Tasks of dead workers that these freed.
+ * Tasks of dead workers that the workers of this process rescued.
  *
  * @category metrics
  * @since 0.1.0
@@ -118,8 +118,8 @@ export const reconnects: Metric.Counter<number> = Metric.counter("pg_task_databa
 
 /**
  * How many tasks are in the table, with attributes `task` and `status`: `ready`, `scheduled`, `running`, `parked` (as
- * `Admin.Status` describes them). `task` is empty for rows that don't have the shape of a task. Fed by
- * `TableMetrics.layer` only.
+ * `Admin.Status` describes them). `task` is empty for rows that don't have the shape of a task. Only
+ * `TableMetrics.layer` updates it.
  *
  * @category metrics
  * @since 0.1.0
@@ -130,8 +130,8 @@ export const tasks: Metric.Gauge<number> = Metric.gauge("pg_task_tasks", {
 })
 
 /**
- * How long the task that has been ready for longest has been due, with attribute `task`; 0 if none is ready. In
- * milliseconds. Fed by `TableMetrics.layer` only.
+ * For how long the oldest ready task has been due, with attribute `task`; 0 if none is ready. In milliseconds. Only
+ * `TableMetrics.layer` updates it.
  *
  * @category metrics
  * @since 0.1.0

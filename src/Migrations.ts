@@ -1,12 +1,13 @@
 /**
- * The table `pg_task`: made, brought up to date, or taken over from the Rust crate `pg_task` with all its rows.
+ * The migrations of the table `pg_task`: they make it, bring it up to date, or take it over from the Rust crate
+ * `pg_task` with all its rows.
  *
- * What a release has is never edited in a later one, only followed by another migration: so all tables, however old, become
- * the same.
+ * A released migration is never edited; a change of the table is a further migration. So all tables, however old,
+ * become the same.
  *
- * Three ways, of which you need one: {@link run} (or {@link layer}) at the start of your program, {@link loader} for
- * your own Effect migrator, {@link script} for any other tool. Applying twice, or from several processes at once, is
- * harmless.
+ * You need one of three ways: {@link run} (or {@link layer}) at the start of your program, {@link loader} for your own
+ * Effect migrator, {@link script} for any other tool. It is harmless to apply them twice, or from several processes at
+ * once.
  *
  * @since 0.1.0
  */
@@ -36,8 +37,8 @@ export const migrations: Record<
 }
 
 /**
- * The migrations for Effect's own migrator. Give it a `table` of its own, so that the numbers here and yours don't
- * meet.
+ * The migrations for Effect's own migrator. Give it a `table` of its own, so that these numbers don't clash with those
+ * of your migrations.
  *
  * @example
  * ```ts
@@ -62,14 +63,16 @@ export const table = "pg_task_migrations"
 /**
  * Applies what hasn't been applied yet, and returns it.
  *
- * It looks first. Where everything is there it changes nothing, takes no lock, and needs no right but those of a worker
- * (`select, insert, update, delete` on `pg_task`). Else the role needs `create` on the schema, and must own a `pg_task`
- * that exists already. The table goes where the connection's `search_path` puts it.
+ * It first checks what is there. If nothing is missing it changes nothing, takes no lock, and needs only the rights of
+ * a worker (`select, insert, update, delete` on `pg_task`). Else the role needs `create` on the schema, and must own a
+ * `pg_task` that exists already. The connection's `search_path` decides in which schema the table is.
  *
- * What it applies is one transaction. It waits for other sessions that hold the table, in tries of two seconds, between
- * which others go first; the log says who they are. Fails with a `TaskTableError` that says what to grant if this role may not, with a
- * `MigrationError` whose `cause` is the database's error if a migration can't be applied for another reason, and with a
- * `SqlError` if the database is away.
+ * What it applies is one transaction. If other sessions hold locks on the table, it waits for each lock for two seconds
+ * at most, then lets the statements behind it go first, and tries again; the log says who holds the locks.
+ *
+ * Fails with a `TaskTableError` that says what to grant if this role may not migrate, with a `MigrationError` whose
+ * `cause` is the database's error if a migration can't be applied for another reason, and with a `SqlError` if the
+ * database is away.
  *
  * @example
  * ```ts
@@ -88,8 +91,8 @@ export const run: Effect.Effect<
 > = migrateTo(Object.keys(migrations).length, Migrator.make({})({ loader, table }))
 
 /**
- * {@link run} as a layer: provide it to your workers, so that they find the table. A database that can't be reached is
- * waited for, as workers do: the log says so once.
+ * {@link run} as a layer: provide it to your workers, so that they find the table. If the database can't be reached, it
+ * waits, as workers do: the log says so once.
  *
  * @example
  * ```ts
@@ -113,9 +116,9 @@ export const layer: Layer.Layer<never, Migrator.MigrationError | TaskTableError 
   .effectDiscard(whenThere(run))
 
 /**
- * The same as SQL text, for people who run their own migrations. It is one statement, so that it is applied as a whole
- * or not at all, in a transaction of its own or in that of your tool; and it may be run again. It waits for other sessions
- * that hold the table, as {@link run} does, with a warning for each try.
+ * The same as SQL text, for people who run their own migrations. It is one statement: it is applied as a whole or not
+ * at all, in a transaction of its own or in that of your tool. It may be run again. It waits for locks as {@link run}
+ * does, with a warning for each try.
  *
  * @example
  * ```ts

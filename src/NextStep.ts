@@ -167,8 +167,8 @@ export const now = <const S extends Tagged, E = never, R = never>(
 ): NextStep<S, E, R> => make({ _tag: "Now", state }, options?.commit)
 
 /**
- * Moves to `state`, which becomes due `duration` after the transition is stored, by Postgres's clock. Zero or less
- * is due at once, but behind what is due already.
+ * Moves to `state`, which becomes due `duration` after the transition is stored, by Postgres's clock. With a duration
+ * of zero or less it is due at once, but behind the tasks that are due already.
  *
  * @example
  * ```ts

@@ -1,7 +1,7 @@
 /**
- * When a failed step is tried again: any `Schedule`, with the one made of RETRY_LIMIT and RETRY_DELAY as the usual
- * case. A policy holds no state of its own: the next delay is computed from the row's `tried`, so a restarted
- * worker goes on where the last one was.
+ * When a failed step is tried again: by any `Schedule`. The usual one is made of RETRY_LIMIT and RETRY_DELAY. A policy
+ * holds no state of its own: the next delay is computed from the row's `tried`, so a restarted worker goes on where the
+ * last one stopped.
  *
  * @since 0.1.0
  */
@@ -67,16 +67,16 @@ export const make = (options: {
   return schedule
 }
 
-/** Nobody waits for the stepping of more tries than these, and no schedule tells them apart. */
+/** Stepping stops here: more steps would take too long to compute, and no schedule still changes so late. */
 const maxStepped = 100_000
 
 type Steps<E> = (now: number, error: E) => Pull.Pull<[unknown, Duration.Duration], never, unknown>
 
-/** Sums of endless delays must stay numbers. */
+/** An infinite delay must not make the sum infinite: schedules compute differences of these times. */
 const later = (now: number, delay: Duration.Duration): number =>
   Math.min(now + Duration.toMillis(delay), Number.MAX_SAFE_INTEGER)
 
-/** When each of the failures up to now was, had every delay been kept to the millisecond. The first one is at 0. */
+/** When each failure up to now happened, if every delay was kept to the millisecond. The first one is at 0. */
 const failureTimes = <E>(step: Steps<E>, { error, tried }: Failure<E>) =>
   Effect.gen(function*() {
     const times = [0]
@@ -101,10 +101,12 @@ export interface Failure<E> {
 
 /**
  * The delay before the next try of a step that has now failed `tried + 1` times, or `None` when the schedule has
- * ended. The schedule is stepped from its beginning, with `error` as every input and with its own delays as the
- * time that went by, so limits on the number and on the elapsed time hold across restarts. A schedule that looks at
- * the clock sees the time that it is now, on this machine. That costs some microseconds for each failure before, and
- * none with a schedule of {@link make}; after the first 100,000 failures the position stays where it is.
+ * ended.
+ *
+ * The schedule is stepped from its beginning, with `error` as every input and with its own delays as the elapsed time.
+ * So limits on the number of tries and on the elapsed time hold across restarts. A schedule that reads the clock sees
+ * this machine's present time. Stepping costs some microseconds for each earlier failure, but nothing with a schedule
+ * of {@link make}. After 100,000 failures the schedule is stepped no further.
  *
  * @example
  * ```ts

@@ -120,7 +120,7 @@ export type Services<S> = S extends {
 type EncodingServices<St> = St extends { readonly EncodingServices: infer R } ? R : never
 
 /**
- * What a handler may ask about the attempt it is: `yield* Step.Context`.
+ * What a handler can find out about its attempt: `yield* Step.Context`.
  *
  * @example
  * ```ts
@@ -146,8 +146,8 @@ export class Context extends EffectContext.Service<Context, {
   /** Which try of this step this is: 1 for the first. Tries that a shutdown or a crash cut short don't count. */
   readonly attempt: number
   /**
-   * Stays the same over all tries of this step, crashes included, and differs for every other step that any task
-   * ever takes, also for the next round of a loop.
+   * The same in all tries of this step, also after a crash. Different for every other step of any task, also for the
+   * next round of a loop.
    */
   readonly idempotencyKey: string
 }>()("effect-pg-task/Step/Context") {}
@@ -166,10 +166,10 @@ export interface Options<State extends StateSchema, Next extends ReadonlyArray<S
   /** RETRY_DELAY: the wait before each retry. Default 1 second. */
   readonly retryDelay?: EitherRetry<Retry, Duration.Input> | undefined
   /**
-   * In place of `retryLimit` and `retryDelay`: any schedule, whose input is the error of the handler or of `commit`.
-   * When it ends, the task is parked with its error. Other failures (a defect, a next state that doesn't fit its
-   * schema, a transaction that Postgres refused) follow the schedule, too, unless it looks at its input: then they
-   * park the task.
+   * In place of `retryLimit` and `retryDelay`: any schedule. Its input is the error of the handler or of `commit`. When
+   * it ends, the task is parked with its error. Other failures (a defect, a next state that doesn't fit its schema, a
+   * transaction that Postgres refused) follow the schedule, too. But if the schedule reads its input, they park the
+   * task.
    */
   readonly retry?: Retry & CheckRetry<Retry, Handled> | undefined
   /**
@@ -253,9 +253,9 @@ type ResultError<State extends string> = [State] extends [never]
 /**
  * Makes a step. The types of everything are inferred.
  *
- * Throws a `TaskDefinitionError` (a compile error in TypeScript, where it can be) when the state's schema has no literal
- * `_tag`, when `retryLimit` is no whole number of 0 or more, or when both `retry` and `retryLimit` or `retryDelay`
- * are given.
+ * Throws a `TaskDefinitionError` (a compile error in TypeScript, where it can be) when the state's schema has no
+ * literal `_tag`, when `retryLimit` is no whole number of 0 or more, or when both `retry` and `retryLimit` or
+ * `retryDelay` are given.
  *
  * @example
  * ```ts
@@ -280,7 +280,7 @@ type ResultError<State extends string> = [State] extends [never]
 export const make = <
   State extends StateSchema,
   const Next extends ReadonlyArray<StateSchema> = readonly [],
-  // In the face of another mistake nothing is inferred of the handler: then nothing is to be said of it.
+  // After another mistake TypeScript infers nothing about the handler: then there is nothing to check.
   Handled extends AnyEffect = any,
   Retry = undefined
 >(

@@ -20,12 +20,14 @@ interface Level {
   oldestReady: number
 }
 
-/** A connection that has died without a word would be waited for without end. Counting a huge table takes long, too. */
+/**
+ * Without a limit, a connection that broke silently would be waited for forever. Counting a huge table takes long, too.
+ */
 const sampleTimeout = Duration.minutes(1)
 
 const none = (): Level => ({ counts: { ready: 0, scheduled: 0, running: 0, parked: 0 }, oldestReady: 0 })
 
-/** The levels of all tasks, of those that have gone, too: a gauge keeps its last value until it gets another. */
+/** The levels of all tasks. Those that are gone get 0, because a gauge keeps its last value. */
 const levelsOf = (rows: ReadonlyArray<Count>, seen: ReadonlyArray<string>): ReadonlyMap<string, Level> => {
   const levels = new Map(seen.map((task) => [task, none()]))
   for (const { count, oldest, status, task } of rows) {
@@ -83,7 +85,7 @@ const watch = (interval: Duration.Duration): Effect.Effect<never, never, SqlClie
     )
     return Effect.forever(Effect.andThen(sample, Effect.sleep(interval)))
   }).pipe(
-    // Statements that nobody waits for would drown the traces of the steps.
+    // Spans of these regular statements would only hide those of the steps.
     Effect.withTracerEnabled(false)
   )
 
@@ -99,8 +101,8 @@ export interface Options {
 }
 
 /**
- * Feeds `Metrics.tasks` and `Metrics.oldestReadyAge` for as long as the layer is alive. They are the table's, not a
- * worker's: one process is enough, and where several watch, take the maximum, not the sum.
+ * Updates `Metrics.tasks` and `Metrics.oldestReadyAge` for as long as the layer is alive. They describe the table, not
+ * a worker: one process is enough. If several processes have this layer, take the maximum, not the sum.
  *
  * It never fails. While the database is away, or the table isn't there yet, the gauges keep their last values: the
  * log says so once, and once more when they are back. A task or status that is no longer in the table goes to 0.

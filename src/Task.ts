@@ -48,12 +48,13 @@ export const DeclarationTypeId: DeclarationTypeId = "~effect-pg-task/Declaration
 export type DeclarationTypeId = "~effect-pg-task/Declaration"
 
 /**
- * What a task is to programs that don't run it: its name, its states, and the states in which it may begin. No handler,
- * and no state of any other kind: it is all that is needed to enqueue.
+ * What programs need that only enqueue a task: its name, its states, and the states in which it may begin. It has no
+ * handlers.
  *
  * Every method stores with one statement, through the `SqlClient` of its context: inside `sql.withTransaction` it is
- * part of that transaction. A state that its schema can't encode fails with `TaskInvalidStateError`, options that make no
- * sense fail with `TaskOptionsError`, a missing table with `TaskTableError`; then nothing was stored.
+ * part of that transaction. A method fails with `TaskInvalidStateError` if the schema can't encode the state, with
+ * `TaskOptionsError` if the options make no sense, and with `TaskTableError` if the table is missing. Then nothing was
+ * stored.
  *
  * @category models
  * @since 0.1.0
@@ -87,7 +88,7 @@ export interface Declaration<
   ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<States, S>>
   /**
    * Stores many tasks with one statement, all of them or none, and returns their ids in the order of `states`. The
-   * options hold for all of them.
+   * options apply to all of them.
    */
   readonly enqueueAll: <const S extends States["Type"]>(
     states: Iterable<S & CheckEntryState<Name, Entry, S>>,
@@ -126,8 +127,8 @@ export interface AnyDeclaration<out R = unknown> {
 }
 
 /**
- * Any task, for constraints. The services that an `Array<Task.Any>` needs are not known: to make a worker of it, say
- * which ones it may need, as in `Array<Task.Any<Mailer | Files>>`.
+ * Any task, for constraints. The services that an `Array<Task.Any>` needs are not known. To make a worker of such an
+ * array, say which services its tasks may need: `Array<Task.Any<Mailer | Files>>`.
  *
  * @category models
  * @since 0.1.0
@@ -138,15 +139,15 @@ export interface Any<out R = unknown> extends AnyDeclaration<R> {
 }
 
 /**
- * When a new task becomes due: at once, or after `delay`, or `at` a moment. Give one of the two at most.
+ * When a new task becomes due: at once, or after `delay`, or `at` a moment. Give only one of the two.
  *
  * @category options
  * @since 0.1.0
  */
 export type EnqueueOptions = {
   /**
-   * How long from now it becomes due, by Postgres's clock: in a transaction, from its beginning. A negative duration is
-   * due at once, an infinite one never. Default: due at once.
+   * How long from now it becomes due, by Postgres's clock. In a transaction, that is from its beginning. With a
+   * negative duration it is due at once, with an infinite one never. Default: due at once.
    */
   readonly delay?: Duration.Input | undefined
   readonly at?: OneTime | undefined
@@ -217,7 +218,7 @@ export type EnqueueServices<T extends AnyDeclaration, S = State<T>> =
 
 export type {
   /**
-   * The values of `Key` that two elements of a tuple share, where they are known when it is compiled.
+   * The values of `Key` that two elements of a tuple share, as far as the compiler knows them.
    *
    * @category utility types
    * @since 0.1.0
@@ -225,7 +226,7 @@ export type {
   Duplicates
 }
 
-/** The services that those of the schemas `States` need to encode whose tag `S` has. */
+/** The services that are needed to encode the state `S`: those of the schema in `States` that has its tag. */
 type EncodingServices<States, S> = States extends StateSchema
   ? S extends { readonly _tag: infer T } ? [T & States["Type"]["_tag"]] extends [never] ? never
     : States["EncodingServices"]
@@ -335,16 +336,16 @@ export interface DeclareOptions<States extends ReadonlyArray<StateSchema>, Entry
  */
 export interface Options<Entry extends ReadonlyArray<StateSchema>> {
   /**
-   * The states in which a task may begin: `enqueue` takes no others, and diagrams show them. Every state must be reached
-   * from one of them. Default: any state.
+   * The states in which a task may begin: `enqueue` takes no others, and diagrams show them. Every state must be
+   * reached from one of them. Default: any state.
    */
   readonly entry?: Entry | undefined
 }
 
 /**
- * Declares a task, for programs that enqueue it and must not load its handlers; {@link make} then makes the task of it.
+ * Declares a task, for programs that enqueue it and must not load its handlers. {@link make} then makes the task of it.
  * Tasks that enqueue themselves or each other also use declarations: the type of a declaration does not depend on the
- * steps. Keep `name` and the states' tags: rows in the database carry them.
+ * steps. Don't change `name` and the states' tags later: rows in the database hold them.
  *
  * Compile errors (and, for callers in plain JavaScript, a thrown `TaskDefinitionError`): there is no state; two states
  * have one tag; `entry` is empty, or names a state that is not among `states`. The name must not be empty, nor longer
@@ -386,16 +387,16 @@ export const declare = <
 ): Declaration<Name, States[number], Entry[number]> => declareTask(name, options) as never
 
 /**
- * Makes a task of its steps, and of its name or its {@link Declaration}. With a name, the task is declared at once. Keep
- * the name and the states' tags: rows in the database carry them.
+ * Makes a task of its steps, and of its name or its {@link Declaration}. Don't change the name and the states' tags
+ * later: rows in the database hold them.
  *
  * Compile errors (and, for callers in plain JavaScript, a thrown `TaskDefinitionError`): a step's `next` names a state
  * that no step has; two steps have one state's tag; there is no step; `entry` is empty, or names a state that no step
- * has; a declared state has no step; a step's state is not declared, or its schema is not the declared one. The name must
- * not be empty, nor longer than 200 characters.
+ * has; a declared state has no step; a step's state is not declared, or its schema is not the declared one. The name
+ * must not be empty, nor longer than 200 characters.
  *
- * Throws a `TaskDefinitionError` also in TypeScript if there is an `entry` and a state that no path of `next` leads to
- * from there.
+ * Throws a `TaskDefinitionError` also in TypeScript if there is an `entry`, and no path of `next` leads from it to some
+ * state.
  *
  * @example
  * ```ts
@@ -429,7 +430,7 @@ export const make = <
 ): Task<Name, Steps[number], Entry[number]> => makeTask(of as never, steps as never, options) as never
 
 /**
- * Tells whether a value is a {@link Task}: a declaration alone is none.
+ * Tells whether a value is a {@link Task}. A declaration alone is not a task.
  *
  * @category guards
  * @since 0.1.0

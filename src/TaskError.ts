@@ -7,9 +7,9 @@ import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 
 /**
- * A task, step or worker is defined in a way that can't work. Thrown by `Step.make`, `Task.declare` and
- * `Task.make`, where TypeScript reports most of it at compile time, and a failure of `Worker.make`, `Worker.layer` and
- * `Worker.run`.
+ * A task, step or worker is defined in a way that can't work. `Step.make`, `Task.declare` and `Task.make` throw it;
+ * TypeScript reports most of these mistakes at compile time. `Worker.make`, `Worker.layer` and `Worker.run` fail with
+ * it.
  *
  * @category errors
  * @since 0.1.0
@@ -20,8 +20,8 @@ export class TaskDefinitionError extends Schema.TaggedError<TaskDefinitionError>
 ) {}
 
 /**
- * The state given to `enqueue` and its kin can't be encoded by its schema, is none of the task's states, or is
- * none that the task may begin in. Nothing was stored.
+ * The state given to `enqueue`, `delay`, `schedule` or `enqueueAll` can't be encoded by its schema, is not one of the
+ * task's states, or is not one in which the task may begin. Nothing was stored.
  *
  * @category errors
  * @since 0.1.0
@@ -97,7 +97,7 @@ export class TaskNotFoundError extends Schema.TaggedError<TaskNotFoundError>("ef
 ) {}
 
 /**
- * A filter that selects every task by accident: no criterion of it is set. Nothing was changed.
+ * A filter without any criterion, which would select every task. Nothing was changed.
  *
  * @category errors
  * @since 0.1.0
@@ -125,7 +125,7 @@ export class TaskEditError extends Schema.TaggedError<TaskEditError>("effect-pg-
 }) {}
 
 /**
- * The workers were told to stop, but some steps were still running when the time was over.
+ * The workers were told to stop, but some steps were still running after the timeout.
  *
  * @category errors
  * @since 0.1.0
@@ -150,8 +150,8 @@ export class TaskStopTimeoutError
 export type EnqueueError = TaskInvalidStateError | TaskOptionsError | TaskTableError | SqlError
 
 /**
- * What `Worker.make`, `Worker.layer` and `Worker.run` fail with when they start. A database that can't be reached is not among it:
- * the worker waits for it.
+ * What `Worker.make`, `Worker.layer` and `Worker.run` fail with when they start. They don't fail if the database can't
+ * be reached: the worker waits for it.
  *
  * @category errors
  * @since 0.1.0

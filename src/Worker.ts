@@ -68,26 +68,26 @@ export type {
 export interface Options<Tasks extends ReadonlyArray<Task.Any>> {
   /** The tasks whose steps this worker runs. Rows of all others wait for a worker that knows them. */
   readonly tasks: Tasks & CheckTasks<Tasks>
-  /** How many steps run at a time. Default 10: handlers mostly wait. */
+  /** How many steps run at a time. Default 10. */
   readonly concurrency?: number | undefined
   /**
-   * The most tasks to claim ahead of those that run. Default 1000. How many really are adapts to how long steps
-   * take: a task that isn't begun within a second is given back.
+   * How many tasks to claim ahead at most, beside those that run. Default 1000. The real number adapts to how long
+   * steps take: a task that isn't begun within a second is given back.
    */
   readonly bufferSize?: number | undefined
   /**
-   * How long a task stays this worker's without a sign of life. Default 30 seconds. Running steps renew it after a
-   * third of it, so it does not limit how long a step may take. The tasks of a dead worker wait for this long, and a
-   * third of it more. 100 milliseconds or more.
+   * For how long a claim is valid unless the worker renews it. Default 30 seconds. The worker renews it after a third
+   * of that time while the step runs, so the lease does not limit how long a step may take. The tasks of a dead worker
+   * are ready again after a lease and a third. 100 milliseconds or more.
    */
   readonly lease?: Duration.Input | undefined
-  /** After how many workers that died in a row while they ran a step its task is parked. Default 3. */
+  /** A task is parked after this many workers in a row have crashed while they ran its step. Default 3. */
   readonly maxCrashes?: number | undefined
   /** How long a stopping worker lets steps run on before it interrupts them. Default 30 seconds. */
   readonly shutdownTimeout?: Duration.Input | undefined
   /**
-   * How often to look for work when no notification comes: a backstop. Default 10 seconds. Without a `PgClient`, or
-   * while notifications don't come through, it is at most 1 second. 10 milliseconds or more.
+   * How often to look for tasks when no notification comes. Default 10 seconds. Without a `PgClient`, or while
+   * notifications don't arrive, it is 1 second at most. 10 milliseconds or more.
    */
   readonly pollInterval?: Duration.Input | undefined
 }
@@ -148,8 +148,9 @@ export const make = <const Tasks extends ReadonlyArray<Task.Any>>(
  * ends when its worker is told to stop, see {@link launch}. Two such layers in one program provide the same tag: use
  * {@link make} for several workers.
  *
- * It fails with a `TaskDefinitionError` for options that make no sense, and with a `TaskTableError` that says how to fix it
- * when the table is missing or this role may not use it. A database that can't be reached is waited for.
+ * It fails with a `TaskDefinitionError` for options that make no sense, and with a `TaskTableError` that says how to
+ * fix it when the table is missing or this role may not use it. If the database can't be reached, the worker waits for
+ * it.
  *
  * @example
  * ```ts
@@ -200,8 +201,9 @@ export const run = <const Tasks extends ReadonlyArray<Task.Any>>(
   Effect.scoped(Effect.flatMap(make(options), ({ stopped }) => stopped))
 
 /**
- * Runs a layer with workers in it until they are told to stop, and then closes it. The main program of a worker
- * process: `Layer.launch` would keep the process alive after its workers have stopped, and nothing would start it again.
+ * Runs a layer with workers in it until they are told to stop, and then closes it. Use it as the main program of a
+ * worker process: with `Layer.launch` the process would stay alive without workers after they have stopped, and no
+ * supervisor would restart it.
  *
  * It ends when every worker in the layer has stopped: by `stop_worker`, `pg-task stop`, `Admin.stopWorkers`, or `stop`.
  * Being told to stop is a success, so `NodeRuntime.runMain` ends the process with exit code 0. An interruption (Ctrl-C,

@@ -35,7 +35,7 @@ const config = CliConfig.make({
     GlobalFlag.Help,
     GlobalFlag.Version,
     GlobalFlag.Wizard,
-    // All its names of shells in one place make every other line of the help too long.
+    // The list of shells in one place would make every other line of the help too long.
     { ...GlobalFlag.Completions, flag: Flag.withMetavar(GlobalFlag.Completions.flag, "shell") }
   ]
 })

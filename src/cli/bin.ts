@@ -15,7 +15,7 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   readonly version: string
 }
 
-/** What is logged doesn't belong among the output. */
+/** Logs go to stderr: they are no output. */
 const logger = Logger.layer([Logger.withConsoleError(Logger.formatSimple)])
 
 const program = run(version)(args).pipe(Effect.provide(Layer.merge(NodeServices.layer, logger)))
@@ -29,17 +29,18 @@ const end = (exit: Exit.Exit<void, Failure>): void => {
   const { code, message } = Exit.isSuccess(exit) ? { code: exitCode.ok, message: undefined } : reportCause(exit.cause)
   const text = wantsJson ? stringify({ error: { message } }) : `pg-task: ${message}`
   if (message !== undefined) process.stderr.write(`${text}\n`)
-  // Not at once: what was printed must have left, and modules of the user may keep the process alive.
+  // `write` waits until all output was written. `exit` is needed because modules of the user may keep the process
+  // alive.
   process.stdout.write("", () => process.exit(code))
 }
 
-// Whoever reads us may have read enough.
+// The reader of a pipe may close it early (`pg-task list | head`).
 process.stdout.on("error", () => process.exit(exitCode.ok))
 
 const fiber = Effect.runFork(program)
 fiber.addObserver(end)
 
-/** In milliseconds. What has been begun must end by itself, but a database that doesn't answer would keep it up. */
+/** In milliseconds. What has begun must end properly, but a database that doesn't answer must not delay the exit. */
 const exitTimeout = 1000
 
 const interrupt = (): void => {

@@ -12,7 +12,7 @@ import { NoAnswer, UsageError } from "./exit.ts"
 import { Url } from "./input/flags.ts"
 import * as Output from "./output/print.ts"
 
-/** What most statements need is far less; a million rows changed at once need minutes. */
+/** Most statements need far less; a change of a million rows needs minutes. */
 export const limits = { read: Duration.seconds(60), write: Duration.minutes(30) } as const
 
 const given = Effect.gen(function*() {
@@ -28,7 +28,7 @@ const given = Effect.gen(function*() {
   }))
 })
 
-/** What libpq looks up last. */
+/** The password from the password file: libpq looks there last. */
 const savedPassword = Effect.fnUntraced(function*(address: Address.Address) {
   const file = Address.passwordFile(process.env)
   const found = Address.inspect(file)
@@ -44,14 +44,14 @@ export const databaseName = Effect.map(
   ({ dbname, host, port }) => `${host.includes(":") ? `[${host}]` : host}:${port}/${dbname}`
 )
 
-/** In a form that leaves nothing open, so that the driver has nothing to fill in. */
+/** With every parameter, so that the driver fills in nothing. */
 const databaseUrl = Effect.gen(function*() {
   const found = yield* address
   const password = found.password ?? (yield* savedPassword(found))
   return `postgres://?${new URLSearchParams({ ...found, ...(password ? { password } : {}) }).toString()}`
 })
 
-/** Runs an effect on the database, with as many connections as it uses at once. */
+/** Runs an effect on the database. */
 export const connected = <A, E, R>(
   effect: Effect.Effect<A, E, R>
 ): Effect.Effect<
@@ -62,7 +62,7 @@ export const connected = <A, E, R>(
   Effect.flatMap(databaseUrl, (url) =>
     Effect.provide(
       effect,
-      // Statements are not prepared, so that poolers in transaction mode will do.
+      // Statements are not prepared, so that a pooler in transaction mode works.
       PgClient.layer({ url: Redacted.make(url), applicationName: "pg-task", maxConnections: 2, prepare: false })
     ))
 

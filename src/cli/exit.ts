@@ -1,4 +1,4 @@
-/** What went wrong, as one line that says what to do, and as an exit code. */
+/** How a command ends: a message in one line that says what to do, and an exit code. */
 import * as Cause from "effect/Cause"
 import type * as CliError from "effect/cli/CliError"
 import * as Data from "effect/Data"
@@ -10,12 +10,12 @@ import type * as TaskError from "../TaskError.ts"
 import { self } from "./output/ownCommand.ts"
 import { oneLine } from "./output/text.ts"
 
-/** What the process ends with. */
+/** The exit codes of the process. */
 export const exitCode = {
   ok: 0,
   /** It failed, or nothing matched. */
   failed: 1,
-  /** The command line makes no sense, or a question could not be asked. */
+  /** The command line makes no sense, or a question could not be asked because nobody can answer. */
   usage: 2,
   /** The database can't be reached, refuses, or has no table. */
   database: 3,
@@ -25,10 +25,10 @@ export const exitCode = {
 /** The command line is well-formed, but makes no sense. */
 export class UsageError extends Data.TaggedError("UsageError")<{ readonly message: string }> {}
 
-/** There is nothing that the command could be about. */
+/** No task matches. */
 export class NothingMatched extends Data.TaggedError("NothingMatched")<{ readonly message: string }> {}
 
-/** Somebody was asked, and said no. */
+/** The user was asked, and said no. */
 export class Declined extends Data.TaggedError("Declined")<{ readonly message: string }> {}
 
 /** The task that was watched has failed for good. */
@@ -60,7 +60,7 @@ export type Failure =
   | TaskError.TaskStopTimeoutError
   | TaskError.TaskTableError
 
-/** What to say, if anything is left to be said, and what to end with. */
+/** The message to print, if any, and the exit code. */
 export interface Report {
   readonly message: string | undefined
   readonly code: number
@@ -94,14 +94,14 @@ const sqlMessage = (error: SqlError): string => {
 
 const syntaxReport = (error: CliError.CliError): Report => {
   if (error._tag !== "ShowHelp") return { message: oneLine(error.message), code: exitCode.usage }
-  // Nothing is wrong: the help was what there is to say.
+  // Nothing is wrong: the user asked for the help.
   if (error.errors.length === 0) return { message: undefined, code: exitCode.ok }
   const messages = error.errors.map(({ message }) => oneLine(message)).join("; ")
   const help = self([...error.commandPath.slice(1), "--help"].join(" "))
   return { message: `${messages}. See ${help}`, code: exitCode.usage }
 }
 
-/** Of each failure that isn't one of the command line's syntax. */
+/** The exit code of each failure, except those of the command line's syntax. */
 const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
   SqlError: exitCode.database,
   TaskTableError: exitCode.database,

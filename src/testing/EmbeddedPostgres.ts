@@ -4,9 +4,9 @@
  * It needs nothing installed but npm packages, works as root too (the server then runs as an unprivileged user), and
  * leaves nothing behind: it stops when the last process that uses it ends, even if that process is killed.
  *
- * Not for production. On a machine that others share, they can't use the server: it listens on the loopback address
- * only, and asks for a random password, which is in a file that only the user who runs the server can read. On Windows
- * there is no embedded Postgres: use one of your own there.
+ * Not for production. Other users of the machine can't use the server: it listens on the loopback address only, and
+ * asks for a random password, which is in a file that only the user who runs the server can read. On Windows there is
+ * no embedded Postgres: use your own there.
  *
  * @since 0.1.0
  */
@@ -44,7 +44,7 @@ export {
 export interface Options {
   /**
    * A folder that keeps the data between runs, made if missing. Processes that name the same folder share one server.
-   * It is closed to other users; a link in it, or what another user has put there, is refused.
+   * It is closed to other users. A link in it, or a file of another user, is refused.
    * Default: a temporary folder, removed at the end.
    */
   readonly dataDir?: string | undefined
@@ -52,7 +52,7 @@ export interface Options {
   readonly port?: number | undefined
   /**
    * Settings for `postgresql.conf`, by name. Default: Postgres's own (`fsync` and `synchronous_commit` on), with
-   * `max_connections` 200. In a shared server those of whoever started it hold.
+   * `max_connections` 200. A shared server has the settings of the process that started it.
    */
   readonly settings?: Readonly<Record<string, string>> | undefined
 }
@@ -65,8 +65,8 @@ export interface Options {
  */
 export interface EmbeddedPostgres {
   /**
-   * `postgres://…`, for its superuser and the database `postgres`, with the password: for clients, and not to be
-   * printed, nor to be given to a command as an argument, because all users of the machine can read those.
+   * `postgres://…`, for its superuser and the database `postgres`, with the password: for clients. Don't print it, and
+   * don't pass it to a command as an argument, because all users of the machine can read those.
    */
   readonly url: string
   /** A command that connects to it: `psql 'postgres://…'`. The password is not in it, but the file that has it is. */
@@ -80,8 +80,8 @@ export interface EmbeddedPostgres {
   /** The port it listens on, on the loopback address. */
   readonly port: number
   /**
-   * Stops the server and starts it again, with the same data and port, for tests of what happens then. `fast` ends all
-   * connections properly; `immediate` is a crash, followed by crash recovery. For all who share the server.
+   * Stops the server and starts it again, with the same data and port, to test a restart. `fast` ends all connections
+   * properly; `immediate` is a crash, followed by crash recovery. It affects all processes that share the server.
    */
   readonly restart: (mode: "fast" | "immediate") => Effect.Effect<void, EmbeddedPostgresError>
 }
@@ -91,7 +91,7 @@ interface Access {
   readonly password: string
 }
 
-/** `%` for what has a meaning in URLs or in single quotes. */
+/** Encodes characters that have a meaning in URLs or in single quotes. */
 const encodePath = (file: string): string => encodeURIComponent(file).replaceAll("%2F", "/").replaceAll("'", "%27")
 
 const makeServer = (wish: Wish, { password, port }: Access, fifo: number): EmbeddedPostgres => {
@@ -114,8 +114,9 @@ const makeServer = (wish: Wish, { password, port }: Access, fifo: number): Embed
 }
 
 /**
- * Starts a server, or joins the one that runs on `dataDir` already. It is there until the scope closes; it stops when
- * the last of its users is gone. Ready for connections when this succeeds (in about a second the first time).
+ * Starts a server, or joins the one that runs on `dataDir` already. It runs at least until the scope closes, and stops
+ * when the last process that uses it ends. It is ready for connections when this succeeds (in about a second the first
+ * time).
  *
  * Fails with an {@link EmbeddedPostgresError} if npm has no Postgres for this system or it does not start.
  *

@@ -1,9 +1,9 @@
 /**
  * Tasks in tests, without a worker in the background: {@link runAll} and {@link runStep} run what is due in the test's
- * own fiber, and tell what happened; {@link enqueued} looks at what there is to do; {@link rolledBack} leaves nothing
- * behind.
+ * own fiber, and return what happened. {@link enqueued} lists what is in the table. {@link rolledBack} rolls everything
+ * back at the end of the test.
  *
- * Steps run as a worker runs them, by the same code: claimed, decoded, tried, stored.
+ * Steps run as in a worker, by the same code: claimed, decoded, tried, stored.
  *
  * @since 0.1.0
  */
@@ -125,8 +125,8 @@ export type Result<T extends Task.Any> =
 /**
  * What to do about tasks that are due later, once nothing is due now.
  *
- * - `"skip"`: time passes at once. All that waits moves towards now by the time until the first of it is due, so the
- *   order stays what it would have been. (`Clock` and handlers know nothing of it.)
+ * - `"skip"`: time passes at once. All waiting tasks move towards now, by the time until the first of them is due, so
+ *   their order stays. (`Clock`, and so the handlers, don't see it.)
  * - `"wait"`: waits for as long as it really takes, by Postgres's clock.
  * - `"leave"`: leaves them as they are.
  *
@@ -155,7 +155,7 @@ export interface Options<Tasks extends ReadonlyArray<Task.Any>> extends Pick<Wor
  * @since 0.1.0
  */
 export interface RunAllOptions<Tasks extends ReadonlyArray<Task.Any>> extends Options<Tasks> {
-  /** After so many steps it gives up, for tasks that go round for ever. Default 1000. */
+  /** It gives up after this many steps, for tasks that never end. Default 1000. */
   readonly maxSteps?: number | undefined
 }
 
@@ -199,10 +199,10 @@ export const runStep = <const Tasks extends ReadonlyArray<Task.Any>>(
   Effect.map(Run.runStep(options), Option.fromUndefinedOr) as never
 
 /**
- * Runs all that is due to its end, task by task in the order in which they became due, and returns what happened in
- * each step. Tasks that fail for good are parked, as ever; look for them in the results.
+ * Runs all due tasks to their end, one after the other in the order in which they became due, and returns what happened
+ * in each step. Tasks that fail for good are parked, as in a worker; look for them in the results.
  *
- * Fails with a {@link TaskTestError} if there is no end to it.
+ * Fails with a {@link TaskTestError} if the tasks don't end.
  *
  * @example
  * ```ts
@@ -306,15 +306,15 @@ export const enqueued = <T extends Task.AnyDeclaration>(
 // Leaving nothing behind
 // ---------------------------------------------------------------------------------------------------------------
 
-/** Carries the end of a test out of the transaction that it makes roll back. */
+/** Makes the transaction of a test roll back, and takes the test's exit out of it. */
 class RolledBack extends Data.TaggedError("RolledBack")<{ readonly exit: Exit.Exit<unknown, unknown> }> {}
 
 /**
- * Runs a test in a transaction that is rolled back at its end, however it ends: nothing that it did to the database
- * stays, no worker or other test ever sees it, and tests may run side by side on one database.
+ * Runs a test in a transaction that is always rolled back at its end: nothing that it did to the database stays, no
+ * worker or other test ever sees it, and tests may run in parallel on one database.
  *
- * Postgres's `now()` stands still meanwhile, and after a statement that failed all others fail, unless it ran in a
- * `sql.withTransaction` of its own. Steps that fail that way are undone and reported like all others.
+ * Postgres's `now()` stands still meanwhile. After a failed statement all others fail, unless it ran in a
+ * `sql.withTransaction` of its own. Steps that fail in this way are undone, and reported like all others.
  *
  * @example
  * ```ts

@@ -140,7 +140,8 @@ describe("Task.make of a declaration refuses", () => {
 })
 
 describe("a state that no entry reaches", () => {
-  const unreached = `Task "Order": no task ever gets to the state "Ship" from where tasks begin ("Place"): `
+  const unreached =
+    `Task "Order": no task ever reaches the state "Ship" from the states in which it may begin ("Place"): `
     + "add it to `entry`, or to the `next` of a step"
 
   it("is refused by name, also if it moves to itself", () => {

@@ -17,7 +17,7 @@ export const placeOf = ({ plan, round, seq }: Place): string => `${plan} ${seq}.
 
 export const initialBalance = 10_000
 
-/** Counts each crash of which the library thinks, also those that an outcome forgets again. */
+/** Counts each crash that the library counts, also those that a later outcome sets back to 0. */
 const noteCrashes: ReadonlyArray<string> = [
   "create table crash (plan text, crashes int not null)",
   `create function note_crash() returns trigger language plpgsql as $$ begin
@@ -85,13 +85,13 @@ export const transfer = (
 export interface Notes {
   readonly ran: (place: Place, attempt: number, key: string) => Effect.Effect<void>
   readonly isFixed: Effect.Effect<boolean>
-  /** Counts a death before it happens: how many with this one. */
+  /** Counts a crash before it happens, and returns the number with this one. */
   readonly dies: (place: Place) => Effect.Effect<number>
   /** The first time, takes the row away from whoever runs it. Returns whether it did. */
   readonly rob: (place: Place, id: string) => Effect.Effect<boolean>
   /** Whether somebody else has had the row since then. */
   readonly isTaken: (id: string) => Effect.Effect<boolean>
-  /** So many milliseconds from now, by Postgres's clock. */
+  /** This many milliseconds from now, by Postgres's clock. */
   readonly fromNow: (millis: number) => Effect.Effect<DateTime.DateTime>
 }
 

@@ -56,7 +56,7 @@ const exclusive: ReadonlyArray<ReadonlyArray<Name>> = [
 
 const names = Object.keys(all) as Array<Name>
 
-/** At most so many at a time. */
+/** At most this many at a time. */
 const atOnce = 5
 
 const isBlocked = (name: Name, active: ReadonlySet<Name>): boolean =>
@@ -96,7 +96,7 @@ class Deck {
   }
 }
 
-/** Draws faults for so many milliseconds, and returns when the last one is over. */
+/** Draws faults for this many milliseconds, and returns when the last one is over. */
 export const rage = (world: World, random: Random, millis: number): Effect.Effect<void> =>
   Effect.gen(function*() {
     const active = new Set<Name>()

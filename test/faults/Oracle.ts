@@ -1,4 +1,4 @@
-/** Says what is wrong with the end of a round: every plan must have come to what it says, and to nothing else. */
+/** Finds what is wrong at the end of a round: every plan must have ended as it says, and in no other way. */
 import type { Evidence, Row } from "./RoundResult.ts"
 import { childId } from "./PlannedTask.ts"
 import { initialBalance, type Place, placeOf } from "./EffectTables.ts"
@@ -7,7 +7,7 @@ import { forever, type Op, type Plan } from "./Plan.ts"
 export interface Case {
   readonly plans: ReadonlyArray<Plan>
   readonly evidence: Evidence
-  /** What is demanded where no worker crashes; undefined where workers do. */
+  /** The stricter demands of rounds in which no worker crashes; undefined if workers crash. */
   readonly strict: Strictness | undefined
 }
 
@@ -69,7 +69,7 @@ const wrongAttempts = (op: Op, last: number, ownFailures: boolean): boolean => {
   return op.kind !== "stubborn" && last !== 1
 }
 
-/** How often a step may have run in vain: it was interrupted, or somebody took its row away. */
+/** How often a step may have run without its outcome being stored: it was interrupted, or its row was taken away. */
 const excuses = (place: Place, op: Op, evidence: Evidence, strict: Strictness): number => {
   const { interrupters, interruptions, losses } = strict
   const noted = interruptions.get(placeOf(place)) ?? 0
@@ -138,7 +138,7 @@ const judgeRow = (id: string, ops: ReadonlyArray<Op>, evidence: Evidence, compla
   const runs = evidence.runs.get(placeOf({ plan: id, seq, round: 1 })) ?? []
   const right = ops[seq]!.kind === "broken"
     ? row.error?.includes("planned") === true && row.tried === Math.max(...runs.map(({ attempt }) => attempt))
-    : row.error?.includes("The worker died") === true && row.tried === 0
+    : row.error?.includes("The worker crashed") === true && row.tried === 0
   if (!right || row.leased) complain(`${id} is parked wrongly: ${JSON.stringify(row)}`)
 }
 

@@ -1,4 +1,4 @@
-/** Processes that die, freeze and stop. */
+/** Processes that are killed, freeze and stop. */
 import { Effect } from "effect"
 import type { Member } from "./WorkerProcesses.ts"
 import { persist } from "./EffectTables.ts"
@@ -20,7 +20,7 @@ const freeze = onVictim(({ crew }, member, random) =>
   )
 )
 
-/** Whoever comes next knows other tasks, and connects in another way. */
+/** The next worker knows other tasks, and connects in another way. */
 const replace = onVictim(({ crew }, member) => crew.stop(member))
 
 /** Everybody, one after the other, as a deployment does. */

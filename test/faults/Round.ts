@@ -11,7 +11,7 @@ import type { Scene, World } from "./FaultContext.ts"
 
 export const producers = 3
 
-/** Nothing changes for so long: it never will. In milliseconds. */
+/** If nothing changes for this long, nothing ever will. In milliseconds. */
 export const patience = 60_000
 
 const encode = Schema.encodeSync(Schema.fromJsonString(Plan))
@@ -45,7 +45,7 @@ export const produce = ({ log }: Scene, url: string, rest: number, victims: Read
 
 /** What a row may be parked for, on the way. */
 export const plannedErrors = [/planned (failure|defect)/, /has no state "Novel"/]
-const afterFaults = [...plannedErrors, /^The worker died/]
+const afterFaults = [...plannedErrors, /^The worker crashed/]
 
 /** Tells which rows have come to where they stay. */
 const atRest = (plans: ReadonlyArray<Plan>, garbage: ReadonlyMap<string, boolean>) => {
@@ -54,7 +54,7 @@ const atRest = (plans: ReadonlyArray<Plan>, garbage: ReadonlyMap<string, boolean
     const seq = ends.get(plan ?? "") ?? -1
     const { kind } = plans.find(({ id }) => id === plan)?.ops[seq] ?? {}
     if (error === null || kind === undefined || !new RegExp(`"seq": ?${seq},`).test(step)) return false
-    return kind === "broken" ? error.includes("planned") : error.startsWith("The worker died")
+    return kind === "broken" ? error.includes("planned") : error.startsWith("The worker crashed")
   }
   return (row: Row): boolean => {
     const mustPark = garbage.get(row.id)
@@ -106,7 +106,7 @@ export const conclude = ({ log, sql }: Scene, plans: ReadonlyArray<Plan>, strict
     log.say(`the oracle has looked at ${plans.length} plans`)
   })
 
-/** Nobody holds a row, and nobody died: for when all workers have stopped gracefully. */
+/** No row is held, and no crash is counted: for when all workers have stopped gracefully. */
 const checkReleased = ({ log, sql }: Scene) =>
   Effect.gen(function*() {
     for (const row of yield* readRows(sql)) {
@@ -134,7 +134,7 @@ const watchMoney = ({ log, sql }: Scene): Effect.Effect<never> =>
     yield* Effect.sleep(500)
   }))
 
-/** Looks, until it is interrupted: while nobody dies, no lease ends, and nobody is thought dead. */
+/** Looks, until it is interrupted: while no worker crashes, no lease expires, and no crash is counted. */
 const watchLeases = ({ log, sql }: Scene): Effect.Effect<never> => {
   const seen = new Set<string>()
   return Effect.forever(Effect.gen(function*() {

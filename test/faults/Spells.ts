@@ -1,4 +1,6 @@
-/** Times in which the database is hard to use, and which are no death: locks on rows, and a database that only reads. */
+/**
+ * Times in which the database is hard to use, but no worker crashes: locks on rows, and a database that is read-only.
+ */
 import { Effect, Fiber } from "effect"
 import { persist } from "./EffectTables.ts"
 import type { Random } from "./Random.ts"
@@ -29,7 +31,7 @@ interface Lock {
   readonly seed: number
 }
 
-/** Waits for nobody: rows that another session holds just now are left out. */
+/** Doesn't wait for locks: rows that another session holds just now are left out. */
 const lock = ({ hold, rows, seed, target }: Lock): string => {
   const chosen = (strength: string) =>
     `select id from pg_task where ${

@@ -139,7 +139,7 @@ const play = (options: Options, server: EmbeddedPostgres.EmbeddedPostgres) =>
     yield* checkConnections(world)
   })
 
-/** More than so many findings tell nothing new: something is broken that everything needs. */
+/** More findings than this are not needed: something is broken that everything needs. */
 const enough = 50
 
 const untilEnough = ({ log }: Options): Effect.Effect<void> =>

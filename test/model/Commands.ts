@@ -46,7 +46,7 @@ const ReleaseClaim = Schema.TaggedStruct("ReleaseClaim", { pick })
 /** Time passes: a lease is over, or there never was one. */
 const Lapse = Schema.TaggedStruct("Lapse", { pick, to: Schema.Literals(["the past", "the past", "nothing"]) })
 
-/** A worker dies: nothing comes of its attempts, and all its leases end. */
+/** A worker crashes: its attempts have no outcomes, and all its leases expire. */
 const Die = Schema.TaggedStruct("Die", { worker })
 
 /** A worker looks for leases that are over. */

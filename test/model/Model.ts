@@ -98,7 +98,7 @@ export const isFree = (row: Row) => row.error === null && !row.running
 export const isClaimable = (row: Row, tasks: ReadonlyArray<string>, clock: number): boolean =>
   isFree(row) && row.crashes === 0 && isDue(row, clock) && isKnown(row, tasks)
 
-/** Its worker died on it: it is claimed alone. */
+/** Its worker crashed while it held it: it is claimed alone. */
 export const isSuspect = (row: Row, tasks: ReadonlyArray<string>, clock: number): boolean =>
   isFree(row) && row.crashes > 0 && isDue(row, clock) && isKnown(row, tasks)
 
@@ -249,11 +249,11 @@ export const isLapsed = (row: Row, tasks: ReadonlyArray<string>, clock: number):
   row.running && row.error === null && isDue(row, clock) && isKnown(row, tasks) &&
   (row.leaseUntil === null || (typeof row.leaseUntil === "number" && row.leaseUntil < clock))
 
-/** Its worker has died on it once more. */
+/** Its worker has crashed once more while it held the row. */
 export const takenOver = (row: Row): Row => ({
   ...freed(row),
   crashes: row.crashes + 1,
-  error: row.crashes + 1 >= maxCrashes ? { part: `The worker died ${row.crashes + 1} times in a row` } : null
+  error: row.crashes + 1 >= maxCrashes ? { part: `The worker crashed ${row.crashes + 1} times in a row` } : null
 })
 
 // ---------------------------------------------------------------------------------------------------------------

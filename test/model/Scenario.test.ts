@@ -3,7 +3,7 @@
  * compared with what a small model of it says.
  *
  * Producers and people use the API and the documentation's SQL. The two workers are the library's own statements and
- * its own runner (`Hands.ts`), but not its dispatcher, pool and writer: those decide when something is done, and here
+ * its own runner (`WorkerStatements.ts`), but not its dispatcher, pool and writer: those decide when something is done, and here
  * the commands do. So a life is the same each time, goes through every order of events (a lost lease in the middle of
  * a batch, the late result of an attempt while the next one runs), and can be shrunk: what is printed on failure is
  * about the shortest list of commands that fails. The faults (`test/faults`) test whole workers.

@@ -158,7 +158,7 @@ layer(Table)("TaskTest.runAll", (it) => {
       ])
     }).pipe(TaskTest.rolledBack))
 
-  it.effect("gives up on tasks that go round for ever, and gives them back", () =>
+  it.effect("gives up on tasks that never end, and gives them back", () =>
     Effect.gen(function*() {
       const Ticks = Task.make("Ticks", [
         Step.make(Archived, { next: [Archived], handler: () => Effect.succeed(NextStep.now(new Archived())) })

@@ -1,4 +1,4 @@
-/** The commands that change tasks: which ones, how many, and whether that is what was meant. */
+/** The commands that change tasks: they select tasks, count them, and ask for confirmation. */
 import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -14,16 +14,16 @@ import { plural } from "../output/text.ts"
 
 const all = Flag.Boolean("all").pipe(Flag.withDescription("All of them"), Flag.withDefault(false))
 
-/** What every such command takes; `status` only where it may touch more than one. */
+/** The flags of every such command; `status` only if it changes tasks of more than one status. */
 export const selectionFlags = { ids, ...filter, all, yes, dryRun }
 export const selectionFlagsWithStatus = { ...selectionFlags, status }
 
 /** A command that changes tasks. */
 export interface Change {
-  /** "Retry", and what was done then: "Retried". */
+  /** For example "Retry", and, when it was done, "Retried". */
   readonly verb: string
   readonly done: string
-  /** The only status it touches. Undefined: any. */
+  /** It changes only tasks of this status. Undefined: of any. */
   readonly touches: Admin.Status | undefined
   /** Whether it asks even about tasks that were named by their ids. */
   readonly asksAlways: boolean
@@ -37,13 +37,13 @@ interface Selection extends Admin.Filter {
   readonly dryRun: boolean
 }
 
-/** What is to be changed, and how much of what that is. */
+/** The selected tasks, and their counts. */
 interface Selected {
   readonly target: Admin.Target
   readonly counts: ReadonlyArray<Admin.Count>
-  /** What to say when there is nothing to change. */
+  /** The message when there is nothing to change. */
   readonly nothing: string
-  /** What to say of those that were named, and are not to be changed. */
+  /** Messages about tasks that were named, but can't be changed. */
   readonly others: ReadonlyArray<string>
 }
 
@@ -91,7 +91,7 @@ const misuseOf = (selection: Selection, verb: string): string | undefined => {
   const filtered = selection.all || Object.values(filterOf(selection)).some((criterion) => criterion !== undefined)
   if (selection.ids.length > 0) {
     return filtered
-      ? "Give ids, or filters, or --all: not more than one of them"
+      ? "Give only one of these: ids, filters, or --all"
       : undefined
   }
   return filtered ? undefined : `${verb} which tasks? Give ids, filters such as --task, or --all`
@@ -126,7 +126,7 @@ const perform = Effect.fnUntraced(function*(change: Change, selection: Selection
   yield* json ? Output.json({ changed }) : Console.log(`${change.done} ${plural(changed, "task")}`)
 })
 
-/** Selects, says what that is, asks, and changes it. */
+/** Selects tasks, shows how many there are, asks, and changes them. */
 export const changeSelected = (change: Change) =>
   Effect.fnUntraced(function*(selection: Selection) {
     const misuse = misuseOf(selection, change.verb)

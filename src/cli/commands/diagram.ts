@@ -25,7 +25,7 @@ export const diagram = Command.make(
       Flag.withDefault("TB")
     ),
     live: Flag.Boolean("live").pipe(
-      Flag.withDescription("Write the counts of the tasks there are into it"),
+      Flag.withDescription("Write into it how many tasks there are"),
       Flag.withDefault(false)
     )
   },

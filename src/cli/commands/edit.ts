@@ -31,7 +31,7 @@ const parseJson = (text: string) =>
     catch: (error) => new UsageError({ message: `That is not JSON: ${oneLine((error as Error).message)}` })
   })
 
-/** A field that is a text stays one; any other takes JSON, or what is no JSON as a text. */
+/** The new value of a field. A text stays a text. Another field takes JSON; what is no JSON is a text. */
 const valueOf = (before: string | undefined, given: string): string =>
   before?.startsWith("\"") !== true && isJson(given) ? compact(given) : JSON.stringify(given)
 
@@ -39,7 +39,7 @@ const valueOf = (before: string | undefined, given: string): string =>
 const setFields = (fields: Members, set: Readonly<Record<string, string>>): Members =>
   new Map([...fields, ...Object.entries(set).map(([name, given]) => [name, valueOf(fields.get(name), given)] as const)])
 
-/** The whole state in an editor, as people like to read JSON. */
+/** Opens the whole state in an editor, as formatted JSON. */
 const editRow = Effect.fnUntraced(function*(row: Admin.Row) {
   const { canPrompt } = yield* TerminalCapabilities.TerminalCapabilities
   if (!canPrompt) return yield* new UsageError({ message: "Say what to change: --set, --fields, --state or --raw" })
@@ -50,7 +50,7 @@ const editRow = Effect.fnUntraced(function*(row: Admin.Row) {
   return compact(after)
 })
 
-/** A field that wasn't there before may be a typing error, which no schema notices: it takes fields it doesn't know. */
+/** A new field may be a typing error, which no schema notices: it ignores fields that it doesn't have. */
 const noteNewFields = (before: Members, set: Readonly<Record<string, string>>) =>
   Effect.forEach(
     Object.keys(set).filter((name) => !before.has(name)),

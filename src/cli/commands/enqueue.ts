@@ -12,7 +12,7 @@ import * as Output from "../output/print.ts"
 import { self } from "../output/ownCommand.ts"
 import { checkWith } from "../input/tasksModule.ts"
 
-/** The text of the `step` column: given whole, or in parts. */
+/** The text of the `step` column, which is given as a whole or in parts. */
 const rawOf = (task: string, state: Option.Option<string>, fields: Option.Option<string>) => {
   if (Option.isNone(state)) {
     return task.trim().startsWith("{")
@@ -23,7 +23,7 @@ const rawOf = (task: string, state: Option.Option<string>, fields: Option.Option
   return Effect.try({
     try: () => {
       JSON.parse(given)
-      // Not parsed and printed again: that would change numbers that JavaScript can't hold.
+      // The text is not parsed and printed again: that would change numbers that JavaScript can't hold.
       return `{${JSON.stringify(task)}:{${JSON.stringify(state.value)}:${given}}}`
     },
     catch: (error) => new UsageError({ message: `The fields are not JSON: ${(error as Error).message}` })
@@ -34,14 +34,14 @@ export const enqueue = Command.make(
   "enqueue",
   {
     task: Argument.String("task").pipe(
-      Argument.withDescription("The task's name; or all as JSON: {\"Task\":{\"State\":{…fields}}}")
+      Argument.withDescription("The task's name; or all of it as JSON: {\"Task\":{\"State\":{…fields}}}")
     ),
     state: Argument.String("state").pipe(Argument.withDescription("The tag of its first state"), Argument.optional),
     fields: Argument.String("fields").pipe(
       Argument.withDescription("The fields of that state, as JSON. Default {}"),
       Argument.optional
     ),
-    delay: optional(duration("delay").pipe(Flag.withDescription("Due so long from now. Default: at once"))),
+    delay: optional(duration("delay").pipe(Flag.withDescription("Due this long from now. Default: at once"))),
     at: optional(dateTime("at").pipe(Flag.withDescription("Due at this time"))),
     module: optionalModule
   },

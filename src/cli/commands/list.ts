@@ -12,12 +12,12 @@ import { rowColumns } from "../output/rowTable.ts"
 import { self } from "../output/ownCommand.ts"
 import { oneLine } from "../output/text.ts"
 
-/** One statement's worth of rows. */
+/** How many rows one statement reads. */
 const pageSize = 1000
 
 const encode = Schema.encodeSync(Admin.Row)
 
-/** Reads up to `limit` rows, page by page, and hands on each page as it comes. */
+/** Reads up to `limit` rows, page by page, and calls `onPage` for each page. */
 const eachPage = <E, R>(
   { limit, ...options }: Admin.ListOptions & { readonly limit: number },
   onPage: (rows: ReadonlyArray<Admin.Row>, isFirst: boolean) => Effect.Effect<void, E, R>
@@ -38,11 +38,11 @@ const eachPage = <E, R>(
 
 type Options = Parameters<typeof eachPage>[0]
 
-/** The whole is one JSON document, but written as the rows come: there may be a million. */
+/** The output is one JSON document, but each page is printed when it was read: there may be a million rows. */
 const printJson = Effect.fnUntraced(function*(options: Options) {
   const { next } = yield* eachPage(options, (rows, isFirst) => {
     const lines = rows.map((row) => stringify(encode(row)))
-    // The beginning, too, only when there is something: an error leaves no half of a document.
+    // The beginning is printed with the first page: an error before that leaves no half of a document.
     if (isFirst) return Console.log(`{"tasks":[\n${lines.join("\n,")}`)
     return lines.length === 0 ? Effect.void : Console.log(`,${lines.join("\n,")}`)
   })
@@ -70,7 +70,7 @@ export const list = Command.make(
     ...filter,
     status,
     newest: Flag.Boolean("newest").pipe(
-      Flag.withDescription("Those that are due last come first. Default: those that are due first"),
+      Flag.withDescription("The last due one comes first. Default: the first due one comes first"),
       Flag.withDefault(false)
     ),
     limit: Flag.Int("limit").pipe(
@@ -97,7 +97,7 @@ export const list = Command.make(
   Command.withDescription("List tasks, in the order in which they are or were due"),
   Command.withExamples([
     { command: "pg-task list --status parked", description: "What has failed for good" },
-    { command: "pg-task list --status ready --older-than 10m", description: "What nobody takes" },
+    { command: "pg-task list --status ready --older-than 10m", description: "What no worker takes" },
     {
       command: "pg-task list -t Greeter -e 'connect*timeout' --json | jq -r '.tasks[].id'",
       description: "Ids for a script"

@@ -7,10 +7,10 @@ export const retry = Command.make(
   selectionFlags,
   changeSelected({ verb: "Retry", done: "Retried", touches: "parked", asksAlways: false, run: Admin.retry })
 ).pipe(
-  Command.withDescription("Let parked tasks go on from where they stopped, with all their tries before them"),
+  Command.withDescription("Let parked tasks go on from the step where they stopped, counting its tries from 1 again"),
   Command.withExamples([
     { command: "pg-task retry 5d0bb27f", description: "One task" },
     { command: "pg-task retry --task Greeter --error 'connect*timeout'", description: "All of a kind" },
-    { command: "pg-task retry --all --newer-than 2h --yes", description: "What an outage has parked, without asking" }
+    { command: "pg-task retry --all --newer-than 2h --yes", description: "All that an outage parked, without asking" }
   ])
 )

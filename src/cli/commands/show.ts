@@ -17,14 +17,14 @@ const indent = (text: string) => text.split("\n").map((line) => `  ${line}`).joi
 
 type Hint = readonly [command: string, why: string]
 
-/** What can be done about it next. */
+/** The commands that can be used next. */
 const hintsOf = ({ id, status }: Admin.Row): ReadonlyArray<Hint> => {
   const short = id.slice(0, 8)
   const cancel: Hint = [`cancel ${short}`, "delete it for good"]
   switch (status) {
     case "parked":
       return [
-        [`retry ${short}`, "go on from this step, with all its tries"],
+        [`retry ${short}`, "go on from this step, counting tries from 1 again"],
         [`edit ${short} --retry`, "change its state first"],
         cancel
       ]
@@ -43,7 +43,7 @@ const describeHints = (row: Admin.Row, style: Output.Style): ReadonlyArray<strin
   return hints.map(([command, why]) => `  ${pad(command, width, "left")}  ${style.dim(why)}`)
 }
 
-/** Why it is parked, or what its step failed with before it is tried again. */
+/** The error for which it is parked, or for which its step was last retried. */
 const failure = ({ error, lastError }: Admin.Row, style: Output.Style): ReadonlyArray<string> => {
   const text = error ?? lastError
   return text === null
@@ -61,7 +61,7 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     ["due", time(row.wakeupAt)],
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],
-    ["workers died", row.crashes === 0 ? undefined : `${row.crashes} in a row`],
+    ["crashes", row.crashes === 0 ? undefined : `${row.crashes} in a row`],
     ["lease until", row.leaseUntil === null ? undefined : time(row.leaseUntil)],
     ["created", time(row.createdAt)],
     ["changed", time(row.updatedAt)],
@@ -91,6 +91,6 @@ export const show = Command.make(
     yield* Output.lines(describe(row, yield* Output.style))
   })
 ).pipe(
-  Command.withDescription("Show all there is to know about one task"),
+  Command.withDescription("Show everything about one task"),
   Command.withExamples([{ command: "pg-task show 5d0bb27f", description: "By the first digits of its id" }])
 )

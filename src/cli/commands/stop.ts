@@ -25,7 +25,7 @@ export const stop = Command.make(
       const running = yield* within(limits.read)(Admin.count({ status: "running" }))
       yield* confirm(`Stop all workers (${plural(running, "task")} running)?`, { yes, details: Effect.void })
       if (!json) yield* Output.note("Waiting until no step runs any more …")
-      // A look that gets no answer doesn't see that the time is over.
+      // `stopWorkers` can't check its timeout while a statement gets no answer.
       yield* within(Duration.sum(timeout, limits.read))(Admin.stopWorkers({ timeout }))
     }))
     yield* json ? Output.json({ stopped: true }) : Console.log("All workers have stopped")

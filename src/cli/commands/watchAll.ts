@@ -19,7 +19,7 @@ import { cut } from "../output/text.ts"
 
 interface Options {
   readonly task: string | null | undefined
-  /** What failures are counted by. Undefined: the latest are listed. */
+  /** Count failures by this. Undefined: list the latest. */
   readonly by: "error" | undefined
   readonly interval: Duration.Duration
 }
@@ -31,10 +31,10 @@ interface Snapshot {
   readonly errors: ReadonlyArray<Admin.ErrorCount>
 }
 
-/** Looking reads the whole table: it may take this share of the time at most. */
+/** A look reads the whole table. The pause after it is at least this many times as long as the look. */
 const lookShare = 5
 
-/** More than any screen has room for. */
+/** More lines than any screen has. */
 const maxFailures = 100
 
 const look = ({ by, task }: Options) =>
@@ -87,7 +87,7 @@ const render = Effect.fnUntraced(function*(snapshot: Snapshot, title: string, tr
   return [...head, ...fit(stats, yield* rowsOf(snapshot), height - head.length)]
 })
 
-/** Looks again and again, and hands on what it finds, or what keeps it from looking. */
+/** Looks again and again, and calls `onLook` with what it finds, or with the error. */
 const lookForever = <R>(
   options: Options,
   onLook: (found: Result.Result<Snapshot, LookError>) => Effect.Effect<void, never, R>
@@ -98,10 +98,10 @@ const lookForever = <R>(
     yield* Effect.sleep(Duration.max(options.interval, Duration.times(took, lookShare)))
   }))
 
-/** As every error in JSON. What was found before would pass for what is there now. */
+/** An error in JSON. The last snapshot is not printed again: it would look like a new one. */
 const jsonTrouble = (message: string) => Output.note(stringify({ error: { message } }))
 
-/** Draws until it is interrupted. A database that goes away is waited for; one that never was there is not. */
+/** Draws until it is interrupted. If the database goes away later, it waits; if the first look fails, it fails. */
 export const dashboard = Effect.fnUntraced(function*(options: Options) {
   const json = yield* Json
   const where = yield* databaseName

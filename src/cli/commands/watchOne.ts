@@ -14,7 +14,7 @@ import { detailOf, paintStatus, readAt } from "../output/rowTable.ts"
 import { self } from "../output/ownCommand.ts"
 import { oneLine, pad } from "../output/text.ts"
 
-/** What makes a row worth another line. */
+/** A line is printed when one of these changes. */
 const mark = (row: Admin.Row) => [row.status, row.transitions, row.tried, row.raw].join(" ")
 
 const clock = (moment: DateTime.Utc) => DateTime.formatIso(moment).slice(11, 19)
@@ -40,7 +40,10 @@ const printGone = Effect.fnUntraced(function*(id: string) {
 
 const isTaskId = Schema.is(TaskId)
 
-/** Undefined: it is gone already, as a task that was enqueued a moment ago may be. Part of an id can't tell that. */
+/**
+ * Undefined: a task with this whole id is gone already, perhaps soon after it was enqueued. A part of an id must be
+ * found.
+ */
 const findId = (given: string) =>
   within(limits.read)(Admin.findId(given)).pipe(
     Effect.catchTag("TaskNotFoundError", (error) => isTaskId(given) ? Effect.succeed(undefined) : Effect.fail(error))

@@ -1,4 +1,4 @@
-/** Where the database is, found as libpq finds it: what the URL doesn't say is in PG* variables, or has a default. */
+/** Where the database is, as libpq finds it: what the URL leaves out comes from PG* variables, or from defaults. */
 import { type Stats, statSync } from "node:fs"
 import { homedir, userInfo } from "node:os"
 import { join } from "node:path"
@@ -19,7 +19,7 @@ type Parameter = keyof typeof variables
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Parameters that nothing sets aren't there. */
+/** Parameters that are not set are missing. */
 export interface Address extends Readonly<Partial<Record<Parameter, string>>> {
   /** A name, an address, or the folder of a socket. */
   readonly host: string
@@ -30,12 +30,12 @@ export interface Address extends Readonly<Partial<Record<Parameter, string>>> {
 
 type Given = { readonly [P in Parameter]?: string }
 
-/** libpq takes a user without a host, `URL` doesn't. */
+/** libpq accepts a user without a host, `URL` doesn't. */
 const withoutHost = /^(postgres(?:ql)?:\/\/[^/?#]*@)(?=[:/?]|$)/
 
 const isParameter = (name: string): name is Parameter => Object.hasOwn(variables, name)
 
-/** What a URL says. Undefined for what is none of Postgres's. */
+/** The parameters in a URL. Undefined if it is no URL of Postgres. */
 export const parseUrl = (text: string): Given | undefined => {
   try {
     const url = new URL(text.replace(withoutHost, "$1nameless"))
@@ -67,7 +67,7 @@ const socketFolder = (): string => find("/var/run/postgresql") === undefined ? "
 const defaultHost = (port: string): string =>
   find(join(socketFolder(), `.s.PGSQL.${port}`))?.isSocket() === true ? socketFolder() : "localhost"
 
-/** Of the process: the variable `USER` may be missing. */
+/** The user of the process: the variable `USER` may be missing. */
 const systemUser = (env: Environment): string => {
   try {
     return userInfo().username
@@ -76,7 +76,7 @@ const systemUser = (env: Environment): string => {
   }
 }
 
-/** Fills in what the URL leaves out. What is empty counts as left out. */
+/** Fills in what the URL leaves out. An empty part counts as left out. */
 export const resolve = (given: Given, env: Environment): Address => {
   const found = Object.fromEntries(
     Object.entries(variables).map(([name, variable]) => [name, given[name as Parameter] || env[variable]] as const)
@@ -91,7 +91,7 @@ export const resolve = (given: Given, env: Environment): Address => {
     port,
     user,
     dbname: found.dbname ?? user,
-    // There is none on sockets: libpq doesn't ask for it there.
+    // Sockets have no SSL: libpq doesn't ask for it there either.
     ...(isSocketFolder(host) ? { sslmode: "disable" } : {})
   }
 }
@@ -107,7 +107,7 @@ export const passwordFile = (env: Environment): string =>
     ? join(env["APPDATA"] ?? homedir(), "postgresql", "pgpass.conf")
     : join(homedir(), ".pgpass"))
 
-/** As libpq does it: one that others may read or write isn't used. */
+/** As in libpq: a file that others may read or write is not used. */
 export type PasswordFile = "Usable" | "Open" | "Missing"
 
 export const inspect = (file: string): PasswordFile => {

@@ -6,7 +6,7 @@ import { Declined, UsageError } from "../exit.ts"
 import { Json } from "./flags.ts"
 import * as Output from "../output/print.ts"
 
-/** Goes on only if somebody says yes, or said `--yes`. */
+/** Goes on only if the user says yes, or gave `--yes`. */
 export const confirm = Effect.fnUntraced(function*(question: string, { details, yes }: {
   readonly yes: boolean
   /** Shown before the question. */
@@ -14,13 +14,13 @@ export const confirm = Effect.fnUntraced(function*(question: string, { details, 
 }) {
   if (yes) return
   const { canPrompt } = yield* TerminalCapabilities.TerminalCapabilities
-  // Who reads JSON reads no question.
+  // With --json a program reads the output: it can't answer.
   if (!canPrompt || (yield* Json)) {
     return yield* new UsageError({ message: `${question} Nobody can be asked here: give --yes` })
   }
   yield* details
   const sure = yield* Prompt.run(Prompt.Confirm({ message: question })).pipe(
-    // The cursor is still behind the question.
+    // The cursor is still on the line of the question.
     Effect.tapError(() => Output.note("\nNothing was changed"))
   )
   if (!sure) {

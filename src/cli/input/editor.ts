@@ -11,7 +11,7 @@ const folder = Effect.acquireRelease(
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
 
-/** Ctrl-C is for the editor, as long as it is open: the terminal sends it to this process, too. */
+/** While the editor is open, Ctrl-C is for the editor, but the terminal sends it to this process, too. */
 const withoutInterrupts = Effect.acquireRelease(
   Effect.sync(() => {
     const listeners = process.listeners("SIGINT")

@@ -66,7 +66,7 @@ export const dryRun = Flag.Boolean("dry-run").pipe(
 
 const statuses = ["ready", "scheduled", "running", "parked"] as const
 
-/** How what has no name is shown, and asked for. */
+/** Stands for rows without a task's name, in the output and in flags. */
 const unnamed = "?"
 
 export const taskName = Flag.String("task").pipe(Flag.withAlias("t"), Flag.withDescription("The task's name"))
@@ -88,7 +88,7 @@ export const filter = {
     )
   ),
   olderThan: optional(
-    duration("older-than").pipe(Flag.withDescription("It has had its status for so long, or longer"))
+    duration("older-than").pipe(Flag.withDescription("It has had its status for this long, or longer"))
   ),
   newerThan: optional(duration("newer-than").pipe(Flag.withDescription("It has had its status for less than this")))
 }
@@ -99,7 +99,7 @@ export const status = Flag.Literals("status", statuses).pipe(
   Flag.map((given): ReadonlyArray<Admin.Status> | undefined => given.length === 0 ? undefined : given)
 )
 
-/** What parked tasks are counted by. */
+/** How parked tasks are counted. */
 export const by = optional(
   Flag.Literals("by", ["error"]).pipe(
     Flag.withDescription("Count what is parked by the first line of its error")

@@ -22,7 +22,7 @@ const toModuleError = (path: string, error: unknown): ModuleError => {
   })
 }
 
-/** All exports that `is` takes, in arrays too. */
+/** All exports that `is` accepts, also in arrays. */
 const load = Effect.fnUntraced(function*<A>(
   path: string,
   is: (value: unknown) => value is A,

@@ -23,11 +23,11 @@ const add = (stats: Stats, { count, oldest, retrying, status }: Admin.Count): St
   ...stats,
   count: { ...stats.count, [status]: stats.count[status] + count },
   oldest: { ...stats.oldest, [status]: older(stats.oldest[status], oldest) },
-  // What is parked isn't tried again by itself.
+  // A parked task isn't retried by itself.
   retrying: stats.retrying + (status === "parked" ? 0 : retrying)
 })
 
-/** One for each state, and their sum if they are several. */
+/** One line for each state, and their total if there are several. */
 export const toStats = (counts: ReadonlyArray<Admin.Count>): ReadonlyArray<Stats> => {
   const stats = new Map<string, Stats>()
   for (const count of counts) {
@@ -39,7 +39,7 @@ export const toStats = (counts: ReadonlyArray<Admin.Count>): ReadonlyArray<Stats
   return stats.size > 1 ? [...stats.values(), counts.reduce(add, total)] : [...stats.values()]
 }
 
-/** On a narrower screen than this only the counts themselves have room. */
+/** A narrower screen has room only for the counts. */
 const roomForAges = 80
 
 export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<Stats>> => {

@@ -10,7 +10,7 @@ import { widthOf, wrap } from "./text.ts"
 /** What comes before the text of the right-hand column: a name, and two spaces or more. */
 const leftColumn = /^ *\S.*? {2,}/
 
-/** Commands stay in one line, to be copied. */
+/** Commands stay on one line, so that they can be copied. */
 const command = /^( *)pg-task /
 
 const fit = (line: string, width: number): ReadonlyArray<string> => {
@@ -21,7 +21,7 @@ const fit = (line: string, width: number): ReadonlyArray<string> => {
   return [left + first, ...others.map((other) => " ".repeat(indent) + other)]
 }
 
-/** What is wrong with a command line is said in one line, where all errors are: see failure.ts. */
+/** Errors of the command line's syntax are not printed here, but in one line, as all errors: see exit.ts. */
 export const presenter: CliOutput.Presenter = {
   present: Effect.fnUntraced(function*(event) {
     if (event._tag === "InvalidInvocation") return

@@ -1,6 +1,6 @@
 /**
  * JSON as text, so that what isn't changed stays as it was written: JavaScript's numbers have 53 bits, those in a row
- * may have more. All but `isJson` take only what is JSON.
+ * may have more. All functions but `isJson` expect valid JSON.
  */
 
 export const isJson = (text: string): boolean => {
@@ -41,7 +41,7 @@ function* tokensOf(json: string): Generator<string> {
   }
 }
 
-/** Without the space that means nothing. */
+/** Without the space between tokens. */
 export const compact = (json: string): string => Array.from(tokensOf(json)).join("")
 
 /** As `JSON.stringify` prints it for people: two spaces for each level. */
@@ -60,7 +60,7 @@ export const pretty = (json: string): string => {
   return text
 }
 
-/** The members of an object, each value as it was written. Of a name that comes twice the last one counts. */
+/** The members of an object, each value as it was written. If a name comes twice, the last one counts. */
 export const membersOf = (json: string): ReadonlyMap<string, string> => {
   const members = new Map<string, string>()
   let member: Array<string> = []
@@ -85,7 +85,7 @@ export const objectOf = (members: ReadonlyMap<string, string>): string =>
 
 const harmful = /[\u007f-\u009f\p{Bidi_Control}\u2028\u2029]/gu
 
-/** A value as JSON, without the characters that control a terminal or turn its text: those that JSON lets pass, too. */
+/** A value as JSON. Also escapes the characters that JSON allows, but that control a terminal or turn its text. */
 export const stringify = (value: unknown, indent?: number): string =>
   JSON.stringify(value, undefined, indent).replace(
     harmful,

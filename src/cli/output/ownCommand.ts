@@ -1,8 +1,9 @@
-/** What to type to run another command of this one. */
+/** How to run another command of `pg-task`. */
 
 /**
- * As this one was started: a program of a project is not in the path. By the name of the package: for any other, npx
- * asks the registry where the package is not installed, and anybody may take that name there.
+ * As this one was started: with npx, because a project's programs are not in the path. `npx` gets the name of the
+ * package, not of the command: where the package is not installed, npx takes the name from the registry, and anybody
+ * may publish a package named as the command.
  */
 export const self = (command: string): string =>
   `${process.env["npm_command"] === "exec" ? "npx effect-pg-task" : "pg-task"} ${command}`

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import { stringify } from "./json.ts"
 import { type Column, table } from "./table.ts"
 
-/** How text is emphasised: not at all where nobody would see it. */
+/** How text is emphasised: not at all if the output has no colours. */
 export interface Style {
   readonly bold: (text: string) => string
   readonly dim: (text: string) => string
@@ -49,10 +49,10 @@ export const json = (value: unknown): Effect.Effect<void> => Console.log(stringi
 /** The same on one line: for many values, one after the other. */
 export const jsonLine = (value: unknown): Effect.Effect<void> => Console.log(stringify(value))
 
-/** For people who look at what else is printed: not part of it. */
+/** A note for people, on stderr: it is not part of the output. */
 export const note = (text: string): Effect.Effect<void> => Console.error(text)
 
-/** A table, whose columns may depend on the room there is. */
+/** A table, whose columns may depend on the width. */
 export const rows = <A>(
   columns: (style: Style, width: number) => ReadonlyArray<Column<A>>,
   items: ReadonlyArray<A>

@@ -20,16 +20,16 @@ export const paintStatus = (style: Style) => (text: string, { status }: { readon
   }
 }
 
-/** What Postgres's clock showed when it read the row. */
+/** The time of Postgres's clock when it read the row. */
 export const readAt = (row: Admin.Row): DateTime.Utc => DateTime.addDuration(row.since, row.age)
 
-/** How many milliseconds after it was read a row's moment comes: negative if it is past. */
+/** How many milliseconds a moment comes after the row was read: negative if it is past. */
 const until = (row: Admin.Row, moment: DateTime.Utc): number =>
   DateTime.toEpochMillis(moment) - DateTime.toEpochMillis(readAt(row))
 
 const formatMillis = (millis: number) => formatDuration(Duration.millis(Math.max(millis, 0)))
 
-/** A lease that is over says that its worker is gone, and that another one will take the task. */
+/** An expired lease means that the worker is gone, and that another one will rescue the task. */
 const leaseOf = (row: Admin.Row): string => {
   if (row.leaseUntil === null) return ""
   const left = until(row, row.leaseUntil)
@@ -41,15 +41,15 @@ const firstMember = (json: string): string | undefined => membersOf(json).values
 /** The fields of a state, as JSON. Undefined if there are none. */
 export const fieldsIn = (raw: string): string | undefined => firstMember(firstMember(raw) ?? "{}")
 
-/** The same, or the text of whatever else is in the row: a state that was too long to be read was cut. */
+/** The same, or the whole text if it has another shape: a state that was too long to be read was cut. */
 export const fieldsOf = (row: Admin.Row): string =>
   (row.task !== null && isJson(row.raw) ? fieldsIn(row.raw) : undefined) ?? stringify(row.raw)
 
-/** How often its step has failed, and with what the last time. */
+/** How often its step has failed, and its last error. */
 const failuresOf = ({ lastError, tried }: Admin.Row): string =>
   tried === 0 ? "" : `, failed ${tried}×${lastError === null ? "" : `: ${oneLine(lastError)}`}`
 
-/** What matters most about a row, in its status. */
+/** The most important detail of a row, which depends on its status. */
 export const detailOf = (row: Admin.Row): string => {
   switch (row.status) {
     case "parked":
@@ -63,10 +63,10 @@ export const detailOf = (row: Admin.Row): string => {
   }
 }
 
-/** Details matter more than names, but for a screen so narrow that the table would not fit. */
+/** Details get more room than names, except on a screen so narrow that the table would not fit. */
 const detailMin = (width: number) => width < 82 ? 7 : 24
 
-/** Where there is room for it, an id is whole: it may be copied to anywhere. */
+/** On a wide screen an id is shown as a whole, so that it can be copied. */
 const wideEnough = 120
 const shortId = 8
 

@@ -1,9 +1,9 @@
-/** A screen that is drawn again and again, in place. */
+/** A screen that is redrawn in place. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Terminal from "effect/Terminal"
 
-/** A screen of its own, without a cursor; and what is too wide for it is cut, or else every line would be two. */
+/** Uses the terminal's alternate screen, without a cursor, and without wrapping: lines that are too wide are cut. */
 const enter = "\u001b[?1049h\u001b[?25l\u001b[?7l"
 const leave = "\u001b[?7h\u001b[?25h\u001b[?1049l"
 const home = "\u001b[H"
@@ -14,12 +14,14 @@ export interface Screen {
   readonly draw: (lines: ReadonlyArray<string>) => Effect.Effect<void>
 }
 
-/** Takes the terminal's other screen until the scope closes; what was drawn last stays on the usual one. */
+/**
+ * Uses the terminal's alternate screen until the scope closes. Then the last drawing is printed on the normal screen.
+ */
 export const open = Effect.gen(function*() {
   const terminal = yield* Terminal.Terminal
   const display = (text: string) => Effect.orDie(terminal.display(text))
   let last: ReadonlyArray<string> = []
-  // A process that is ended before its scopes are closed gives the terminal back, too.
+  // Restores the terminal also if the process exits before its scopes are closed.
   const onExit = () => process.stdout.write(leave)
   yield* Effect.acquireRelease(
     Effect.andThen(Effect.sync(() => process.once("exit", onExit)), display(enter)),
@@ -33,12 +35,12 @@ export const open = Effect.gen(function*() {
     draw: (lines) =>
       Effect.gen(function*() {
         last = lines.slice(0, Math.max((yield* terminal.rows) - 1, 1))
-        // Cleared first: behind a line that fills the screen, the last column would be cleared.
+        // A line is cleared before it is drawn: after a line that fills the screen, its last column would be cleared.
         yield* display(home + last.map((line) => `${clearLine}${line}\n`).join("") + clearBelow)
       })
   }
   return screen
 })
 
-/** For what is not a terminal: one after the other. */
+/** For output that is not a terminal: prints one drawing after the other. */
 export const plain: Screen = { draw: (lines) => Console.log(`${lines.join("\n")}\n`) }

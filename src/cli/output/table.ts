@@ -5,7 +5,7 @@ import { cut, pad, widthOf } from "./text.ts"
 export interface Column<A> {
   readonly title: string
   readonly value: (item: A) => string
-  /** Numbers go to the right. Default left. */
+  /** Numbers are aligned to the right. Default left. */
   readonly align?: "left" | "right"
   /** It may be cut to this width when there is no room. Default: it is never cut. */
   readonly min?: number
@@ -15,7 +15,7 @@ export interface Column<A> {
 
 const gap = "  "
 
-/** The widths of columns that need `widths` and may shrink to `mins`, so that all fit: the widest gives way first. */
+/** The widths of columns that need `widths` and may shrink to `mins`, so that all fit: the widest shrinks first. */
 const fit = (widths: ReadonlyArray<number>, mins: ReadonlyArray<number>, room: number): ReadonlyArray<number> => {
   const result = [...widths]
   let over = result.reduce((sum, width) => sum + width, 0) - room
@@ -35,7 +35,7 @@ export const table = <A>(
   items: ReadonlyArray<A>,
   options: { readonly width: number; readonly bold: (text: string) => string }
 ): ReadonlyArray<string> => {
-  // Cut before they are measured: a value may be megabytes long, and no column is wider than the table.
+  // Values are cut before they are measured: one may be megabytes long, and no column is wider than the table.
   const cells = items.map((item) => columns.map((column) => cut(column.value(item), options.width)))
   const isOpen = (index: number) => index === columns.length - 1 && columns[index]!.align !== "right"
   const natural = columns.map(({ title }, index) =>

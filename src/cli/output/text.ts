@@ -1,4 +1,4 @@
-/** Text as a terminal shows it: cut to a width, in columns, with nothing in it that moves the cursor. */
+/** Text for a terminal: cut to a width in columns, and without characters that move the cursor. */
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Duration from "effect/Duration"
 
@@ -34,10 +34,10 @@ export const widthOf = (text: string): number => {
   return width
 }
 
-/** Marks on one letter may be any number, and take no column: text with more than this for each column is cut. */
+/** A letter may have any number of marks, which take no column. Text with more units than this for a column is cut. */
 const unitsPerColumn = 64
 
-/** At most so many columns wide, with … for what is missing. Reads no more of a long text than it returns. */
+/** Cuts a text to this many columns, with … for what is missing. Reads no more of a long text than it returns. */
 export const cut = (text: string, width: number): string => {
   if (width === Infinity) return text
   const head = text.slice(0, (width + 1) * unitsPerColumn)
@@ -67,7 +67,7 @@ export const oneLine = (text: string): string =>
 export const printable = (text: string): string =>
   text.split(/\r?\n/).map((line) => line.replaceAll("\t", "  ").replace(control, escape)).join("\n")
 
-/** Lines of at most so many columns, where words allow it. */
+/** Lines of at most this many columns, unless a single word is longer. */
 export const wrap = (text: string, width: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let line = ""

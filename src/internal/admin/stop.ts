@@ -9,16 +9,16 @@ import { countHeld } from "../sql/admin.ts"
 import { durationText } from "../definition/durationText.ts"
 import { notifyStop } from "../sql/table.ts"
 
-/** Between two looks, in milliseconds: long enough for a notification to be heard. */
+/** Between two looks, in milliseconds: long enough for a notification to arrive. */
 const pause = 250
 
-/** Looking reads the whole table: it may take this share of the time at most. */
+/** A look reads the whole table. The pause after it is this many times as long as the look. */
 const lookShare = 5
 
-/** A worker may claim a last time before it hears the notification: so nothing must run at two looks in a row. */
+/** A worker may claim once more before the notification arrives: so nothing must run at two looks in a row. */
 const quietLooks = 2
 
-/** Tells all workers of this schema to stop, and waits until none of them holds a row. */
+/** Notifies all workers of this schema to stop, and waits until none of them holds a row. */
 export const stopAndWait = Effect.fnUntraced(function*(
   sql: SqlClient,
   timeout: Duration.Duration

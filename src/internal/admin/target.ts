@@ -36,7 +36,7 @@ export const checkId = (given: string): Effect.Effect<TaskId, TaskIdError> => {
 export const notFound = (id: string): TaskNotFoundError =>
   new TaskNotFoundError({ id, message: `There is no task ${id}: it has finished, or was cancelled` })
 
-/** Fewer digits than these are a typing error, rather than somebody's id. */
+/** Fewer digits than this are more likely a typing error than an id. */
 const minDigits = 4
 
 const toUuid = (digits: string) => digits.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
@@ -91,7 +91,7 @@ const resolve = (target: Target): Effect.Effect<Where, TaskIdError | TaskFilterE
 
 type Statement = (sql: SqlClient.SqlClient, where: Where) => Effect.Effect<number, SqlError>
 
-/** Changes what `target` selects. One id alone must be there. */
+/** Changes what `target` selects. Fails if `target` is a single id that doesn't exist. */
 export const change = Effect.fnUntraced(function*(statement: Statement, target: Target) {
   const where = yield* resolve(target)
   const sql = yield* SqlClient.SqlClient

@@ -82,7 +82,7 @@ const describeObject = (error: object): ErrorText => {
   return { text, bare: text === name, cause: causeOf(error) }
 }
 
-/** Postgres's own fields of an error of its, of which the driver's classes tell nothing. */
+/** The fields of Postgres's own error, which are not in the driver's error classes. */
 const fieldOf = (error: SqlError, name: string): string | undefined => {
   const { cause } = error.reason
   return hasProperty(cause, name) && isText(cause[name]) && cause[name] !== "" ? cause[name] : undefined

@@ -1,6 +1,6 @@
 /**
- * A step's writes and its transition, committed together or not at all. What the library's own statements meet is no
- * failure of the step: then its transaction is begun anew, until it can be committed.
+ * A step's writes and its transition, committed together or not at all. If one of the library's own statements fails,
+ * the step has not failed: its transaction is begun anew, until it can be committed.
  */
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
@@ -92,7 +92,9 @@ const lockFirst = ({ sql }: Options, claimed: ClaimedTask) =>
     (transitions) => transitions === claimed.transitions ? Effect.void : new LeaseLost()
   )
 
-/** A transaction around that of the step is a test's, in which no time passes. */
+/**
+ * An outer transaction means `TaskTest.rolledBack`: `now()` stands still there, so times begin with the transaction.
+ */
 const store = Effect.fnUntraced(function*(
   { lease, sql }: Options,
   claimed: ClaimedTask,
@@ -108,8 +110,8 @@ const store = Effect.fnUntraced(function*(
 })
 
 /**
- * The driver waits for the answer to a ROLLBACK without end, but not for that to a statement that is interrupted: it ends
- * the connection if there is none, and with it the transaction.
+ * The driver waits for the answer to a ROLLBACK without end. But if a statement is interrupted and gets no answer, the
+ * driver ends the connection, and so the transaction.
  */
 const endSilence = (sql: SqlClient): Effect.Effect<void> =>
   Effect.ignore(Effect.timeout(Effect.interruptible(Effect.withTracerEnabled(ping(sql), false)), "2 seconds"))

@@ -14,13 +14,13 @@ import { maxStep } from "../sql/schema.ts"
 /** A row's `step` can't be decoded. Its message becomes the row's error. */
 export class DecodeError extends Data.TaggedError("DecodeError")<{ readonly message: string }> {}
 
-/** The schema of a state, under its tag. Every step is one, too. */
+/** The schema of a state, and its tag. Every step is one, too. */
 export interface TaggedState {
   readonly tag: string
   readonly state: StateSchema
 }
 
-/** A decoded row, with what its tag stands for. */
+/** A decoded row, with the step of its tag. */
 export interface Decoded<out S extends TaggedState = StepDefinition> {
   readonly step: S
   readonly state: Tagged
@@ -42,9 +42,9 @@ export interface ParsedStep {
 const malformed = (message: string) => new DecodeError({ message })
 
 const tooLong = `longer than ${maxStep / 1_000_000} MB, the most that can be read again: `
-  + "keep what is large elsewhere, and where it is in the state"
+  + "keep large data elsewhere, and only a reference to it in the state"
 
-/** A character is three bytes at most. */
+/** A UTF-16 unit has three bytes at most, so short texts are not measured. */
 const isTooLong = (text: string): boolean => text.length * 3 > maxStep && Buffer.byteLength(text) > maxStep
 
 const parseJson = (text: string): unknown => {
@@ -62,7 +62,7 @@ const onlyEntry = (value: unknown): readonly [string, unknown] | undefined => {
   return entries.length === 1 ? entries[0] : undefined
 }
 
-/** Reads the outer shape of a `step`, which is the same for every task. Null is one that is too long. */
+/** Reads the outer shape of a `step`, which is the same for every task. Null stands for one that is too long. */
 export const readStep = (text: string | null): ParsedStep | DecodeError => {
   if (text === null || isTooLong(text)) return malformed(`step is ${tooLong}`)
   const json = parseJson(text)
@@ -83,7 +83,9 @@ export const parseStep = (text: string): Effect.Effect<ParsedStep, DecodeError> 
     return step instanceof DecodeError ? step : Effect.succeed(step)
   })
 
-/** What a `Schema.Number` takes besides numbers is how JSON has those that are none: no text that anybody should write. */
+/**
+ * A `Schema.Number` also accepts the texts that stand for infinity and NaN in JSON. They would only confuse readers.
+ */
 const describe = (error: Schema.SchemaError): string =>
   error.message.replaceAll(/(?:number \| )?"Infinity" \| "-Infinity" \| "NaN"/g, "number")
 
@@ -100,11 +102,12 @@ const makeDecode = <S extends TaggedState>(task: string, step: S) => {
     onSuccess: (state: Tagged): Effect.Effect<Decoded<S>> => Effect.succeed({ step, state })
   }
   return (fields: object): Effect.Effect<Decoded<S>, DecodeError> => {
-    // Twice, so that fields can't replace it: added after the spread, it would cost as much as all the rest.
+    // `_tag` is set twice, so that no field can replace it. In a literal, adding it after the spread would cost as much
+    // as all the rest.
     const encoded = { _tag: step.tag, ...fields }
     encoded._tag = step.tag
     const decoded = decode(encoded)
-    // Most schemas decode at once: then there is nothing to wait for, and no effect to build.
+    // Most schemas decode synchronously: then no effect is built.
     return Exit.isExit(decoded) && Exit.isSuccess(decoded)
       ? Exit.succeed({ step, state: decoded.value as Tagged })
       : Effect.matchEffect(decoded, onDecoded)
@@ -124,7 +127,7 @@ const makeEncode = (task: string, step: TaggedState) => {
     const text = `${prefix}${JSON.stringify(fields)}}}`
     return isTooLong(text) ? invalid(`is ${tooLong}. Nothing was stored`) : Exit.succeed(text)
   }
-  // What a class's schema refuses may be a plain object of its shape: TypeScript takes one for an instance.
+  // The schema of a class refuses a plain object of its shape, but TypeScript accepts one: so make the instance.
   const encodeMade = (state: Tagged) =>
     step.state.makeEffect(state).pipe(
       Effect.mapError((issue) => new Schema.SchemaError(issue)),
@@ -148,7 +151,7 @@ export const makeCodec = <S extends TaggedState>(task: string, steps: ReadonlyAr
   return {
     encode: (state) =>
       Effect.suspend(() => {
-        // Callers in plain JavaScript may hand over anything.
+        // Callers in plain JavaScript may pass anything.
         const tag: unknown = state?._tag
         return encoders.get(tag as string)?.(state) ?? Effect.fail(
           new TaskInvalidStateError({

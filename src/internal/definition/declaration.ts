@@ -1,4 +1,4 @@
-/** What a task is to other programs, at run time: its name, its states, where it may begin, and its methods. */
+/** A declaration at run time: the task's name, its states, where it may begin, and the methods that enqueue it. */
 import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
 import type { StateSchema } from "./state.ts"
 import { tagOf } from "./step.ts"
 
-/** A declaration as the library sees it. A task is one, too. */
+/** A declaration without its public types. A task is one, too. */
 export interface DeclarationDefinition<out S extends TaggedState = TaggedState> {
   readonly name: string
   readonly states: ReadonlyArray<StateSchema>
@@ -28,7 +28,7 @@ export const isDeclaration = (u: unknown): u is DeclarationDefinition => hasProp
 
 const maxNameLength = 200
 
-/** Postgres's text has neither NUL nor half a surrogate pair. */
+/** Postgres can't store NUL or half a surrogate pair in a text. */
 const unstorable = /[\0\uD800-\uDFFF]/u
 
 export const failDefinition = (name: unknown, message: string): never => {
@@ -91,7 +91,7 @@ const makeMethods = (declaration: DeclarationDefinition) => {
     delay: (state: Tagged, duration: Duration.Input) => store(state, dueAfter(name, duration)),
     schedule: (state: Tagged, dateTime: DateTime.DateTime) => store(state, dueAt(name, dateTime)),
     enqueueAll: (states: Iterable<Tagged>, options?: DueOptions) => {
-      // A generator gives its states once, but the effect may be run again: to retry it, say.
+      // A generator gives its states only once, but the effect may run again, for example when it is retried.
       const all = Array.from(states)
       const steps = Effect.forEach(all, encode)
       return Effect.flatMap(dueOf(name, options), (due) => Effect.flatMap(steps, (steps) => insertTasks(steps, due)))
@@ -99,7 +99,7 @@ const makeMethods = (declaration: DeclarationDefinition) => {
   }
 }
 
-/** `states` are the steps of a task, or what stands in their place where they are only declared. */
+/** `states` are the steps of a task, or, if it is only declared, its tags and schemas. */
 export const makeDeclaration = <S extends TaggedState>(
   name: string,
   states: ReadonlyArray<S>,

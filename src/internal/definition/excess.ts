@@ -1,16 +1,16 @@
-/** Finds what a state holds and its schema doesn't know: encoding drops such fields without a word. */
+/** Finds fields of a state that its schema doesn't have: encoding drops them silently. */
 import { isFunction, isObject } from "effect/Predicate"
 import * as SchemaAST from "effect/SchemaAST"
 
 /** The path of the first field in excess, or undefined. */
 type Search = (value: unknown) => string | undefined
 
-/** What may be an object. All others need no search. */
+/** The kinds of schemas whose values may be objects. Values of all others need no search. */
 const objects: ReadonlySet<SchemaAST.AST["_tag"]> = new Set(
   ["Declaration", "Unknown", "Any", "ObjectKeyword", "Arrays", "Objects", "Union", "Suspend"] as const
 )
 
-/** The struct that a class is encoded as. Other declarations (dates, options, maps) keep their content to themselves. */
+/** The struct that a class is encoded as. The content of other declarations (dates, options, maps) is not searched. */
 const structOf = (ast: SchemaAST.Declaration): SchemaAST.Objects | undefined => {
   const [struct] = ast.typeParameters
   if (struct === undefined || !SchemaAST.isObjects(struct)) return undefined
@@ -28,7 +28,7 @@ const fieldsOf = (ast: SchemaAST.AST): SchemaAST.Objects | undefined => {
 
 const isRecord = (value: unknown): value is Record<string, unknown> => isObject(value) && !Array.isArray(value)
 
-/** Neither would be stored anyway, and a class makes its functions anew. */
+/** Neither is stored in JSON anyway, and a class has its functions again when it is decoded. */
 const isNoData = (value: unknown): boolean => value === undefined || isFunction(value)
 
 const within = (key: string | number, search: Search | undefined, value: unknown): string | undefined => {
@@ -39,7 +39,7 @@ const within = (key: string | number, search: Search | undefined, value: unknown
 const searchFields = (fields: SchemaAST.Objects): Search => {
   const searches = new Map<PropertyKey, Search | undefined>()
   for (const { name, type } of fields.propertySignatures) searches.set(name, searchOf(type))
-  // Any key may be one of an index signature.
+  // With an index signature any key may be allowed.
   const open = fields.indexSignatures.length > 0
   return (value) => {
     if (!isRecord(value)) return undefined
@@ -74,7 +74,7 @@ const searchItems = (array: SchemaAST.Arrays): Search | undefined => {
 const membersOf = (union: SchemaAST.Union): ReadonlyArray<SchemaAST.AST> =>
   union.types.flatMap((type) => SchemaAST.isUnion(type) ? membersOf(type) : objects.has(type._tag) ? [type] : [])
 
-/** Whether a value is meant to be of this kind: the literals that tell the members of a union apart are its own. */
+/** Whether a value belongs to this member of a union: it has the literals that tell the members apart. */
 const fits = (fields: SchemaAST.Objects, value: Record<string, unknown>): boolean =>
   fields.propertySignatures.every(({ name, type }) =>
     !SchemaAST.isLiteral(type) || value[name as string] === type.literal

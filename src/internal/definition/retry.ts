@@ -1,4 +1,4 @@
-/** What RETRY_LIMIT and RETRY_DELAY may be, and what a schedule is asked about. */
+/** The valid values of RETRY_LIMIT and RETRY_DELAY, and the input of a schedule. */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
@@ -12,10 +12,10 @@ export const toRetryDelay = (input: Duration.Input): Option.Option<Duration.Dura
 const errorsOf = (cause: Cause.Cause<unknown>): ReadonlyArray<unknown> =>
   cause.reasons.filter(Cause.isFailReason).map(({ error }) => error)
 
-/** What a schedule ends with that looks at {@link unseen}. */
+/** The defect of a schedule that reads {@link unseen}. */
 const looked = new Error("The schedule was asked about an error that it isn't typed for")
 
-/** Any use of it throws. */
+/** A stand-in for an input: any use of it throws. */
 const unseen: unknown = new Proxy(
   {},
   new Proxy({}, {
@@ -26,8 +26,8 @@ const unseen: unknown = new Proxy(
 )
 
 /**
- * A schedule is typed for the errors of the step's own code: of the handler and of its commit. It never sees another
- * one: for a failure of another kind its input is a stand-in that can't be looked at.
+ * A schedule is typed for the errors of the step's own code: of the handler and of its `commit`. For a failure of
+ * another kind its input is a stand-in that throws when it is read.
  */
 export const inputOf = (cause: Cause.Cause<unknown>, own: Cause.Cause<unknown> | undefined): unknown => {
   const owned = own === undefined ? [] : errorsOf(own)
@@ -35,6 +35,6 @@ export const inputOf = (cause: Cause.Cause<unknown>, own: Cause.Cause<unknown> |
   return errors.length === 0 ? unseen : errors[0]
 }
 
-/** Whether a schedule has looked at the stand-in: then it can't say when to try again. */
+/** Whether a schedule has read the stand-in: then it can't decide when to try again. */
 export const hasLooked = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.some((reason) => Cause.isDieReason(reason) && reason.defect === looked)

@@ -1,7 +1,7 @@
-/** What series of times have in common: the metrics that users see, and those of each step, which are made from them. */
+/** What all metrics of durations share: the public ones, and those of each step, which are made from them. */
 import * as Metric from "effect/Metric"
 
-/** The boundaries of histograms of times: 1 millisecond to about 70 minutes, in powers of 4, and what is beyond. */
+/** The boundaries of histograms of durations, in powers of 4: from 1 millisecond to about 70 minutes, and beyond. */
 export const durationBoundaries: ReadonlyArray<number> = Metric.exponentialBoundaries({
   start: 1,
   factor: 4,

@@ -1,10 +1,13 @@
-/** The types that several modules share. Public ones export them: users' declarations must be able to name them. */
+/**
+ * Types that several modules share. Public modules export them, because the types of users' code must be able to name
+ * them.
+ */
 import type * as Schema from "effect/Schema"
 import type { Tagged } from "../../NextStep.ts"
 
 /**
- * The schema of a state: any whose decoded side has a `_tag`. `R` is what it may need to decode and to encode. No
- * `Codec`, for which TypeScript's errors are long.
+ * The schema of a state: any schema whose decoded side has a `_tag`. `R` is what it may need to decode and to encode.
+ * It is no `Codec`, because TypeScript's errors would be longer.
  */
 export interface StateSchema<out R = unknown> extends Schema.Top {
   readonly Type: Tagged
@@ -19,8 +22,8 @@ type ValueOf<Item, Key extends string> = Item extends { readonly [_ in Key]: inf
 type IsUnion<A, B = A> = A extends unknown ? [B] extends [A] ? false : true : never
 
 /**
- * For each value of `Key`, itself if it stands at several indexes of the tuple: a key that two of them give gets both
- * as its `I`. No recursion over the tuple, which would end at 1,000 elements.
+ * Maps each value of `Key` to itself if several elements of the tuple have it: then its `I` is a union of indexes.
+ * There is no recursion over the tuple, because TypeScript would stop at 1,000 elements.
  */
 type Repeated<Items extends ReadonlyArray<unknown>, Key extends string> = {
   readonly [I in keyof Items & `${number}` as ValueOf<Items[I], Key>]: IsUnion<I> extends true ? ValueOf<Items[I], Key>

@@ -1,4 +1,4 @@
-/** What a step is at run time, behind its typed face, and the checks that TypeScript's users get at compile time. */
+/** A step at run time, without its public types; and the checks that TypeScript's users get at compile time. */
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -22,7 +22,7 @@ export interface StepDefinition {
   readonly retryDelay: Duration.Duration | undefined
   readonly retry: Schedule.Schedule<unknown, unknown>
   readonly transactional: boolean
-  /** Its services are those that the worker's type asks for: they are in the context it was started with. */
+  /** Its services are in the context with which the worker was started: the worker's type asks for them. */
   readonly handler: (state: Tagged) => Effect.Effect<NextStep<unknown, unknown, unknown>, unknown>
 }
 
@@ -35,7 +35,7 @@ const fail = (message: string): never => {
   throw new TaskDefinitionError({ message })
 }
 
-/** The literal `_tag` of a state's schema, whatever else was made of the class or struct: brands, checks, other keys. */
+/** The literal `_tag` of a state's schema, also of a class or struct with brands, checks or renamed keys. */
 const literalTag = (state: unknown): string | undefined => {
   const encoded = Schema.isSchema(state) ? SchemaAST.toEncoded(state.ast) : undefined
   if (encoded === undefined || !SchemaAST.isObjects(encoded)) return undefined

@@ -1,4 +1,4 @@
-/** What a task is at run time: what it is to others, and its steps. */
+/** A task at run time: its declaration and its steps. */
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import { TaskInvalidStateError } from "../../TaskError.ts"
@@ -34,7 +34,7 @@ const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void =>
   }
 }
 
-/** The schemas must be the very same: producers encode with the declared one, and the worker decodes with the step's. */
+/** Both schemas must be the same object: producers encode with the declared one, the worker decodes with the step's. */
 const checkDeclared = ({ name, states }: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
   const declared = new Map(states.map((state) => [tagOf(state, "A state"), state]))
   for (const { state, tag } of steps) {
@@ -58,7 +58,7 @@ const checkReached = ({ entryTags, name }: DeclarationDefinition, steps: Readonl
   const entries = entryTags.map((tag) => `"${tag}"`).join(", ")
   failDefinition(
     name,
-    `no task ever gets to the state "${unreached.tag}" from where tasks begin (${entries}): `
+    `no task ever reaches the state "${unreached.tag}" from the states in which it may begin (${entries}): `
       + "add it to `entry`, or to the `next` of a step"
   )
 }
@@ -93,10 +93,10 @@ export const makeTask = (
   return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, { steps })
 }
 
-/** What is behind a task's typed face. */
+/** A task without its public types. */
 export const definitionOf = (task: unknown): TaskDefinition => task as TaskDefinition
 
-/** What is behind the typed face of a declaration, or of a task. */
+/** A declaration, or a task, without its public types. */
 export const declarationIn = (declaration: unknown): DeclarationDefinition => declaration as DeclarationDefinition
 
 /** Whether `raw` has the shape that every task's `step` has. */

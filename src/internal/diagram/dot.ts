@@ -1,12 +1,12 @@
-/** A graph in Graphviz's words. */
+/** A graph in Graphviz's language. */
 import { colours, type Graph, type Node } from "./graph.ts"
 
 const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "\\\\" }
 
-/** Text in a label in HTML's way, in which Graphviz reads backslashes, too. */
+/** Escapes text for a label in HTML. Graphviz reads backslashes there, too. */
 const escape = (text: string): string => text.replace(/[&<>\\]/g, (char) => entities[char]!)
 
-/** Something bold, for the eye to find first, and small lines under it. Graphviz refuses tags with nothing in them. */
+/** A bold title with small lines under it. Graphviz refuses empty tags. */
 const heading = (text: string, lines: ReadonlyArray<string>): string => {
   const head = `<b>${escape(text) || " "}</b>`
   return lines.length === 0
@@ -25,7 +25,7 @@ const declare = (node: Node, id: Id): string => {
   return `${id(node.id)} [label=${label}${colour(node)}${node.unknown ? `, style="rounded,filled,dashed"` : ""}]`
 }
 
-/** The ids of the two ends can't be those of steps. */
+/** No step can have the ids of the two ends. */
 const start = "[start]"
 const end = "[end]"
 
@@ -41,7 +41,7 @@ const drawNodes = ({ edges, entries, exits, finals, nodes }: Graph, id: Id): Rea
 
 const nodeStyle = `node [shape=box, style="rounded,filled", fillcolor="white", fontname="Helvetica"]`
 
-// The empty line keeps loops at the top from the title.
+// The empty line keeps loops at the top away from the title.
 const titleOf = ({ title }: Graph) => `label=${heading(title, [" "])}, labelloc=t`
 
 const indent = (lines: ReadonlyArray<string>): ReadonlyArray<string> => lines.map((line) => `  ${line}`)
@@ -55,7 +55,7 @@ export const renderDot = (graph: Graph): string =>
     ...drawNodes(graph, (id) => `"${id}"`)
   ])
 
-/** Several tasks in one picture, each in a box of its own: Graphviz makes a file of its own of each `digraph`. */
+/** Several tasks in one picture, each in a box: Graphviz would make one file for each `digraph`. */
 export const renderDots = (graphs: ReadonlyArray<Graph>): string =>
   digraph([
     `graph [rankdir=${graphs[0]?.direction ?? "TB"}, fontname="Helvetica"]`,

@@ -1,4 +1,4 @@
-/** A task's machine as a graph, with what every drawing of it says in words. */
+/** A task's state machine as a graph, with the texts that all notations share. */
 import * as Duration from "effect/Duration"
 import { makeReach } from "../definition/reach.ts"
 import type { StepDefinition } from "../definition/step.ts"
@@ -21,7 +21,7 @@ interface Options {
   readonly counts?: Iterable<Count> | undefined
 }
 
-/** Which colour a step gets: that of the worst there is. */
+/** The colour of a step: that of its worst status. */
 export type NodeStatus = "parked" | "ready" | "running" | "scheduled" | "empty"
 
 export interface Node {
@@ -51,20 +51,20 @@ export interface Graph {
   readonly exits: ReadonlyArray<Node>
 }
 
-/** Control characters, those that turn the direction of text, and halves of surrogate pairs, as their escapes. */
+/** Escapes control characters, characters that turn the direction of text, and halves of surrogate pairs. */
 const visible = (text: string): string =>
   text.replace(
     /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/gu,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
   )
 
-/** Words that mean something to Mermaid where an id may stand, in any case. */
+/** Words that Mermaid doesn't read as an id, in upper or lower case. */
 const reserved = new Set(
   ("state note end class classdef style click href default direction as hide scale root fork join choice title "
     + "acctitle accdescr statediagram left right of").split(" ")
 )
 
-/** The tag itself where it is a plain word: people read the text of a diagram, too. */
+/** The tag itself if it is a plain word: people read the text of a diagram, too. */
 const idOf = (tag: string, index: number): string =>
   /^[a-z]\w*$/i.test(tag) && !/^(s\d+|root_\w*)$/i.test(tag) && !reserved.has(tag.toLowerCase()) ? tag : `s${index}`
 
@@ -88,7 +88,7 @@ const notesOf = (step: StepDefinition): ReadonlyArray<string> => [
   ...(step.transactional ? ["transactional"] : [])
 ]
 
-/** From the worst on. */
+/** The worst one first. */
 const statuses = ["parked", "ready", "running", "scheduled"] as const
 
 const moodOf = (counts: ReadonlyArray<Count>): NodeStatus =>
@@ -140,8 +140,8 @@ const makeNodes = (task: TaskDefinition, counts: Options["counts"]): ReadonlyMap
 }
 
 /**
- * Where tasks begin. If no `entry` says it: at the steps that no other moves to, and at the first declared step of each
- * circle that nothing leads to.
+ * Where tasks begin. Without an `entry`: at the steps that no other step moves to, and at the first declared step of
+ * each cycle that nothing leads to.
  */
 const findEntries = ({ entryTags, steps }: TaskDefinition): ReadonlyArray<string> => {
   if (entryTags !== undefined) return entryTags
@@ -168,7 +168,7 @@ export const makeGraph = (task: TaskDefinition, options: Options): Graph => {
   }
 }
 
-/** The colours of the moods: dark text on light ground, so that they can be read in light and dark surroundings. */
+/** Dark text on a light ground, which can be read on light and dark pages. */
 export const colours: Readonly<Record<NodeStatus, { readonly fill: string; readonly stroke: string }>> = {
   parked: { fill: "#ffd7d5", stroke: "#cf222e" },
   ready: { fill: "#fff8c5", stroke: "#9a6700" },

@@ -1,9 +1,9 @@
-/** A graph in Mermaid's words. */
+/** A graph in Mermaid's language. */
 import { colours, type Graph, type NodeStatus, type Node } from "./graph.ts"
 
 /**
- * Everything that could mean something to Mermaid, to HTML or to Markdown, as an entity of Mermaid's kind. A label
- * that says "direction LR" would turn the whole picture.
+ * Escapes everything that has a meaning in Mermaid, HTML or Markdown, as Mermaid's entities. For example, a label
+ * "direction LR" would turn the whole picture.
  */
 const escape = (text: string): string =>
   text
@@ -46,7 +46,7 @@ export const renderMermaid = ({ direction, edges, entries, exits, finals, nodes,
     ...nodes.flatMap(note),
     ...paint(nodes)
   ]
-  // JSON's strings are YAML's, too. Mermaid takes what begins with < for HTML, here without any way to escape it.
+  // Strings of JSON are valid in YAML, too. Mermaid reads a title that begins with < as HTML, and there is no escape.
   const quoted = JSON.stringify(title.replaceAll("<", "＜"))
   return `---\ntitle: ${quoted}\n---\nstateDiagram-v2\n${lines.map((line) => `  ${line}\n`).join("")}`
 }

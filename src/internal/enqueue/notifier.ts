@@ -1,9 +1,9 @@
 /**
- * Notifications that no statement sends by itself, many in one. Postgres commits transactions that notify one after
- * the other, and the disk's wait with them: so of the tasks that a process enqueues at the same time, each by a
- * statement of its own, all but the first are stored quietly, and told of together, as soon as they are committed.
+ * Batches notifications. Postgres serialises the commits of transactions that call NOTIFY, including their wait for the
+ * disk. So when a process enqueues several tasks at the same time, each with its own statement, only the first insert
+ * notifies by itself. The others skip it, and one notification for all of them is sent after they are committed.
  *
- * What is told of after the commit may be lost with the process: then the workers' polls find it.
+ * If the process ends before that, the workers find the tasks at their next poll.
  */
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -18,7 +18,7 @@ export class Notifier {
   private readonly sql: SqlClient
   private storing = 0
   private telling = false
-  /** Of the next notification, if anybody has asked for it: open once it was sent. */
+  /** The latch of the next notification, if one was asked for: opens once the notification was sent. */
   private next: Latch.Latch | undefined
 
   constructor(sql: SqlClient) {
@@ -26,8 +26,9 @@ export class Notifier {
   }
 
   /**
-   * Runs a statement that stores tasks, quietly if others are under way. The first to ask for a notification waits for
-   * it, but may be interrupted: so a program that ends has told of what it enqueued.
+   * Runs a statement that stores tasks: without a notification if other such statements are in flight. The first caller
+   * that asks for a notification waits until it was sent, so that a program that ends has notified of its tasks. This
+   * wait may be interrupted.
    */
   store<A, E>(statement: (quiet: boolean) => Effect.Effect<A, E>): Effect.Effect<A, E> {
     return Effect.suspend(() => {
@@ -46,7 +47,7 @@ export class Notifier {
     })
   }
 
-  /** Sees to it that a notification is sent from now on. Ends at once, with an effect that waits for it. */
+  /** Asks for a notification, to be sent after this. Ends at once, with an effect that waits until it was sent. */
   get tell(): Effect.Effect<Effect.Effect<void>> {
     return Effect.contextWith((context: Context.Context<never>) =>
       Effect.sync(() => this.tellUnsafe(Effect.runForkWith(context)))
@@ -64,11 +65,11 @@ export class Notifier {
     return told.await
   }
 
-  /** One notification at a time: it tells of all that was stored until it is sent. */
+  /** Sends one notification at a time: it covers all tasks that were stored before it is sent. */
   private get notifyLoop(): Effect.Effect<void> {
     return Effect.whileLoop({
       while: () => this.telling = this.next !== undefined,
-      // What ends in the same turn is told of together.
+      // Statements that end in the same turn of the event loop share one notification.
       body: () => Effect.andThen(Effect.yieldNow, this.notifyOnce),
       step: () => {}
     })
@@ -81,7 +82,7 @@ export class Notifier {
       return notify(this.sql, "").pipe(
         Effect.timeoutOption(notifyTimeout),
         Effect.withTracerEnabled(false),
-        // Also of a client that has been closed, whose statements are interrupted.
+        // A client that was closed interrupts its statements: that is ignored, too.
         Effect.ignoreCause,
         Effect.andThen(Effect.sync(() => told?.openUnsafe()))
       )
@@ -91,7 +92,7 @@ export class Notifier {
 
 const notifiers = new WeakMap<SqlClient, Notifier>()
 
-/** The notifier of a client: all who enqueue through it, and all its workers, share one. */
+/** The notifier of a client: everything that enqueues through it, and all its workers, share one. */
 export const notifierOf = (sql: SqlClient): Notifier => {
   const found = notifiers.get(sql)
   if (found !== undefined) return found

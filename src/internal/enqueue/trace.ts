@@ -6,13 +6,13 @@ import * as Tracer from "effect/Tracer"
 
 const pattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
 
-/** The span that others may continue: where tracing is off, that is the one around. */
+/** The span that others may continue: if a span disables propagation, that is its parent. */
 const propagated = (span: Tracer.AnySpan | undefined): Tracer.AnySpan | undefined => {
   if (span === undefined || !Context.get(span.annotations, Tracer.DisablePropagation)) return span
   return span._tag === "Span" ? propagated(Option.getOrUndefined(span.parent)) : undefined
 }
 
-/** The `traceparent` of the span in which a task is enqueued, or null outside of any. */
+/** The `traceparent` of the span in which a task is enqueued, or null if there is none. */
 export const currentTrace: Effect.Effect<string | null> = Effect.map(
   Effect.option(Effect.currentParentSpan),
   (current) => {
@@ -21,7 +21,7 @@ export const currentTrace: Effect.Effect<string | null> = Effect.map(
   }
 )
 
-/** The span to continue, if the row carries one that can be read. */
+/** The span to continue, if the row has a valid `traceparent`. */
 export const parentSpan = (trace: string | null): Tracer.ExternalSpan | undefined => {
   const match = trace === null ? null : pattern.exec(trace)
   return match === null ? undefined : Tracer.externalSpan({

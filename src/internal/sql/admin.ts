@@ -19,7 +19,7 @@ import { channel } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
 import { nextTransitionSql } from "./transitions.ts"
 
-/** The only number that a statement returns. */
+/** The number that a statement returns. */
 const number = (sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Effect.Effect<number, SqlError> =>
   Effect.map(query<{ n: number }>(sql, text, params), (rows) => rows[0]!.n)
 
@@ -30,7 +30,7 @@ const number = (sql: SqlClient, text: string, params: ReadonlyArray<unknown>): E
 export const get = (sql: SqlClient, id: string): Rows<AdminRow> =>
   query(sql, `select ${columns} from pg_task t where t.id = $1::uuid`, [id])
 
-/** Two ids at most: more than one is too many. */
+/** Returns two ids at most: enough to see that there is more than one. */
 export const idsBetween = (sql: SqlClient, from: string, to: string): Rows<{ readonly id: string }> =>
   query(sql, "select id from pg_task where id between $1::uuid and $2::uuid order by id limit 2", [from, to])
 
@@ -44,7 +44,9 @@ export interface AdminCount {
   readonly oldest: number
 }
 
-/** Each state's four statuses are counted side by side: few groups, so that Postgres counts in parallel. */
+/**
+ * A group is one state, and its four statuses are counted side by side. With so few groups Postgres counts in parallel.
+ */
 export const counts = (sql: SqlClient, where: Where): Rows<AdminCount> => {
   const params = new Params()
   const counters = statuses.map((one) => {
@@ -87,7 +89,7 @@ export interface AdminErrorCount {
   readonly newest: number
 }
 
-/** A line that is longer differs in what nobody would compare. In characters. */
+/** In characters. Longer lines are cut: what differs only after this counts as the same error. */
 const maxErrorLine = 500
 
 /** Parked rows by the first line of their error. */
@@ -104,7 +106,7 @@ group by 1, 2, 3 order by count(*) desc, 3, 1 nulls last, 2 nulls last limit ${p
   )
 }
 
-/** How many rows a worker holds. Those of dead workers aren't among them, once their lease is over. */
+/** How many rows are held by workers. Rows whose lease has expired don't count. */
 export const countHeld = (sql: SqlClient): Effect.Effect<number, SqlError> =>
   number(
     sql,
@@ -127,7 +129,7 @@ const update = (sql: SqlClient, set: string, where: Where, only: string): Effect
   )
 }
 
-/** Clears the errors of parked rows, and what counts towards the next one. */
+/** Clears the errors of parked rows, and sets their counters of tries and crashes back to 0. */
 export const retry = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
   update(
     sql,
@@ -140,7 +142,7 @@ export const retry = (sql: SqlClient, where: Where): Effect.Effect<number, SqlEr
 export const runNow = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
   update(sql, "wakeup_at = now()", where, conditionOf.scheduled)
 
-/** Deletes rows, and tells the workers that hold them. */
+/** Deletes rows, and notifies the workers that hold them. */
 export const cancel = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> => {
   const params = new Params()
   return number(
@@ -171,15 +173,15 @@ export interface Edited {
 }
 
 /**
- * Whether a worker holds a row, or may come back to it: after an outage that was longer than its lease, a live worker
- * renews it at once.
+ * Whether a worker holds a row, or may still renew its lease: after an outage that was longer than the lease, a live
+ * worker renews it at once.
  */
 const held = "t.is_running and coalesce(t.lease_until, t.updated_at) >= now() - interval '1 minute'"
 
 /**
- * Replaces the state of a row that no worker holds. A dead worker's row is taken from it: nobody else may know the
- * task any more, and its token must not end the new state's attempt. It counts as a transition, so that the new state's idempotency
- * key isn't the one that the old state's attempts may have used. No row comes back when there is none.
+ * Replaces the state of a row that no worker holds. It also frees a dead worker's row: perhaps no other worker runs
+ * this task, and the old token must not end an attempt of the new state. The edit counts as a transition, so that the
+ * new state gets another idempotency key. Returns no row if there is no such task.
  */
 export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Rows<Edited> =>
   query(

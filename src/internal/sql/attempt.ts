@@ -1,4 +1,4 @@
-/** What a transaction of a step asks the database. */
+/** The statements of the library in a step's transaction. */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -6,8 +6,8 @@ import type { Lease } from "./lease.ts"
 import { query } from "./query.ts"
 
 /**
- * Locks the row of an attempt, however long that takes, and returns how many transitions the task has made. Undefined
- * when the attempt is no longer the current one. Fails where nothing can be written.
+ * Locks the row of an attempt, without a time limit, and returns how many transitions the task has made. Undefined
+ * when the attempt is no longer the current one. Fails on a read-only server.
  */
 export const lockAttempt = (
   sql: SqlClient,
@@ -22,5 +22,5 @@ export const lockAttempt = (
     (rows) => rows[0]?.transitions
   )
 
-/** Does nothing but wait for an answer. */
+/** Checks that the server answers. */
 export const ping = (sql: SqlClient): Effect.Effect<unknown, SqlError> => query(sql, "select 1", [])

@@ -1,8 +1,8 @@
 /**
- * The connections that a worker's own statements, and its listener, have to themselves for a while. With `multiplex` the
- * driver first waits for the answers to the statements before, and can't be interrupted: without end if the server is
- * silent. So a worker that has ended takes its connections away from what still holds them. That ends it, and the client
- * can close.
+ * The connections that a worker's own statements and its listener reserve for a while. With `multiplex` the driver
+ * first waits for the answers to earlier statements, and can't be interrupted: if the server is silent, it waits
+ * forever. So a worker that has ended closes the scopes of all its connections. That ends the statements on them, and
+ * the client can close.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -23,7 +23,7 @@ export class Borrowed {
       return Effect.as(Scope.addFinalizer(scope, Effect.sync(() => this.scopes.delete(scope))), scope)
     })
 
-  /** Takes all of them away. */
+  /** Gives all of them back. */
   get end(): Effect.Effect<void> {
     return Effect.suspend(() => Effect.forEach([...this.scopes], giveBack, { concurrency: "unbounded", discard: true }))
   }

@@ -1,6 +1,6 @@
 /**
- * The statements that claim rows, give them back, and look for what is due next. Each of them is bounded: it reads a
- * number of rows that does not grow with the table. What may be long is looked at in parts.
+ * The statements that claim rows, give them back, and find out what is due next. Each of them is bounded: it reads a
+ * number of rows that does not grow with the table. A long scan is done in parts.
  */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -11,40 +11,40 @@ import { maxStep } from "./schema.ts"
 import { notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { clampMillis, millis, until, type Wait } from "./time.ts"
 
-/** What is in the index of due rows. Each look into it must say so, in the same words. */
+/** The condition of the index of due rows. Each query that is to use the index must contain it, in the same words. */
 export const unparked = `error is null and ${isOpen}`
 
 /**
- * A row that may be claimed, once it is due. The index of due rows holds the running ones, too: so a claim changes
- * nothing that any index knows, and costs no index a write.
+ * A row that may be claimed, once it is due. The index of due rows holds the running ones, too: so a claim changes no
+ * column of any index, and is a heap-only update.
  *
- * `crashes < 1` in place of `= 0`: without statistics the planner takes an equality for a condition that few rows meet,
- * and then it prefers to read and sort all rows of the index to reading the first ones in its order.
+ * `crashes < 1` in place of `= 0`: without statistics the planner assumes that few rows meet an equality. Then it reads
+ * and sorts all rows of the index, instead of reading the first ones in the index's order.
  */
 export const ready = `not is_running and ${unparked} and crashes < 1`
 const quarantined = `${unparked} and crashes > 0 and not is_running`
 
 /**
- * The first rows in the order of an index. The planner does not know a limit that comes from a subquery, and plans for
- * a part of the rows. If it knew the number, it might take that for more than all there are, as it has no statistics: then
- * it would read all rows and sort them.
+ * The first rows in the order of an index. If the planner knew the limit, it might believe that there are fewer rows
+ * than that, because it has no statistics: then it would read and sort all of them. It doesn't know the value of a
+ * subquery, so it plans for a part of the rows.
  */
 const firstByDue = (limit: string) => `order by wakeup_at limit (select (${limit})::int8)`
 
 /** A claimed row. */
 export interface ClaimedRow {
   readonly id: TaskId
-  /** Null for one that is too long to be read: its length is known without reading it. */
+  /** Null if it is too long to be read. Postgres knows its length without reading it. */
   readonly step: string | null
-  /** How much of it is read, in UTF-8. */
+  /** The size of what is read of it, in UTF-8. */
   readonly bytes: number
   readonly tried: number
   readonly transitions: number
   readonly crashes: number
   readonly trace: string | null
   /**
-   * What others have to do with it, as JSON: its parent, the slot that it holds, whether somebody waits for its end. Null
-   * for a row that is nobody else's business, as most are.
+   * Its relations to other rows and waiters, as JSON: its parent, the slot that it holds, whether somebody waits for
+   * its end. Null if it has none, as for most rows.
    */
   readonly facts: string | null
   /** When it became due, in milliseconds since 1970. */
@@ -56,7 +56,7 @@ export interface ClaimedRow {
 export interface Claim {
   readonly tasks: ReadonlyArray<string>
   readonly limit: number
-  /** Rows are taken until their states have this many bytes together: one at least, whatever its size. */
+  /** Rows are taken until their states have this many bytes together, but at least one row. */
   readonly bytes: number
   readonly token: string
   readonly lease: number
@@ -64,7 +64,7 @@ export interface Claim {
 
 /** Which rows to look at, by when they became due, in milliseconds since 1970. An undefined bound is open. */
 export interface Window {
-  /** The dead rows before it are not read. */
+  /** Rows before it, dead rows too, are not read. */
   readonly from: number | undefined
   readonly to: number | undefined
 }
@@ -92,7 +92,7 @@ const markClaimed = (ctids: string) =>
 set is_running = true, lease_token = $2::uuid, lease_until = now() + ${millis("$3")}, updated_at = now()
 where ${notDurable} and t.ctid = any(${ctids}) returning ${claimed}`
 
-/** Takes the rows of `due` whose states fit. Usually all do, and then no running total is computed. */
+/** Takes as many rows of `due` as the limit of bytes allows. Usually that is all, and no running total is computed. */
 const takeWhatFits = markClaimed(`case when (select sum(bytes) from due) <= $4::float8 then array(select ctid from due)
   else array(select ctid from (
     select ctid, sum(bytes) over (order by wakeup_at rows between unbounded preceding and 1 preceding) as before
@@ -102,7 +102,7 @@ const takeWhatFits = markClaimed(`case when (select sum(bytes) from due) <= $4::
 const time = (param: string) => `to_timestamp(${param}::float8 / 1000)`
 const from = (param: string) => `wakeup_at >= ${time(param)}`
 
-/** What `takeWhatFits` has to know of a locked row. */
+/** The columns of a locked row that `takeWhatFits` needs. */
 const locked = `ctid, wakeup_at, ${bytes} as bytes`
 
 /** One task, past the dead rows: a plain scan of the index. */
@@ -113,8 +113,8 @@ const claimOneFrom = `with due as (
 
 /**
  * The rows of any number of tasks, in the order in which they became due: the index gives each task's rows in that
- * order, and the union merges them. The limit in each branch keeps it from sorting all that is due. Rows without a name
- * are malformed: they are claimed to be parked.
+ * order, and the union merges them. Because each branch has a limit, the merge does not sort all due rows. Rows without
+ * a name are malformed: they are claimed to be parked.
  */
 const inOrder = (
   tasks: number,
@@ -128,8 +128,8 @@ const inOrder = (
 }
 
 /**
- * Locks what nobody else has locked, of these. `for update` can't be used with a union, so each row is fetched again, in
- * a subquery that the planner can't turn round.
+ * Locks those of these rows that no other session has locked. `for update` can't be used with a union, so each row is
+ * fetched again, in a lateral subquery, so that the planner keeps the order.
  */
 const lockEachOf = (rows: string) =>
   `select r.* from ${rows} c cross join lateral (
@@ -148,12 +148,12 @@ const claimMany = (tasks: number, window: Window): string => {
 ) ${takeWhatFits}`
 }
 
-/** Rows that were claimed, and how far the look for them has come where that was behind a position. */
+/** The claimed rows. A look that began at a position also says how far it has come. */
 export interface Found {
   readonly rows: ReadonlyArray<ClaimedRow>
-  /** Where to go on, or undefined when it has seen all that is due. */
+  /** Where to go on. Undefined when it has seen all that is due. */
   readonly next?: Position | undefined
-  /** When the last row became due that it has seen. */
+  /** When the last row that it has seen became due. */
   readonly furthest?: number | undefined
 }
 
@@ -175,19 +175,19 @@ export const claim = (sql: SqlClient, options: Claim, window: Window): Effect.Ef
 /** The most rows that such a look reads. */
 export const maxSeen = 5000
 
-/** The row that a look has come to: when it became due, and its place in the table, by which rows of one time are ordered. */
+/** The row that a look has reached: when it became due, and its `ctid`, which orders rows that became due together. */
 export interface Position {
   readonly due: number
   readonly place: string
 }
 
-/** In front of all rows that became due at this time or later: undefined for all rows. */
+/** The position before all rows that became due at this time or later. Undefined: before all rows. */
 export const positionAt = (due: number | undefined): Position => ({ due: due ?? -Infinity, place: "(0,0)" })
 
 const behind = (due: string, place: string) =>
   ` and ${from(due)} and (wakeup_at > ${time(due)} or ctid > ${place}::tid)`
 
-/** How many rows a look has read, and the last of them. */
+/** How many rows a look has read, and the last one. */
 const seenRows = `(select count(*)::int as seen from seen) n left join (
   select (extract(epoch from wakeup_at) * 1000)::float8 as "lastDue", ctid::text as "lastPlace"
   from seen order by wakeup_at desc, seen.ctid desc limit 1
@@ -217,8 +217,8 @@ select n.*, l.*, k.* from ${seenRows} left join taken k on true`
 }
 
 /**
- * Claims rows behind those that other sessions hold locked: looks at many more than it wants. There may be more locked
- * rows than one statement should read, so it says where to go on.
+ * Claims rows behind those that other sessions have locked: it reads many more rows than it wants to claim. There may
+ * be more locked rows than one statement should read, so it says where to go on.
  */
 export const claimBehind = (
   sql: SqlClient,
@@ -253,8 +253,9 @@ const releaseBehindText = (condition: string) =>
 select n.*, l.* from ${seenRows}`
 
 /**
- * Gives back the rows of one task (null: of those without a name) that a claim took whose answer never came. No index
- * knows the tokens, since each claim would have to write it: so this looks through the due rows, and says where to go on.
+ * Gives back the rows of one task (null: rows without a name) that were taken by a claim whose answer was lost. There
+ * is no index on the tokens, because each claim would have to write it. So this reads the due rows, and says where to
+ * go on.
  */
 export const releaseBehind = (
   sql: SqlClient,
@@ -269,7 +270,7 @@ export const releaseBehind = (
     (found) => goOnFrom(found[0]!)
   )
 
-/** The same for a claim of one row, whatever its task. Looks through all rows that run. */
+/** The same for a claim of one row, whatever its task. Reads all running rows. */
 export const releaseClaim = (sql: SqlClient, token: string): Rows<{ readonly id: TaskId }> =>
   query(
     sql,
@@ -279,14 +280,14 @@ where ${notDurable} and is_running and lease_token = $1::uuid returning id`,
   )
 
 // ---------------------------------------------------------------------------------------------------------------
-// Rows whose worker died, and the time
+// Rows whose worker crashed, and the time
 // ---------------------------------------------------------------------------------------------------------------
 
 const firstQuarantined = (condition: string) =>
   `select ctid, wakeup_at from pg_task where ${condition} and ${quarantined} and crashes <= $5 and wakeup_at <= now()
     ${firstByDue("1")} for update skip locked`
 
-/** Claims one row whose worker died on it: the first of each task's first ones, which the index gives at once. */
+/** Claims one row whose worker crashed while it held the row: the oldest of each task's first one in the index. */
 export const claimQuarantined = (
   sql: SqlClient,
   claim: Omit<Claim, "bytes" | "limit"> & { readonly maxCrashes: number }
@@ -305,9 +306,9 @@ export const claimQuarantined = (
   )
 
 /**
- * Until the next row of these tasks becomes due, of those that are (or were) due at `start` or later. Undefined if that
- * is later than `horizon` milliseconds from now: without this bound the planner reads and sorts all rows that wait, in
- * spite of the limit, while they are less than about half a million.
+ * The time until the next row of these tasks becomes due, among those that are (or were) due at `start` or later.
+ * Undefined if that is later than `horizon` milliseconds from now. Without this bound the planner reads and sorts all
+ * waiting rows in spite of the limit, if there are less than about half a million.
  */
 export const untilNextDue = (
   sql: SqlClient,

@@ -14,7 +14,7 @@ export const codeOf = (error: SqlError): string | undefined => {
     : undefined
 }
 
-/** Codes of statements that another session has prepared on this connection, or hasn't. */
+/** A prepared statement doesn't exist, or exists already: another client's session has used this connection. */
 const mixedUp = new Set(["26000", "42P05"])
 
 /** Postgres's own message, which says more than the driver's. */
@@ -26,13 +26,16 @@ export const messageOf = (error: SqlError): string => {
     : message
 }
 
-/** Whether the connection was lost, or could not be had: the server stopped, crashed or is full, or the network broke. */
+/**
+ * Whether the connection was lost or refused: the server stopped, crashed or has no connection left, or the network
+ * broke.
+ */
 export const isConnectionLost = (error: SqlError): boolean => {
   const code = codeOf(error)
   return code === undefined ? error.reason._tag === "ConnectionError" : /^(08...|57P0[123]|53300)$/.test(code)
 }
 
-/** A lock was not to be had in time. */
+/** A lock timeout. */
 export const isLocked = (error: SqlError): boolean => codeOf(error) === "55P03"
 
 const misconfigurations: Record<string, { readonly reason: TaskTableError["reason"]; readonly todo: string }> = {
@@ -63,20 +66,20 @@ export const toTableError = (error: SqlError): Effect.Effect<never, SqlError | T
   })
 }
 
-/** What to do about a statement of ours that failed. */
+/** What to do when one of the library's statements failed. */
 export type FailureKind =
   /** The database is away, or too busy: wait, and send the same again. */
   | "Database"
-  /** Another session holds a row, or its DDL is in the way (internal errors): the others of the batch can go on. */
+  /** Another session holds a row, or changes the table (internal errors): the other rows of the batch can be stored. */
   | "Lock"
-  /** Something in the data is refused, however often it is sent: also by a trigger with a code of its own. */
+  /** Postgres, or a trigger with a code of its own, refuses the data, and would refuse it again. */
   | "Data"
 
 const lockCodes = new Set(["40001", "40P01", "55P03", "57014"])
 
 /**
- * Classes of errors that have nothing to do with the rows at hand: connections, transactions, logins, prepared
- * statements, what is defined and allowed, resources, operators, the system, its configuration.
+ * Classes of errors that don't depend on the data: connections, transactions, logins, prepared statements, missing
+ * objects and rights, resources, intervention by an operator, the system, its configuration.
  */
 const databaseClasses = new Set(
   ["08", "0A", "25", "26", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0"]
@@ -96,7 +99,7 @@ export const failureKindOf = (error: SqlError): FailureKind => {
 // What steps fail with, which may be anything
 // ---------------------------------------------------------------------------------------------------------------
 
-/** An error of the database, or the one that caused this error: handlers may wrap it. */
+/** This error if the database raised it, or the database's error that caused it: handlers may wrap errors. */
 const findSqlError = (error: unknown, depth = 0): SqlError | undefined =>
   isSqlError(error)
     ? error
@@ -104,7 +107,7 @@ const findSqlError = (error: unknown, depth = 0): SqlError | undefined =>
     ? findSqlError(error.cause, depth + 1)
     : undefined
 
-/** The first error of the database of this kind, of all that went wrong. A ROLLBACK that fails, too, makes defects. */
+/** The first error of the database of this kind in a cause. If the ROLLBACK fails, too, the errors are defects. */
 export const findInCause = (
   cause: Cause.Cause<unknown>,
   isOfKind: (error: SqlError) => boolean = () => true
@@ -124,8 +127,11 @@ export const isContention = (error: unknown): boolean =>
     return sqlError !== undefined && failureKindOf(sqlError) === "Lock" && codeOf(sqlError) !== "57014"
   }, false)
 
-/** A write was refused, for now: a standby, a server that fails over, or a setting. */
+/** A write was refused for now: by a standby, by a server that fails over, or because of a setting. */
 export const isReadOnly = (error: SqlError): boolean => codeOf(error) === "25006"
 
-/** The same statement may work later. It can't where its transaction was aborted before: by a statement of the step. */
+/**
+ * Whether the same statement may succeed later. Not after 25P02: an earlier statement, of the step, aborted the
+ * transaction.
+ */
 export const mayPass = (error: SqlError): boolean => failureKindOf(error) !== "Data" && codeOf(error) !== "25P02"

@@ -1,16 +1,16 @@
 /**
  * Migration 3: the columns, the indexes and the view that later features need. Every statement may be run again without
- * harm. A column that is not used costs nothing: it is null, or has a default that is not stored in rows that are there.
+ * harm. A column that is not used costs nothing: it is null, or its default is not stored in the rows that exist.
  */
 import { jsonName } from "./schema.ts"
 
 /** Whether a row may be claimed once it is due: it has not ended, and holds its slot if it needs one. */
 export const isOpen = "ended_at is null and (limit_key is null or slot is not null)"
 
-/** Indexes of the migrations before that others replace, because their conditions say something else. */
+/** Indexes of earlier migrations that are replaced by others with new conditions. */
 export const replacedIndexes: ReadonlyArray<string> = ["pg_task_due_idx", "pg_task_suspect_idx"]
 
-/** By what hangs on our table: a name alone is looked up along the whole `search_path`. */
+/** Looks only at the indexes of our table: a name alone would be looked up along the whole `search_path`. */
 const dropReplacedIndexes = `do $$
 declare
   part record;
@@ -32,9 +32,9 @@ const renameDeaths = `do $$ begin
 end $$`
 
 /**
- * The names in a `step` of the shape `{"Task":{"State":…}}`, in any spelling: what migration 1 had in the expression of a
- * generated column. An expression is read anew for each statement, and a long one made each `NextStep.now` half as dear
- * again. A tag with escapes for what this database can't hold keeps its escapes.
+ * The names in a `step` of the shape `{"Task":{"State":…}}`, in any spelling: what migration 1 had in the expression of
+ * a generated column. Postgres parses such an expression anew for each statement: the long one made each `NextStep.now`
+ * cost half as much again. A tag that has escapes for characters that this database can't hold keeps them.
  */
 const names = String.raw`create or replace function pg_task_names(step text) returns text[]
 language plpgsql immutable strict parallel safe as $$
@@ -54,9 +54,10 @@ begin
 end $$`
 
 /**
- * What this library writes has no spaces, and no escapes in names. Both expressions are short, because they are read anew
- * for each statement, and quick, because a claim computes them for each row: Postgres does so where a table has a trigger
- * that runs before an update. (Without that trigger, Postgres 18 reads them anew for each row, which is slower still.)
+ * What this library writes has no spaces, and no escapes in names. Both expressions are short, because Postgres parses
+ * them anew for each statement. They are quick, because a claim computes them for each row: Postgres does that if a
+ * table has a trigger that runs before an update. (Without that trigger, Postgres 18 parses them for each row, which is
+ * slower still.)
  */
 const taskName = `case when step like '{"%":{"%}}' and split_part(step, '"', 3) = ':{'
     and split_part(step, '"', 2) ~ '^[^\\\\[:cntrl:]]+$'
@@ -66,7 +67,7 @@ const stateTag = `case when octet_length(step) < 5000 and step like '{"%}}' and 
     and split_part(step, '"', 2) || split_part(step, '"', 4) ~ '^[^\\\\[:cntrl:]]+$'
     then split_part(step, '"', 4) else (pg_task_names(step))[2] end`
 
-/** What is generated has the table rewritten: once. Dropping a column drops the indexes on it. */
+/** Adding generated columns rewrites the table: only once. Dropping a column also drops the indexes on it. */
 const generateNames = `do $$ begin
   if not exists (
     select 1 from pg_attribute where attrelid = 'pg_task'::regclass and attname = 'state' and not attisdropped
@@ -110,7 +111,7 @@ const createIndexes: ReadonlyArray<string> = [
   where limit_key is not null and slot is null and error is null and ended_at is null`
 ]
 
-/** For people. What is later than `ready` in this list needs features that write the new columns. */
+/** For people. `ended`, `waiting` and `limited` need features that are still to come. */
 const createView = `create or replace view pg_task_status as
 select id, task, state,
   case when ended_at is not null then 'ended'
@@ -125,18 +126,18 @@ from pg_task`
 export const createFoundation: ReadonlyArray<string> = [
   dropReplacedIndexes,
   renameDeaths,
-  // A claimed row is longer, by its lease, than one that waits: with a half of each page free, one in ten did not fit.
+  // A claimed row is longer than a waiting one, by its lease: with half of each page free, one in ten did not fit.
   "alter table pg_task set (fillfactor = 45)",
   names,
-  // Also where functions aren't everybody's by default: whoever may write a row needs it.
+  // For databases where functions are not granted to everybody by default: each role that writes rows needs this one.
   "grant execute on function pg_task_names(text) to public",
   generateNames,
   addColumns,
-  // As for the columns that claims look at since the first migration.
+  // As in the first migration: these columns change faster than their statistics.
   `alter table pg_task
   alter column task set statistics 0, alter column ended_at set statistics 0,
   alter column limit_key set statistics 0, alter column slot set statistics 0`,
-  // Counts group by it: told that it is nearly unique, Postgres would sort all rows for that.
+  // Counts group by it: if Postgres believed that it is nearly unique, it would sort all rows for that.
   "alter table pg_task alter column state set (n_distinct = 100)",
   ...createIndexes,
   // The setting was called `pg_task.quiet` before.

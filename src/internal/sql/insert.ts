@@ -23,7 +23,7 @@ const insertWithNotify = `insert into pg_task (step, wakeup_at, trace) values ($
 const insertWithoutNotify = `with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))
 insert into pg_task (step, wakeup_at, trace) select ${newTask} from quiet returning id`
 
-/** Stores a task. `quiet` only outside of transactions: it lasts until the end of the one it is in. */
+/** Stores a task. Use `quiet` only outside of transactions: the setting lasts until the transaction ends. */
 export const insertTask = (sql: SqlClient, task: NewTask, quiet: boolean): Effect.Effect<TaskId, SqlError> =>
   Effect.map(
     query<{ id: TaskId }>(

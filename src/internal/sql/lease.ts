@@ -9,24 +9,24 @@ import { millis } from "./time.ts"
 const fewIds = (column: string) =>
   forceKeyLookup(column, "'00000000-0000-0000-0000-000000000000'", "'ffffffff-ffff-ffff-ffff-ffffffffffff'")
 
-/** A lease as its holder knows it. */
+/** A lease, as the worker that holds it identifies it. */
 export interface Lease {
   readonly id: TaskId
   readonly token: string
 }
 
-/** What became of a lease that was to be renewed. A row that is not among the answer is gone: deleted. */
+/** The result of a renewal. A row that is not in the answer was deleted. */
 export interface RenewedRow {
   readonly id: TaskId
   /**
    * - `renewed`;
-   * - `locked`: another session holds the row just now, our own write of its outcome for one;
+   * - `locked`: another session has locked the row just now, for example our own write of its outcome;
    * - `taken`: the row has another token, or none.
    */
   readonly state: "renewed" | "locked" | "taken"
 }
 
-/** Renews leases, without waiting for anybody. */
+/** Renews leases, without waiting for locks. */
 export const renewLeases = (sql: SqlClient, leases: ReadonlyArray<Lease>, lease: number): Rows<RenewedRow> =>
   queryAlone(
     sql,
@@ -44,7 +44,7 @@ from found f left join renewed r on r.id = f.id`,
     [leases.map(({ id }) => id), leases.map(({ token }) => token), lease]
   )
 
-/** Those of these rows that are there. */
+/** Those of these rows that exist. */
 export const existing = (sql: SqlClient, ids: ReadonlyArray<TaskId>): Rows<{ readonly id: TaskId }> =>
   query(sql, "select id from pg_task where id = any($1::uuid[])", [ids])
 
@@ -59,7 +59,7 @@ export interface LookRow {
   readonly token: string | null
   /** When this look took place, in milliseconds since 1970. */
   readonly since: number
-  /** Until the next lease expires of those that were seen, in milliseconds; null if there is none. */
+  /** The time until the next lease that was seen expires, in milliseconds; null if there is none. */
   readonly next: number | null
   /** There are rows that this look did not reach. */
   readonly more: boolean
@@ -67,7 +67,10 @@ export interface LookRow {
 
 const hasExpired = "(lease_until is null or lease_until < now())"
 
-/** From `seen (id, is_running, lease_token, lease_until)`. Numbers are subtracted, as infinite times can't be before Postgres 17. */
+/**
+ * Reads `seen (id, is_running, lease_token, lease_until)`. It subtracts numbers, because infinite times can't be
+ * subtracted before Postgres 17.
+ */
 const summary = (more: string) =>
   `select e.id, e.lease_token as token, (extract(epoch from now()) * 1000)::float8 as since,
   ((extract(epoch from n.next) - extract(epoch from clock_timestamp())) * 1000)::float8 as next, ${more} as more
@@ -77,11 +80,11 @@ left join (select id, lease_token from seen where is_running and ${hasExpired}) 
 const columns = "id, is_running, lease_token, lease_until"
 
 /**
- * The rows of each task that have been due for the longest: the first `limit` entries of each in the index of due
- * rows. Running rows are among them, because claims take the oldest ones. The limit is hidden in a subquery: the
- * planner then believes that a tenth of the rows is wanted, and reads the index in its order. Knowing the number, and
- * without statistics, it may take it for more than all there are, and read and sort every due row. (`task` is in the
- * order because for `task is null` the planner does not see that it is always the same.)
+ * The rows of each task that have been due for the longest: the first `limit` entries of each in the index of due rows.
+ * Running rows are among them, because claims take the oldest ones. The limit is hidden in a subquery: then the planner
+ * assumes that a tenth of the rows is wanted, and reads the index in its order. If it knew the number, it might believe
+ * that there are fewer rows than that, because it has no statistics, and read and sort every due row. (`task` is in the
+ * order because the planner does not see that it is constant if the condition is `task is null`.)
  */
 export const lookInFront = (sql: SqlClient, tasks: ReadonlyArray<string>, limit: number): Rows<LookRow> => {
   const front = (condition: string) =>
@@ -103,8 +106,8 @@ ${summary("exists (select from seen group by k having count(*) >= $2::int8)")}`,
 }
 
 /**
- * The running rows in some blocks of the table. That is bounded whatever is in them: live rows and dead ones, of one
- * due time or of many. `page` names no column of an index, so that the planner is left with a scan of these blocks.
+ * The running rows in some blocks of the table. That is bounded, whatever rows are in the blocks, live or dead. `page`
+ * has no condition on a column of an index, so that the planner can only scan these blocks.
  */
 export const lookInBlocks = (
   sql: SqlClient,
@@ -131,13 +134,13 @@ ${summary("$3::int8 < pg_relation_size('pg_task') / current_setting('block_size'
 /** A lease that was seen expired. */
 export interface Suspicion {
   readonly id: TaskId
-  /** When, in milliseconds since 1970. Any renewal since then makes it end later than this. */
+  /** When it was seen, in milliseconds since 1970. A renewal after that makes the lease end later than this. */
   readonly since: number
   /** It has been expired for long enough: rescue the row. */
   readonly ripe: boolean
 }
 
-/** A row whose lease is still expired. Rows that are not among the answer were renewed, ended or taken. */
+/** A row whose lease is still expired. Rows that are not in the answer were renewed, ended or taken. */
 export interface JudgedRow {
   readonly id: TaskId
   /**
@@ -151,13 +154,13 @@ export interface JudgedRow {
   readonly parked: boolean | null
 }
 
-/** Right after the server started nobody is dead: the workers could not renew while it was away. */
+/** No lease counts as expired right after the server started: the workers could not renew while it was away. */
 const isUp = (lease: string) => `pg_postmaster_start_time() < now() - ${millis(lease)}`
 
 /**
- * Whether another session holds a row, as far as reading tells. `xmax` is the last transaction that has locked or changed
- * it: 0 for none. Null if reading doesn't tell: that transaction may have ended, be a part of another one (a savepoint),
- * or stand for several that hold the row together.
+ * Whether another session holds a row, as far as reading it shows. `xmax` is the last transaction that has locked or
+ * changed it: 0 for none. Null if that is not certain: the transaction may have ended, be a part of another one (a
+ * savepoint), or stand for several that hold the row together.
  */
 const isHeld = (row: string) =>
   `case when ${row}.xmax = '0'::xid then false when ${row}.xmax::text::int8 = any(array(
@@ -165,10 +168,10 @@ const isHeld = (row: string) =>
   )) then true end`
 
 /**
- * Looks at expired leases again, frees the rows of those that are ripe, and parks what has killed `maxCrashes` workers
- * in a row. Fails on a server that takes no writes.
+ * Looks at expired leases again, frees the rows of those that are ripe, and parks a row on which `maxCrashes` workers
+ * in a row have crashed. Fails on a read-only server.
  *
- * It tries to lock a row only where it must. Otherwise the workers that look would keep the row from its own worker, all
+ * It tries to lock a row only where it must: otherwise these locks would keep the row's own worker from renewing, all
  * the more the slower the server is.
  */
 export const judge = (
@@ -193,8 +196,8 @@ export const judge = (
   update pg_task t set is_running = false, lease_token = null, lease_until = null, crashes = t.crashes + 1,
     updated_at = now(),
     error = case when t.crashes + 1 >= $4 then
-      format('The worker died %s times in a row while it ran this step: it was killed, ran out of memory, or lost the '
-        || 'database for longer than its lease. Fix the cause, then clear this error.', t.crashes + 1) end
+      format('The worker crashed %s times in a row while it ran this step: it was killed, ran out of memory, or lost '
+        || 'the database for longer than its lease. Fix the cause, then clear this error.', t.crashes + 1) end
   where t.ctid = any(array(select ctid from free where id = any(array(select id from expired where ripe)))) returning t.id, t.task, t.crashes, t.error is not null as parked
 )
 select e.id, case when r.id is not null then 'rescued'

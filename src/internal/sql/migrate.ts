@@ -11,7 +11,7 @@ import { TaskTableError } from "../../TaskError.ts"
 import { codeOf, isConnectionLost, isLocked, messageOf, toTableError } from "./errors.ts"
 import { lookAtTable, noted, type Seen } from "./table.ts"
 
-/** A look that takes longer has a connection that is gone, and nobody told us. */
+/** If the answer takes longer, the connection has broken silently. */
 const answerTimeout = "15 seconds"
 
 const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.spaced("5 seconds")]).pipe(
@@ -27,20 +27,20 @@ const unanswered = new SqlError({
 })
 
 /**
- * Whether nothing is to be done, for this role. What was noted is exact; who may not read that, or finds nothing noted
- * and may not note it, goes by what is there.
+ * Whether there is nothing to do for this role. The table of applied migrations is exact. A role that may not read it,
+ * or finds no such table and may not make it, goes by the columns, indexes and triggers that exist.
  */
 const isUpToDate = (sql: SqlClient.SqlClient, seen: Seen, latest: number): Effect.Effect<boolean, SqlError> =>
   seen.noting && seen.mayRead
     ? Effect.map(noted(sql), (id) => id >= latest).pipe(
-      // Somebody is applying them: whoever may do so, too, waits for the end of that.
+      // Another process is applying them: a role that may migrate goes on to wait for its end.
       Effect.catch((error) => isLocked(error) && seen.mayMigrate ? Effect.succeed(false) : Effect.fail(error))
     )
     : Effect.succeed(seen.complete && (seen.noting || !seen.mayMigrate))
 
 const quote = (name: string) => `"${name.replaceAll("\"", "\"\"")}"`
 
-/** No right, or no schema in which it could be used. */
+/** The role lacks the right, or there is no schema to make the table in. */
 const isRefused = (error: SqlError): boolean => ["42501", "3F000"].includes(codeOf(error) ?? "")
 
 const isLoginRefused = (error: SqlError): boolean => /^(28...|3D000)$/.test(codeOf(error) ?? "")
@@ -91,14 +91,16 @@ export const migrateTo = <A>(
     })
   })
 
-/** The database is not there, or not for us, for now. */
+/** The database can't be used for now. */
 class Away extends Data.TaggedError("Away")<{ readonly error: SqlError }> {}
 
-/** Lost connections, an old writer after a failover, another session's locks: all of them pass. */
+/**
+ * Lost connections, a server that is read-only after a failover, locks of other sessions: all of them are temporary.
+ */
 const passes = (error: SqlError): boolean =>
   isConnectionLost(error) || ["25006", "55P03", "40P01", "40001"].includes(codeOf(error) ?? "")
 
-/** A ROLLBACK that fails, too, has made defects of all failures. */
+/** Looks at defects, too: if the ROLLBACK fails as well, all failures have become defects. */
 const awayIn = (cause: Cause.Cause<unknown>): Away | undefined => {
   for (const reason of cause.reasons) {
     if (Cause.isInterruptReason(reason)) continue

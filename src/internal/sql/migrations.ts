@@ -1,6 +1,6 @@
 /**
- * What the migrations run, in order. A released migration is never edited, because tables that have it are never given
- * it again: what comes next follows as a migration of its own.
+ * What the migrations run, in order. A released migration is never edited, because tables that have it never get it
+ * again: a change is a further migration.
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -14,7 +14,7 @@ import { query, type Rows } from "./query.ts"
 
 interface Migration {
   readonly statements: ReadonlyArray<string>
-  /** A column that a later migration makes. In a table that has it, this one would undo what followed it. */
+  /** A column that a later migration makes. If the table has it, this migration would undo the later one. */
   readonly followedBy?: string
 }
 
@@ -40,20 +40,23 @@ const hasColumn = (name: string) =>
 // The lock on the table
 // ---------------------------------------------------------------------------------------------------------------
 
-/** Statements of others queue up behind a lock that waits: so none waits for longer than this. */
+/** Statements of others queue behind a session that waits for a lock: so no try waits for longer than this. */
 const longestWait = "2s"
 
-/** Only for the owner: nobody else can change the table, and should lock it for nothing. */
+/** Only the owner locks the table: no other role can change it. */
 const isToBeLocked = `exists (select from ${ours} and pg_has_role(c.relowner, 'usage'))`
 
 const lockTable = "lock table pg_task in access exclusive mode"
 
-/** Time for the statements that waited behind our lock. */
+/** Lets the statements that waited behind our lock run. */
 const pause = Schedule.min([Schedule.exponential("500 millis", 2), Schedule.spaced("10 seconds")]).pipe(
   Schedule.jittered
 )
 
-/** Who holds locks on the table, the oldest transactions first. What other roles do is only shown to the privileged. */
+/**
+ * Who holds locks on the table, the oldest transactions first. Postgres shows queries of other roles only to privileged
+ * ones.
+ */
 const holders =
   `select concat_ws(', ', 'process ' || a.pid, 'role ' || a.usename, 'application ' || nullif(application_name, ''),
   a.state || ' for ' || round(extract(epoch from clock_timestamp() - a.state_change)) || ' s', left(a.query, 200)) as text
@@ -70,7 +73,7 @@ const warnOfHolders = (sql: SqlClient.SqlClient): Effect.Effect<void, SqlError> 
       }`
     ))
 
-/** In a transaction. Each try is undone if it fails: it leaves nothing that others could wait for. */
+/** Runs in a transaction. Each try has a savepoint: if it fails, it leaves no lock that others could wait for. */
 const acquireTable = (sql: SqlClient.SqlClient): Effect.Effect<void, SqlError> =>
   Effect.suspend(() => {
     let warned = false
@@ -154,7 +157,7 @@ const named = (pattern: RegExp): ReadonlyArray<string> => [...everything.matchAl
 const without = (names: ReadonlyArray<string>, gone: ReadonlyArray<string>) =>
   [...new Set(names)].filter((name) => !gone.includes(name))
 
-/** The names of what the table has when all of them were applied. */
+/** The names of the table's parts once all of them were applied. */
 export const made = {
   columns: without(
     [...named(/add column if not exists (\w+)/g), ...named(/rename column \w+ to (\w+)/g)],

@@ -7,17 +7,17 @@ import { forceKeyLookup, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 import { maxTransitions, nextTransitionSql } from "./transitions.ts"
 
-/** Waiting behind a row that another session holds must not hold up a whole batch, nor let deadlocks grow old. */
+/** One row that another session has locked must not delay the whole batch, and deadlocks are broken early. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
 
-/** The last statement of a step's transaction waits for longer: giving up means to roll the step's work back. */
+/** The last statement of a step's transaction waits for longer: if it gives up, the step's work is rolled back. */
 const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not null"
 
 /** What the end of an attempt writes into its row. Absent fields leave the row's value as it is. */
 export interface RowChange {
   readonly id: TaskId
   readonly token: string
-  /** The attempt's `transitions`: it is fenced by it, together with the token. */
+  /** The attempt's `transitions`: with the token, it is the fence. */
   readonly n: number
   readonly kind: "Continued" | "Rescheduled" | "Retried" | "Parked" | "Rejected" | "Released"
   readonly step?: string
@@ -25,25 +25,25 @@ export interface RowChange {
   readonly delay?: number
   /** Due at this moment, in ISO 8601. */
   readonly at?: string
-  /** Why it is parked or rejected, or with what it failed before it is retried. */
+  /** Why it is parked, rejected or retried. */
   readonly error?: string
 }
 
-/** The end of a task: its row goes. */
+/** The end of a task: its row is deleted. */
 export type RowEnd = Pick<RowChange, "id" | "token" | "n">
 
 const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
 
 /**
- * The fence. `Continued` keeps its lease, so it may be sent again after its answer was lost: it then finds its own
- * work done, one transition further.
+ * The fence. `Continued` keeps its lease, so it may be sent again after its answer was lost. Then the row may have the
+ * new state already: it is one transition further.
  */
 const current = `t.id = c.id and t.lease_token = c.token
     and (t.transitions = c.n or (c.kind = 'Continued' and t.transitions = ${nextTransitionSql("c.n")}))`
 
 /**
- * Most outcomes end their task: those come as arrays, which are much cheaper to read than JSON. `time` is when leases
- * and delays begin.
+ * Most outcomes end their task: those are passed as arrays, which are much cheaper to parse than JSON. Leases and
+ * delays begin at `time`.
  */
 const storeChanges = (time: string, locks: string): string =>
   `with clock as materialized (select ${time} as time), f as materialized (
@@ -91,7 +91,7 @@ const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<u
   ends.map((end) => end.n)
 ]
 
-/** A chain's every step waits for this one: nothing in it but the row. */
+/** Each step of a chain waits for this statement, so it is as short as possible. */
 const advanceOne = `update pg_task set
   step = $4, transitions = ${nextTransitionSql("$3::int")}, tried = 0, crashes = 0, error = null, last_error = null,
   updated_at = now(),
@@ -115,8 +115,8 @@ export const storeOutcomes = (sql: SqlClient, changes: Changes, lease: number): 
 }
 
 /**
- * Stores one outcome in the transaction of the caller, whose times begin with the transaction, or with this statement.
- * False when the attempt is no longer the current one.
+ * Stores one outcome in the transaction of the caller. `from` says where leases and delays begin: with the transaction,
+ * or with this statement. False when the attempt is no longer the current one.
  */
 export const storeInTransaction = (
   sql: SqlClient,

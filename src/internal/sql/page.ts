@@ -12,8 +12,8 @@ export interface PageOptions extends Omit<Where, "ids"> {
 }
 
 /**
- * The two halves of the table that have an index on the task's name and `wakeup_at`. Rows that have ended, or wait for a
- * slot, are in none of them: nothing writes such rows yet.
+ * The two halves of the table that have an index on the task's name and `wakeup_at`. Rows that have ended, or wait for
+ * a slot, are in neither of them: nothing writes such rows yet.
  */
 const halves = [
   { name: "unparked", part: unparked, statuses: ["ready", "scheduled", "running"] },
@@ -43,12 +43,12 @@ const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): K
   }
 }
 
-/** Whether most rows that the indexes lead to are wanted: then a page needs no more of them than it has. */
+/** Whether most rows in the indexes match. Then a page reads few rows more than it returns. */
 const followsIndexes = ({ error, newerThan, olderThan, status, step, task }: PageOptions): boolean =>
   [error, newerThan, olderThan, step, task].every((criterion) => criterion === undefined)
   && !(status?.includes("running") && !status.includes("ready") && !status.includes("scheduled"))
 
-/** The names of all tasks in one half, each found by one look into its index. */
+/** The names of all tasks in one half, each found by one index lookup (a loose index scan). */
 const namesIn = ({ name, part }: Half) =>
   `${name} as (
   select (select min(task) from pg_task where ${part}) as task

@@ -8,13 +8,13 @@ import { borrow } from "./borrowed.ts"
 
 export type Rows<A> = Effect.Effect<ReadonlyArray<A>, SqlError>
 
-/** Column names are ours, whatever name transforms the client has. */
+/** Without the client's name transforms: the columns have their own names. */
 export const query = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> =>
   sql.unsafe(text, params).withoutTransform as Rows<A>
 
 /**
- * The same on a connection of its own, outside of a transaction: on a client that pipelines (`multiplex`), a large
- * statement would hold up all that share its connection, our other ones first.
+ * The same on a connection of its own, unless in a transaction: on a client that pipelines (`multiplex`), a large
+ * statement would delay all others on its connection, the library's own ones first.
  */
 export const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArray<unknown>): Rows<A> => {
   const execute = (connection: Connection) => connection.execute(text, params, undefined) as Rows<A>
@@ -25,14 +25,15 @@ export const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArra
 }
 
 /**
- * Always true. The commit of the statement does not wait for the disk. For leases only: if the server crashes before the
- * disk has it, the row is as it was before, ready or with an older lease, and every outcome is fenced. It lasts until
- * the end of the transaction: but for tests, these statements have one of their own.
+ * Always true. The commit of the statement does not wait for the disk. For leases only: if the server crashes before
+ * the commit is on the disk, the row is as it was before, ready or with an older lease, and the fence refuses late
+ * outcomes. The setting lasts until the end of the transaction. Except in tests, these statements have a transaction of
+ * their own.
  */
 export const notDurable = "(select set_config('synchronous_commit', 'off', true)) is not null"
 
 /**
- * Always true, and taken by the planner for a condition that few rows meet. So it looks up each row of a batch by its key,
- * also when it made its plan while the table was small: a prepared statement's plan stays.
+ * Always true, but the planner assumes that few rows meet the condition. So it looks up each row of a batch by its key.
+ * Without it, a plan that was made while the table was small would scan the table: a prepared statement keeps its plan.
  */
 export const forceKeyLookup = (column: string, min: string, max: string) => `${column} between ${min} and ${max}`

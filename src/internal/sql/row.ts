@@ -1,10 +1,10 @@
-/** What a row is to those who look at it, as SQL. Postgres's clock decides its status, and how old it is. */
+/** How a row is presented to people, as SQL. Postgres's clock decides its status and its age. */
 import * as Duration from "effect/Duration"
 import { maxStep } from "./schema.ts"
 
 export type Status = "ready" | "scheduled" | "running" | "parked"
 
-/** Which rows. What is undefined selects nothing. */
+/** Which rows. A criterion that is undefined is not applied. */
 export interface Where {
   readonly ids?: ReadonlyArray<string> | undefined
   /** Null: rows of no known shape. */
@@ -39,7 +39,7 @@ export const conditionOf: Record<Status, string> = {
 
 export const statuses = Object.keys(conditionOf) as ReadonlyArray<Status>
 
-/** Since when a row has had its status: since it was due, or, where that is no measure, since it was last written. */
+/** Since when a row has had its status: since it was due, or, where that says nothing, since it was last written. */
 export const sinceOf: Record<Status, string> = {
   ready: "t.wakeup_at",
   scheduled: "t.updated_at",
@@ -54,7 +54,7 @@ const byStatus = (values: Record<Status, string>) =>
 const status = byStatus({ ready: "'ready'", scheduled: "'scheduled'", running: "'running'", parked: "'parked'" })
 const since = byStatus(sinceOf)
 
-/** As milliseconds since 1970, within what JavaScript's dates can hold: Postgres has infinity, too. */
+/** As milliseconds since 1970, limited to what JavaScript's dates can hold, because a time may be `infinity`. */
 export const millis = (time: string) =>
   `(least(greatest(extract(epoch from ${time}), -8.64e12), 8.64e12) * 1000)::float8`
 export const age = (time: string) => `(extract(epoch from now()) * 1000)::float8 - ${millis(time)}`
@@ -82,7 +82,7 @@ export interface AdminRow {
   readonly key: string
 }
 
-/** Of a `step` that is too long to be read, as much as shows what it is. */
+/** A `step` that is too long to be read is cut. */
 const raw = `case when octet_length(t.step) <= ${maxStep} then t.step else left(t.step, 2000) || '...' end`
 
 export const columns =

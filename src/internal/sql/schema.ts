@@ -1,12 +1,12 @@
 /**
- * The table as the migrations 1 and 2 make it, and how they take over a table of the Rust crate. Released migrations are
- * never edited: a change of the table is a new migration (foundation.ts is the next one).
+ * The table as the migrations 1 and 2 make it, and how they take over a table of the Rust crate. Released migrations
+ * are never edited: a change of the table is a new migration (foundation.ts is the next one).
  */
 
 /**
  * The task's name in a `step` of the shape `{"Task":{"State":…}}`, in any spelling that JSON allows. A name may hold
- * any escape but `\u0000` and lone surrogates, which Postgres can't turn into text. Only the beginning is looked at:
- * a long state must not make every write slow.
+ * any escape but `\u0000` and lone surrogates, which Postgres can't turn into text. Only the beginning is read: a long
+ * state must not make every write slow.
  */
 const start = "left(step, 2000)"
 export const jsonName = String.raw`(?:[^"\\\x01-\x1f]|\\["\\/bfnrt]|\\u(?!0000|[dD][89a-fA-F])[0-9a-fA-F]{4}`
@@ -15,13 +15,13 @@ const namePattern = String.raw`^\s*\{\s*"(${jsonName})"\s*:\s*\{\s*"`
 const anySpelling = `case when right(step, 200) ~ '\\}\\s*\\}\\s*$'
       then ('"' || substring(${start} from '${namePattern}') || '"')::json #>> '{}' end`
 
-/** The spelling that this library writes: no spaces, no escapes in the name. Ten times as fast to read. */
+/** The spelling that this library writes: no spaces, no escapes in the name. It is ten times as fast to read. */
 const usualSpelling = `step like '{"%":{"%}}' and split_part(step, '"', 3) = ':{'
       and split_part(step, '"', 2) !~ '[\\\\[:cntrl:]]' and split_part(step, '"', 2) <> ''`
 
 /**
- * By what hangs on our table, never by name alone: a name is looked up along the whole `search_path`, and another
- * schema may have a `pg_task` that the crate's workers are still at.
+ * Looks only at the triggers and indexes of our table: a name alone would be looked up along the whole `search_path`,
+ * and another schema may have a `pg_task` that the crate's workers still use.
  */
 const dropCrateParts = `do $$
 declare
@@ -48,7 +48,7 @@ end $$`
 
 /**
  * Since its version 1.0 the crate has leases, too: `locked_by` for `lease_token`, `lock_expires_at` for `lease_until`,
- * and no `is_running`. They say the same, so they become ours, and a row that runs keeps its lease.
+ * and no `is_running`. They have the same meaning, so they are renamed, and a running row keeps its lease.
  */
 const takeLeases = `do $$ begin
   if exists (
@@ -62,8 +62,8 @@ const takeLeases = `do $$ begin
 end $$`
 
 /**
- * In bytes. Postgres takes more, but the driver ends a connection on which a row longer than 16 MiB comes: so no such
- * `step` is ever asked for.
+ * In bytes. Postgres stores more, but the driver closes a connection that receives a row longer than 16 MiB: so the
+ * library never reads a longer `step`.
  */
 export const maxStep = 15_000_000
 
@@ -82,7 +82,7 @@ export const createTable: ReadonlyArray<string> = [
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now()
 )`,
-  // What the Rust crate made goes first: its triggers would notify on each of the updates below, and touch every row.
+  // The parts of the Rust crate go first: its triggers would notify for each of the updates below, and touch every row.
   dropCrateParts,
   "alter table pg_task drop constraint if exists pg_task_lease_state_check",
   takeLeases,
@@ -99,18 +99,18 @@ export const createTable: ReadonlyArray<string> = [
   add column if not exists transitions int not null default 0,
   add column if not exists deaths int not null default 0,
   add column if not exists trace text`,
-  // A crate's worker that still runs these gets the time of a lease to end them.
+  // A worker of the crate that still runs these rows gets the time of a lease to end them.
   `update pg_task set lease_until = now() + interval '30 seconds' where is_running and lease_until is null`,
-  // Half of each page is left free, and no index knows what changes when a row is claimed or moves on at once: both
-  // are then heap-only updates. And an early vacuum, because every task leaves dead rows behind.
+  // Half of each page is left free, and no index has a column that a claim or a `NextStep.now` changes: so both are
+  // heap-only updates. Vacuum comes early, because every task leaves dead rows behind.
   `alter table pg_task set (
   fillfactor = 50, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
   autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1
 )`,
-  // Counts by state group by an expression on `step`: told that it is nearly unique, Postgres would sort all rows
-  // for that, in place of counting them in parallel.
+  // With this migration, counts by state group by an expression on `step`. If Postgres believed that `step` is nearly
+  // unique, it would sort all rows, in place of counting them in parallel.
   "alter table pg_task alter column step set (n_distinct = 100)",
-  // What is in these columns changes faster than any statistics. Without them the planner uses the indexes, always.
+  // These columns change faster than their statistics. Without statistics the planner always uses the indexes.
   `alter table pg_task
   alter column task set statistics 0, alter column wakeup_at set statistics 0, alter column is_running set statistics 0,
   alter column error set statistics 0, alter column deaths set statistics 0`,
@@ -139,7 +139,7 @@ end $$`,
   `create trigger pg_task_freed after update on pg_task for each row
   when (not new.is_running and new.error is null and (old.error is not null or new.wakeup_at < old.wakeup_at))
   execute function pg_task_notify()`,
-  // The library's own statements set updated_at, so that the function is called for edits by hand alone.
+  // The library's own statements set updated_at, so that the function is called only for edits by hand.
   "drop trigger if exists pg_task_touched on pg_task",
   `create trigger pg_task_touched before update on pg_task for each row
   when (new.updated_at = old.updated_at) execute function pg_task_touch()`

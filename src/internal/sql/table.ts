@@ -1,4 +1,4 @@
-/** The table itself: where it is, whether all of it is there, and how its workers are told to stop. */
+/** The table itself: its schema, whether it is complete, and how its workers are told to stop. */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -9,7 +9,7 @@ import { query } from "./query.ts"
 const schema = `(select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.oid = 'pg_task'::regclass)`
 
-/** The payload that stops the workers of all schemas in the database. The Rust crate's, too. */
+/** The payload that stops the workers of all schemas in the database. It is also the Rust crate's. */
 export const stopAll = "stop_worker"
 
 /** The payload that stops the workers of one schema. */
@@ -41,7 +41,7 @@ select ${schema} as schema where not exists (select 1 from s)`,
 // What is there
 // ---------------------------------------------------------------------------------------------------------------
 
-/** What the catalogs say, which every role may read. */
+/** What the system catalogs show, which every role may read. */
 export interface Seen {
   readonly role: string
   /** Where new tables go. Null: nowhere. */
@@ -60,7 +60,7 @@ export interface Seen {
 const missing = (names: string, there: string) =>
   `exists(select unnest(${names}::text[]) except select name::text from (${there}) as there(name))`
 
-/** Asks for no right on any table. */
+/** Needs no right on any table. */
 export const lookAtTable = (sql: SqlClient): Effect.Effect<Seen, SqlError> =>
   Effect.map(
     query<Seen>(
@@ -87,7 +87,7 @@ from t left join pg_class c on c.oid = t.oid`,
     (rows) => rows[0]!
   )
 
-/** The last migration that was noted; 0 if none was. Whoever applies migrations holds a lock on the notes. */
+/** The last migration that was noted; 0 if none was. While migrations are applied, the table of notes is locked. */
 export const noted = (sql: SqlClient): Effect.Effect<number, SqlError> =>
   sql.withTransaction(
     Effect.andThen(

@@ -6,7 +6,7 @@ import { ready } from "./claim.ts"
 import { type AdminRow, columns } from "./row.ts"
 import { query } from "./query.ts"
 
-/** Whose time may pass. */
+/** The tasks for which time may pass. */
 export interface Waiting {
   readonly tasks: ReadonlyArray<string>
   /** Tasks that failed, and wait for their next try. */
@@ -42,7 +42,7 @@ from pg_task where ${isWaiting} order by wakeup_at limit 1`,
     (rows) => rows[0]
   )
 
-/** Moves all that waits towards now, by the same time, so that the first of it is due. Their order stays. */
+/** Moves all waiting rows towards now, by the same time, so that the first of them is due. Their order stays. */
 export const skipToNext = (sql: SqlClient, waiting: Waiting): Effect.Effect<void, SqlError> =>
   Effect.asVoid(query(
     sql,
@@ -59,7 +59,7 @@ export interface EnqueuedRow extends Pick<AdminRow, "id" | "status" | "raw" | "t
   readonly dueIn: number
 }
 
-/** In one transaction all rows are of the same age: then its commands tell which was first. */
+/** Rows of one transaction have the same `created_at`: then `cmin`, the number of the command, gives their order. */
 export const rowsOf = (sql: SqlClient, task: string): Effect.Effect<ReadonlyArray<EnqueuedRow>, SqlError> =>
   query(
     sql,

@@ -5,7 +5,10 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { query } from "./query.ts"
 
-/** Years of four digits, in which ISO 8601, JavaScript and Postgres agree: what lies beyond is past, or never comes. */
+/**
+ * Only for years of four digits do ISO 8601, JavaScript and Postgres agree. Times outside of them are cut to the
+ * limits.
+ */
 const first = Date.parse("0001-01-01T00:00:00Z")
 const last = Date.parse("9999-12-31T23:59:59.999Z")
 
@@ -13,7 +16,7 @@ const last = Date.parse("9999-12-31T23:59:59.999Z")
 export const toTimestamp = (dateTime: DateTime.DateTime): string =>
   new Date(Math.min(Math.max(DateTime.toEpochMillis(dateTime), first), last)).toISOString()
 
-/** Postgres's timestamps end: what lies further ahead than 10,000 years never comes anyway. */
+/** About 10,000 years: Postgres's timestamps have an end. */
 const maxMillis = 3.2e14
 
 /** A duration as a parameter. */
@@ -25,8 +28,7 @@ export const millis = (param: string) => `${param}::float8 * interval '1 millise
 export type Wait = Effect.Effect<number | undefined, SqlError>
 
 /**
- * How long it is until `time`. The difference of numbers, not of times: before Postgres 17 infinite ones can't be
- * subtracted.
+ * How long it is until `time`. It subtracts numbers, because infinite times can't be subtracted before Postgres 17.
  */
 export const until = (sql: SqlClient, time: string, from: string, params: ReadonlyArray<unknown>): Wait =>
   Effect.map(

@@ -1,6 +1,6 @@
 /** How many steps a task has taken, as its row counts them. */
 
-/** What an `int` holds. A chain that runs for months gets there: the count then begins anew. */
+/** The greatest `int`. A chain that runs for months may reach it: then the count begins again at 1. */
 export const maxTransitions = 2147483647
 
 export const nextTransition = (n: number): number => n % maxTransitions + 1

@@ -17,7 +17,7 @@ export type AttemptError = SqlError | TaskInvalidStateError | TaskTestError
 
 const isAborted = (error: SqlError): boolean => codeOf(error) === "25P02"
 
-/** In production these writes would have been committed; here Postgres has undone them. */
+/** In production the writes before that statement would have been committed; here Postgres has undone them. */
 const aborted = (claimed: ClaimedTask) =>
   new TaskTestError({
     reason: "TransactionAborted",
@@ -29,8 +29,9 @@ const aborted = (claimed: ClaimedTask) =>
 const hasFailed = (outcome: Outcome) => outcome._tag === "Retried" || outcome._tag === "Parked"
 
 /**
- * A step that fails because a statement failed leaves a transaction in which nothing works any more: so it runs behind
- * a savepoint, and is rolled back to it in that case. What other failed steps wrote stays, as it does in production.
+ * A step that fails because a statement failed leaves an aborted transaction, which refuses all further statements. So
+ * it runs behind a savepoint, and is rolled back to it in that case. The writes of other failed steps stay, as they do
+ * in production.
  */
 const behindSavepoint = (
   sql: SqlClient,
@@ -54,7 +55,7 @@ const behindSavepoint = (
 export const isInTransaction = (sql: SqlClient): Effect.Effect<boolean> =>
   Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
 
-/** Runs the step and stores its outcome. Returns it with whether it is in the row. */
+/** Runs the step and stores its outcome. Returns the outcome, and whether it was stored. */
 const runAndStore = Effect.fnUntraced(function*(runner: Runner, claimed: ClaimedTask) {
   const { lease, sql } = runner
   const inTransaction = yield* isInTransaction(sql)
@@ -74,7 +75,10 @@ const keepLockTimeout = <A, E>(sql: SqlClient, effect: Effect.Effect<A, E>): Eff
       ? Effect.flatMap(lockTimeout(sql), (before) => Effect.tap(effect, setLockTimeout(sql, before)))
       : effect)
 
-/** Runs the step of a claimed row: what happened, and whether the row is still claimed, for a step that is due at once. */
+/**
+ * Runs the step of a claimed row. Returns what happened, and whether the row is still claimed for a step that is due
+ * now.
+ */
 export const attemptInTest = (
   runner: Runner,
   claimed: ClaimedTask

@@ -24,7 +24,7 @@ type AnyOutcome =
   }
   | { readonly _tag: "Parked"; readonly error: string; readonly cause: Cause.Cause<unknown> }
 
-/** The same of one row: `TaskTest.Result`. */
+/** What became of one row's step: `TaskTest.Result`. */
 export type AnyResult =
   & { readonly id: TaskId; readonly task: string | null; readonly step: string | null }
   & (AnyOutcome | { readonly _tag: "Rejected"; readonly error: string })
@@ -54,7 +54,7 @@ const outcomeOf = (
   }
 }
 
-/** What became of an attempt. `current`: whether its outcome is in the row. */
+/** What became of an attempt. `current`: whether its outcome was stored. */
 export const toResult = Effect.fnUntraced(function*(
   tasks: ReadonlyMap<string, TaskDefinition>,
   claimed: ClaimedTask,

@@ -1,4 +1,4 @@
-/** Claims rows and runs them in the caller's fiber: one step, or all there are. */
+/** Claims rows and runs them in the caller's fiber: one step, or all of them. */
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -24,7 +24,7 @@ export interface Settings {
 
 export type RunError = TaskDefinitionError | TaskTableError | TaskInvalidStateError | TaskTestError | SqlError
 
-/** No step of a test takes longer; and if its process is killed, its tasks go on elsewhere after this. */
+/** No step of a test takes longer. If the test's process is killed, other workers may run its tasks after this. */
 const lease = 600_000
 
 const makeRunner = Effect.fnUntraced(function*({ tasks }: Settings) {
@@ -49,7 +49,7 @@ const claimDue = ({ lease, sql, tasks }: Runner): Effect.Effect<ClaimedTask | un
     )
   })
 
-/** Lets time pass until something is due. False when nothing waits, or what waits is to be left alone. */
+/** Lets time pass until a task is due. False when no task waits, or those that wait are to be left as they are. */
 const letTimePass = Effect.fnUntraced(function*({ sql, tasks }: Runner, settings: Settings) {
   const delays = settings.delays ?? "skip"
   const retries = settings.retries ?? delays
@@ -58,7 +58,7 @@ const letTimePass = Effect.fnUntraced(function*({ sql, tasks }: Runner, settings
   if (next === undefined) return false
   const isSkipped = (next.retrying ? retries : delays) === "skip"
   if (!isSkipped) yield* sleep(sql, next.wait)
-  // Within a transaction Postgres's time stands still, however long we slept.
+  // Within a transaction `now()` stands still, in spite of the sleep.
   if (isSkipped || (yield* isInTransaction(sql))) yield* skipToNext(sql, waiting)
   return true
 })
@@ -69,7 +69,7 @@ const claimNext = Effect.fnUntraced(function*(runner: Runner, settings: Settings
   return (yield* letTimePass(runner, settings)) ? yield* claimDue(runner) : undefined
 })
 
-/** Whatever ends a test in the middle, its row is given back. */
+/** Gives the row back when a test ends in the middle of a step. */
 const release = (runner: Runner, { token }: ClaimedTask) => Effect.ignoreCause(releaseClaim(runner.sql, token))
 
 export const runStep = (settings: Settings): Effect.Effect<AnyResult | undefined, RunError, SqlClient.SqlClient> =>
@@ -87,12 +87,12 @@ const tooMany = (results: ReadonlyArray<AnyResult>, maxSteps: number) => {
   const last = results.slice(-3).map(({ step, task }) => `${task}.${step}`).join(", ")
   return new TaskTestError({
     reason: "TooManySteps",
-    message: `The tasks did not end within ${maxSteps} steps (the last were ${last}). If they go round for ever, use `
+    message: `The tasks did not end within ${maxSteps} steps (the last were ${last}). If they never end, use `
       + `\`delays: "leave"\` or TaskTest.runStep; else raise \`maxSteps\``
   })
 }
 
-/** A task as far as it goes at once. */
+/** Runs a task until its next step is due later, or there is none. */
 const runChain = Effect.fnUntraced(function*(
   runner: Runner,
   claimed: ClaimedTask,

@@ -1,7 +1,7 @@
 /**
- * What follows from outcomes, once they are committed: others are told of tasks that this worker leaves to them, and what
- * depends on a task (see `facts` in sql/claim.ts) is looked after. It never holds up the writer. Nor does anything rely on
- * it: a crash before it costs time, because others repeat it.
+ * Work that follows outcomes, once they are committed: it notifies other workers of tasks that this worker leaves to
+ * them, and does what depends on a task (see `facts` in sql/claim.ts). It never delays the writer. Nothing relies on
+ * it: a crash before it costs only time, because other workers repeat it.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import { Signal } from "./signal.ts"
 
 /** Work that depends on the outcomes of tasks with facts. May be done twice: so it must make no difference then. */
 export interface FollowUp {
-  /** The outcomes since the last time. With none of them, it looks for what a worker that died has left undone. */
+  /** The outcomes since the last time. Without any, it looks for work that a crashed worker has not done. */
   readonly work: (committed: ReadonlyArray<Entry>) => Effect.Effect<void, SqlError>
   /** How often it is done at least, in milliseconds. */
   readonly every: number
@@ -47,7 +47,7 @@ export class AfterCommit {
     this.signal.set()
   }
 
-  /** There is a task that this worker doesn't want any more: others must know. */
+  /** This worker leaves a task to others: they must be notified. */
   left(): void {
     this.hasLeft = true
     this.signal.set()

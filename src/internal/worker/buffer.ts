@@ -6,7 +6,7 @@ import { Prefetch } from "./prefetch.ts"
 
 export interface BufferOptions {
   readonly concurrency: number
-  /** The most tasks that wait for a free slot. */
+  /** How many tasks may wait for a free slot at most. */
   readonly bufferSize: number
   /** The local clock, in milliseconds. */
   readonly now: () => number

@@ -1,6 +1,6 @@
 /**
- * Notifications say that tasks were cancelled, and may say anything: everybody who can connect to the database may
- * send them. So a worker looks at the row before it interrupts the step.
+ * Cancels steps after notifications. Everybody who can connect to the database may send notifications, so they may be
+ * false: a worker checks the row before it interrupts the step.
  */
 import * as Effect from "effect/Effect"
 import type { TaskId } from "../../TaskId.ts"
@@ -8,7 +8,10 @@ import { annotationsOf, type ClaimedTask } from "../attempt/claimedTask.ts"
 import { checkLeases, type LeaseOptions } from "./leaseRenewal.ts"
 import { Signal } from "./signal.ts"
 
-/** Between two looks. All that is said meanwhile is one look: a flood of notifications is none of statements. */
+/**
+ * Between two looks. All notifications meanwhile are checked together, so that many notifications don't cause many
+ * statements.
+ */
 const pause = "50 millis"
 
 export class Cancels {
@@ -20,7 +23,7 @@ export class Cancels {
     this.options = options
   }
 
-  /** A task is said to be cancelled. */
+  /** A notification says that a task was cancelled. */
   hear(id: string): void {
     if (!this.options.pool.held.has(id as TaskId)) return
     this.said.add(id as TaskId)

@@ -31,7 +31,7 @@ export const findCancelled = (
         return new Set(ids.filter((id) => !there.has(id)))
       }),
       Effect.withTracerEnabled(false),
-      // A lost lease is what everybody should know of.
+      // A lost lease is reported in any case.
       Effect.orElseSucceed(() => new Set<TaskId>())
     )
   })

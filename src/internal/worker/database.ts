@@ -11,7 +11,7 @@ import { messageOf, failureKindOf } from "../sql/errors.ts"
 import type { WorkerMetrics } from "./metrics.ts"
 import { Signal } from "./signal.ts"
 
-/** A statement of ours that takes longer hangs: its connection is gone, and nobody told us. In looks of a second. */
+/** If one of the worker's statements takes longer, its connection has broken silently. In checks, one a second. */
 const maxLooks = 15
 
 const firstBackoff = Duration.millis(50)
@@ -67,7 +67,7 @@ export class Database {
   get watch(): Effect.Effect<never> {
     const look = Effect.sync(() => {
       for (const statement of this.underway) if (++statement.looks > maxLooks) statement.giveUp()
-      // Nobody is woken for nothing: a worker without work looks at nothing.
+      // When no statement is in flight, this fiber sleeps until one is sent.
       this.watching = this.underway.size > 0
       return this.watching
     })

@@ -1,4 +1,4 @@
-/** Keeps the leases of what this worker holds. */
+/** Renews the leases of the rows that this worker holds. */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -38,11 +38,11 @@ const maxUnderway = 3
 
 /**
  * Renews every lease of which a third is over, in batches, forever. Steps that end sooner cost nothing. What fails is
- * tried again at the next tick, much sooner than another worker may rescue the rows (see rescue.ts). A renewal that
- * hangs on a silent connection does not hold up the next one, which takes another connection.
+ * tried again at the next tick, much sooner than another worker may rescue the rows (see leaseRescue.ts). A renewal
+ * that hangs on a silent connection does not hold up the next one, which takes another connection.
  *
- * After a connection was lost all leases are renewed, also young ones: a standby that was promoted may not know of their
- * last renewal, and then other workers take them for expired.
+ * After a connection was lost all leases are renewed, also young ones: a standby that was promoted may not know of
+ * their last renewal, and then other workers take them for expired.
  */
 export const keepLeases = (options: LeaseOptions): Effect.Effect<never> => {
   const { lease, database, now, pool } = options
@@ -64,7 +64,7 @@ export const keepLeases = (options: LeaseOptions): Effect.Effect<never> => {
     )
     return Effect.flatMap(Effect.forkChild(renewing), (fiber) => Effect.timeoutOption(Fiber.join(fiber), tick))
   })
-  // Another session held the row, perhaps: once it lets go, there is a third of a lease left.
+  // Perhaps another session held the row: when it ends, a third of a lease is left to renew.
   const isUrgent = () => [...pool.held.values()].some(({ renewedAt }) => now() - renewedAt >= lease * 2 / 3)
   const rest = Effect.suspend(() => Effect.sleep(isUrgent() ? tick / urgency : tick))
   return Effect.forever(

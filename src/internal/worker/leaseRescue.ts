@@ -97,8 +97,8 @@ export class Rescue {
   }
 
   /**
-   * Nobody knows what happened while the database did not answer: everything is watched anew. If it only refused this
-   * statement, because of a lock or a timeout, it could have taken others.
+   * While the database did not answer, workers could perhaps not renew: every lease is watched anew. If it only refused
+   * this statement, because of a lock or a timeout, it could have taken others.
    */
   private failed(error: SqlError): Effect.Effect<void> {
     if (failureKindOf(error) !== "Lock") this.watched.clear()
@@ -204,7 +204,7 @@ export class Rescue {
   private rescued(rows: ReadonlyArray<JudgedRow>): Effect.Effect<void> {
     if (rows.length === 0) return Effect.void
     this.options.metrics.leasesRescued(rows.length)
-    // There may be more, of a worker that died with a large buffer.
+    // There may be more rows, of a worker that crashed with a large buffer.
     if (this.watched.size + rows.length >= maxWatched) this.frontAt = 0
     this.onRescued()
     return Effect.gen(function*() {

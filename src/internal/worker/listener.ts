@@ -36,12 +36,12 @@ const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.sp
   Schedule.jittered
 )
 
-/** A statement that takes longer has a connection that is gone, and nobody told us. */
+/** If a statement takes longer, its connection has broken silently. */
 const listenTimeout = "10 seconds"
 
 /**
- * After how many checks in vain a connection is replaced, the first time: one may come late. Then ever more rarely:
- * with a pooler in between it would be in vain for ever.
+ * After this many unanswered probes the connection is replaced. (One probe may just be late.) The limit doubles each
+ * time, because behind a pooler in transaction mode no new connection would help.
  */
 const minDeafChecks = 2
 const maxDeafChecks = 32
@@ -106,7 +106,7 @@ export class Listener {
     return notify(this.options.client, this.probe).pipe(Effect.timeoutOption(listenTimeout), Effect.ignore)
   }
 
-  /** The connection is dead without a word, and a new one hears; or there is something between us and the server. */
+  /** The connection has broken silently, and a new one would work; or a pooler is between the worker and the server. */
   private get missed(): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (++this.deafChecks >= this.deafLimit) {
@@ -166,7 +166,7 @@ export class Listener {
   }
 
   private disconnected(error: SqlError): Effect.Effect<void> {
-    // That it is deaf was said before.
+    // The log said before that no notifications come through.
     const first = error !== deaf && (this.connected || !this.warned)
     if (this.connected) this.options.onBroken()
     this.connected = false

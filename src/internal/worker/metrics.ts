@@ -55,7 +55,7 @@ export class WorkerMetrics {
 
   constructor(context: Context.Context<never>) {
     this.context = context
-    // An alarm compares with what was before: something must have been.
+    // Starts a counter at 0, so that an alarm on its rate also fires for the first event.
     for (const counter of [Metrics.leasesLost, Metrics.leasesRescued, Metrics.reconnects]) {
       counter.updateUnsafe(0, context)
     }

@@ -91,7 +91,7 @@ export class Pool {
       if (this.draining) this.store(claimed, { _tag: "Released" })
       else this.buffer.addNew(claimed)
     }
-    // The next claim is to be on its way while these run; without one, nothing comes before them.
+    // If another claim follows, it is sent before these steps start. Otherwise they start now.
     if (more) queueMicrotask(() => this.pump())
     else this.pump()
   }

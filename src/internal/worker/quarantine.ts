@@ -12,8 +12,9 @@ import { Signal } from "./signal.ts"
 const maxInt = 2 ** 31 - 1
 
 /**
- * Between a sign that a task may be in quarantine and the look. Most notifications are about other rows, whose claim must
- * not share the server with a look that finds nothing; and what has waited for a lease to end is in no hurry.
+ * The pause between a notification and the query for rows in quarantine. Most notifications are about other rows, and
+ * this query should not compete with their claim. A row in quarantine has already waited for a lease to expire, so this
+ * pause does not matter.
  */
 const debounce = "50 millis"
 

@@ -63,7 +63,7 @@ export interface Health {
   readonly buffered: number
 }
 
-/** For how long something took, and never for when: a clock that nobody sets. In milliseconds. */
+/** A monotonic clock, in milliseconds: for durations only, never for points in time. */
 const now = () => performance.now()
 
 /** Without notifications the poll is all there is. In milliseconds. */
@@ -200,8 +200,8 @@ const makeParts = Effect.fnUntraced(
 )
 
 /**
- * Forks the parts of a worker. A defect in one of them is a bug of ours: it ends the worker, loudly, and lets go of
- * its leases, for other workers to go on.
+ * Forks the parts of a worker. A defect in one of them is a bug of this library: the worker logs it, ends, and no
+ * longer renews its leases, so that other workers take over.
  */
 const forkParts = Effect.fnUntraced(function*(parts: Parts, database: Database, ended: Deferred.Deferred<void>) {
   const { dispatcher, listener, pool, settings, quarantine, writer } = parts
@@ -220,7 +220,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, database: Database, 
   const fork = <A, R>(part: Effect.Effect<A, never, R>) =>
     part.pipe(
       Effect.tapCause((cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.uninterruptible(crash(cause))),
-      // Our own statements would drown the traces of the steps.
+      // Spans of the worker's own statements would only hide those of the steps.
       Effect.withTracerEnabled(false),
       Effect.forkDetach,
       Effect.tap((fiber) => Effect.sync(() => forked.push(fiber)))

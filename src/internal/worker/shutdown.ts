@@ -49,8 +49,8 @@ const endSteps = Effect.fnUntraced(function*(parts: Draining) {
 })
 
 /**
- * What becomes due later was known to this worker alone. And it listens no more: its connection is free for others,
- * and for the end of the client.
+ * Only this worker knew when its rescheduled tasks become due, so it notifies the others. Then it stops listening,
+ * which returns its connection to the pool before the client closes.
  */
 const finish = ({ background, notifyWorkers }: Draining): Effect.Effect<void> => {
   for (const fiber of background) fiber.interruptUnsafe()

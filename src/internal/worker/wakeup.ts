@@ -1,5 +1,5 @@
 /**
- * Where the dispatcher sleeps, and how others wake it. Knows nobody: whoever has something to tell calls it, from
+ * Where the dispatcher sleeps, and how others wake it. It has no references to the other parts: they call it, from
  * synchronous code.
  */
 import * as Effect from "effect/Effect"

@@ -107,7 +107,8 @@ export class Writer {
     return this.options.onStored(batch.map(({ claimed, outcome }) => ({
       claimed,
       outcome,
-      // Sent again, most outcomes find that the first time has ended their attempt: it was stored, nobody refused it.
+      // When a batch is sent again, a missing row usually means that the first send has stored its outcome. Only
+      // `Continued` keeps its token, and is matched again.
       current: isStored(claimed) || (stored.again && outcome._tag !== "Continued")
     })))
   }

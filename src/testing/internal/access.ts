@@ -1,10 +1,10 @@
 /**
  * Who may change a folder, on a machine that other users share.
  *
- * Other users must not be able to put anything where a server lives: with a link they could make this library write or
- * remove files elsewhere. If root uses a server that runs as another user, that user can replace a folder with a link at
- * any moment. So commands that run as that user do what changes the folder, but for renaming or removing single files
- * with random names. Root reads files there without following links.
+ * Other users must not be able to put anything into a server's folder: with a link they could make this library write
+ * or remove files elsewhere. If root uses a server that runs as another user, that user can replace a folder with a
+ * link at any moment. So the folder is only changed by commands that run as that user, except that single files with
+ * random names are renamed or removed. Root reads files there without following links.
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync, type Stats } from "node:fs"
 import * as fs from "node:fs/promises"
@@ -22,7 +22,7 @@ export const isOpenToAll = async (folder: string): Promise<boolean> => {
 const isHomeOrEmpty = (entries: ReadonlyArray<string>): boolean =>
   entries.length === 0 || entries.includes("users") || entries.includes("acks")
 
-/** Gives a folder of root's to the user. By a handle, so that it is the folder that was looked at. */
+/** Gives a folder of root's to the user. The handle makes sure that it is the folder that was checked. */
 const handOver = async (folder: string, { gid, uid }: NonNullable<User>): Promise<void> => {
   const handle = await fs.open(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
   try {
@@ -35,15 +35,16 @@ const handOver = async (folder: string, { gid, uid }: NonNullable<User>): Promis
   }
 }
 
-/** Who runs the server of somebody else's folder: nobody but root may, and not where everybody can make folders. */
+/** Who runs the server in another user's folder: only root may start it, and not where everybody can make folders. */
 const ownerOf = async (folder: string, { gid, uid }: Stats): Promise<NonNullable<User> | undefined> => {
   const parent = await fs.stat(path.dirname(folder))
   return process.getuid?.() !== 0 || (parent.mode & 0o002) !== 0 ? undefined : { uid, gid }
 }
 
 /**
- * Makes the folder one for a server, and returns who runs that: `user`, or, for root, the folder's owner. Returns
- * `"stranger"` if the folder is of no use, because it belongs to another user. Never takes one with other things in it.
+ * Prepares the folder for a server, and returns who runs it: `user`, or, for root, the folder's owner. Returns
+ * `"stranger"` if the folder can't be used, because it belongs to another user. Refuses a folder with other things in
+ * it.
  */
 export const settle = async (folder: string, user: User): Promise<User | "stranger"> => {
   const stat = await fs.lstat(folder)

@@ -59,8 +59,8 @@ interface Link {
 }
 
 /**
- * npm packages can't hold symbolic links: the package's install script makes them, unless npm was told not to run it.
- * Failing is fine here: what counts is whether the programs run afterwards.
+ * npm packages can't hold symbolic links: the package's install script makes them, unless npm was told not to run
+ * scripts. Errors are ignored here: afterwards it is checked whether the programs run.
  */
 const repair = (native: string): Effect.Effect<void> =>
   Effect.promise(async () => {
@@ -85,8 +85,8 @@ const complaint = Effect.fnUntraced(function*(native: string, user: User) {
 })
 
 /**
- * The first folder for temporary files that the user may enter (root's own TMPDIR may be closed to others), and in which
- * others can't exchange what belongs to the user.
+ * The first folder for temporary files that the user may enter (root's own TMPDIR may be closed to others), and in
+ * which others can't exchange what belongs to the user.
  */
 export const temporaryFolder = Effect.fnUntraced(function*(user: User) {
   const candidates = [os.tmpdir(), "/tmp", "/var/tmp"]
@@ -113,7 +113,7 @@ const isOurs = async (copy: string): Promise<boolean> => {
 const isUsable = async (copy: string, original: string): Promise<boolean> =>
   (await isOurs(copy)) && (await countFiles(path.join(copy, "native"))) >= (await countFiles(original))
 
-/** Whoever renames first wins; the others find its copy in place and drop theirs. A stranger's folder stays in place. */
+/** The process that renames first wins; the others drop their copies. Another user's folder stays in place. */
 const makeCopy = async (original: string, copy: string): Promise<void> => {
   const draft = await fs.mkdtemp(`${copy}-`)
   await fs.cp(original, path.join(draft, "native"), { recursive: true, verbatimSymlinks: true })
@@ -126,7 +126,7 @@ const makeCopy = async (original: string, copy: string): Promise<void> => {
   await fs.rm(`${draft}-old`, { recursive: true, force: true })
 }
 
-/** An installation under a strict umask is closed to others, and so would be its copy. */
+/** Makes the copy readable to the server's user: with a strict umask, an installation is closed to others. */
 const openUp = async (folder: string): Promise<void> => {
   await fs.chmod(folder, 0o755)
   for (const entry of await fs.readdir(folder, { withFileTypes: true })) {

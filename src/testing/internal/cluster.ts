@@ -1,5 +1,5 @@
 /**
- * The data folder: initdb makes it, with a random password, which everybody who connects has to know.
+ * The data folder: initdb makes it, with a random password, which every connection needs.
  */
 import * as Effect from "effect/Effect"
 import { randomBytes } from "node:crypto"
@@ -11,7 +11,9 @@ import { run, shell } from "./command.ts"
 import { because, EmbeddedPostgresError } from "./EmbeddedPostgresError.ts"
 import { type Home, inside, remove } from "./home.ts"
 
-/** The password, in libpq's format. In the data folder, so that two who make one at once can't mix theirs up. */
+/**
+ * The password, in libpq's format. It is in the data folder, so that two processes that make one can't mix theirs up.
+ */
 export const passfile = (home: Home): string => path.join(home.data, "pgpass")
 
 // Not as an argument of a command: every user of the machine sees those.
@@ -24,7 +26,7 @@ const flags = ["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--no-loca
 const exists = (file: string): Effect.Effect<boolean> =>
   Effect.promise(() => fs.access(file).then(() => true, () => false))
 
-/** Makes the data folder unless there is one. Two at once do no harm: the one who renames first has made it. */
+/** Makes the data folder unless there is one. Two processes may do so at once: the one that renames first wins. */
 export const initialise = Effect.fnUntraced(function*(home: Home, { initdb }: Binaries) {
   if (yield* exists(home.data)) return
   const draft = inside(home, `draft-${randomBytes(6).toString("hex")}`)

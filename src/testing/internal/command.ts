@@ -9,14 +9,14 @@ import { setTimeout as delay } from "node:timers/promises"
 /** A user of this machine; `undefined` stands for the one who runs this process. */
 export type User = { readonly uid: number; readonly gid: number } | undefined
 
-/** What a command left behind. A command that couldn't be run at all has code -1, and the reason in `stderr`. */
+/** The result of a command. If it couldn't be run at all: code -1, and the reason in `stderr`. */
 export interface Output {
   readonly code: number
   readonly stdout: string
   readonly stderr: string
 }
 
-/** Only what Postgres needs: a `PG…` variable of the caller's shell must not change the server. */
+/** Only the variables that Postgres needs: a `PG…` variable of the caller's shell must not change the server. */
 export const environment = (): NodeJS.ProcessEnv => ({
   PATH: process.env["PATH"] ?? "/usr/local/bin:/usr/bin:/bin",
   LC_ALL: "C",
@@ -50,7 +50,7 @@ const idOf = Effect.fnUntraced(function*(name: string) {
   return user.uid === 0 ? undefined : user
 })
 
-/** Postgres refuses to run as root, so root hands it to an unprivileged user that every system has. */
+/** Postgres refuses to run as root, so root runs it as an unprivileged user that every system has. */
 export const serverUser: Effect.Effect<User> = Effect.gen(function*() {
   if (process.getuid?.() !== 0) return undefined
   for (const name of ["postgres", "_postgres", "nobody", "daemon"]) {
@@ -62,7 +62,7 @@ export const serverUser: Effect.Effect<User> = Effect.gen(function*() {
 
 /**
  * Asks again and again until there is an answer; `undefined` when `millis` have passed without one.
- * In real time, not the `Clock`'s: a `TestClock` would never let it go on.
+ * It uses real time, not the `Clock`: with a `TestClock` it would never go on.
  */
 export const poll = <A, E, R>(
   millis: number,

@@ -2,8 +2,8 @@
  * The folder a server lives in:
  *
  * - `data`: what initdb made, with the password in `data/pgpass`
- * - `users`: a FIFO that everybody who uses the server holds open for writing. Nobody left, nothing to serve
- * - `acks`: the keeper's answers to those who came in
+ * - `users`: a FIFO that every process that uses the server holds open for writing: the server stops after the last one
+ * - `acks`: the keeper's answers to processes that joined
  * - `server.log`, `port`: the server's log, and the port it last had
  *
  * Only the user who runs the server may enter it (and root).
@@ -44,7 +44,7 @@ const unusable = (folder: string, reason: string) =>
     message: `The embedded Postgres can't keep its data in ${folder} (${reason.trim()}): choose another dataDir`
   })
 
-/** Removes files and folders as the server's user. `rm` does not follow links, and is not misled by a change meanwhile. */
+/** Removes files and folders as the server's user. `rm` does not follow links, also if they are made meanwhile. */
 export const remove = (user: User, ...files: ReadonlyArray<string>): Effect.Effect<void> =>
   // A server that is ending may still write.
   Effect.asVoid(poll(
@@ -57,8 +57,8 @@ const fill = `cd "$1" && mkdir -p acks && chmod 700 acks && { mkfifo users 2>/de
   chmod 600 users && [ -w . ]`
 
 /**
- * Closes the folder to others, and puts into it what a home has. `undefined`, or why the folder is of no use.
- * As the server's user, so that this fails where that user has no access, and where there can't be FIFOs.
+ * Closes the folder to others, and makes the parts of a home in it. Returns `undefined`, or why the folder can't be
+ * used. It runs as the server's user, so that it fails where that user has no access, and where there can't be FIFOs.
  */
 const furnish = Effect.fnUntraced(function*(folder: string, user: User) {
   const closed = yield* shell(close, [folder], user)
@@ -90,7 +90,9 @@ const inTemporaryFolder = (user: User): Effect.Effect<Home, EmbeddedPostgresErro
 const settled = (folder: string, user: User) =>
   Effect.tryPromise({ try: () => settle(folder, user), catch: whileKeeping(folder) })
 
-/** The same place for the same wish, so that the data is found again. Strangers can find out its name, too. */
+/**
+ * The same folder gets the same substitute, so that the data is found again. Other users can find out its name, too.
+ */
 const substituteFor = Effect.fnUntraced(function*(folder: string, user: User) {
   const name = `effect-pg-task-${createHash("sha256").update(folder).digest("hex").slice(0, 12)}`
   const substitute = path.join(yield* temporaryFolder(user), `${name}-${uidOf(user) ?? 0}`)
@@ -101,7 +103,9 @@ const substituteFor = Effect.fnUntraced(function*(folder: string, user: User) {
   return reason === undefined ? makeHome(substitute, owner, false) : yield* unusable(substitute, reason)
 })
 
-/** Makes the folder, and returns its path without links. Those on the way there are of no concern, unlike the last. */
+/**
+ * Makes the folder, and returns its path without links. Only the last part of the path must be no link of another user.
+ */
 const resolve = async (asked: string): Promise<string> => {
   await fs.mkdir(asked, { recursive: true })
   const stat = await fs.lstat(asked)
@@ -123,7 +127,7 @@ const inAskedFolder = Effect.fnUntraced(function*(asked: string, user: User) {
   const folder = yield* Effect.tryPromise({ try: () => resolve(asked), catch: whileKeeping(asked) })
   const reachable = yield* shell("cd \"$1\"", [folder], user)
   if (reachable.code === 0) return (yield* homeIn(folder, user)) ?? (yield* substituteFor(folder, user))
-  // Removed only if empty: what was made above is of no use to anybody.
+  // Removes the folder that was made above; one that is not empty stays.
   yield* Effect.promise(() => fs.rmdir(folder).catch(() => undefined))
   return yield* substituteFor(folder, user)
 })

@@ -1,8 +1,8 @@
 /**
  * The keeper: a detached shell that starts Postgres, and stops it when nobody uses it any more.
  *
- * Users come and go, and some are killed, so none of them can be the server's parent. What the operating system tells
- * for certain is when the last of them is gone: the FIFO that they all hold open then ends.
+ * The processes that use the server come and go, and may be killed, so none of them can be the server's parent. All of
+ * them hold a FIFO open. When the last one is gone, the operating system ends the FIFO.
  */
 import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
@@ -14,8 +14,8 @@ import { environment } from "./command.ts"
 import { because } from "./EmbeddedPostgresError.ts"
 import { type Home, inside, lockOwner, running } from "./home.ts"
 
-// Postgres's lock file admits one server for the data, and only that server's keeper opens the FIFO, so there is one
-// reader at most. It answers each user by a file: to be answered means that the keeper has not seen the end.
+// Postgres's lock file allows only one server for the data, and only that server's keeper opens the FIFO, so there is
+// one reader at most. It answers each process with a file: an answer means that the keeper has not seen the FIFO's end.
 const script = `
 folder=$1 log=$2 port=$3 stale=$4 signal=$5 temporary=$6
 shift 6
@@ -23,7 +23,8 @@ umask 077
 unset keeper
 
 # A killed server's lock file names a process. If another program got that number since (common in containers), Postgres
-# would think that its rival lives. Its own parent's number it knows to be stale, and goes on to check shared memory.
+# would believe that the old server still runs. So write the number of the new server's parent into the file: Postgres
+# takes that one as stale, and goes on to check shared memory.
 if [ -n "$stale" ]; then
   read -r owner <"$folder/data/postmaster.pid"
   if [ "$owner" = "$stale" ]; then
@@ -34,7 +35,7 @@ fi
 
 "$@" >>"$log" 2>&1 </dev/null &
 server=$!
-# Line 1 of the lock file is the server that has the data, line 8 its state, there once it listens on its port.
+# Line 1 of the lock file is the server that has the data. Line 8 is its state, once it listens on its port.
 owner= state=
 until [ "$owner" = "$server" ] && [ -n "$state" ]; do
   kill -0 "$server" 2>/dev/null || exit 1
@@ -44,10 +45,10 @@ until [ "$owner" = "$server" ] && [ -n "$state" ]; do
 done
 mv "$log" "$folder/server.log"
 rm -rf "$folder/ended" "$folder"/draft-*
-# Unlike a pattern of the shell's, this does not look into a folder through a link.
+# Unlike a pattern of the shell, this does not follow a link to a folder.
 find "$folder/acks" -type f -exec rm -f {} +
 echo "$port" >"$folder/port"
-# Failed starts whose users were killed before they read why.
+# Logs of failed starts that nobody has read, because the process was killed.
 find "$folder" -name "start-*.log" -prune -mmin +10 -exec rm -f {} + 2>/dev/null
 
 # Opened for both first, because opening only to read would wait for a user who may have been killed meanwhile.
@@ -79,7 +80,7 @@ export interface Keeper {
 /** Why a keeper's Postgres did not come up, from what it said (in English: the data folder has locale C). */
 export const causeOf = (log: string): "port" | "rival" | "other" => {
   if (/could not (bind|create any TCP)|Address already in use/.test(log)) return "port"
-  // A rival's lock file is empty for as long as it takes to write it.
+  // A rival's lock file is empty until it is written.
   if (/lock file "postmaster.pid" (already exists|is empty)|shared memory block .* still in use/.test(log)) {
     return "rival"
   }
@@ -112,11 +113,13 @@ const takeFile = (file: string): string => {
   return content
 }
 
-/** Starts a keeper, detached: Ctrl-C reaches a whole process group, and the server must outlive its users' last words. */
+/**
+ * Starts a keeper, detached: Ctrl-C reaches a whole process group, and the server must still run while its users end.
+ */
 export const startKeeper = Effect.fnUntraced(function*(home: Home, launch: Launch) {
   const stale = (yield* running(home)) === undefined ? lockOwner(home) : ""
   const log = inside(home, `start-${randomBytes(6).toString("hex")}.log`)
-  // What is thrown away with the server needs no final checkpoint.
+  // Temporary data needs no final checkpoint.
   const signal = home.temporary ? "QUIT" : "INT"
   const temporary = home.temporary ? "yes" : "no"
   const words = [home.folder, log, `${launch.port}`, stale, signal, temporary, ...serverArguments(home, launch)]

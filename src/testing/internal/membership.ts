@@ -1,7 +1,7 @@
 /**
  * Joining the users of a server, and starting it if there is none.
  *
- * Whoever holds the home's FIFO open and was answered by the keeper has a server for as long as it likes.
+ * A process that holds the home's FIFO open, and was answered by the keeper, has a server until it closes the FIFO.
  */
 import * as Effect from "effect/Effect"
 import { randomBytes, randomInt } from "node:crypto"
@@ -15,9 +15,9 @@ import { because, EmbeddedPostgresError } from "./EmbeddedPostgresError.ts"
 import { type Home, inside, running } from "./home.ts"
 import { causeOf, type Keeper, startKeeper } from "./keeper.ts"
 
-/** How long a server may take to come up, or to go down: crash recovery on a slow disk takes its time. */
+/** How long a server may take to start or to stop: crash recovery on a slow disk takes long. */
 const startTimeout = 120_000
-/** How long a server without a keeper is given to get one, or to stop, before it is told to stop. */
+/** How long to wait for a server without a keeper to get one, or to stop, before it is told to stop. */
 const orphanPatience = 5_000
 
 /** What a user of a server needs to know of it. */
@@ -30,8 +30,8 @@ export interface Wish {
 }
 
 /**
- * Opens the FIFO. For both directions first, because opening it only to write fails while nobody reads; the end for
- * reading must then be closed, or the keeper's end would go unnoticed.
+ * Opens the FIFO. For both directions first, because opening it only to write fails while there is no reader. Then the
+ * end for reading is closed, or else this process would not notice when the keeper ends.
  */
 export const openFifo = (home: Home): Effect.Effect<number, EmbeddedPostgresError> =>
   Effect.try({
@@ -73,7 +73,7 @@ const isAnswered = (home: Home, fifo: number): Effect.Effect<boolean> =>
     return poll(startTimeout, answer).pipe(Effect.map((answered) => answered === true))
   })
 
-/** The port of a server that is ready; `undefined` if its keeper goes before that. */
+/** The port of a server that is ready; `undefined` if its keeper ends before that. */
 const readyPort = (home: Home, fifo: number) =>
   poll(
     startTimeout,
@@ -92,8 +92,8 @@ const isFree = (port: number): Effect.Effect<boolean> =>
   })
 
 /**
- * Below the range that systems take outgoing ports from: a client that tries to reconnect there while the server is
- * down can be given the very port as its own, connect to itself, and keep the server from coming back.
+ * Below the range from which systems choose ports for outgoing connections. Else a client that tries to reconnect while
+ * the server is down may get the server's port as its own, connect to itself, and block the port for the server.
  */
 const freePort = Effect.gen(function*() {
   while (true) {
@@ -108,7 +108,7 @@ const choosePort = Effect.fnUntraced(function*({ home, port }: Wish) {
   return last > 0 && (yield* isFree(last)) ? last : yield* freePort
 })
 
-/** Waits for a server without a keeper to get one or to stop; one that does neither has lost its keeper: stops it. */
+/** Waits for a server without a keeper to get one or to stop. If it does neither, it has lost its keeper: stops it. */
 const awaitOrphan = Effect.fnUntraced(function*(home: Home, fifo: number) {
   const settled = Effect.gen(function*() {
     return tell(fifo, "") || (yield* running(home)) === undefined ? true : undefined
@@ -123,7 +123,7 @@ const awaitOrphan = Effect.fnUntraced(function*(home: Home, fifo: number) {
   })
 })
 
-/** Tells a server to stop, as its user, who can stop nobody else's. That it is gone already is no error. */
+/** Tells a server to stop, as its user, who can't stop servers of others. It is no error if it is gone already. */
 export const signal = (home: Home, pid: number, name: "INT" | "QUIT"): Effect.Effect<void> =>
   Effect.asVoid(run("kill", ["-s", name, `${pid}`], home.user))
 
@@ -154,7 +154,9 @@ const retryable = (wish: Wish, keeper: Keeper): Effect.Effect<void, EmbeddedPost
       : Effect.fail(failure(wish, log))
   })
 
-/** One round: a port, or `undefined` for another round; servers that die before they are ready are counted. */
+/**
+ * One round: a port, or `undefined` for another round. It fails after five servers that ended before they were ready.
+ */
 const attempt = (wish: Wish, fifo: number) => {
   let crashes = 0
   return Effect.gen(function*() {
@@ -184,7 +186,7 @@ export const join = Effect.fnUntraced(function*(wish: Wish, fifo: number) {
   })
 })
 
-/** Gives up the server; waits for its end if this was its last user. */
+/** Gives up the server. Waits for its end if this was its last user. */
 export const leave = (home: Home, fifo: number): Effect.Effect<void> =>
   Effect.gen(function*() {
     const server = yield* running(home)

@@ -1,5 +1,6 @@
 /**
- * A worker process that runs journeys until it is told to stop. `VARIANT`, in its environment, is JSON: see `Variant.ts`.
+ * A worker process that runs journeys until it is told to stop. `VARIANT`, in its environment, is JSON: see
+ * `WorkerVariant.ts`.
  *
  * When it has ended it says what is left of it, and does not end the process itself: a socket or a timer that leaked
  * keeps it alive.

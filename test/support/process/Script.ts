@@ -32,7 +32,7 @@ export interface Options {
 
 const project = fileURLToPath(new URL("../../..", import.meta.url))
 
-/** A line that doesn't come in so many milliseconds never will. */
+/** If a line doesn't come within this many milliseconds, it never will. */
 const patience = 180_000
 
 /** Lines as they come, with those who wait for one. */

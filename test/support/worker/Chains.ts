@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { NextStep } from "../../../src/index.ts"
 import { Job, jobs } from "./Fixture.ts"
 
-/** A task that goes through so many states, and how often each step ran. */
+/** A task that goes through this many states, and how often each step ran. */
 export const chains = (length: number) => {
   const ran = new Map<string, number>()
   const Chains = jobs(({ name }) =>

@@ -23,7 +23,10 @@ export const makeWrongClock = (offset: number): Effect.Effect<WrongClock> =>
     return wrong
   })
 
-/** A clock that is right, but whose sleeps take so many times as long: for patience of seconds, or for none. */
+/**
+ * A clock that is right, but whose sleeps take this many times as long: it makes long time limits short, or short ones
+ * long.
+ */
 export const makePacedClock = (factor: number): Effect.Effect<Clock.Clock> =>
   Effect.map(makeWrongClock(0), (clock) => ({
     ...clock,

@@ -14,7 +14,10 @@ export interface Network {
    * The inner effect waits until it was sent. A statement's text is only sent the first time on each connection.
    */
   readonly loseAnswer: (text: string) => Effect.Effect<Effect.Effect<void>>
-  /** From now on nothing comes through on the connections that have sent this, in either direction, nor do they end. */
+  /**
+   * From now on the connections that have sent this are silent: nothing comes through in either direction, and they
+   * don't end.
+   */
   readonly silence: (text: string) => Effect.Effect<void>
   /** The same for all connections, new ones included: these can be made, but nobody answers. */
   readonly silenceAll: Effect.Effect<void>

@@ -82,14 +82,14 @@ export const insert = (step: string): Effect.Effect<string, SqlError, SqlClient.
     (found) => found[0]!.id
   )
 
-/** Somebody else takes a task: the row carries another token from now on. */
+/** Another worker takes a task: the row has another token from now on. */
 export const steal = (id: string): Effect.Effect<unknown, SqlError, SqlClient.SqlClient> =>
   run(
     "update pg_task set lease_token = gen_random_uuid(), lease_until = now() + interval '1 hour' where id = $1::uuid",
     [id]
   )
 
-/** A row as a worker leaves it that is no more: claimed, with a lease that ends so many milliseconds from now. */
+/** A row as a crashed worker leaves it: claimed, with a lease that expires this many milliseconds from now. */
 export const orphan = (
   id: string,
   leaseIn: number | null
@@ -100,7 +100,7 @@ export const orphan = (
     [id, leaseIn]
   )
 
-/** Waits until so many connections of this database listen. */
+/** Waits until this many connections of this database listen. */
 export const listening = (connections: number): Effect.Effect<unknown, SqlError, SqlClient.SqlClient> =>
   eventually(
     run("select pid from pg_stat_activity where datname = current_database() and query ilike 'listen%'"),

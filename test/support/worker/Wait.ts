@@ -1,4 +1,6 @@
-/** Waiting for what a test expects. The limits are for broken code only: generous, because machines are busy. */
+/**
+ * Waits for what a test expects. The limits matter only for broken code: they are long, because machines may be busy.
+ */
 import { Effect } from "effect"
 
 const limit = 120_000

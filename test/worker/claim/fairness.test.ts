@@ -53,7 +53,7 @@ workerTests("long chains of immediate steps", (test) => {
         if (name === "due") break
         before++
         assert.isAtMost(before, 20)
-        // There is always a chain that waits, too.
+        // There is always a waiting chain, too.
         yield* eventually(moves, (found) => found[0]!.n > stored)
       }
       yield* end

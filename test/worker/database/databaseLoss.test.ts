@@ -248,7 +248,7 @@ workerTests("when the database can't be reached", (test) => {
       const apart = yield* startApart({ tasks: [Jobs], lease: "2 seconds", shutdownTimeout: "50 millis" }).pipe(
         Effect.provide(context),
         Effect.provide(logs.layer),
-        // Patience of seconds, in a fraction of the time.
+        // Makes time limits of seconds short.
         Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.1))
       )
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))

@@ -1,4 +1,4 @@
-/** What the worker's own last statement of a step meets is no failure of the step. */
+/** If the worker's own last statement of a step's transaction fails, the step has not failed. */
 import { assert } from "@effect/vitest"
 import { Clock, Context, Effect, Fiber, Layer } from "effect"
 import { SqlClient } from "effect/sql"
@@ -86,7 +86,7 @@ workerTests("a lock on the row", (test) => {
     Effect.gen(function*() {
       yield* prepareNotes
       const { enqueue, gate, ran, tasks } = yield* writers
-      // Nothing waits for longer than a fifth of a second: here that is what ends the patience.
+      // No statement waits for a lock for longer than a fifth of a second: here that is what makes it give up.
       yield* startWith(withTimeout(yield* urlOfTest, 200), { tasks })
       const ids = yield* enqueue
       const unlock = yield* lockingRows
@@ -130,7 +130,7 @@ workerTests("a lock on the row", (test) => {
       yield* gate.open
       yield* blocked(3)
       const closing = yield* Effect.forkChild(closed(apart))
-      // Interrupted: they wait no more.
+      // They were interrupted, so they no longer wait.
       yield* eventually(waiting, (found) => found.length === 0)
       yield* unlock
       yield* within(Fiber.join(closing), "the stop")

@@ -49,7 +49,7 @@ const closesInSilence = (what: string, kind: Kind) =>
     yield* start({ tasks: [Jobs], shutdownTimeout: 0, lease: "3 seconds", pollInterval: "100 millis" }).pipe(
       Effect.provide(context),
       Scope.provide(ofWorker),
-      // Patience of seconds, in a fraction of the time.
+      // Makes time limits of seconds short.
       Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.2))
     )
     yield* Jobs.enqueueAll([new Job({ name: "a" }), new Job({ name: "b" })])
@@ -59,7 +59,7 @@ const closesInSilence = (what: string, kind: Kind) =>
     yield* gate.open
     // By then the worker has sent statements of all kinds.
     yield* Effect.sleep("1 second")
-    // What doesn't close, closes then.
+    // Ends what has not closed by itself.
     yield* Effect.addFinalizer(() => network.cut)
     const closing = yield* Effect.forkScoped(Scope.close(ofWorker, Exit.void))
     yield* within(Fiber.join(closing), `the end of a worker whose steps ${what}`)

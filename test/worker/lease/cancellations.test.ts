@@ -1,4 +1,7 @@
-/** Everybody who can connect may say that a task was cancelled: a worker looks before it interrupts the step. */
+/**
+ * Everybody who can connect may send the notification that a task was cancelled: a worker checks the row before it
+ * interrupts the step.
+ */
 import { PgClient } from "@effect/sql-pg"
 import { assert } from "@effect/vitest"
 import { Deferred, Effect, Queue } from "effect"

@@ -19,7 +19,7 @@ workerTests("crashes", (test) => {
       yield* Effect.provide(start({ tasks: [Jobs], lease: "900 millis" }), logs.layer)
       const left = yield* parked(id)
       assert.deepInclude(left, { tried: 1, crashes: 3, transitions: 0, token: null })
-      assert.match(left.error!, /^The worker died 3 times in a row while it ran this step/)
+      assert.match(left.error!, /^The worker crashed 3 times in a row while it ran this step/)
       assert.deepInclude(yield* logs.line("crashed again and again"), { level: "Error" })
     })
   )

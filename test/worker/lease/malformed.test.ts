@@ -4,7 +4,7 @@ import { NextStep } from "../../../src/index.ts"
 import { jobs, start, workerTests } from "../../support/worker/Fixture.ts"
 import { insert, parked, run } from "../../support/worker/Table.ts"
 
-workerTests("a malformed row whose worker died while it held it", (test) => {
+workerTests("a malformed row whose worker crashed while it held it", (test) => {
   test(
     "is parked by the next one all the same",
     Effect.gen(function*() {

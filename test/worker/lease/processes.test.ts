@@ -94,7 +94,7 @@ workerTests("a worker process that is killed", (test) => {
       }
       const left = yield* parked(poison)
       assert.deepInclude(left, { tried: 0, crashes: 3, token: null })
-      assert.match(left.error!, /^The worker died 3 times in a row while it ran this step/)
+      assert.match(left.error!, /^The worker crashed 3 times in a row while it ran this step/)
       assert.isTrue((yield* rows).every(({ error, id }) => error === null || id === poison))
       yield* start({ tasks: [Chores], lease: "5 seconds" })
       for (const id of ids) if (id !== poison) yield* gone(id)

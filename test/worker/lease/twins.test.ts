@@ -6,7 +6,10 @@ import * as Logs from "../../support/worker/Logs.ts"
 import { gone, row, rowWhere, run } from "../../support/worker/Table.ts"
 import { eventually } from "../../support/worker/Wait.ts"
 
-/** Holds up who writes what came of a step of this name. Longer than a lock could: the worker waits for none for long. */
+/**
+ * Delays the write of the outcome of a step of this name, for longer than a lock could: the worker waits for no lock
+ * for long.
+ */
 const holdWriter = (name: string) =>
   Effect.gen(function*() {
     yield* run("create table let_go ()")

@@ -1,4 +1,4 @@
-/** What a worker leaves to others is told to them at once, and its own life doesn't depend on that. */
+/** A worker notifies others at once of the tasks that it leaves to them, and doesn't depend on that itself. */
 import { assert } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { NextStep } from "../../../src/index.ts"

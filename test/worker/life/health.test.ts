@@ -76,7 +76,7 @@ workerTests("a worker's health", (test) => {
         yield* healthWhere(worker, ({ alive, lastClaim, listening }) => alive && listening && Option.isSome(lastClaim))
         yield* network.cut
         const away = yield* healthWhere(worker, ({ alive, listening }) => !alive && !listening)
-        // It goes on to be bad, and what it knows grows old.
+        // The database stays away, and the last claim gets older.
         const later = yield* healthWhere(worker, (now) => lastClaim(now) > lastClaim(away) + 200)
         assert.deepInclude(later, { alive: false, listening: false, running: 0 })
         yield* network.mend

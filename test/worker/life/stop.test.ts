@@ -65,7 +65,7 @@ workerTests("a worker whose scope closes", (test) => {
       const apart = yield* Effect.provide(startApart({ tasks: [Jobs], concurrency: 1 }), logs.layer)
       yield* Jobs.enqueue(new Job({ name: "holds the only slot" }))
       yield* gate.next
-      const orphaned = yield* insert(`{"Jobs":{"Job":{"name":"its worker died"}}}`)
+      const orphaned = yield* insert(`{"Jobs":{"Job":{"name":"its worker crashed"}}}`)
       yield* run("update pg_task set crashes = 1 where id = $1::uuid", [orphaned])
       const closing = yield* Effect.forkChild(closed(apart))
       yield* logs.line("Worker draining")
@@ -152,7 +152,7 @@ workerTests("a worker whose scope closes", (test) => {
       const logs = Logs.capture()
       const apart = yield* startApart({ tasks: [Jobs], shutdownTimeout: "50 millis", lease: "5 seconds" }).pipe(
         Effect.provide(logs.layer),
-        // Patience of seconds, in a fraction of the time.
+        // Makes time limits of seconds short.
         Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.1))
       )
       yield* gate.next

@@ -65,7 +65,7 @@ workerTests("an answer that never comes", (test) => {
       const id = yield* Jobs.enqueue(new Job({ name: "a" }))
       const sent = yield* worker.loseAnswer("set is_running = true")
       yield* worker.begin.pipe(
-        // Patience of seconds, in a fraction of the time.
+        // Makes time limits of seconds short.
         Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.1))
       )
       yield* sent
@@ -156,7 +156,7 @@ workerTests("an answer that never comes", (test) => {
   )
 
   test(
-    "to the COMMIT of a transactional step: the next step runs, once, and no death is counted",
+    "to the COMMIT of a transactional step: the next step runs, once, and no crash is counted",
     Effect.gen(function*() {
       const ran: Array<string> = []
       const Jobs = Task.make("Jobs", [

@@ -1,4 +1,4 @@
-/** The connection on which a worker listens: it may die without a word, and is given up when the worker has stopped. */
+/** The connection on which a worker listens: it may break silently, and is given back when the worker has stopped. */
 import { assert } from "@effect/vitest"
 import { Clock, Effect, Scope } from "effect"
 import { NextStep } from "../../../src/index.ts"
@@ -45,7 +45,7 @@ workerTests("the connection on which a worker listens", (test) => {
       const sent = yield* network.loseAnswer("LISTEN")
       const worker = yield* startWith(network.url, { tasks: [Jobs], pollInterval: "1 hour" }).pipe(
         Effect.provide(logs.layer),
-        // Patience of seconds, in a fraction of the time.
+        // Makes time limits of seconds short.
         Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.05))
       )
       yield* sent
