@@ -106,7 +106,7 @@ export class AfterCommit {
     return this.options.database.retryingUnless(work(entries), isRefused).pipe(
       Effect.catchCause((cause) => {
         this.entries = [...entries, ...this.entries]
-        return Effect.andThen(noteFailure(cause), Effect.sleep(Math.min(failedPause, every)))
+        return Effect.andThen(noteFailure(cause), Effect.sleep(Math.min(failedPause, every / 2)))
       }),
       // There may be more to do, by now.
       Effect.map(() => this.mayFollow.set())

@@ -48,7 +48,8 @@ describe("options", () => {
       const settings = yield* settingsOf({ tasks: [Jobs, Others], concurrency: 7, bufferSize: 3, maxCrashes: 2 })
       assert.deepInclude(settings, { concurrency: 7, bufferSize: 3, maxCrashes: 2 })
       assert.deepStrictEqual([...settings.tasks.keys()], ["Jobs", "Others"])
-      assert.strictEqual(settings.tasks.get("Others") as unknown, Others)
+      const found: unknown = settings.tasks.get("Others")
+      assert.strictEqual(found, Others)
     }))
 
   it.effect("may be at their limits", () =>
