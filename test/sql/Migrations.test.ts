@@ -1,26 +1,14 @@
 import { NodeServices } from "@effect/platform-node"
 import { PgClient, PgMigrator } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Logger, Redacted, type Scope } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
 import { execFileSync, spawnSync } from "node:child_process"
 import { Migrations } from "../../src/index.ts"
-import { client, type Database, makeDatabase } from "../support/database/Database.ts"
+import { client, makeDatabase } from "../support/database/Database.ts"
+import { ownDatabaseTest as test, type Services } from "../support/database/ownDatabase.ts"
 import { makeCrateTable, shape } from "../support/database/tableShape.ts"
 import { run } from "../support/worker/Table.ts"
-
-type Services = PgClient.PgClient | SqlClient.SqlClient | Scope.Scope
-
-/** In a database of its own. */
-const test = <E>(name: string, body: (database: Database) => Effect.Effect<unknown, E, Services>) =>
-  it.live(
-    name,
-    () =>
-      Effect.flatMap(makeDatabase, (database) => Effect.provide(Effect.scoped(body(database)), client(database.url)))
-        .pipe(
-          Effect.provide(Logger.layer([]))
-        )
-  )
 
 const applied = [[1, "table"], [2, "triggers"], [3, "foundation"]] as const
 

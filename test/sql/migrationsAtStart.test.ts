@@ -1,27 +1,15 @@
 /** Migrations where programs start: with the rights of a worker, and with a database that isn't there yet. */
-import type { PgClient } from "@effect/sql-pg"
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Logger, type Scope } from "effect"
-import type { SqlClient } from "effect/sql"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Exit, Fiber, Layer } from "effect"
 import { Migrations, NextStep, type TaskError, Worker } from "../../src/index.ts"
-import { client, type Database, makeDatabase } from "../support/database/Database.ts"
+import { client } from "../support/database/Database.ts"
+import { ownDatabaseTest as test } from "../support/database/ownDatabase.ts"
 import { clientOf, role } from "../support/database/roles.ts"
 import { Job, jobs } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { makeNetwork } from "../support/worker/Network.ts"
 import { gone, listening, run } from "../support/worker/Table.ts"
 import { within } from "../support/worker/Wait.ts"
-
-type Services = PgClient.PgClient | SqlClient.SqlClient | Scope.Scope
-
-/** In a database of its own. */
-const test = <E>(name: string, body: (database: Database) => Effect.Effect<unknown, E, Services>) =>
-  it.live(
-    name,
-    () =>
-      Effect.flatMap(makeDatabase, (database) => Effect.provide(Effect.scoped(body(database)), client(database.url)))
-        .pipe(Effect.provide(Logger.layer([])))
-  )
 
 /** A role with the documented grants, and what runs as this role. */
 const worker = Effect.gen(function*() {

@@ -1,28 +1,16 @@
 /** Tables of earlier versions: what is released is never edited, and each of them becomes the table of today. */
-import type { PgClient } from "@effect/sql-pg"
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, Queue, type Scope } from "effect"
-import type { SqlClient } from "effect/sql"
+import { assert, describe } from "@effect/vitest"
+import { Effect, Fiber, Layer, Queue } from "effect"
 import * as fs from "node:fs"
 import { Migrations, NextStep, Worker } from "../../src/index.ts"
-import { client, type Database, makeDatabase } from "../support/database/Database.ts"
+import { client } from "../support/database/Database.ts"
+import { ownDatabaseTest as test } from "../support/database/ownDatabase.ts"
 import { shape } from "../support/database/tableShape.ts"
 import { Job, jobs } from "../support/worker/Fixture.ts"
 import { holding } from "../support/worker/Locks.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { gone, run } from "../support/worker/Table.ts"
 import { eventually, within } from "../support/worker/Wait.ts"
-
-type Services = PgClient.PgClient | SqlClient.SqlClient | Scope.Scope
-
-/** In a database of its own. */
-const test = <E>(name: string, body: (database: Database) => Effect.Effect<unknown, E, Services>) =>
-  it.live(
-    name,
-    () =>
-      Effect.flatMap(makeDatabase, (database) => Effect.provide(Effect.scoped(body(database)), client(database.url)))
-        .pipe(Effect.provide(Logger.layer([])))
-  )
 
 /** Versions of the table, by the commit that made them, and how many migrations they noted. */
 const releases = [["07310b9", 2]] as const

@@ -69,10 +69,15 @@ export const parked = (id: string): Effect.Effect<Row, SqlError, SqlClient.SqlCl
 export const gone = (id: string): Effect.Effect<unknown, SqlError, SqlClient.SqlClient> =>
   eventually(row(id), (found) => found === undefined)
 
-/** Waits until every task is done. */
+/** Waits until every task is done: there may be very many. */
 export const empty: Effect.Effect<unknown, SqlError, SqlClient.SqlClient> = eventually(
-  rows,
+  run<Row>(`select ${columns} from pg_task limit 1`),
   (found) => found.length === 0
+)
+
+/** Tells all workers of the table to stop. */
+export const stopAll: Effect.Effect<unknown, SqlError, SqlClient.SqlClient> = run(
+  "select pg_notify('pg_task_changed', 'stop_worker')"
 )
 
 /** Inserts a row the way that people and programs in other languages do. */

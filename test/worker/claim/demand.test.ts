@@ -2,13 +2,12 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Queue } from "effect"
 import type { Outcome } from "../../../src/internal/attempt/outcome.ts"
-import type { ClaimedRow } from "../../../src/internal/sql/claim.ts"
 import { AfterCommit } from "../../../src/internal/worker/afterCommit.ts"
 import { Database } from "../../../src/internal/worker/database.ts"
 import { WorkerMetrics } from "../../../src/internal/worker/metrics.ts"
 import { Pool } from "../../../src/internal/worker/pool.ts"
 import { Wakeup } from "../../../src/internal/worker/wakeup.ts"
-import type { TaskId } from "../../../src/TaskId.ts"
+import { claimedRow } from "../../support/worker/Claimed.ts"
 
 const makePool = Effect.fnUntraced(function*(concurrency: number) {
   const clock = { now: 1000 }
@@ -33,19 +32,7 @@ const makePool = Effect.fnUntraced(function*(concurrency: number) {
   return { attempts, clock, pool }
 })
 
-const rows = (count: number): ReadonlyArray<ClaimedRow> =>
-  Array.from({ length: count }, () => ({
-    id: crypto.randomUUID() as TaskId,
-    step: "{}",
-    bytes: 2,
-    tried: 0,
-    transitions: 0,
-    crashes: 0,
-    trace: null,
-    facts: null,
-    due: 0,
-    waited: 0
-  }))
+const rows = (count: number) => Array.from({ length: count }, () => claimedRow())
 
 const admit = (pool: Pool, count: number, claimedAt: number) =>
   pool.admit(rows(count), "token", { full: true, more: false, claimedAt })

@@ -4,7 +4,7 @@ import { Duration, Effect, Option } from "effect"
 import { NextStep } from "../../../src/index.ts"
 import { Job, jobs, makeGate, start, startWith, urlOfTest, workerTests } from "../../support/worker/Fixture.ts"
 import { holding } from "../../support/worker/Locks.ts"
-import { listening, run } from "../../support/worker/Table.ts"
+import { empty, listening, run } from "../../support/worker/Table.ts"
 import { eventually } from "../../support/worker/Wait.ts"
 
 const insert = (count: number, name: string) =>
@@ -32,7 +32,7 @@ workerTests("a burst of long steps", (test) => {
       for (let n = 0; n < 20; n++) yield* gate.next
       assert.deepStrictEqual(yield* running, [{ n: 20 }])
       yield* gate.open
-      yield* eventually(run("select 1 from pg_task"), (left) => left.length === 0)
+      yield* empty
     })
   )
 })
@@ -50,7 +50,7 @@ workerTests("a worker with one slot", (test) => {
       const [found] = yield* running
       assert.isAtMost(found!.n, 2)
       yield* gate.open
-      yield* eventually(run("select 1 from pg_task"), (left) => left.length === 0)
+      yield* empty
     })
   )
 })
@@ -64,14 +64,14 @@ workerTests("a worker that had many short steps, and then nothing to do", (test)
       yield* insert(1000, "short")
       const worker = yield* start({ tasks: [Mixed], concurrency: 5, lease: "5 minutes", pollInterval: "1 hour" })
       yield* listening(1)
-      yield* eventually(run("select 1 from pg_task"), (left) => left.length === 0)
+      yield* empty
       const isIdle = Option.exists<Duration.Duration>(Duration.isGreaterThan(Duration.seconds(2)))
       yield* eventually(worker.health, ({ lastClaim }) => isIdle(lastClaim))
       yield* insert(300, "long")
       for (let n = 0; n < 5; n++) yield* gate.next
       assert.deepStrictEqual(yield* running, [{ n: 5 }])
       yield* gate.open
-      yield* eventually(run("select 1 from pg_task"), (left) => left.length === 0)
+      yield* empty
     })
   )
 })
@@ -98,7 +98,7 @@ workerTests("chains", (test) => {
       // The two that wait at the gate are all that is left.
       yield* eventually(run("select 1 from pg_task"), (left) => left.length === 2)
       yield* gate.open
-      yield* eventually(run("select 1 from pg_task"), (left) => left.length === 0)
+      yield* empty
     })
   )
 })
@@ -197,7 +197,7 @@ workerTests("rows that other sessions hold locked", (test) => {
         yield* start({ tasks: [Jobs], concurrency: 1, bufferSize })
         yield* eventually(run("select 1 from pg_task"), (left) => left.length === locked)
         yield* letGo
-        yield* eventually(run("select 1 from pg_task"), (left) => left.length === 0)
+        yield* empty
       })
     )
   }

@@ -5,7 +5,7 @@ import * as Script from "../../support/process/Script.ts"
 import { type Chore, chore, createTraces, makeChores, nextRound, type Trace } from "../../support/worker/Chores.ts"
 import { makeGate, start, workerTests } from "../../support/worker/Fixture.ts"
 import type { Arguments } from "../../support/worker/scripts/runChores.ts"
-import { empty, gone, listening, parked, row, rows, rowWhere, run, steal } from "../../support/worker/Table.ts"
+import { empty, gone, listening, parked, row, rows, rowWhere, run, steal, stopAll } from "../../support/worker/Table.ts"
 import { within } from "../../support/worker/Wait.ts"
 
 /** Starts a worker process, and waits until it works. */
@@ -186,7 +186,7 @@ workerTests("worker processes", (test) => {
       assert.strictEqual(new Set(keys).size, 300)
       assert.strictEqual(new Set((yield* traces).map(({ worker }) => worker)).size, 2)
       yield* listening(2)
-      yield* run("select pg_notify('pg_task_changed', 'stop_worker')")
+      yield* stopAll
       assert.deepStrictEqual(yield* within(Effect.all([one.exit, two.exit]), "their end"), [0, 0])
       yield* one.line("the end")
       yield* two.line("the end")

@@ -5,7 +5,7 @@ import { NextStep, type Worker } from "../../../src/index.ts"
 import { client } from "../../support/database/Database.ts"
 import { closed, Job, jobs, makeGate, start, startApart, workerTests } from "../../support/worker/Fixture.ts"
 import { makeNetwork } from "../../support/worker/Network.ts"
-import { gone, run } from "../../support/worker/Table.ts"
+import { gone, run, stopAll } from "../../support/worker/Table.ts"
 import { eventually } from "../../support/worker/Wait.ts"
 
 const Idle = jobs(() => Effect.succeed(NextStep.none))
@@ -96,7 +96,7 @@ workerTests("a worker's health", (test) => {
         yield* gate.next
         assert.deepInclude(yield* worker.health, { alive: true })
         const stopping = yield* Effect.forkChild(
-          how === "stop" ? worker.stop : run("select pg_notify('pg_task_changed', 'stop_worker')")
+          how === "stop" ? worker.stop : stopAll
         )
         const draining = yield* healthWhere(worker, ({ alive, running }) => !alive && running === 1)
         assert.strictEqual(draining.buffered, 0)

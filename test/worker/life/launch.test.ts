@@ -3,10 +3,8 @@ import { Effect, Exit, Fiber, Layer, Schema } from "effect"
 import { NextStep, Step, Task, Worker } from "../../../src/index.ts"
 import { Job, jobs, makeGate, workerTests } from "../../support/worker/Fixture.ts"
 import * as Logs from "../../support/worker/Logs.ts"
-import { gone, listening, run } from "../../support/worker/Table.ts"
+import { gone, listening, stopAll } from "../../support/worker/Table.ts"
 import { eventually, within } from "../../support/worker/Wait.ts"
-
-const stopAll = run("select pg_notify('pg_task_changed', 'stop_worker')")
 
 const Jobs = jobs(() => Effect.succeed(NextStep.none))
 const Idle = Schema.TaggedStruct("Idle", {})

@@ -2,7 +2,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Ref, Schema, Scope } from "effect"
 import { NextStep, Step, Task, Worker } from "../../../src/index.ts"
 import { Job, jobs, makeGate, workerTests } from "../../support/worker/Fixture.ts"
-import { empty, gone, listening, run } from "../../support/worker/Table.ts"
+import { empty, gone, listening, stopAll } from "../../support/worker/Table.ts"
 import { within } from "../../support/worker/Wait.ts"
 
 const Idle = Schema.TaggedStruct("Idle", {})
@@ -69,7 +69,7 @@ workerTests("Worker.make", (test) => {
       )
       const launched = yield* Effect.forkChild(Worker.launch(workers))
       yield* listening(2)
-      yield* run("select pg_notify('pg_task_changed', 'stop_worker')")
+      yield* stopAll
       assert.deepStrictEqual(yield* within(Fiber.await(launched), "the end"), Exit.void)
     })
   )

@@ -5,7 +5,7 @@ import { Context, Effect, Layer, Logger, Redacted } from "effect"
 import { Admin, Migrations, NextStep, Worker } from "../../../src/index.ts"
 import { makeDatabase } from "../../support/database/Database.ts"
 import { Job, jobs } from "../../support/worker/Fixture.ts"
-import { gone, run } from "../../support/worker/Table.ts"
+import { gone, run, stopAll } from "../../support/worker/Table.ts"
 import { within } from "../../support/worker/Wait.ts"
 
 const Jobs = jobs(() => Effect.succeed(NextStep.none))
@@ -40,6 +40,6 @@ it.live("`stop` stops the workers of its schema, and the bare `stop_worker` thos
     yield* within(three.worker.stopped, "the end of the third")
     yield* one.works
     assert.isTrue((yield* one.worker.health).alive)
-    yield* two.provide(run("select pg_notify('pg_task_changed', 'stop_worker')"))
+    yield* two.provide(stopAll)
     yield* within(one.worker.stopped, "the end of the first")
   }).pipe(Effect.scoped, Effect.provide(Logger.layer([]))))

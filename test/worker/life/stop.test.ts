@@ -13,10 +13,20 @@ import {
   workerTests
 } from "../../support/worker/Fixture.ts"
 import * as Logs from "../../support/worker/Logs.ts"
-import { empty, gone, insert, listening, parked, row, rows, rowWhere, run } from "../../support/worker/Table.ts"
+import {
+  empty,
+  gone,
+  insert,
+  listening,
+  parked,
+  row,
+  rows,
+  rowWhere,
+  run,
+  stopAll
+} from "../../support/worker/Table.ts"
 import { eventually, within } from "../../support/worker/Wait.ts"
 
-const stopAll = run("select pg_notify('pg_task_changed', 'stop_worker')")
 const untouched = { status: "ready", tried: 0, crashes: 0, transitions: 0, error: null, token: null } as const
 
 workerTests("a worker whose scope closes", (test) => {

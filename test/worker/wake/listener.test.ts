@@ -6,11 +6,10 @@ import { makePacedClock } from "../../support/worker/Clocks.ts"
 import { closedInTime, Job, jobs, start, startWith, urlOfTest, workerTests } from "../../support/worker/Fixture.ts"
 import * as Logs from "../../support/worker/Logs.ts"
 import { makeNetwork } from "../../support/worker/Network.ts"
-import { gone, listening, run } from "../../support/worker/Table.ts"
+import { gone, listening, stopAll } from "../../support/worker/Table.ts"
 import { eventually, within } from "../../support/worker/Wait.ts"
 
 const Jobs = jobs(() => Effect.succeed(NextStep.none))
-const stopAll = run("select pg_notify('pg_task_changed', 'stop_worker')")
 
 const mended = Effect.gen(function*() {
   const network = yield* makeNetwork(yield* urlOfTest)

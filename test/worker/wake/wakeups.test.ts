@@ -6,7 +6,7 @@ import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { NextStep } from "../../../src/index.ts"
 import { Job, jobs, start, workerTests } from "../../support/worker/Fixture.ts"
 import * as Logs from "../../support/worker/Logs.ts"
-import { gone, insert, listening, parked, rowWhere, run } from "../../support/worker/Table.ts"
+import { empty, gone, insert, listening, parked, rowWhere, run } from "../../support/worker/Table.ts"
 import { eventually, within } from "../../support/worker/Wait.ts"
 
 const none = () => Effect.succeed(NextStep.none)
@@ -263,7 +263,7 @@ workerTests("without notifications", (test) => {
       const Jobs = jobs(none)
       yield* gone(yield* Jobs.enqueue(new Job({ name: "a" })))
       yield* unheard(`insert into pg_task (step) values ('{"Jobs":{"Job":{"name":"b"}}}')`)
-      yield* eventually(run("select 1 from pg_task"), (found) => found.length === 0)
+      yield* empty
       const later = yield* Jobs.delay(new Job({ name: "c" }), "1 hour")
       yield* rowWhere(later, ({ status }) => status === "scheduled")
       yield* unheard("update pg_task set wakeup_at = now()")
