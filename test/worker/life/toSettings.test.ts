@@ -89,7 +89,7 @@ const refused: Record<string, ReadonlyArray<object | null | undefined>> = {
   [whole("maxCrashes", 1)]: [0, 1.5, NaN, Infinity, "3"].map((maxCrashes) => ({ tasks: [Jobs], maxCrashes })),
   [lease]: [0, 99, -1, NaN, Infinity, "soon", {}].map((lease) => ({ tasks: [Jobs], lease })),
   [pollInterval]: [0, 9, -1, NaN, "often"].map((pollInterval) => ({ tasks: [Jobs], pollInterval })),
-  [shutdownTimeout]: [NaN, "never"].map((shutdownTimeout) => ({ tasks: [Jobs], shutdownTimeout }))
+  [shutdownTimeout]: [-1, "never"].map((shutdownTimeout) => ({ tasks: [Jobs], shutdownTimeout }))
 }
 
 describe("options that make no sense are refused", () => {
