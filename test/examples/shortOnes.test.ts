@@ -8,6 +8,9 @@ import * as Script from "../support/process/Script.ts"
 
 const timeout = 300_000
 
+/** A Vitest within a Vitest must not take itself for a worker of the outer one. */
+const vitestOfItsOwn = { VITEST: "", VITEST_WORKER_ID: "", VITEST_POOL_ID: "", VITEST_MODE: "", NODE_ENV: "test" }
+
 const run = (example: string) =>
   Effect.gen(function*() {
     const { url } = yield* makeDatabase
@@ -94,5 +97,67 @@ describe("npm run http", () => {
       assert.strictEqual(lines[0], "GET /ready: 200 {\"alive\":true}")
       // The worker may be faster than the answer.
       assert.sameMembers(lines.slice(1), ["POST /photos: 202", "The worker resizes cat.jpg"])
+    }), timeout)
+})
+
+describe("npm run retry", () => {
+  it.live("tries a busy bank again, and parks a declined card at once", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/retry.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      const lines = printed(script.lines())
+      const chargesOf = (card: string) => lines.filter((line) => line.startsWith(`Charging the ${card} card`))
+      assert.deepStrictEqual(chargesOf("expired"), ["Charging the expired card, try 1"])
+      assert.deepStrictEqual(chargesOf("good"), [1, 2, 3].map((n) => `Charging the good card, try ${n}`))
+      assert.deepStrictEqual(lines.slice(-2), ["Receipts: good", `Parked after 1 try: Declined: {"card":"expired"}`])
+    }), timeout)
+})
+
+describe("npm run producer", () => {
+  it.live("stores tasks by their declaration, which another program runs", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/producer.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      const lines = printed(script.lines())
+      assert.strictEqual(lines[0], "Producer: stored 2 tasks, and loaded no handler")
+      const photos = ["cat.jpg", "dog.jpg"]
+      assert.sameMembers(
+        lines.filter((line) => line.startsWith("Worker: ")),
+        photos.flatMap((photo) => [`Worker: shrinks ${photo}`, `Worker: publishes ${photo}`])
+      )
+      assert.include(lines, "Producer: the worker has done both")
+    }), timeout)
+})
+
+describe("npm run workers", () => {
+  it.live("sends all mails while a report takes the other worker's only slot", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/workers.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      const lines = printed(script.lines())
+      const allSent = lines.indexOf("All mails are sent, while the first report has not ended")
+      assert.includeMembers(lines.slice(0, allSent), ["Ada", "Grace", "Edsger"].map((to) => `Mail to ${to}: sent`))
+      assert.deepStrictEqual(
+        lines.filter((line) => line.startsWith("Report")),
+        ["May", "June"].flatMap((month) => [`Report of ${month}: begun`, `Report of ${month}: done`])
+      )
+      assert.isAbove(lines.indexOf("Report of May: done"), allSent)
+    }), timeout)
+})
+
+describe("npm run testing", () => {
+  it.live("runs the tests of a task", () =>
+    Effect.gen(function*() {
+      const args = ["run", "--root", "examples/testing", "--reporter", "verbose", "--no-color"]
+      const script = yield* Script.run("node_modules/vitest/vitest.mjs", { args, env: vitestOfItsOwn })
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      const passed = script.lines().filter((line) => line.includes("✓")).map((line) =>
+        / > (.*?)(?: \d+ms)?$/.exec(line)?.[1]
+      )
+      assert.sameMembers(passed, [
+        "an invoice > is followed by a reminder, unless it was paid",
+        "an invoice > waits two weeks before the reminder",
+        "an invoice > is parked when the mail bounces twice"
+      ])
     }), timeout)
 })

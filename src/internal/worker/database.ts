@@ -85,8 +85,9 @@ export class Database {
           looks: 0,
           giveUp: () => {
             this.underway.delete(entry)
-            fiber.interruptUnsafe()
+            // First: an interruption may end the fiber at once, and would be taken for one of the caller.
             resume(Exit.fail(timedOut))
+            fiber.interruptUnsafe()
           }
         }
         this.underway.add(entry)

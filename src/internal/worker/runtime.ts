@@ -226,10 +226,12 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, database: Database, 
       Effect.tap((fiber) => Effect.sync(() => forked.push(fiber)))
     )
   yield* fork(writer.run)
-  yield* fork(parts.afterCommit.run)
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
-  const background = [yield* fork(parts.rescue.run), yield* fork(quarantine.run), yield* fork(parts.cancels.run)]
+  const background = yield* Effect.forEach(
+    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run],
+    fork
+  )
   if (listener !== undefined) {
     const checks = Effect.forever(Effect.andThen(Effect.sleep(settings.pollInterval), listener.check))
     background.push(yield* fork(listener.run), yield* fork(checks))
