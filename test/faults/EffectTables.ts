@@ -67,6 +67,13 @@ export const persist = <A, R>(statement: Effect.Effect<A, SqlError, R>): Effect.
     Effect.orDie
   )
 
+/**
+ * A transactional step that couldn't be stored before holds its row locked while it runs again: nobody can take the row
+ * away then, and the step, which tries to, must not wait for itself.
+ */
+const unlessLocked = <A>(statement: Effect.Effect<ReadonlyArray<A>, SqlError>) =>
+  Effect.catchIf(statement, ({ reason }) => reason._tag === "LockTimeoutError", () => Effect.succeed([]))
+
 /** The money that a step moves: part of the caller's transaction. */
 export const transfer = (
   sql: SqlClient.SqlClient,
@@ -113,12 +120,13 @@ export const makeNotes = (observer: SqlClient.SqlClient, worker: string): Notes 
   },
   rob: ({ plan, round, seq }, id) =>
     Effect.map(
-      persist(observer`with first as (
+      persist(unlessLocked(observer`with first as (
         insert into robbed values (${plan}, ${seq}::int, ${round}::int) on conflict do nothing returning plan
       )
       update pg_task set is_running = false, lease_token = null, lease_until = null,
         wakeup_at = wakeup_at - interval '1 millisecond'
-      where id = ${id}::uuid and exists (select from first) returning id`),
+      where id = ${id}::uuid and exists (select from first)
+        and (select set_config('lock_timeout', '2s', true)) is not null returning id`)),
       (rows) => rows.length > 0
     ),
   isTaken: (id) =>
