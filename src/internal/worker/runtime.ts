@@ -34,10 +34,13 @@ import type { Settings } from "./settings.ts"
 import { Pool } from "./pool.ts"
 import { reportAll } from "../attempt/log.ts"
 import { Rescue, rescuedAfter } from "./leaseRescue.ts"
+import { tagsIn } from "../definition/task.ts"
 import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
 import { Wakeup } from "./wakeup.ts"
 import { Quarantine } from "./quarantine.ts"
-import { probe } from "../sql/table.ts"
+import { knownTask } from "../sql/known.ts"
+import { type Place, probe } from "../sql/table.ts"
+import { UnknownStates } from "./unknownStates.ts"
 import { Writer } from "./writer.ts"
 
 /** A running worker. */
@@ -77,6 +80,7 @@ interface Parts {
   readonly dispatcher: Dispatcher
   readonly listener: Listener | undefined
   readonly quarantine: Quarantine
+  readonly unknownStates: UnknownStates
   /** Notifies, and waits for that. */
   readonly notifyWorkers: Effect.Effect<void>
   readonly keepLeases: Effect.Effect<never>
@@ -160,23 +164,24 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   return { wakeup, afterCommit, pool, writer, notifyWorkers }
 })
 
-/** What tells a worker from others. */
-interface Identity {
+/** What tells a worker from others, and where its table is. */
+interface Identity extends Place {
   readonly id: string
-  /** Of its table. */
-  readonly schema: string
 }
 
 /** In the order in which data flows: what hears of due rows comes last, and the dispatcher that claims them. */
 const makeParts = Effect.fnUntraced(
-  function*(settings: Settings, { id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
+  function*(settings: Settings, { encoding, id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
     const core = yield* makeCore(settings, database, metrics)
     const pipeline = yield* makePipeline(core)
     const { pool, wakeup } = pipeline
     const { lease, maxCrashes } = settings
-    const shared = { sql: core.sql, database, pool, tasks: [...settings.tasks.keys()], lease, now }
+    const names = [...settings.tasks.keys()]
+    const known = [...settings.tasks.values()].map((task) => knownTask(task.name, tagsIn(task), encoding))
+    const shared = { sql: core.sql, database, pool, tasks: names, known, lease, now }
     const leases = { ...shared, metrics, maxCrashes, pollInterval: Math.min(settings.pollInterval, lease) }
     const quarantine = new Quarantine(leases)
+    const unknownStates = new UnknownStates({ ...shared, pollInterval: settings.pollInterval })
     const cancels = new Cancels(leases)
     const stopRequest = yield* Deferred.make<void>()
     const listener = yield* makeListener({
@@ -195,9 +200,10 @@ const makeParts = Effect.fnUntraced(
     const parts: Parts = {
       ...pipeline,
       settings,
-      dispatcher: new Dispatcher({ ...shared, wakeup, pollInterval }),
+      dispatcher: new Dispatcher({ ...shared, unknownStates, wakeup, pollInterval }),
       listener,
       quarantine,
+      unknownStates,
       keepLeases: keepLeases(leases),
       rescue: new Rescue(leases, () => quarantine.look()),
       cancels,
@@ -243,7 +249,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
   const background = yield* Effect.forEach(
-    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run],
+    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run, parts.unknownStates.run],
     fork
   )
   if (listener !== undefined) {
@@ -258,8 +264,8 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   yield* fork(stopping)
 })
 
-/** The schema of the table, once it can be used. */
-const checkTable = (database: Database): Effect.Effect<string, TaskTableError | SqlError, SqlClient.SqlClient> =>
+/** Where the table is, once it can be used. */
+const checkTable = (database: Database): Effect.Effect<Place, TaskTableError | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     return yield* database.retryingUnless(probe(sql), isMisconfiguration).pipe(
@@ -290,8 +296,8 @@ const start = Effect.fnUntraced(function*(
   const metrics = new WorkerMetrics(yield* Effect.context())
   const database = new Database(metrics)
   yield* Effect.forkScoped(database.watch)
-  const schema = yield* Effect.withTracerEnabled(checkTable(database), false)
-  const parts = yield* makeParts(settings, { id, schema }, database, metrics)
+  const place = yield* Effect.withTracerEnabled(checkTable(database), false)
+  const parts = yield* makeParts(settings, { id, ...place }, database, metrics)
   const ended = yield* Deferred.make<void>()
   yield* forkParts(parts, { borrowed, database, ended })
   const stopped = Deferred.await(ended)
