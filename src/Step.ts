@@ -4,14 +4,22 @@
  * @since 0.1.0
  */
 import * as EffectContext from "effect/Context"
+import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
-import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import type {
+  AnyEffect,
+  CheckHandler,
+  CheckRetry,
+  CommitError,
+  CommitServices,
+  EitherRetry
+} from "./internal/definition/handlerChecks.ts"
 import { makeStep } from "./internal/definition/step.ts"
-import type { StateSchema } from "./internal/definition/state.ts"
-import type { NextStep } from "./NextStep.ts"
+import type { Duplicates, StateSchema } from "./internal/definition/state.ts"
+import { makeWait } from "./internal/definition/wait.ts"
 import type { TaskId } from "./TaskId.ts"
 
 /**
@@ -29,6 +37,22 @@ export const TypeId: TypeId = "~effect-pg-task/Step"
  * @since 0.1.0
  */
 export type TypeId = "~effect-pg-task/Step"
+
+/**
+ * The type id of every {@link On}.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export const OnTypeId: OnTypeId = "~effect-pg-task/On"
+
+/**
+ * The type of {@link OnTypeId}.
+ *
+ * @category type ids
+ * @since 0.1.0
+ */
+export type OnTypeId = "~effect-pg-task/On"
 
 export type {
   /**
@@ -158,8 +182,24 @@ export class Context extends EffectContext.Service<Context, {
  * @category options
  * @since 0.1.0
  */
-export interface Options<State extends StateSchema, Next extends ReadonlyArray<StateSchema>, Handled, Retry> {
-  /** The states this step may move to. Default none: a final step. */
+export interface Options<State extends StateSchema, Next extends ReadonlyArray<StateSchema>, Handled, Retry>
+  extends TransitionOptions<Next, [state: State["Type"]], Handled, Retry>
+{}
+
+/**
+ * What a step may do with its state, or a waiting state with one of the things that it waits for: see {@link wait}.
+ * `Args` are the arguments of the handler.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface TransitionOptions<
+  Next extends ReadonlyArray<StateSchema>,
+  Args extends ReadonlyArray<unknown>,
+  Handled,
+  Retry
+> {
+  /** The states that it may move to. Default none: the task ends with it. */
   readonly next?: Next | undefined
   /** RETRY_LIMIT: retries after the first try. Default 0. */
   readonly retryLimit?: EitherRetry<Retry, number> | undefined
@@ -174,81 +214,13 @@ export interface Options<State extends StateSchema, Next extends ReadonlyArray<S
   readonly retry?: Retry & CheckRetry<Retry, Handled> | undefined
   /**
    * Runs the handler in one database transaction with the transition: what it writes through `SqlClient` (tasks it
-   * enqueues too) and the task's move to the next step are committed together, or not at all. The step's scope
-   * is closed in the transaction, too. Default false.
+   * enqueues and signals it sends, too) and the task's move to the next step are committed together, or not at all. The
+   * step's scope is closed in the transaction, too. Default false.
    */
   readonly transactional?: boolean | undefined
   /** Does the work, and says where the task goes from here. */
-  readonly handler: (state: State["Type"]) => Handled
+  readonly handler: (...args: Args) => Handled
 }
-
-/** Any effect. {@link make} complains if it succeeds with anything but a `NextStep`. */
-type AnyEffect = Effect.Effect<unknown, unknown, unknown>
-
-type IsAny<A> = 0 extends 1 & A ? true : false
-
-type AnyNextStep = NextStep<unknown, unknown, unknown>
-type NextState<Out> = Out extends NextStep<infer S, infer _E, infer _R> ? S : never
-type CommitError<Out> = Out extends NextStep<infer _S, infer E, infer _R> ? E : never
-type CommitServices<Out> = Out extends NextStep<infer _S, infer _E, infer R> ? R : never
-
-type Tag<S> = S extends { readonly _tag: infer T extends string } ? T : never
-
-/** The type of an option that goes with a schedule's absence only. */
-type EitherRetry<Retry, A> = [Retry] extends [undefined] ? A : "give either `retry`, or `retryLimit` and `retryDelay`"
-
-/** What errors are called in messages. */
-type ErrorName<E> = E extends { readonly _tag: infer T extends string } ? T : "Error"
-
-/** A compile error that names what is wrong with a schedule, or `unknown`. */
-type CheckRetry<Retry, Handled> = IsAny<Handled> extends true ? unknown
-  : Retry extends Schedule.Schedule<infer _O, infer Input, infer E, infer R>
-    ? [E] extends [never]
-      ? [R] extends [never] ? CheckInput<Input, Effect.Error<Handled> | CommitError<Effect.Success<Handled>>>
-      : "this schedule needs services: provide them before"
-    : `this schedule may fail with "${ErrorName<E>}": handle that before`
-  : Schedule.Schedule<unknown, never>
-
-type CheckInput<Input, E> = [E] extends [Input] ? unknown
-  : `this schedule takes no "${ErrorName<Exclude<E, Input>>}", with which the handler may fail: widen its input`
-
-/** A compile error that names what a handler returns and may not, or `unknown`. */
-type CheckHandler<Next extends ReadonlyArray<StateSchema>, Handled> = IsAny<Handled> extends true ? unknown
-  : CheckResult<Next, Effect.Success<Handled>>
-
-type CheckResult<Next extends ReadonlyArray<StateSchema>, Out> = IsAny<Out> extends true
-  ? { readonly handler: ResultError<never> }
-  : [Out] extends [AnyNextStep] ? CheckMove<Next, NextState<Out>>
-  : { readonly handler: ResultError<Tag<Exclude<Out, AnyNextStep>>> }
-
-type CheckMove<Next extends ReadonlyArray<StateSchema>, To> = IsAny<To> extends true
-  ? { readonly handler: "this handler moves to a state of type `any`" }
-  : [To] extends [Next[number]["Type"]] ? unknown
-  : { readonly handler: MoveError<Next, To, Exclude<Tag<To>, Next[number]["Type"]["_tag"]>> }
-
-type MoveError<Next extends ReadonlyArray<StateSchema>, To, Undeclared extends string> = [Tag<To>] extends [never]
-  ? "this handler moves to a state of unknown type"
-  : Next extends readonly [] ? `this final step moves to "${Tag<To>}": add it to \`next\`, or return NextStep.none`
-  : [Undeclared] extends [never] ? DifferenceOf<Exclude<To, Next[number]["Type"]>, Next[number]["Type"]>
-  : `this step moves to "${Undeclared}", which is not in its \`next\``
-
-/** Names the fields that differ, too. */
-type DifferenceOf<To, States> = To extends { readonly _tag: infer T extends string }
-  ? `this step moves to a "${T}" that differs from the state of that tag in \`next\`${FieldsOf<
-    To,
-    Extract<States, { readonly _tag: T }>
-  >}`
-  : never
-type FieldsOf<To, State> = DifferentKey<To, State> extends infer K extends string
-  ? [K] extends [never] ? "" : `: look at its \`${K}\``
-  : ""
-type DifferentKey<To, State> = {
-  [K in keyof State]-?: To extends { readonly [_ in K]: State[K] } ? never : K
-}[keyof State]
-
-type ResultError<State extends string> = [State] extends [never]
-  ? "this handler's effect must succeed with a NextStep: NextStep.none, now, delay or at"
-  : `this handler's effect succeeds with a "${State}" itself, not with a NextStep: return NextStep.now of it`
 
 /**
  * Makes a step. The types of everything are inferred.
@@ -285,13 +257,162 @@ export const make = <
   Retry = undefined
 >(
   state: State,
-  options: Options<State, Next, Handled, Retry> & CheckHandler<Next, Handled>
+  options: Options<State, Next, Handled, Retry> & CheckHandler<"step", Next, Handled>
 ): Step<
   State,
   Next[number],
   Effect.Error<Handled> | CommitError<Effect.Success<Handled>>,
   Effect.Services<Handled> | CommitServices<Effect.Success<Handled>>
 > => makeStep(state, options as never) as never
+
+/**
+ * One thing that a waiting state waits for, and what happens then. `Tag` is the signal's tag, or `$timeout`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface On<out Tag extends string, out Signal extends StateSchema, out Next extends StateSchema, out E, out R> {
+  readonly [OnTypeId]: {
+    readonly _E: (_: never) => E
+    readonly _R: (_: never) => R
+  }
+  readonly tag: Tag
+  /** The schema of the signal; undefined for the timeout. */
+  readonly signal: Signal | undefined
+  /** The schemas of the states it may move to. */
+  readonly next: ReadonlyArray<Next>
+}
+
+/**
+ * Any {@link On}, for constraints.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface AnyOn {
+  readonly [OnTypeId]: {
+    readonly _E: (_: never) => unknown
+    readonly _R: (_: never) => unknown
+  }
+  readonly tag: string
+  readonly signal: StateSchema | undefined
+  readonly next: ReadonlyArray<StateSchema>
+}
+
+/**
+ * The step of a waiting state: see {@link wait}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Wait<in out State extends StateSchema, out Ons extends AnyOn>
+  extends Step<State, OnNext<Ons>, OnError<Ons>, OnServices<Ons>>
+{
+  /** What the state waits for. */
+  readonly on: ReadonlyArray<Ons>
+}
+
+type OnError<O> = O extends { readonly [OnTypeId]: { readonly _E: (_: never) => infer E } } ? E : never
+type OnServices<O> = O extends { readonly [OnTypeId]: { readonly _R: (_: never) => infer R } } ? R : never
+type OnNext<O> = O extends { readonly next: ReadonlyArray<infer N extends StateSchema> } ? N : never
+
+type DecodingServices<S> = S extends { readonly DecodingServices: infer R } ? R : never
+type SchemaTag<S> = S extends { readonly Type: { readonly _tag: infer T extends string } } ? T : never
+
+/**
+ * Says what happens when a signal comes (`on(Signal, options)`), or when none has come in time (`on.timeout`). The
+ * options are those of {@link make}: each of them has its own retries.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface WaitBuilder<in out State extends StateSchema> {
+  <
+    Signal extends StateSchema,
+    const Next extends ReadonlyArray<StateSchema> = readonly [],
+    Handled extends AnyEffect = any,
+    Retry = undefined
+  >(
+    signal: Signal,
+    options:
+      & TransitionOptions<Next, [state: State["Type"], signal: Signal["Type"]], Handled, Retry>
+      & CheckHandler<`transition on "${SchemaTag<Signal>}"`, Next, Handled>
+  ): On<
+    SchemaTag<Signal>,
+    Signal,
+    Next[number],
+    Effect.Error<Handled> | CommitError<Effect.Success<Handled>>,
+    Effect.Services<Handled> | CommitServices<Effect.Success<Handled>> | DecodingServices<Signal>
+  >
+  /**
+   * When no signal has come in time: `after` a duration, or at a moment. It begins when the task comes into the state,
+   * by Postgres's clock. A signal that is there when a worker takes the task goes first.
+   */
+  readonly timeout: <
+    const Next extends ReadonlyArray<StateSchema> = readonly [],
+    Handled extends AnyEffect = any,
+    Retry = undefined
+  >(
+    after: Duration.Input | ((state: State["Type"]) => Duration.Input | DateTime.DateTime),
+    options:
+      & TransitionOptions<Next, [state: State["Type"]], Handled, Retry>
+      & CheckHandler<"timeout", Next, Handled>
+  ) => On<
+    "$timeout",
+    never,
+    Next[number],
+    Effect.Error<Handled> | CommitError<Effect.Success<Handled>>,
+    Effect.Services<Handled> | CommitServices<Effect.Success<Handled>>
+  >
+}
+
+/** Compile errors that name what is wrong with a wait, each at its place, or `unknown`. */
+type CheckOns<Ons extends ReadonlyArray<AnyOn>> = Ons extends readonly [] ? "this state waits for nothing"
+  : [Duplicates<Ons, "tag">] extends [never] ? unknown
+  : { readonly [I in keyof Ons]: OnTwice<Ons[I]["tag"] & Duplicates<Ons, "tag">> }
+
+type OnTwice<T extends string> = [T] extends [never] ? unknown
+  : T extends "$timeout" ? "two timeouts in one state"
+  : `two handlers for the signal "${T}"`
+
+/**
+ * Makes the step of a state that waits: for signals, for a time, or for what comes first. While it waits, its row is at
+ * rest, and no worker looks at it.
+ *
+ * Signals come from `Order.signal(id, …)`, from SQL (`pg_task_signal`), or from the command line. They are kept in the
+ * row. One that comes early waits until its state is reached. The signals that a state waits for are taken in the order
+ * in which they were committed, one for each time that the task is in the state. A signal leaves the row in the same
+ * write as the task's move: while its handler is retried it stays, and each try sees the same one.
+ *
+ * Throws a `TaskDefinitionError` (a compile error in TypeScript, where it can be) when there is nothing to wait for,
+ * when two handlers are for one signal, and for what {@link make} throws.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step } from "effect-pg-task"
+ *
+ * class AwaitApproval extends Schema.TaggedClass<AwaitApproval>()("AwaitApproval", { order: Schema.String }) {}
+ * class Pack extends Schema.TaggedClass<Pack>()("Pack", { order: Schema.String, by: Schema.String }) {}
+ * class Approved extends Schema.TaggedClass<Approved>()("Approved", { by: Schema.String }) {}
+ *
+ * export const awaitApproval = Step.wait(AwaitApproval, (on) => [
+ *   on(Approved, {
+ *     next: [Pack],
+ *     handler: ({ order }, { by }) => Effect.succeed(NextStep.now(new Pack({ order, by })))
+ *   }),
+ *   on.timeout("3 days", {
+ *     handler: ({ order }) => Effect.as(Effect.log(`nobody approved ${order}`), NextStep.none)
+ *   })
+ * ])
+ * ```
+ * @category constructors
+ * @since 0.1.0
+ */
+export const wait = <State extends StateSchema, const Ons extends ReadonlyArray<AnyOn>>(
+  state: State,
+  build: (on: WaitBuilder<State>) => Ons & CheckOns<Ons>
+): Wait<State, Ons[number]> => makeWait(state, build as never) as never
 
 /**
  * Tells whether a value is a {@link Step}.

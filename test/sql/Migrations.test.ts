@@ -10,7 +10,7 @@ import { ownDatabaseTest as test, type Services } from "../support/database/ownD
 import { makeCrateTable, shape } from "../support/database/tableShape.ts"
 import { run } from "../support/worker/Table.ts"
 
-const applied = [[1, "table"], [2, "triggers"], [3, "foundation"]] as const
+const applied = Object.keys(Migrations.migrations).map((name) => [Number(name.split("_")[0]), name.split("_")[1]!] as const)
 
 const runText = run(Migrations.script)
 

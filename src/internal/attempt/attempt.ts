@@ -21,6 +21,7 @@ import { hasLooked, inputOf } from "../definition/retry.ts"
 import { type Decoded, DecodeError, readStep } from "../definition/codec.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { clampMillis, toTimestamp } from "../sql/time.ts"
+import { type Event, nextEvent, toWaiting } from "./waiting.ts"
 import { parentSpan } from "../enqueue/trace.ts"
 import { isLeaseLost, storeTogether, type TransactionLimit } from "./transaction.ts"
 
@@ -40,6 +41,8 @@ export interface Runner {
 
 interface Running extends Decoded {
   readonly task: TaskDefinition
+  /** What has happened in its state, if that waits. */
+  readonly event: Event | undefined
   /** What the step's own code has failed with, the last time it ran. */
   own: Cause.Cause<unknown> | undefined
 }
@@ -77,19 +80,34 @@ const callHandler = (running: Running): Effect.Effect<AnyNextStep, unknown> =>
         : invalid(step, "must succeed with a NextStep: NextStep.none, now, delay or at"))
   })
 
-const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcome, unknown> => {
+const whenOf = (move: Move): { readonly delay?: number; readonly at?: string } =>
+  move._tag === "Delay"
+    ? { delay: clampMillis(Duration.toMillis(move.duration)) }
+    : move._tag === "At"
+    ? { at: toTimestamp(move.dateTime) }
+    : {}
+
+const toOutcome = (
+  claimed: ClaimedTask,
+  { step, task }: Running,
+  move: Move
+): Effect.Effect<RowOutcome, unknown> => {
   if (move._tag === "None") return Effect.succeed({ _tag: "Finished" })
   if (!step.nextTags.includes(move.state?._tag)) {
     return invalid(step, `moved to "${move.state?._tag}", which is not in its \`next\``)
   }
+  const waiting = task.waits.get(move.state._tag)
   return Effect.map(task.codec.encode(move.state), (text): RowOutcome => {
+    if (waiting !== undefined) {
+      const waits = toWaiting(claimed, waiting, move.state)
+      return { step: text, ...whenOf(move), ...waits }
+    }
     switch (move._tag) {
       case "Now":
         return { _tag: "Continued", step: text }
       case "Delay":
-        return { _tag: "Rescheduled", step: text, delay: clampMillis(Duration.toMillis(move.duration)) }
       case "At":
-        return { _tag: "Rescheduled", step: text, at: toTimestamp(move.dateTime) }
+        return { _tag: "Rescheduled", step: text, ...whenOf(move) }
     }
   })
 }
@@ -98,7 +116,7 @@ const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Eff
   const handled = Effect.flatMap(
     callHandler(running),
     ({ commit, move }) =>
-      Effect.map(toOutcome(running, move), (outcome) => ({ outcome, commit: commit && noting(running, commit) }))
+      Effect.map(toOutcome(attempt.claimed, running, move), (outcome) => ({ outcome, commit: commit && noting(running, commit) }))
   )
   if (running.step.transactional) return storeTogether(runner, attempt, handled)
   return Effect.flatMap(handled, (result) =>
@@ -159,11 +177,12 @@ const conclude = (
 /** Continues the trace of whoever enqueued the task. The span ends as the step did, and names the outcome. */
 const inSpan = (
   attempt: Attempt,
-  { step, task }: Running,
+  { event, step, task }: Running,
   concluded: Effect.Effect<Concluded>
 ): Effect.Effect<Concluded> => {
   const { claimed } = attempt
   const parent = parentSpan(claimed.trace)
+  const sender = parentSpan(event?.trace ?? null)
   let result: Concluded | undefined
   const ended = Effect.flatMap(concluded, (conclusion) => {
     result = conclusion
@@ -173,7 +192,9 @@ const inSpan = (
   const spanned = Effect.withSpan(ended, `${task.name}.${step.tag}`, {
     kind: "consumer",
     ...(parent === undefined ? { root: true } : { parent }),
+    ...(sender && { links: [{ span: sender, attributes: { "pg_task.link": "signal" } }] }),
     attributes: {
+      ...(event && { "pg_task.signal": event.tag }),
       "pg_task.id": claimed.id,
       "pg_task.task": task.name,
       "pg_task.step": step.tag,
@@ -198,11 +219,12 @@ const addMissing = (
 
 const withServices = (
   claimed: ClaimedTask,
-  { step, task }: Running,
+  { event, step, task }: Running,
   effect: Effect.Effect<Outcome, unknown>
 ): Effect.Effect<Outcome, unknown> => {
   const annotations = { task: task.name, step: step.tag, id: claimed.id, attempt: claimed.tried + 1 }
-  const stepContext = { idempotencyKey: `${claimed.id}:${claimed.transitions}`, ...annotations }
+  const what = event === undefined ? "" : `:${event.tag}`
+  const stepContext = { idempotencyKey: `${claimed.id}:${claimed.transitions}${what}`, ...annotations }
   // One change of the context in place of three.
   return Effect.scopedWith((scope) =>
     Effect.updateContext(effect, (context: Context.Context<never>) =>
@@ -238,7 +260,38 @@ const runExit = (
   }
   const { step, state } = decoded.value
   const task = runner.tasks.get(attempt.claimed.task!)!
-  return runDecoded(runner, attempt, { step, state, task, own: undefined }, restore)
+  const running = { step, state, task, event: undefined, own: undefined }
+  return step.on === undefined
+    ? runDecoded(runner, attempt, running, restore)
+    : runWaiting(runner, attempt, running, restore)
+}
+
+/** Runs what has happened in a waiting state. If nothing has, the row goes on to wait. */
+const runWaiting = (
+  runner: Runner,
+  attempt: Attempt,
+  running: Running,
+  restore: Restore
+): Effect.Effect<Outcome> => {
+  const { claimed } = attempt
+  const { state, step } = running
+  return Effect.flatMap(Effect.exit(restore(nextEvent(runner.sql, claimed, step))), (exit): Effect.Effect<Outcome> => {
+    if (Exit.isSuccess(exit) && exit.value !== undefined) {
+      const event = exit.value
+      return runDecoded(runner, attempt, { ...running, step: event.step, event }, restore)
+    }
+    if (Exit.isFailure(exit)) {
+      return Effect.succeed(
+        wasStopped(attempt, exit.cause)
+          ? { _tag: "Released" }
+          : { _tag: "Rejected", error: toPostgresText(`${running.task.name}: ${formatCause(exit.cause)}`) }
+      )
+    }
+    return Effect.catchCause(
+      Effect.sync((): Outcome => toWaiting(claimed, step, state)),
+      (cause) => Effect.succeed<Outcome>({ _tag: "Parked", error: formatCause(cause), cause })
+    )
+  })
 }
 
 const runDecoded = (

@@ -2,7 +2,7 @@
 import type * as Fiber from "effect/Fiber"
 import type { ClaimedRow } from "../sql/claim.ts"
 import { nextTransition } from "../sql/transitions.ts"
-import type { Outcome, RowOutcome, Stop } from "./outcome.ts"
+import type { Outcome, RowOutcome, Stop, Waited } from "./outcome.ts"
 import type { TaskId } from "../../TaskId.ts"
 
 /** Where a claimed task is on its way through the worker. */
@@ -19,6 +19,8 @@ export class ClaimedTask {
   step: string | null
   tried: number
   transitions: number
+  /** While its state is a waiting one: what its attempt took. */
+  wait: Waited | undefined
   /** What it is called in logs, once `step` was decoded. */
   task: string | undefined
   tag: string | undefined
@@ -53,6 +55,7 @@ export class ClaimedTask {
   /** What `NextStep.now` does to the row: it stays claimed, and its next step is due at once. */
   advance(step: string): void {
     this.step = step
+    this.wait = undefined
     this.tried = 0
     this.transitions = nextTransition(this.transitions)
     this.waited = 0

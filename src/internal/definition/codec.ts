@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit"
 import { isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { Tagged } from "../../NextStep.ts"
-import { TaskInvalidStateError } from "../../TaskError.ts"
+import { TaskInvalidSignalError, TaskInvalidStateError } from "../../TaskError.ts"
 import type { StateSchema } from "./state.ts"
 import type { StepDefinition } from "./step.ts"
 import { searchOf } from "./excess.ts"
@@ -92,10 +92,10 @@ const describe = (error: Schema.SchemaError): string =>
 const isRecord = (u: unknown): u is Record<string, unknown> => isObject(u) && !Array.isArray(u)
 
 /** As JSON. Made once for each step, not once for each row. */
-const jsonCodecOf = (step: TaggedState) => Schema.toCodecJson(step.state) as unknown as Schema.Codec<Tagged, unknown>
+const jsonCodecOf = (schema: StateSchema) => Schema.toCodecJson(schema) as unknown as Schema.Codec<Tagged, unknown>
 
 const makeDecode = <S extends TaggedState>(task: string, step: S) => {
-  const decode = Schema.decodeUnknownEffect(jsonCodecOf(step))
+  const decode = Schema.decodeUnknownEffect(jsonCodecOf(step.state))
   const onDecoded = {
     onFailure: (error: Schema.SchemaError) =>
       malformed(`${task}: step doesn't fit the schema of state "${step.tag}": ${describe(error)}`),
@@ -114,38 +114,58 @@ const makeDecode = <S extends TaggedState>(task: string, step: S) => {
   }
 }
 
-const makeEncode = (task: string, step: TaggedState) => {
-  const encode = Schema.encodeUnknownEffect(jsonCodecOf(step))
-  const findExcess = searchOf(step.state.ast)
-  const prefix = `${JSON.stringify({ [task]: 0 }).slice(0, -2)}{${JSON.stringify(step.tag)}:`
-  const invalid = (what: string) =>
-    new TaskInvalidStateError({ task, state: step.tag, message: `${task}: the state "${step.tag}" ${what}` })
+/** How a value of a schema becomes text, and how mistakes in it are reported. */
+interface Encoding<out E> {
+  readonly schema: StateSchema
+  readonly prefix: string
+  readonly suffix: string
+  readonly isTooLong: (text: string) => boolean
+  readonly tooLong: string
+  /** Makes an error of what is wrong. */
+  readonly invalid: (what: string) => Effect.Effect<never, E>
+}
+
+/** Encodes the fields of a state or a signal, without its `_tag`. */
+const makeEncode = <E>({ invalid, prefix, schema, suffix, ...limit }: Encoding<E>) => {
+  const encode = Schema.encodeUnknownEffect(jsonCodecOf(schema))
+  const findExcess = searchOf(schema.ast)
   const unfit = (why: string) => invalid(`doesn't fit its schema, so nothing was stored: ${why}`)
-  const toText = (encoded: unknown): Effect.Effect<string, TaskInvalidStateError> => {
+  const toText = (encoded: unknown): Effect.Effect<string, E> => {
     if (!isRecord(encoded)) return invalid("must encode to an object")
     const { _tag, ...fields } = encoded
-    const text = `${prefix}${JSON.stringify(fields)}}}`
-    return isTooLong(text) ? invalid(`is ${tooLong}. Nothing was stored`) : Exit.succeed(text)
+    const text = `${prefix}${JSON.stringify(fields)}${suffix}`
+    return limit.isTooLong(text) ? invalid(`is ${limit.tooLong}. Nothing was stored`) : Exit.succeed(text)
   }
   // The schema of a class refuses a plain object of its shape, but TypeScript accepts one: so make the instance.
-  const encodeMade = (state: Tagged) =>
-    step.state.makeEffect(state).pipe(
+  const encodeMade = (value: Tagged) =>
+    schema.makeEffect(value).pipe(
       Effect.mapError((issue) => new Schema.SchemaError(issue)),
       Effect.flatMap(encode),
       Effect.matchEffect({ onFailure: (error) => unfit(describe(error)), onSuccess: toText })
     )
-  return (state: Tagged): Effect.Effect<string, TaskInvalidStateError> => {
-    const excess = findExcess?.(state)
+  return (value: Tagged): Effect.Effect<string, E> => {
+    const excess = findExcess?.(value)
     if (excess !== undefined) return unfit(`it has no field "${excess}"`)
-    const encoded = encode(state)
+    const encoded = encode(value)
     return Exit.isExit(encoded) && Exit.isSuccess(encoded)
       ? toText(encoded.value)
-      : Effect.matchEffect(encoded, { onFailure: () => encodeMade(state), onSuccess: toText })
+      : Effect.matchEffect(encoded, { onFailure: () => encodeMade(value), onSuccess: toText })
   }
 }
 
+const makeStateEncode = (task: string, { state, tag }: TaggedState) =>
+  makeEncode({
+    schema: state,
+    prefix: `${JSON.stringify({ [task]: 0 }).slice(0, -2)}{${JSON.stringify(tag)}:`,
+    suffix: "}}",
+    isTooLong,
+    tooLong,
+    invalid: (what) =>
+      new TaskInvalidStateError({ task, state: tag, message: `${task}: the state "${tag}" ${what}` })
+  })
+
 export const makeCodec = <S extends TaggedState>(task: string, steps: ReadonlyArray<S>): Codec<S> => {
-  const encoders = new Map(steps.map((step) => [step.tag, makeEncode(task, step)]))
+  const encoders = new Map(steps.map((step) => [step.tag, makeStateEncode(task, step)]))
   const decoders = new Map(steps.map((step) => [step.tag, makeDecode(task, step)]))
   const known = steps.map((step) => `"${step.tag}"`).join(", ")
   return {
@@ -164,5 +184,67 @@ export const makeCodec = <S extends TaggedState>(task: string, steps: ReadonlyAr
     decode: ({ fields, tag }) =>
       decoders.get(tag)?.(fields) ??
         new DecodeError({ message: `${task} has no state "${tag}": its states are ${known}` })
+  }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Signals
+// ---------------------------------------------------------------------------------------------------------------
+
+/** In bytes: see `maxInboxBytes` in sql/signals.ts, which counts other signals, too. */
+const maxSignal = 1_000_000
+
+/** What `jsonb` can't hold: NUL, and half of a surrogate pair. `JSON.stringify` writes other characters as they are. */
+const unstorable = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/
+
+const makeSignalEncode = (task: string, schema: StateSchema, tag: string) => {
+  const invalid = (what: string) =>
+    new TaskInvalidSignalError({ task, signal: tag, message: `${task}: the signal "${tag}" ${what}` })
+  const encode = makeEncode({
+    schema,
+    prefix: "",
+    suffix: "",
+    isTooLong: (text) => Buffer.byteLength(text) > maxSignal,
+    tooLong: `longer than ${maxSignal / 1_000_000} MB: keep large data elsewhere, and send a reference to it`,
+    invalid
+  })
+  return (signal: Tagged) =>
+    Effect.tap(encode(signal), (text) =>
+      unstorable.test(text)
+        ? invalid("holds a character that Postgres can't store as JSON: NUL, or half of a surrogate pair")
+        : Effect.void)
+}
+
+/** Encodes the fields of a task's signals as JSON. `signals` are their schemas by tag. */
+export const makeSignalEncoder = (
+  task: string,
+  signals: ReadonlyMap<string, StateSchema>
+): (signal: Tagged) => Effect.Effect<string, TaskInvalidSignalError> => {
+  const encoders = new Map([...signals].map(([tag, schema]) => [tag, makeSignalEncode(task, schema, tag)]))
+  const known = [...signals.keys()].map((tag) => `"${tag}"`).join(", ")
+  return (signal) =>
+    Effect.suspend(() => {
+      const tag: unknown = signal?._tag
+      return encoders.get(tag as string)?.(signal) ?? Effect.fail(
+        new TaskInvalidSignalError({
+          task,
+          signal: String(tag),
+          message: `no state of ${task} waits for the signal "${String(tag)}": ${
+            known === "" ? "its states wait for no signals" : `its signals are ${known}`
+          }`
+        })
+      )
+    })
+}
+
+/** Decodes the fields of a signal. Its schema may need services to do so. */
+export const makeSignalDecode = (schema: StateSchema, tag: string) => {
+  const decode = Schema.decodeUnknownEffect(jsonCodecOf(schema))
+  return (value: unknown): Effect.Effect<Tagged, DecodeError> => {
+    if (!isRecord(value ?? {})) return malformed(`the fields of the signal "${tag}" must be an object`)
+    return Effect.mapError(
+      decode({ ...(value ?? {}), _tag: tag }),
+      (error) => malformed(`the signal "${tag}" doesn't fit its schema: ${describe(error)}`)
+    )
   }
 }

@@ -8,7 +8,9 @@ import { TaskDefinitionError, TaskInvalidStateError, type TaskOptionsError } fro
 import { dueAfter, dueAt, dueOf, type DueOptions } from "../enqueue/due.ts"
 import { insertTask, insertTasks } from "../enqueue/enqueue.ts"
 import type { Due } from "../sql/insert.ts"
-import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
+import type { TaskId } from "../../TaskId.ts"
+import { dedupeOf, sendSignal, type SignalOptions } from "../enqueue/signal.ts"
+import { type Codec, makeCodec, makeSignalEncoder, type TaggedState } from "./codec.ts"
 import type { StateSchema } from "./state.ts"
 import { tagOf } from "./step.ts"
 
@@ -21,6 +23,9 @@ export interface DeclarationDefinition<out S extends TaggedState = TaggedState> 
   /** Their tags. Undefined: none were named, so a task may begin in any state. */
   readonly entryTags: ReadonlyArray<string> | undefined
   readonly codec: Codec<S>
+  /** The schemas of the signals that its states wait for, by their tags. */
+  readonly signalsByTag: ReadonlyMap<string, StateSchema>
+  readonly signals: ReadonlyArray<StateSchema>
 }
 
 /** Whether a value was made with `Task.declare` or `Task.make`. */
@@ -67,6 +72,24 @@ const entryTagsOf = (
   return [...new Set(tags)]
 }
 
+/** The schemas of signals by their tags. Signals of one tag must have one schema. */
+export const signalsByTag = (
+  name: string,
+  signals: ReadonlyArray<StateSchema>,
+  role: string
+): ReadonlyMap<string, StateSchema> => {
+  const byTag = new Map<string, StateSchema>()
+  for (const schema of signals) {
+    const tag = tagOf(schema, role)
+    if (tag.startsWith("$")) failDefinition(name, `the tag of a signal must not begin with "$", as "${tag}" does`)
+    if ((byTag.get(tag) ?? schema) !== schema) {
+      failDefinition(name, `two signals with the tag "${tag}" differ: use the same schema for both`)
+    }
+    byTag.set(tag, schema)
+  }
+  return byTag
+}
+
 /** A codec's `encode` that takes only states in which the task may begin. */
 const encodeEntry = ({ codec, entryTags, name }: DeclarationDefinition): Codec["encode"] => {
   if (entryTags === undefined) return codec.encode
@@ -84,12 +107,17 @@ const encodeEntry = ({ codec, entryTags, name }: DeclarationDefinition): Codec["
 const makeMethods = (declaration: DeclarationDefinition) => {
   const { name } = declaration
   const encode = encodeEntry(declaration)
+  const encodeSignal = makeSignalEncoder(name, declaration.signalsByTag)
   const store = (state: Tagged, due: Effect.Effect<Due, TaskOptionsError>) =>
     Effect.flatMap(due, (due) => Effect.flatMap(encode(state), (step) => insertTask(step, due)))
   return {
     enqueue: (state: Tagged, options?: DueOptions) => store(state, dueOf(name, options)),
     delay: (state: Tagged, duration: Duration.Input) => store(state, dueAfter(name, duration)),
     schedule: (state: Tagged, dateTime: DateTime.DateTime) => store(state, dueAt(name, dateTime)),
+    signal: (id: TaskId, signal: Tagged, options?: SignalOptions) =>
+      Effect.flatMap(dedupeOf(name, options), (dedupe) =>
+        Effect.flatMap(encodeSignal(signal), (value) =>
+          sendSignal({ task: name, id }, { tag: signal._tag, value, dedupe }))),
     enqueueAll: (states: Iterable<Tagged>, options?: DueOptions) => {
       // A generator gives its states only once, but the effect may run again, for example when it is retried.
       const all = Array.from(states)
@@ -103,7 +131,10 @@ const makeMethods = (declaration: DeclarationDefinition) => {
 export const makeDeclaration = <S extends TaggedState>(
   name: string,
   states: ReadonlyArray<S>,
-  entry: ReadonlyArray<StateSchema> | undefined
+  { entry, signals }: {
+    readonly entry: ReadonlyArray<StateSchema> | undefined
+    readonly signals: ReadonlyMap<string, StateSchema>
+  }
 ): DeclarationDefinition<S> & ReturnType<typeof makeMethods> => {
   const schemas = states.map(({ state }) => state)
   const declaration: DeclarationDefinition<S> = {
@@ -111,7 +142,9 @@ export const makeDeclaration = <S extends TaggedState>(
     states: schemas,
     entry: entry ?? schemas,
     entryTags: entry === undefined ? undefined : entryTagsOf(name, entry, states),
-    codec: makeCodec(name, states)
+    codec: makeCodec(name, states),
+    signals: [...signals.values()],
+    signalsByTag: signals
   }
   const typeId = { "~effect-pg-task/Declaration": "~effect-pg-task/Declaration" }
   return Object.assign(typeId, declaration, makeMethods(declaration))
@@ -120,6 +153,7 @@ export const makeDeclaration = <S extends TaggedState>(
 interface DeclareOptions {
   readonly states: ReadonlyArray<StateSchema>
   readonly entry?: ReadonlyArray<StateSchema> | undefined
+  readonly signals?: ReadonlyArray<StateSchema> | undefined
 }
 
 /** Declares a task whose steps are elsewhere. */
@@ -132,5 +166,10 @@ export const declareTask = (name: string, options: DeclareOptions) => {
   const tags = tagged.map(({ tag }) => tag)
   const twice = tags.find((tag, index) => tags.indexOf(tag) !== index)
   if (twice !== undefined) failDefinition(name, `two of its \`states\` have the tag "${twice}"`)
-  return makeDeclaration(name, tagged, options.entry)
+  const signals = options.signals ?? []
+  if (!Array.isArray(signals)) failDefinition(name, "`signals` must be an array")
+  return makeDeclaration(name, tagged, {
+    entry: options.entry,
+    signals: signalsByTag(name, signals, `Each of the \`signals\` of task ${JSON.stringify(name)}`)
+  })
 }

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import { TaskInvalidStateError } from "../../TaskError.ts"
 import { type Decoded, makeCodec, type ParsedStep, parseStep, type TaggedState } from "./codec.ts"
-import { checkName, type DeclarationDefinition, failDefinition, isDeclaration, makeDeclaration } from "./declaration.ts"
+import { checkName, type DeclarationDefinition, failDefinition, isDeclaration, makeDeclaration, signalsByTag } from "./declaration.ts"
 import { makeReach } from "./reach.ts"
 import type { StateSchema } from "./state.ts"
 import { type StepDefinition, tagOf } from "./step.ts"
@@ -11,6 +11,8 @@ import { type StepDefinition, tagOf } from "./step.ts"
 /** A task as the worker sees it. */
 export interface TaskDefinition extends DeclarationDefinition<StepDefinition> {
   readonly steps: ReadonlyArray<StepDefinition>
+  /** The steps of its waiting states, by their tags. */
+  readonly waits: ReadonlyMap<string, StepDefinition>
 }
 
 /** Whether a value was made with `Task.make`. */
@@ -22,7 +24,7 @@ const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void =>
   if (!Array.isArray(steps) || steps.length === 0) failDefinition(name, "a task needs at least one step")
   const tags = new Set<string>()
   for (const step of steps) {
-    if (!isStep(step)) failDefinition(name, "every step must be made with Step.make")
+    if (!isStep(step)) failDefinition(name, "every step must be made with Step.make or Step.wait")
     if (tags.has(step.tag)) failDefinition(name, `two steps of this task have the state "${step.tag}"`)
     tags.add(step.tag)
   }
@@ -49,6 +51,26 @@ const checkDeclared = ({ name, states }: DeclarationDefinition, steps: ReadonlyA
   if (missing !== undefined) failDefinition(name, `no step for the state "${missing}", which is declared`)
 }
 
+/** The signals that a task's steps wait for. */
+const signalsOf = (name: string, steps: ReadonlyArray<StepDefinition>): ReadonlyMap<string, StateSchema> =>
+  signalsByTag(name, steps.flatMap(({ on }) => on?.flatMap(({ signal }) => signal ?? []) ?? []), "A signal")
+
+/** As with states, both schemas must be the same object. */
+const checkSignals = (declared: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
+  const { name, signalsByTag } = declared
+  const waited = signalsOf(name, steps)
+  for (const [tag, schema] of waited) {
+    if (!signalsByTag.has(tag)) {
+      failDefinition(name, `a step waits for the signal "${tag}", which is not declared: add it to \`signals\``)
+    }
+    if (signalsByTag.get(tag) !== schema) {
+      failDefinition(name, `a step waits for a "${tag}" that differs from the signal that is declared: use the same schema`)
+    }
+  }
+  const missing = [...signalsByTag.keys()].find((tag) => !waited.has(tag))
+  if (missing !== undefined) failDefinition(name, `no step waits for the signal "${missing}", which is declared`)
+}
+
 const checkReached = ({ entryTags, name }: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
   if (entryTags === undefined) return
   const reach = makeReach(steps)
@@ -73,8 +95,9 @@ const declarationOf = (
   steps: ReadonlyArray<StepDefinition>,
   entry: TaskOptions["entry"]
 ) => {
-  if (!isDeclaration(of)) return makeDeclaration(of, steps, entry)
+  if (!isDeclaration(of)) return makeDeclaration(of, steps, { entry, signals: signalsOf(of, steps) })
   checkDeclared(of, steps)
+  checkSignals(of, steps)
   if (entry !== undefined) failDefinition(of.name, "it is declared already: give `entry` to Task.declare")
   return { ...of, codec: makeCodec(of.name, steps) }
 }
@@ -90,7 +113,8 @@ export const makeTask = (
   checkSteps(name, steps)
   const declaration = declarationOf(of, steps, options?.entry)
   checkReached(declaration, steps)
-  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, { steps })
+  const waits = new Map(steps.filter(({ on }) => on !== undefined).map((step) => [step.tag, step]))
+  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, { steps, waits })
 }
 
 /** A task without its public types. */

@@ -6,6 +6,7 @@ import type { TaskId } from "../../TaskId.ts"
 import { forceKeyLookup, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 import { maxTransitions, nextTransitionSql } from "./transitions.ts"
+import { dueOfWait, setWait, type WaitChange, waitColumns } from "./waits.ts"
 
 /** One row that another session has locked must not delay the whole batch, and deadlocks are broken early. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
@@ -14,12 +15,12 @@ const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not nu
 const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not null"
 
 /** What the end of an attempt writes into its row. Absent fields leave the row's value as it is. */
-export interface RowChange {
+export interface RowChange extends WaitChange {
   readonly id: TaskId
   readonly token: string
   /** The attempt's `transitions`: with the token, it is the fence. */
   readonly n: number
-  readonly kind: "Continued" | "Rescheduled" | "Retried" | "Parked" | "Rejected" | "Released"
+  readonly kind: "Continued" | "Rescheduled" | "Waiting" | "Retried" | "Parked" | "Rejected" | "Released"
   readonly step?: string
   /** Due this many milliseconds from now. */
   readonly delay?: number
@@ -41,41 +42,81 @@ const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
 const current = `t.id = c.id and t.lease_token = c.token
     and (t.transitions = c.n or (c.kind = 'Continued' and t.transitions = ${nextTransitionSql("c.n")}))`
 
+/** Which of the statements that store outcomes is needed. */
+interface Variant {
+  /** Where leases and delays begin. */
+  readonly time: string
+  readonly locks: string
+  /** Some attempt was of a waiting state, or moves into one. Without any, the statement is much shorter. */
+  readonly waits: boolean
+}
+
+/** When the row is due. */
+const dueTime = "coalesce(c.at, (select time from clock) + " + millis("c.delay") + ", t.wakeup_at)"
+
+/** Of a row that waits from now on: in how many milliseconds it is due. Null: never, or it does not wait. */
+const waitingFor = `case when c.kind = 'Waiting' and t.wakeup_at < 'infinity' then
+    ((extract(epoch from t.wakeup_at) - extract(epoch from (select time from clock))) * 1000)::float8 end`
+
 /**
  * Most outcomes end their task: those are passed as arrays, which are much cheaper to parse than JSON. Leases and
  * delays begin at `time`.
  */
-const storeChanges = (time: string, locks: string): string =>
-  `with clock as materialized (select ${time} as time), f as materialized (
+const storeChanges = ({ locks, time, waits }: Variant): string => {
+  const due = waits ? `case when c.kind = 'Waiting' then ${dueOfWait("(select time from clock)")} else ${dueTime} end` : dueTime
+  return `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${locks} and ${anyTransition}
 ), finished as (
-  delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n returning t.id
+  delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n
+  returning t.id, jsonb_array_length(t.inbox -> 'signals') as left
 ), c as materialized (
   select * from json_to_recordset($1::json)
-    as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text)
+    as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text${
+    waits ? `, ${waitColumns}` : ""
+  })
   where ${locks} and ${anyTransition}
 ), changed as (
   update pg_task t set
     step = coalesce(c.step, t.step),
     transitions = case when c.step is null then t.transitions else ${nextTransitionSql("c.n")} end,
-    tried = case when c.kind in ('Retried', 'Parked') then t.tried + 1 when c.step is null then t.tried else 0 end,
-    wakeup_at = coalesce(c.at, (select time from clock) + ${millis("c.delay")}, t.wakeup_at),
+    tried = case when c.kind in ('Retried', 'Parked') then t.tried + 1
+      when c.step is null and c.kind <> 'Waiting' then t.tried else 0 end,
+    wakeup_at = ${due},
     is_running = c.kind = 'Continued',
     lease_token = case when c.kind = 'Continued' then t.lease_token end,
     lease_until = case when c.kind = 'Continued' then (select time from clock) + ${millis("$2")} end,
     crashes = case when c.kind = 'Released' then t.crashes else 0 end,
     error = case c.kind when 'Released' then t.error when 'Retried' then null else c.error end,
-    last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,
+    last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,${
+    waits ? `\n    ${setWait("(select time from clock)")},` : ""
+  }
     updated_at = (select time from clock)
-  from c where ${current} returning t.id
+  from c where ${current} returning t.id, ${waits ? waitingFor : "null::float8"} as due
 )
-select id from finished union all select id from changed`
+select id, null::float8 as due, "left" from finished union all select id, due, null::int from changed`
+}
 
-const storeNow = storeChanges("now()", briefLocks)
+const variants = (time: string, locks: string) => ({
+  plain: storeChanges({ time, locks, waits: false }),
+  waits: storeChanges({ time, locks, waits: true })
+})
+
+const storeNow = variants("now()", briefLocks)
 
 /** In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease. */
-const storeAtEnd = storeChanges("clock_timestamp()", patientLocks)
+const storeAtEnd = variants("clock_timestamp()", patientLocks)
+
+const hasWaits = ({ changes }: Changes) => changes.some(({ kind, waited }) => waited === true || kind === "Waiting")
+
+/** A row that was written. */
+export interface StoredRow {
+  readonly id: TaskId
+  /** In how many milliseconds it is due, if it waits from now on. Null: never. */
+  readonly due?: number | null
+  /** How many signals it had at its end that it never took. */
+  readonly left?: number | null
+}
 
 /** What a batch of outcomes does. */
 export interface Changes {
@@ -104,25 +145,27 @@ const storeContinued = (
   sql: SqlClient,
   { id, n, step, token }: RowChange,
   lease: number
-): Rows<{ readonly id: TaskId }> => query(sql, advanceOne, [id, token, n, step, lease])
+): Rows<StoredRow> => query(sql, advanceOne, [id, token, n, step, lease])
 
 /** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
-export const storeOutcomes = (sql: SqlClient, changes: Changes, lease: number): Rows<{ readonly id: TaskId }> => {
+export const storeOutcomes = (sql: SqlClient, changes: Changes, lease: number): Rows<StoredRow> => {
   const [only, more] = changes.changes
-  return only?.kind === "Continued" && more === undefined && changes.ends.length === 0
+  const waits = hasWaits(changes)
+  return only?.kind === "Continued" && more === undefined && changes.ends.length === 0 && !waits
     ? storeContinued(sql, only, lease)
-    : queryAlone(sql, storeNow, storeParams(changes, lease))
+    : queryAlone(sql, waits ? storeNow.waits : storeNow.plain, storeParams(changes, lease))
 }
 
 /**
  * Stores one outcome in the transaction of the caller. `from` says where leases and delays begin: with the transaction,
- * or with this statement. False when the attempt is no longer the current one.
+ * or with this statement. Undefined when the attempt is no longer the current one.
  */
 export const storeInTransaction = (
   sql: SqlClient,
   changes: Changes,
   options: { readonly lease: number; readonly from: "Transaction" | "Statement" }
-): Effect.Effect<boolean, SqlError> => {
-  const rows = query(sql, options.from === "Transaction" ? storeNow : storeAtEnd, storeParams(changes, options.lease))
-  return Effect.map(rows, ({ length }) => length === 1)
+): Effect.Effect<StoredRow | undefined, SqlError> => {
+  const { plain, waits } = options.from === "Transaction" ? storeNow : storeAtEnd
+  const rows = query<StoredRow>(sql, hasWaits(changes) ? waits : plain, storeParams(changes, options.lease))
+  return Effect.map(rows, ([row]) => row)
 }
