@@ -4,22 +4,32 @@
  * @since 0.1.0
  */
 import * as EffectContext from "effect/Context"
-import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
+import {
+  type AnyFormer,
+  type CheckFrom,
+  type Former,
+  type FormerServices,
+  makeFormer
+} from "./internal/definition/former.ts"
+import type { AnyEffect, CheckHandler, CommitError, CommitServices } from "./internal/definition/handlerChecks.ts"
 import type {
-  AnyEffect,
-  CheckHandler,
-  CheckRetry,
-  CommitError,
-  CommitServices,
-  EitherRetry
-} from "./internal/definition/handlerChecks.ts"
+  AnyOn,
+  CheckOns,
+  On,
+  OnError,
+  OnNext,
+  OnServices,
+  TransitionOptions,
+  WaitBuilder
+} from "./internal/definition/on.ts"
 import { makeStep } from "./internal/definition/step.ts"
-import type { Duplicates, StateSchema } from "./internal/definition/state.ts"
+import type { StateSchema } from "./internal/definition/state.ts"
 import { makeWait } from "./internal/definition/wait.ts"
+import type { Tagged } from "./NextStep.ts"
 import type { TaskId } from "./TaskId.ts"
 
 /**
@@ -38,22 +48,6 @@ export const TypeId: TypeId = "~effect-pg-task/Step"
  */
 export type TypeId = "~effect-pg-task/Step"
 
-/**
- * The type id of every {@link On}.
- *
- * @category type ids
- * @since 0.1.0
- */
-export const OnTypeId: OnTypeId = "~effect-pg-task/On"
-
-/**
- * The type of {@link OnTypeId}.
- *
- * @category type ids
- * @since 0.1.0
- */
-export type OnTypeId = "~effect-pg-task/On"
-
 export type {
   /**
    * The schema of a state: any schema whose decoded side has a `_tag`. `R` is what it may need to decode and to
@@ -65,14 +59,71 @@ export type {
   StateSchema
 }
 
+export type {
+  /**
+   * Any {@link On}, for constraints.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  AnyOn,
+  /**
+   * One thing that a waiting state waits for, and what happens then. `Tag` is the signal's tag, or `$timeout`.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  On,
+  /**
+   * What a step may do with its state, or a waiting state with one of the things that it waits for: see {@link wait}.
+   * `Args` are the arguments of the handler.
+   *
+   * @category options
+   * @since 0.1.0
+   */
+  TransitionOptions,
+  /**
+   * Says what happens when a signal comes (`on(Signal, options)`), or when none has come in time (`on.timeout`). The
+   * options are those of {@link make}: each of them has its own retries.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  WaitBuilder
+}
+
+export type {
+  /**
+   * Any former state, for constraints.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  AnyFormer,
+  /**
+   * A state that rows may still hold, and what becomes of it: see {@link former}. `To` is the state of the step, or a
+   * younger former state of it. `R` are the services of the function that turns one into the other.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Former
+}
+
 /**
  * A step. `State` is the schema of its state, `Next` those of the states it may move to, `E` and `R` the errors and
- * services of its handler.
+ * services of its handler, `Formers` the former states that it takes over.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Step<in out State extends StateSchema, out Next extends StateSchema, out E, out R> {
+export interface Step<
+  in out State extends StateSchema,
+  out Next extends StateSchema,
+  out E,
+  out R,
+  out Formers extends AnyFormer = never
+> {
   readonly [TypeId]: {
     readonly _E: (_: never) => E
     readonly _R: (_: never) => R
@@ -83,6 +134,8 @@ export interface Step<in out State extends StateSchema, out Next extends StateSc
   readonly state: State
   /** The schemas of the states it may move to. Empty for a final step. */
   readonly next: ReadonlyArray<Next>
+  /** The former states that it takes over. */
+  readonly from: ReadonlyArray<Formers>
   /** RETRY_LIMIT, or undefined when a `retry` schedule rules. */
   readonly retryLimit: number | undefined
   /** RETRY_DELAY, or undefined when a `retry` schedule rules. */
@@ -105,6 +158,7 @@ export interface Any<out R = unknown> {
   readonly tag: string
   readonly state: StateSchema<R>
   readonly next: ReadonlyArray<StateSchema<R>>
+  readonly from: ReadonlyArray<AnyFormer>
   readonly retryLimit: number | undefined
   readonly retryDelay: Duration.Duration | undefined
   readonly transactional: boolean
@@ -127,8 +181,8 @@ export type State<S> = S extends { readonly state: infer St extends StateSchema 
 export type Error<S> = S extends { readonly [TypeId]: { readonly _E: (_: never) => infer E } } ? E : never
 
 /**
- * What a worker must provide to run a step: the services of its handler, and those that its schemas need to decode
- * its state and to encode the next one. `Scope` and {@link Context} come from the worker.
+ * What a worker must provide to run a step: the services of its handler and of its former states, and those that its
+ * schemas need to decode its state and to encode the next one. `Scope` and {@link Context} come from the worker.
  *
  * @category utility types
  * @since 0.1.0
@@ -182,52 +236,28 @@ export class Context extends EffectContext.Service<Context, {
  * @category options
  * @since 0.1.0
  */
-export interface Options<State extends StateSchema, Next extends ReadonlyArray<StateSchema>, Handled, Retry>
-  extends TransitionOptions<Next, [state: State["Type"]], Handled, Retry>
-{}
-
-/**
- * What a step may do with its state, or a waiting state with one of the things that it waits for: see {@link wait}.
- * `Args` are the arguments of the handler.
- *
- * @category options
- * @since 0.1.0
- */
-export interface TransitionOptions<
+export interface Options<
+  State extends StateSchema,
   Next extends ReadonlyArray<StateSchema>,
-  Args extends ReadonlyArray<unknown>,
   Handled,
-  Retry
-> {
-  /** The states that it may move to. Default none: the task ends with it. */
-  readonly next?: Next | undefined
-  /** RETRY_LIMIT: retries after the first try. Default 0. */
-  readonly retryLimit?: EitherRetry<Retry, number> | undefined
-  /** RETRY_DELAY: the wait before each retry. Default 1 second. */
-  readonly retryDelay?: EitherRetry<Retry, Duration.Input> | undefined
+  Retry,
+  From extends ReadonlyArray<AnyFormer> = readonly []
+> extends TransitionOptions<Next, [state: State["Type"]], Handled, Retry>, FromOptions<From> {}
+
+interface FromOptions<From extends ReadonlyArray<AnyFormer>> {
   /**
-   * In place of `retryLimit` and `retryDelay`: any schedule. Its input is the error of the handler or of `commit`. When
-   * it ends, the task is parked with its error. Other failures (a defect, a next state that doesn't fit its schema, a
-   * transaction that Postgres refused) follow the schedule, too. But if the schedule reads its input, they park the
-   * task.
+   * The former states that it takes over: those that rows may still hold, each made with {@link former}. They are
+   * decoded with their own schemas, and become the state of this step. Default none.
    */
-  readonly retry?: Retry & CheckRetry<Retry, Handled> | undefined
-  /**
-   * Runs the handler in one database transaction with the transition: what it writes through `SqlClient` (tasks it
-   * enqueues and signals it sends, too) and the task's move to the next step are committed together, or not at all. The
-   * step's scope is closed in the transaction, too. Default false.
-   */
-  readonly transactional?: boolean | undefined
-  /** Does the work, and says where the task goes from here. */
-  readonly handler: (...args: Args) => Handled
+  readonly from?: From | undefined
 }
 
 /**
  * Makes a step. The types of everything are inferred.
  *
  * Throws a `TaskDefinitionError` (a compile error in TypeScript, where it can be) when the state's schema has no
- * literal `_tag`, when `retryLimit` is no whole number of 0 or more, or when both `retry` and `retryLimit` or
- * `retryDelay` are given.
+ * literal `_tag`, when `retryLimit` is no whole number of 0 or more, when both `retry` and `retryLimit` or
+ * `retryDelay` are given, or when a former state doesn't become the state of the step.
  *
  * @example
  * ```ts
@@ -254,50 +284,66 @@ export const make = <
   const Next extends ReadonlyArray<StateSchema> = readonly [],
   // After another mistake TypeScript infers nothing about the handler: then there is nothing to check.
   Handled extends AnyEffect = any,
-  Retry = undefined
+  Retry = undefined,
+  const From extends ReadonlyArray<AnyFormer> = readonly []
 >(
   state: State,
-  options: Options<State, Next, Handled, Retry> & CheckHandler<"step", Next, Handled>
+  options:
+    & Options<State, Next, Handled, Retry, From>
+    & CheckHandler<"step", Next, Handled>
+    & CheckFrom<State, From, Context>
 ): Step<
   State,
   Next[number],
   Effect.Error<Handled> | CommitError<Effect.Success<Handled>>,
-  Effect.Services<Handled> | CommitServices<Effect.Success<Handled>>
+  Effect.Services<Handled> | CommitServices<Effect.Success<Handled>> | FormerServices<From[number]>,
+  From[number]
 > => makeStep(state, options as never) as never
 
 /**
- * One thing that a waiting state waits for, and what happens then. `Tag` is the signal's tag, or `$timeout`.
+ * Says what became of a state that rows may still hold: for the `from` of the step that takes it over. Use it when a
+ * state was renamed, reshaped or merged into another. What the new schema can decode by itself (an added field with a
+ * decoding default) needs none.
  *
- * @category models
+ * `migrate` returns the state of the step, or a younger former state of the same step: then that one's function goes
+ * on. It may return an Effect if it must look something up. The worker provides its services; `Step.Context` is not
+ * there. It can't fail: a defect parks the task, untried.
+ *
+ * The row keeps its former state until the next transition writes another one, so `migrate` runs again with each retry.
+ * `Admin.migrate` rewrites the rows that no worker holds.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step } from "effect-pg-task"
+ *
+ * // Two deploys ago, and one ago.
+ * const Read = Schema.TaggedStruct("Read", { file: Schema.String })
+ * const ReadFrom = Schema.TaggedStruct("ReadFrom", { path: Schema.String })
+ *
+ * class ReadIn extends Schema.TaggedClass<ReadIn>()("ReadIn", { dir: Schema.String, name: Schema.String }) {}
+ *
+ * export const readIn = Step.make(ReadIn, {
+ *   from: [
+ *     Step.former(ReadFrom, ({ path }) => new ReadIn({ dir: ".", name: path })),
+ *     Step.former(Read, ({ file }) => ReadFrom.make({ path: file }))
+ *   ],
+ *   handler: ({ dir, name }) => Effect.as(Effect.log(dir, name), NextStep.none)
+ * })
+ * ```
+ * @category constructors
  * @since 0.1.0
  */
-export interface On<out Tag extends string, out Signal extends StateSchema, out Next extends StateSchema, out E, out R> {
-  readonly [OnTypeId]: {
-    readonly _E: (_: never) => E
-    readonly _R: (_: never) => R
-  }
-  readonly tag: Tag
-  /** The schema of the signal; undefined for the timeout. */
-  readonly signal: Signal | undefined
-  /** The schemas of the states it may move to. */
-  readonly next: ReadonlyArray<Next>
-}
-
-/**
- * Any {@link On}, for constraints.
- *
- * @category models
- * @since 0.1.0
- */
-export interface AnyOn {
-  readonly [OnTypeId]: {
-    readonly _E: (_: never) => unknown
-    readonly _R: (_: never) => unknown
-  }
-  readonly tag: string
-  readonly signal: StateSchema | undefined
-  readonly next: ReadonlyArray<StateSchema>
-}
+export const former: {
+  <Old extends StateSchema, const To extends Tagged>(
+    state: Old,
+    migrate: (old: Old["Type"]) => To
+  ): Former<Old, To, never>
+  <Old extends StateSchema, const To extends Tagged, R>(
+    state: Old,
+    migrate: (old: Old["Type"]) => Effect.Effect<To, never, R>
+  ): Former<Old, To, R>
+} = makeFormer as never
 
 /**
  * The step of a waiting state: see {@link wait}.
@@ -305,75 +351,12 @@ export interface AnyOn {
  * @category models
  * @since 0.1.0
  */
-export interface Wait<in out State extends StateSchema, out Ons extends AnyOn>
-  extends Step<State, OnNext<Ons>, OnError<Ons>, OnServices<Ons>>
+export interface Wait<in out State extends StateSchema, out Ons extends AnyOn, out Formers extends AnyFormer = never>
+  extends Step<State, OnNext<Ons>, OnError<Ons>, OnServices<Ons> | FormerServices<Formers>, Formers>
 {
   /** What the state waits for. */
   readonly on: ReadonlyArray<Ons>
 }
-
-type OnError<O> = O extends { readonly [OnTypeId]: { readonly _E: (_: never) => infer E } } ? E : never
-type OnServices<O> = O extends { readonly [OnTypeId]: { readonly _R: (_: never) => infer R } } ? R : never
-type OnNext<O> = O extends { readonly next: ReadonlyArray<infer N extends StateSchema> } ? N : never
-
-type DecodingServices<S> = S extends { readonly DecodingServices: infer R } ? R : never
-type SchemaTag<S> = S extends { readonly Type: { readonly _tag: infer T extends string } } ? T : never
-
-/**
- * Says what happens when a signal comes (`on(Signal, options)`), or when none has come in time (`on.timeout`). The
- * options are those of {@link make}: each of them has its own retries.
- *
- * @category models
- * @since 0.1.0
- */
-export interface WaitBuilder<in out State extends StateSchema> {
-  <
-    Signal extends StateSchema,
-    const Next extends ReadonlyArray<StateSchema> = readonly [],
-    Handled extends AnyEffect = any,
-    Retry = undefined
-  >(
-    signal: Signal,
-    options:
-      & TransitionOptions<Next, [state: State["Type"], signal: Signal["Type"]], Handled, Retry>
-      & CheckHandler<`transition on "${SchemaTag<Signal>}"`, Next, Handled>
-  ): On<
-    SchemaTag<Signal>,
-    Signal,
-    Next[number],
-    Effect.Error<Handled> | CommitError<Effect.Success<Handled>>,
-    Effect.Services<Handled> | CommitServices<Effect.Success<Handled>> | DecodingServices<Signal>
-  >
-  /**
-   * When no signal has come in time: `after` a duration, or at a moment. It begins when the task comes into the state,
-   * by Postgres's clock. A signal that is there when a worker takes the task goes first.
-   */
-  readonly timeout: <
-    const Next extends ReadonlyArray<StateSchema> = readonly [],
-    Handled extends AnyEffect = any,
-    Retry = undefined
-  >(
-    after: Duration.Input | ((state: State["Type"]) => Duration.Input | DateTime.DateTime),
-    options:
-      & TransitionOptions<Next, [state: State["Type"]], Handled, Retry>
-      & CheckHandler<"timeout", Next, Handled>
-  ) => On<
-    "$timeout",
-    never,
-    Next[number],
-    Effect.Error<Handled> | CommitError<Effect.Success<Handled>>,
-    Effect.Services<Handled> | CommitServices<Effect.Success<Handled>>
-  >
-}
-
-/** Compile errors that name what is wrong with a wait, each at its place, or `unknown`. */
-type CheckOns<Ons extends ReadonlyArray<AnyOn>> = Ons extends readonly [] ? "this state waits for nothing"
-  : [Duplicates<Ons, "tag">] extends [never] ? unknown
-  : { readonly [I in keyof Ons]: OnTwice<Ons[I]["tag"] & Duplicates<Ons, "tag">> }
-
-type OnTwice<T extends string> = [T] extends [never] ? unknown
-  : T extends "$timeout" ? "two timeouts in one state"
-  : `two handlers for the signal "${T}"`
 
 /**
  * Makes the step of a state that waits: for signals, for a time, or for what comes first. While it waits, its row is at
@@ -409,10 +392,15 @@ type OnTwice<T extends string> = [T] extends [never] ? unknown
  * @category constructors
  * @since 0.1.0
  */
-export const wait = <State extends StateSchema, const Ons extends ReadonlyArray<AnyOn>>(
+export const wait = <
+  State extends StateSchema,
+  const Ons extends ReadonlyArray<AnyOn>,
+  const From extends ReadonlyArray<AnyFormer> = readonly []
+>(
   state: State,
-  build: (on: WaitBuilder<State>) => Ons & CheckOns<Ons>
-): Wait<State, Ons[number]> => makeWait(state, build as never) as never
+  build: (on: WaitBuilder<State>) => Ons & CheckOns<Ons>,
+  options?: FromOptions<From> & CheckFrom<State, From, Context>
+): Wait<State, Ons[number], From[number]> => makeWait(state, build as never, options as never) as never
 
 /**
  * Tells whether a value is a {@link Step}.

@@ -9,8 +9,9 @@ import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { declareTask } from "./internal/definition/declaration.ts"
+import type { CheckFormers } from "./internal/definition/former.ts"
 import { makeTask } from "./internal/definition/task.ts"
-import type { Duplicates, StateSchema } from "./internal/definition/state.ts"
+import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
 import type { Tagged as AnyState } from "./NextStep.ts"
 import type { EnqueueError, SignalError } from "./TaskError.ts"
@@ -280,7 +281,8 @@ type CheckSignal<Name extends string, Signals extends StateSchema, S> = [Signals
   : [S] extends [Signals["Type"]] ? unknown
   : WrongSignal<Name, Signals, S>
 
-type WrongSignal<Name extends string, Signals extends StateSchema, S> = S extends { readonly _tag: infer T extends string }
+type WrongSignal<Name extends string, Signals extends StateSchema, S> = S extends
+  { readonly _tag: infer T extends string }
   ? T extends SchemaTag<Signals> ? `this differs from the signal "${T}" of task "${Name}"`
   : `no state of task "${Name}" waits for the signal "${T}"`
   : never
@@ -291,8 +293,6 @@ type SignalsOf<Steps> = Steps extends { readonly on: ReadonlyArray<infer O> }
   : never
 
 type Tag<S> = S extends { readonly tag: infer T extends string } ? T : never
-
-type SchemaTag<S> = S extends { readonly Type: { readonly _tag: infer T extends string } } ? T : never
 
 type Nexts<S> = S extends { readonly next: ReadonlyArray<infer N> } ? N : never
 
@@ -308,8 +308,11 @@ type Unlisted<Schemas, States> = Exclude<Exact<Schemas>, Exact<States>> extends 
 type CheckSteps<Steps extends ReadonlyArray<Step.Any>, Declared, Signals> = Steps extends readonly [] ?
   "a task needs at least one step"
   : [Duplicates<Steps, "tag">] extends [never]
-    ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never] ? CheckDeclared<Declared, Signals, Steps>
-    : { readonly [I in keyof Steps]: CheckNext<Steps[I], Steps[number]> }
+    ? [CheckFormers<Steps>] extends [never]
+      ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never]
+        ? CheckDeclared<Declared, Signals, Steps>
+      : { readonly [I in keyof Steps]: CheckNext<Steps[I], Steps[number]> }
+    : CheckFormers<Steps>
   : { readonly [I in keyof Steps]: Twice<Extract<Tag<Steps[I]>, Duplicates<Steps, "tag">>> }
 
 type Twice<T extends string> = [T] extends [never] ? unknown : `two steps of this task have the state "${T}"`
@@ -334,9 +337,10 @@ type CheckSignals<Signals, Steps extends ReadonlyArray<Step.Any>> =
   [Exclude<SchemaTag<Signals>, SchemaTag<SignalsOf<Steps[number]>>>] extends [never]
     ? [Unlisted<SignalsOf<Steps[number]>, Signals>] extends [never] ? unknown
     : { readonly [I in keyof Steps]: CheckSignalsOf<Signals, SignalsOf<Steps[I]>> }
-    : `no step waits for the signal "${
-      Exclude<SchemaTag<Signals>, SchemaTag<SignalsOf<Steps[number]>>>
-    }", which is declared`
+    : `no step waits for the signal "${Exclude<
+      SchemaTag<Signals>,
+      SchemaTag<SignalsOf<Steps[number]>>
+    >}", which is declared`
 
 type CheckSignalsOf<Signals, Waited> = Unlisted<Waited, Signals> extends infer T extends string
   ? [T] extends [never] ? unknown : UndeclaredSignal<Extract<T, SchemaTag<Signals>>, T>
@@ -467,8 +471,8 @@ export const declare = <
  *
  * Compile errors (and, for callers in plain JavaScript, a thrown `TaskDefinitionError`): a step's `next` names a state
  * that no step has; two steps have one state's tag; there is no step; `entry` is empty, or names a state that no step
- * has; a declared state has no step; a step's state is not declared, or its schema is not the declared one. The name
- * must not be empty, nor longer than 200 characters.
+ * has; a declared state has no step; a step's state is not declared, or its schema is not the declared one; a former
+ * state is one of two steps, or the state of a step, or in the `next` of a step. The name must not be empty, nor longer than 200 characters.
  *
  * Throws a `TaskDefinitionError` also in TypeScript if there is an `entry`, and no path of `next` leads from it to some
  * state.

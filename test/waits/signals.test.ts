@@ -1,10 +1,9 @@
 import { assert } from "@effect/vitest"
-import { Effect, Exit } from "effect"
-import { TaskId } from "../../src/index.ts"
+import { Effect } from "effect"
 import { start, workerTests } from "../support/worker/Fixture.ts"
 import { notes, prepareNotes } from "../support/worker/Notes.ts"
-import { Approved, AwaitApproval, makeOrders, Pack, Place, Rejected, type WaitRow } from "../support/worker/Orders.ts"
-import { empty, gone, parked, row, rowWhere, run } from "../support/worker/Table.ts"
+import { Approved, AwaitApproval, makeOrders, Place, type WaitRow } from "../support/worker/Orders.ts"
+import { gone, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
 const waitRow = (id: string) =>

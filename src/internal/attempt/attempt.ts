@@ -1,5 +1,5 @@
 /** Runs one attempt of a step: decode, handler, outcome. Never fails: whatever goes wrong is an outcome, too. */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,7 +12,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { isNextStep, type Move, type NextStep } from "../../NextStep.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as Step from "../../Step.ts"
-import { annotationsOf, type Attempt, type ClaimedTask } from "./claimedTask.ts"
+import { annotationsOf, type Attempt, type ClaimedTask, wasStopped } from "./claimedTask.ts"
 import type { StepDefinition } from "../definition/step.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
 import { endingOf, type Outcome, type RowOutcome } from "./outcome.ts"
@@ -21,7 +21,7 @@ import { hasLooked, inputOf } from "../definition/retry.ts"
 import { type Decoded, DecodeError, readStep } from "../definition/codec.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { clampMillis, toTimestamp } from "../sql/time.ts"
-import { type Event, nextEvent, toWaiting } from "./waiting.ts"
+import { type Event, nextEvent, type Restore, toWaiting } from "./waiting.ts"
 import { parentSpan } from "../enqueue/trace.ts"
 import { isLeaseLost, storeTogether, type TransactionLimit } from "./transaction.ts"
 
@@ -116,7 +116,10 @@ const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Eff
   const handled = Effect.flatMap(
     callHandler(running),
     ({ commit, move }) =>
-      Effect.map(toOutcome(attempt.claimed, running, move), (outcome) => ({ outcome, commit: commit && noting(running, commit) }))
+      Effect.map(
+        toOutcome(attempt.claimed, running, move),
+        (outcome) => ({ outcome, commit: commit && noting(running, commit) })
+      )
   )
   if (running.step.transactional) return storeTogether(runner, attempt, handled)
   return Effect.flatMap(handled, (result) =>
@@ -143,10 +146,6 @@ const failed = (claimed: ClaimedTask, { own, step }: Running, cause: Cause.Cause
       })
     )
   )
-
-/** What we interrupted is not a failure of the step: its row is given back, or is no longer ours. */
-const wasStopped = ({ stop }: Attempt, cause: Cause.Cause<unknown>): boolean =>
-  stop !== undefined && Cause.hasInterrupts(cause)
 
 interface Concluded {
   readonly exit: Exit.Exit<Outcome, unknown>
@@ -198,6 +197,7 @@ const inSpan = (
       "pg_task.id": claimed.id,
       "pg_task.task": task.name,
       "pg_task.step": step.tag,
+      ...(claimed.former === undefined ? undefined : { "pg_task.former": claimed.former }),
       "pg_task.attempt": claimed.tried + 1,
       "pg_task.wait_ms": claimed.waited
     }
@@ -236,8 +236,6 @@ const withServices = (
   )
 }
 
-type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
-
 const run = (runner: Runner, attempt: Attempt, restore: Restore): Effect.Effect<Outcome> => {
   const decoded = decode(runner, attempt.claimed)
   return Exit.isExit(decoded)
@@ -258,40 +256,19 @@ const runExit = (
         : { _tag: "Rejected", error: formatCause(decoded.cause) }
     )
   }
-  const { step, state } = decoded.value
-  const task = runner.tasks.get(attempt.claimed.task!)!
-  const running = { step, state, task, event: undefined, own: undefined }
-  return step.on === undefined
-    ? runDecoded(runner, attempt, running, restore)
-    : runWaiting(runner, attempt, running, restore)
-}
-
-/** Runs what has happened in a waiting state. If nothing has, the row goes on to wait. */
-const runWaiting = (
-  runner: Runner,
-  attempt: Attempt,
-  running: Running,
-  restore: Restore
-): Effect.Effect<Outcome> => {
+  const { former, state, step } = decoded.value
   const { claimed } = attempt
-  const { state, step } = running
-  return Effect.flatMap(Effect.exit(restore(nextEvent(runner.sql, claimed, step))), (exit): Effect.Effect<Outcome> => {
-    if (Exit.isSuccess(exit) && exit.value !== undefined) {
-      const event = exit.value
-      return runDecoded(runner, attempt, { ...running, step: event.step, event }, restore)
-    }
-    if (Exit.isFailure(exit)) {
-      return Effect.succeed(
-        wasStopped(attempt, exit.cause)
-          ? { _tag: "Released" }
-          : { _tag: "Rejected", error: toPostgresText(`${running.task.name}: ${formatCause(exit.cause)}`) }
-      )
-    }
-    return Effect.catchCause(
-      Effect.sync((): Outcome => toWaiting(claimed, step, state)),
-      (cause) => Effect.succeed<Outcome>({ _tag: "Parked", error: formatCause(cause), cause })
-    )
-  })
+  const task = runner.tasks.get(claimed.task!)!
+  if (former !== undefined) {
+    claimed.tag = step.tag
+    claimed.former = former
+  }
+  const running = { step, state, task, event: undefined, own: undefined }
+  if (step.on === undefined) return runDecoded(runner, attempt, running, restore)
+  return Effect.flatMap(nextEvent(runner.sql, attempt, decoded.value, restore), (event) =>
+    event._tag === "Event"
+      ? runDecoded(runner, attempt, { ...running, step: event.step, event }, restore)
+      : Effect.succeed(event))
 }
 
 const runDecoded = (

@@ -1,4 +1,5 @@
 /** One claimed row while this worker holds it, and the attempt that runs its step. */
+import * as Cause from "effect/Cause"
 import type * as Fiber from "effect/Fiber"
 import type { ClaimedRow } from "../sql/claim.ts"
 import { nextTransition } from "../sql/transitions.ts"
@@ -24,6 +25,8 @@ export class ClaimedTask {
   /** What it is called in logs, once `step` was decoded. */
   task: string | undefined
   tag: string | undefined
+  /** The tag of the former state that the row holds, once it became the state of the step. */
+  former: string | undefined
   /** How long the step was due before it was claimed, and then waited for a slot, in milliseconds. */
   waited: number
   /** How much memory its texts take: see memory.ts. */
@@ -56,6 +59,7 @@ export class ClaimedTask {
   advance(step: string): void {
     this.step = step
     this.wait = undefined
+    this.former = undefined
     this.tried = 0
     this.transitions = nextTransition(this.transitions)
     this.waited = 0
@@ -86,6 +90,10 @@ export const makeAttempt = (claimed: ClaimedTask, now: number): Attempt => ({
   stop: undefined
 })
 
+/** What we interrupted is not a failure of the step: its row is given back, or is no longer ours. */
+export const wasStopped = ({ stop }: Attempt, cause: Cause.Cause<unknown>): boolean =>
+  stop !== undefined && Cause.hasInterrupts(cause)
+
 /** An outcome on its way to the row. */
 export interface Entry {
   readonly claimed: ClaimedTask
@@ -98,9 +106,7 @@ export interface StoredOutcome extends Entry {
 }
 
 /** What every log line about a task says. */
-export const annotationsOf = (claimed: ClaimedTask) => ({
-  task: claimed.task,
-  step: claimed.tag,
-  id: claimed.id,
-  attempt: claimed.tried + 1
-})
+export const annotationsOf = ({ former, id, tag, task, tried }: ClaimedTask) =>
+  former === undefined
+    ? { task, step: tag, id, attempt: tried + 1 }
+    : { task, step: tag, former, id, attempt: tried + 1 }

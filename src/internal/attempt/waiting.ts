@@ -4,14 +4,16 @@ import { isObject } from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Tagged } from "../../NextStep.ts"
-import { DecodeError, makeSignalDecode } from "../definition/codec.ts"
+import { type Decoded, DecodeError } from "../definition/codec.ts"
+import { makeSignalDecode } from "../definition/signalCodec.ts"
 import type { StateSchema } from "../definition/state.ts"
 import type { BranchDefinition, StepDefinition } from "../definition/step.ts"
 import { deadlineOf, timeoutTag } from "../definition/wait.ts"
 import { readInbox } from "../sql/signals.ts"
 import type { WaitFacts } from "../sql/waits.ts"
-import type { ClaimedTask } from "./claimedTask.ts"
-import type { Waiting } from "./outcome.ts"
+import { formatCause, toPostgresText } from "./causeText.ts"
+import { type Attempt, type ClaimedTask, wasStopped } from "./claimedTask.ts"
+import type { RowOutcome, Waiting } from "./outcome.ts"
 
 /** A signal as the row has it. People may write into rows, too: so nothing is certain. */
 interface InboxSignal {
@@ -22,6 +24,7 @@ interface InboxSignal {
 
 /** What happens in a waiting state. */
 export interface Event {
+  readonly _tag: "Event"
   /** The waiting step with the handler, the retries and the rest of what happens. */
   readonly step: StepDefinition
   /** A signal's tag, or `$timeout`. */
@@ -75,9 +78,14 @@ const inboxOf = (sql: SqlClient, claimed: ClaimedTask, facts: WaitFacts): Effect
     )
 
 /** The step, with what one thing that it waits for does. Written out: see `addMissing` in attempt.ts. */
-const withBranch = ({ on, state, tag }: StepDefinition, branch: BranchDefinition, input: unknown): StepDefinition => ({
+const withBranch = (
+  { from, on, state, tag }: StepDefinition,
+  branch: BranchDefinition,
+  input: unknown
+): StepDefinition => ({
   tag,
   state,
+  from,
   next: branch.next,
   nextTags: branch.nextTags,
   retryLimit: branch.retryLimit,
@@ -97,11 +105,8 @@ const firstFit = (on: ReadonlyArray<BranchDefinition>, signals: ReadonlyArray<In
   return undefined
 }
 
-/**
- * What happens now in the waiting state of a claimed row, or undefined: it was woken for nothing, or has never waited.
- * Notes in the row which signal is taken. A signal that is there goes before the end of the time.
- */
-export const nextEvent = Effect.fnUntraced(function*(
+/** Something has happened, or undefined. Notes in the row which signal is taken. */
+const findEvent = Effect.fnUntraced(function*(
   sql: SqlClient,
   claimed: ClaimedTask,
   step: StepDefinition
@@ -117,8 +122,38 @@ export const nextEvent = Effect.fnUntraced(function*(
     const input = yield* decoderOf(schema, branch.tag)(signal.value)
     claimed.wait = { taken: place }
     const trace = typeof signal.trace === "string" ? signal.trace : null
-    return { step: withBranch(step, branch, input), tag: branch.tag, trace }
+    return { _tag: "Event", step: withBranch(step, branch, input), tag: branch.tag, trace }
   }
   const timeout = facts.timedOut === true ? on.find(({ tag }) => tag === timeoutTag) : undefined
-  return timeout && { step: withBranch(step, timeout, undefined), tag: timeoutTag, trace: null }
+  return timeout && { _tag: "Event", step: withBranch(step, timeout, undefined), tag: timeoutTag, trace: null }
 })
+
+export type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
+
+/**
+ * What happens now in the waiting state of a claimed row. A signal that is there goes before the end of the time. If
+ * there is nothing, the row was woken for nothing, or it has never waited: then it waits from now on.
+ */
+export const nextEvent = (
+  sql: SqlClient,
+  attempt: Attempt,
+  { state, step }: Decoded,
+  restore: Restore
+): Effect.Effect<Event | RowOutcome> => {
+  const { claimed } = attempt
+  return restore(findEvent(sql, claimed, step)).pipe(
+    Effect.catchCause((cause) =>
+      Effect.succeed<RowOutcome>(
+        wasStopped(attempt, cause)
+          ? { _tag: "Released" }
+          : { _tag: "Rejected", error: toPostgresText(`${claimed.task}: ${formatCause(cause)}`) }
+      )
+    ),
+    Effect.flatMap((event) =>
+      event !== undefined ? Effect.succeed(event) : Effect.catchCause(
+        Effect.sync((): RowOutcome => toWaiting(claimed, step, state)),
+        (cause) => Effect.succeed<RowOutcome>({ _tag: "Parked", error: formatCause(cause), cause })
+      )
+    )
+  )
+}

@@ -5,7 +5,8 @@ import * as Exit from "effect/Exit"
 import { isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { Tagged } from "../../NextStep.ts"
-import { TaskInvalidSignalError, TaskInvalidStateError } from "../../TaskError.ts"
+import { TaskInvalidStateError } from "../../TaskError.ts"
+import type { FormerDefinition } from "./former.ts"
 import type { StateSchema } from "./state.ts"
 import type { StepDefinition } from "./step.ts"
 import { searchOf } from "./excess.ts"
@@ -18,12 +19,16 @@ export class DecodeError extends Data.TaggedError("DecodeError")<{ readonly mess
 export interface TaggedState {
   readonly tag: string
   readonly state: StateSchema
+  /** The former states that become this one. */
+  readonly from?: ReadonlyArray<FormerDefinition>
 }
 
 /** A decoded row, with the step of its tag. */
 export interface Decoded<out S extends TaggedState = StepDefinition> {
   readonly step: S
   readonly state: Tagged
+  /** The tag of the former state that the row holds. */
+  readonly former?: string
 }
 
 export interface Codec<out S extends TaggedState = StepDefinition> {
@@ -39,7 +44,7 @@ export interface ParsedStep {
   readonly fields: object
 }
 
-const malformed = (message: string) => new DecodeError({ message })
+export const malformed = (message: string) => new DecodeError({ message })
 
 const tooLong = `longer than ${maxStep / 1_000_000} MB, the most that can be read again: `
   + "keep large data elsewhere, and only a reference to it in the state"
@@ -86,13 +91,14 @@ export const parseStep = (text: string): Effect.Effect<ParsedStep, DecodeError> 
 /**
  * A `Schema.Number` also accepts the texts that stand for infinity and NaN in JSON. They would only confuse readers.
  */
-const describe = (error: Schema.SchemaError): string =>
+export const describe = (error: Schema.SchemaError): string =>
   error.message.replaceAll(/(?:number \| )?"Infinity" \| "-Infinity" \| "NaN"/g, "number")
 
-const isRecord = (u: unknown): u is Record<string, unknown> => isObject(u) && !Array.isArray(u)
+export const isRecord = (u: unknown): u is Record<string, unknown> => isObject(u) && !Array.isArray(u)
 
 /** As JSON. Made once for each step, not once for each row. */
-const jsonCodecOf = (schema: StateSchema) => Schema.toCodecJson(schema) as unknown as Schema.Codec<Tagged, unknown>
+export const jsonCodecOf = (schema: StateSchema) =>
+  Schema.toCodecJson(schema) as unknown as Schema.Codec<Tagged, unknown>
 
 const makeDecode = <S extends TaggedState>(task: string, step: S) => {
   const decode = Schema.decodeUnknownEffect(jsonCodecOf(step.state))
@@ -114,6 +120,48 @@ const makeDecode = <S extends TaggedState>(task: string, step: S) => {
   }
 }
 
+/** Turns a former state into the step's state, by one function after the other. */
+const makeMigrate = (task: string, step: TaggedState, from: ReadonlyArray<FormerDefinition>) => {
+  const formers = new Map(from.map((former) => [former.tag, former]))
+  const known = (value: unknown): value is Tagged =>
+    isRecord(value) && (value["_tag"] === step.tag || formers.has(value["_tag"] as string))
+  const next = ({ migrate, tag }: FormerDefinition, old: Tagged): Effect.Effect<Tagged, DecodeError> =>
+    Effect.suspend(() => {
+      const value = migrate(old)
+      // A state may be an error, which is an Effect, too.
+      const made = !known(value) && Effect.isEffect(value)
+        ? Effect.scoped(value as Effect.Effect<unknown>)
+        : Exit.succeed(value)
+      return Effect.flatMap(made, (state) =>
+        known(state)
+          ? Effect.succeed(state)
+          : malformed(`${task}: the former state "${tag}" became neither "${step.tag}" nor another former state of it`))
+    })
+  const migrate = (old: Tagged, left: number): Effect.Effect<Tagged, DecodeError> => {
+    const former = formers.get(old._tag)
+    if (former === undefined) return Effect.succeed(old)
+    return left === 0
+      ? malformed(`${task}: the former state "${old._tag}" goes round: it never becomes "${step.tag}"`)
+      : Effect.flatMap(next(former, old), (state) => migrate(state, left - 1))
+  }
+  return (old: Tagged) => migrate(old, from.length)
+}
+
+/** A decoder for each former state of a step, by its tag. */
+const makeFormerDecoders = <S extends TaggedState>(task: string, step: S) => {
+  const { from = [] } = step
+  const migrate = makeMigrate(task, step, from)
+  return from.map((former) => {
+    const decode = makeDecode(task, former)
+    const decodeFormer = (fields: object): Effect.Effect<Decoded<S>, DecodeError> =>
+      decode(fields).pipe(
+        Effect.flatMap(({ state }) => migrate(state)),
+        Effect.map((state) => ({ step, state, former: former.tag }))
+      )
+    return [former.tag, decodeFormer] as const
+  })
+}
+
 /** How a value of a schema becomes text, and how mistakes in it are reported. */
 interface Encoding<out E> {
   readonly schema: StateSchema
@@ -126,7 +174,7 @@ interface Encoding<out E> {
 }
 
 /** Encodes the fields of a state or a signal, without its `_tag`. */
-const makeEncode = <E>({ invalid, prefix, schema, suffix, ...limit }: Encoding<E>) => {
+export const makeEncode = <E>({ invalid, prefix, schema, suffix, ...limit }: Encoding<E>) => {
   const encode = Schema.encodeUnknownEffect(jsonCodecOf(schema))
   const findExcess = searchOf(schema.ast)
   const unfit = (why: string) => invalid(`doesn't fit its schema, so nothing was stored: ${why}`)
@@ -160,13 +208,15 @@ const makeStateEncode = (task: string, { state, tag }: TaggedState) =>
     suffix: "}}",
     isTooLong,
     tooLong,
-    invalid: (what) =>
-      new TaskInvalidStateError({ task, state: tag, message: `${task}: the state "${tag}" ${what}` })
+    invalid: (what) => new TaskInvalidStateError({ task, state: tag, message: `${task}: the state "${tag}" ${what}` })
   })
 
 export const makeCodec = <S extends TaggedState>(task: string, steps: ReadonlyArray<S>): Codec<S> => {
   const encoders = new Map(steps.map((step) => [step.tag, makeStateEncode(task, step)]))
   const decoders = new Map(steps.map((step) => [step.tag, makeDecode(task, step)]))
+  for (const step of steps) {
+    for (const [tag, decode] of makeFormerDecoders(task, step)) decoders.set(tag, decode)
+  }
   const known = steps.map((step) => `"${step.tag}"`).join(", ")
   return {
     encode: (state) =>
@@ -184,67 +234,5 @@ export const makeCodec = <S extends TaggedState>(task: string, steps: ReadonlyAr
     decode: ({ fields, tag }) =>
       decoders.get(tag)?.(fields) ??
         new DecodeError({ message: `${task} has no state "${tag}": its states are ${known}` })
-  }
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// Signals
-// ---------------------------------------------------------------------------------------------------------------
-
-/** In bytes: see `maxInboxBytes` in sql/signals.ts, which counts other signals, too. */
-const maxSignal = 1_000_000
-
-/** What `jsonb` can't hold: NUL, and half of a surrogate pair. `JSON.stringify` writes other characters as they are. */
-const unstorable = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/
-
-const makeSignalEncode = (task: string, schema: StateSchema, tag: string) => {
-  const invalid = (what: string) =>
-    new TaskInvalidSignalError({ task, signal: tag, message: `${task}: the signal "${tag}" ${what}` })
-  const encode = makeEncode({
-    schema,
-    prefix: "",
-    suffix: "",
-    isTooLong: (text) => Buffer.byteLength(text) > maxSignal,
-    tooLong: `longer than ${maxSignal / 1_000_000} MB: keep large data elsewhere, and send a reference to it`,
-    invalid
-  })
-  return (signal: Tagged) =>
-    Effect.tap(encode(signal), (text) =>
-      unstorable.test(text)
-        ? invalid("holds a character that Postgres can't store as JSON: NUL, or half of a surrogate pair")
-        : Effect.void)
-}
-
-/** Encodes the fields of a task's signals as JSON. `signals` are their schemas by tag. */
-export const makeSignalEncoder = (
-  task: string,
-  signals: ReadonlyMap<string, StateSchema>
-): (signal: Tagged) => Effect.Effect<string, TaskInvalidSignalError> => {
-  const encoders = new Map([...signals].map(([tag, schema]) => [tag, makeSignalEncode(task, schema, tag)]))
-  const known = [...signals.keys()].map((tag) => `"${tag}"`).join(", ")
-  return (signal) =>
-    Effect.suspend(() => {
-      const tag: unknown = signal?._tag
-      return encoders.get(tag as string)?.(signal) ?? Effect.fail(
-        new TaskInvalidSignalError({
-          task,
-          signal: String(tag),
-          message: `no state of ${task} waits for the signal "${String(tag)}": ${
-            known === "" ? "its states wait for no signals" : `its signals are ${known}`
-          }`
-        })
-      )
-    })
-}
-
-/** Decodes the fields of a signal. Its schema may need services to do so. */
-export const makeSignalDecode = (schema: StateSchema, tag: string) => {
-  const decode = Schema.decodeUnknownEffect(jsonCodecOf(schema))
-  return (value: unknown): Effect.Effect<Tagged, DecodeError> => {
-    if (!isRecord(value ?? {})) return malformed(`the fields of the signal "${tag}" must be an object`)
-    return Effect.mapError(
-      decode({ ...(value ?? {}), _tag: tag }),
-      (error) => malformed(`the signal "${tag}" doesn't fit its schema: ${describe(error)}`)
-    )
   }
 }

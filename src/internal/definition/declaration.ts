@@ -10,9 +10,10 @@ import { insertTask, insertTasks } from "../enqueue/enqueue.ts"
 import type { Due } from "../sql/insert.ts"
 import type { TaskId } from "../../TaskId.ts"
 import { dedupeOf, sendSignal, type SignalOptions } from "../enqueue/signal.ts"
-import { type Codec, makeCodec, makeSignalEncoder, type TaggedState } from "./codec.ts"
+import { makeSignalEncoder } from "./signalCodec.ts"
+import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
 import type { StateSchema } from "./state.ts"
-import { tagOf } from "./step.ts"
+import { tagOf } from "./tag.ts"
 
 /** A declaration without its public types. A task is one, too. */
 export interface DeclarationDefinition<out S extends TaggedState = TaggedState> {
@@ -115,9 +116,12 @@ const makeMethods = (declaration: DeclarationDefinition) => {
     delay: (state: Tagged, duration: Duration.Input) => store(state, dueAfter(name, duration)),
     schedule: (state: Tagged, dateTime: DateTime.DateTime) => store(state, dueAt(name, dateTime)),
     signal: (id: TaskId, signal: Tagged, options?: SignalOptions) =>
-      Effect.flatMap(dedupeOf(name, options), (dedupe) =>
-        Effect.flatMap(encodeSignal(signal), (value) =>
-          sendSignal({ task: name, id }, { tag: signal._tag, value, dedupe }))),
+      Effect.flatMap(
+        dedupeOf(name, options),
+        (dedupe) =>
+          Effect.flatMap(encodeSignal(signal), (value) =>
+            sendSignal({ task: name, id }, { tag: signal._tag, value, dedupe }))
+      ),
     enqueueAll: (states: Iterable<Tagged>, options?: DueOptions) => {
       // A generator gives its states only once, but the effect may run again, for example when it is retried.
       const all = Array.from(states)

@@ -17,7 +17,8 @@ export type CommitServices<Out> = Out extends NextStep<infer _S, infer _E, infer
 type Tag<S> = S extends { readonly _tag: infer T extends string } ? T : never
 
 /** The type of an option that goes with a schedule's absence only. */
-export type EitherRetry<Retry, A> = [Retry] extends [undefined] ? A : "give either `retry`, or `retryLimit` and `retryDelay`"
+export type EitherRetry<Retry, A> = [Retry] extends [undefined] ? A
+  : "give either `retry`, or `retryLimit` and `retryDelay`"
 
 /** What errors are called in messages. */
 type ErrorName<E> = E extends { readonly _tag: infer T extends string } ? T : "Error"
@@ -38,8 +39,8 @@ type CheckInput<Input, E> = [E] extends [Input] ? unknown
  * A compile error that names what a handler returns and may not, or `unknown`. `Who` is what the message calls the
  * handler: `step`, or `transition on "Approved"`.
  */
-export type CheckHandler<Who extends string, Next extends ReadonlyArray<StateSchema>, Handled> =
-  IsAny<Handled> extends true ? unknown : CheckResult<Who, Next, Effect.Success<Handled>>
+export type CheckHandler<Who extends string, Next extends ReadonlyArray<StateSchema>, Handled> = IsAny<Handled> extends
+  true ? unknown : CheckResult<Who, Next, Effect.Success<Handled>>
 
 type CheckResult<Who extends string, Next extends ReadonlyArray<StateSchema>, Out> = IsAny<Out> extends true
   ? { readonly handler: ResultError<never> }

@@ -5,13 +5,13 @@ import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { isFunction, isObject } from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
-import * as SchemaAST from "effect/SchemaAST"
 import type { NextStep, Tagged } from "../../NextStep.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import { TaskDefinitionError } from "../../TaskError.ts"
+import { type FormerDefinition, formersOf } from "./former.ts"
 import { isRetryLimit, toRetryDelay } from "./retry.ts"
 import type { StateSchema } from "./state.ts"
+import { tagOf } from "./tag.ts"
 
 /** What a handler may do, as the worker sees it: that of a step, or of one thing that a waiting state waits for. */
 export interface TransitionDefinition {
@@ -29,6 +29,8 @@ export interface TransitionDefinition {
 export interface StepDefinition extends TransitionDefinition {
   readonly tag: string
   readonly state: StateSchema
+  /** The former states that this step takes over. */
+  readonly from: ReadonlyArray<FormerDefinition>
   /** What its state waits for. Undefined for all but waiting states: their own handler is never called. */
   readonly on?: ReadonlyArray<BranchDefinition>
 }
@@ -54,18 +56,6 @@ const identity = (_: never): never => _
 export const failStep = (message: string): never => {
   throw new TaskDefinitionError({ message })
 }
-
-/** The literal `_tag` of a state's schema, also of a class or struct with brands, checks or renamed keys. */
-const literalTag = (state: unknown): string | undefined => {
-  const encoded = Schema.isSchema(state) ? SchemaAST.toEncoded(state.ast) : undefined
-  if (encoded === undefined || !SchemaAST.isObjects(encoded)) return undefined
-  const tag = encoded.propertySignatures.find((property) => property.name === "_tag")?.type
-  return tag !== undefined && SchemaAST.isLiteral(tag) && typeof tag.literal === "string" ? tag.literal : undefined
-}
-
-export const tagOf = (state: unknown, role: string): string =>
-  literalTag(state) ??
-    failStep(`${role} must be a Schema.TaggedClass or Schema.TaggedStruct (a schema whose \`_tag\` is a string literal)`)
 
 const delayOf = (who: string, input: Duration.Input): Duration.Duration => {
   const delay = toRetryDelay(input)
@@ -110,7 +100,12 @@ export const makeTransition = (who: string, options: TransitionOptions): Transit
 /** What makes a value a step to `Step.isStep`. */
 export const stepTypeId = { "~effect-pg-task/Step": { _E: identity, _R: identity } }
 
-export const makeStep = (state: StateSchema, options: TransitionOptions): StepDefinition => {
+export interface FromOptions {
+  readonly from?: ReadonlyArray<FormerDefinition>
+}
+
+export const makeStep = (state: StateSchema, options: TransitionOptions & FromOptions): StepDefinition => {
   const tag = tagOf(state, "The state of a step")
-  return { tag, state, ...makeTransition(`Step "${tag}"`, options), ...stepTypeId }
+  const transition = makeTransition(`Step "${tag}"`, options)
+  return { tag, state, from: formersOf(tag, options.from), ...transition, ...stepTypeId }
 }

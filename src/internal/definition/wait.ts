@@ -5,24 +5,26 @@ import * as Option from "effect/Option"
 import { isFunction, isObject } from "effect/Predicate"
 import type { Tagged } from "../../NextStep.ts"
 import { toTimestamp } from "../sql/time.ts"
+import { formersOf } from "./former.ts"
 import type { StateSchema } from "./state.ts"
 import {
   type BranchDefinition,
   failStep,
+  type FromOptions,
   makeTransition,
   type StepDefinition,
   stepTypeId,
-  tagOf,
   type TransitionDefinition,
   type TransitionOptions
 } from "./step.ts"
+import { tagOf } from "./tag.ts"
 
 /** The tag of the timeout: no signal can have it. */
 export const timeoutTag = "$timeout"
 
-const onTypeId = { "~effect-pg-task/On": { _E: (_: never) => _, _R: (_: never) => _ } }
+const onTypeId = { "~effect-pg-task/Step/On": { _E: (_: never) => _, _R: (_: never) => _ } }
 
-const isOn = (u: unknown): u is BranchDefinition => isObject(u) && "~effect-pg-task/On" in u
+const isOn = (u: unknown): u is BranchDefinition => isObject(u) && "~effect-pg-task/Step/On" in u
 
 const branch = (parts: Pick<BranchDefinition, "tag" | "signal" | "after">, transition: TransitionDefinition) => ({
   ...transition,
@@ -68,7 +70,8 @@ const unionOf = (on: ReadonlyArray<BranchDefinition>): ReadonlyArray<StateSchema
 /** Makes the step of a waiting state. `build` gets the function `on`, and returns what the state waits for. */
 export const makeWait = (
   state: StateSchema,
-  build: (on: unknown) => ReadonlyArray<BranchDefinition>
+  build: (on: unknown) => ReadonlyArray<BranchDefinition>,
+  options: FromOptions | undefined
 ): StepDefinition => {
   const tag = tagOf(state, "The state of a step")
   if (!isFunction(build)) failStep(`Step "${tag}": give Step.wait a function, as in Step.wait(State, (on) => [on(…)])`)
@@ -79,6 +82,7 @@ export const makeWait = (
     ...makeTransition(`Step "${tag}"`, { next: unionOf(on), handler }),
     tag,
     state,
+    from: formersOf(tag, options?.from),
     on,
     ...stepTypeId,
     // Each thing that it waits for has retries of its own.
@@ -103,5 +107,7 @@ export const deadlineOf = (on: ReadonlyArray<BranchDefinition>, state: Tagged): 
   if (DateTime.isDateTime(input)) return { until: toTimestamp(input) }
   const duration = Duration.fromInput(input)
   if (Option.isSome(duration)) return { timeout: Duration.toMillis(duration.value) }
-  throw new TypeError(`the timeout of state "${state._tag}" must be a duration or a DateTime, not ${String(input)}`)
+  throw new TypeError(
+    `the function that the timeout of state "${state._tag}" was given must return a duration or a DateTime`
+  )
 }

@@ -75,8 +75,7 @@ export const everything: Window = { from: undefined, to: undefined }
 const readable = `case when octet_length(step) <= ${maxStep}`
 const bytes = `${readable} then octet_length(step) else 0 end`
 
-const facts =
-  `case when t.parent is not null or t.slot is not null or t.watched or ${hasWaitFacts}
+const facts = `case when t.parent is not null or t.slot is not null or t.watched or ${hasWaitFacts}
     then json_strip_nulls(json_build_object(
     'parent', t.parent, 'limitKey', t.limit_key, 'slot', t.slot, 'slots', t.slots, 'watched', t.watched,
     ${waitFacts}))::text end`

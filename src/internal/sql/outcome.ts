@@ -63,7 +63,9 @@ const waitingFor = `case when c.kind = 'Waiting' and t.wakeup_at < 'infinity' th
  * delays begin at `time`.
  */
 const storeChanges = ({ locks, time, waits }: Variant): string => {
-  const due = waits ? `case when c.kind = 'Waiting' then ${dueOfWait("(select time from clock)")} else ${dueTime} end` : dueTime
+  const due = waits
+    ? `case when c.kind = 'Waiting' then ${dueOfWait("(select time from clock)")} else ${dueTime} end`
+    : dueTime
   return `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${locks} and ${anyTransition}

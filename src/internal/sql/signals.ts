@@ -83,9 +83,13 @@ export type Sent = "sent" | "duplicate" | "full" | "gone"
 const params = { tag: "$3::text", value: "$4::jsonb", dedupe: "$5::text", trace: "$6::text" }
 
 const send = (quiet: boolean) =>
-  `${quiet ? "with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))\n" : ""}update pg_task t set
+  `${
+    quiet ? "with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))\n" : ""
+  }update pg_task t set
   ${putSignal(params)}
-${quiet ? "from quiet\n" : ""}where t.id = $1::uuid and t.task = $2 and ${takesSignals} and not ${isDuplicate(params.dedupe)}
+${quiet ? "from quiet\n" : ""}where t.id = $1::uuid and t.task = $2 and ${takesSignals} and not ${
+    isDuplicate(params.dedupe)
+  }
   and ${hasRoom(params.value)} returning t.id`
 
 const sendWithNotify = send(false)

@@ -1,7 +1,6 @@
 /** A task that waits for an approval, and where its steps say what they did. */
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql"
-import type { SqlError } from "effect/sql/SqlError"
 import { NextStep, Step, Task } from "../../../src/index.ts"
 import { note } from "./Notes.ts"
 
@@ -59,9 +58,9 @@ export interface WaitRow {
   readonly status: string
   readonly waits_for: ReadonlyArray<string> | null
   readonly wait_until: Date | null
-  readonly inbox: { readonly signals: ReadonlyArray<{ readonly tag: string }>; readonly dedupe?: ReadonlyArray<string> } | null
+  readonly inbox:
+    | { readonly signals: ReadonlyArray<{ readonly tag: string }>; readonly dedupe?: ReadonlyArray<string> }
+    | null
   readonly wakes: number
   readonly error: string | null
 }
-
-export type Found = Effect.Effect<WaitRow | undefined, SqlError, SqlClient.SqlClient>
