@@ -22,10 +22,11 @@ import { type Decoded, DecodeError, readStep } from "../definition/codec.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { clampMillis, toTimestamp } from "../sql/time.ts"
 import { parentSpan } from "../enqueue/trace.ts"
-import { isLeaseLost, storeTogether } from "./transaction.ts"
+import { isLeaseLost, storeTogether, type TransactionLimit } from "./transaction.ts"
 
 export interface Runner {
   readonly sql: SqlClient
+  readonly limitTransactions: TransactionLimit
   readonly tasks: ReadonlyMap<string, TaskDefinition>
   /** In milliseconds. */
   readonly lease: number
@@ -189,6 +190,7 @@ const inSpan = (
       "pg_task.id": claimed.id,
       "pg_task.task": task.name,
       "pg_task.step": step.tag,
+      ...(claimed.former === undefined ? undefined : { "pg_task.former": claimed.former }),
       "pg_task.attempt": claimed.tried + 1,
       "pg_task.wait_ms": claimed.waited
     }
@@ -248,8 +250,13 @@ const runExit = (
         : { _tag: "Rejected", error: formatCause(decoded.cause) }
     )
   }
-  const { step, state } = decoded.value
-  const task = runner.tasks.get(attempt.claimed.task!)!
+  const { former, state, step } = decoded.value
+  const { claimed } = attempt
+  const task = runner.tasks.get(claimed.task!)!
+  if (former !== undefined) {
+    claimed.tag = step.tag
+    claimed.former = former
+  }
   return runDecoded(runner, attempt, { step, state, task, own: undefined }, restore)
 }
 

@@ -26,6 +26,7 @@ type Unsafe = Step.Options<
   readonly [State],
   Effect.Effect<NextStep.NextStep<never>>,
   undefined,
+  readonly [],
   boolean | undefined
 >
 holds<TakeUndefined<Unsafe>>()

@@ -64,9 +64,9 @@ const doneOnce = (url: string, restart: Restart) =>
   Effect.gen(function*() {
     const names = Array.from({ length: 2000 }, (_, n) => `job ${n}`)
     yield* run("create table done (name text)")
-    const Jobs = jobs(({ name }) =>
+    const handler = ({ name }: Job) =>
       Effect.succeed(NextStep.noneWith({ commit: run("insert into done values ($1)", [name]) }))
-    )
+    const Jobs = Task.make("Jobs", [Step.make(Job, { next: [], handler })])
     yield* Jobs.enqueueAll(names.map((name) => new Job({ name })))
     yield* startWith(url, { tasks: [Jobs], bufferSize: 20 })
     const left = Effect.orElseSucceed(run<{ n: number }>("select count(*)::int as n from pg_task"), () => [])
