@@ -15,7 +15,14 @@ import {
   type FormerServices,
   makeFormer
 } from "./internal/definition/former.ts"
-import type { AnyEffect, CheckHandler, CommitError, CommitServices } from "./internal/definition/handlerChecks.ts"
+import type {
+  AnyEffect,
+  CheckCommit,
+  CheckHandler,
+  CommitError,
+  CommitServices,
+  EitherCommit
+} from "./internal/definition/handlerChecks.ts"
 import type {
   AnyOn,
   CheckOns,
@@ -142,6 +149,8 @@ export interface Step<
   readonly retryDelay: Duration.Duration | undefined
   /** Whether the handler runs in one transaction with the transition. */
   readonly transactional: boolean
+  /** Whether its moves may be committed without waiting for the disk. */
+  readonly asyncCommit: boolean
 }
 
 /**
@@ -162,6 +171,7 @@ export interface Any<out R = unknown> {
   readonly retryLimit: number | undefined
   readonly retryDelay: Duration.Duration | undefined
   readonly transactional: boolean
+  readonly asyncCommit: boolean
 }
 
 /**
@@ -241,8 +251,24 @@ export interface Options<
   Next extends ReadonlyArray<StateSchema>,
   Handled,
   Retry,
-  From extends ReadonlyArray<AnyFormer> = readonly []
-> extends TransitionOptions<Next, [state: State["Type"]], Handled, Retry>, FromOptions<From> {}
+  From extends ReadonlyArray<AnyFormer> = readonly [],
+  AsyncCommit extends boolean | undefined = undefined
+> extends
+  TransitionOptions<Next, [state: State["Type"]], Handled, Retry, EitherCommit<AsyncCommit>>,
+  FromOptions<From>
+{
+  /**
+   * The commits of this step's moves don't wait for the disk: Postgres's asynchronous commit (`synchronous_commit =
+   * off`). A chain of such steps is faster where commits are slow. The price: if the database server crashes, or fails
+   * over, it may have forgotten the moves of its last fraction of a second, and these steps run again. A crash of the
+   * worker makes no difference. Only for steps that may run twice without harm.
+   *
+   * A move to a state whose step does not have this option waits for the disk, and so do failures, whether they are
+   * tried again or not. So no other step ever runs again because of it. Not together with `transactional` or `commit`.
+   * Default false.
+   */
+  readonly asyncCommit?: AsyncCommit
+}
 
 interface FromOptions<From extends ReadonlyArray<AnyFormer>> {
   /**
@@ -256,8 +282,9 @@ interface FromOptions<From extends ReadonlyArray<AnyFormer>> {
  * Makes a step. The types of everything are inferred.
  *
  * Throws a `TaskDefinitionError` (a compile error in TypeScript, where it can be) when the state's schema has no
- * literal `_tag`, when `retryLimit` is no whole number of 0 or more, when both `retry` and `retryLimit` or
- * `retryDelay` are given, or when a former state doesn't become the state of the step.
+ * literal `_tag`, when `retryLimit` is no whole number of 0 or more, when a former state doesn't become the state of the
+ * step, or when options are given together that exclude each other: `retry` and `retryLimit` or `retryDelay`,
+ * `transactional` and `asyncCommit`.
  *
  * @example
  * ```ts
@@ -285,13 +312,15 @@ export const make = <
   // After another mistake TypeScript infers nothing about the handler: then there is nothing to check.
   Handled extends AnyEffect = any,
   Retry = undefined,
-  const From extends ReadonlyArray<AnyFormer> = readonly []
+  const From extends ReadonlyArray<AnyFormer> = readonly [],
+  AsyncCommit extends boolean | undefined = undefined
 >(
   state: State,
   options:
-    & Options<State, Next, Handled, Retry, From>
+    & Options<State, Next, Handled, Retry, From, AsyncCommit>
     & CheckHandler<"step", Next, Handled>
     & CheckFrom<State, From, Context>
+    & CheckCommit<AsyncCommit, Handled>
 ): Step<
   State,
   Next[number],

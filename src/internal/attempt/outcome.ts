@@ -6,19 +6,29 @@ import type { Lease } from "../sql/lease.ts"
 import type { Changes, RowChange, RowEnd, StoredRow } from "../sql/outcome.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
 
-/** What is to be written into the row. */
-export type RowOutcome =
+/** A move of the task. `asyncCommit` is set where its commit need not wait for the disk. */
+export type MoveOutcome =
   /** The task is done. `left`, once it is stored: how many signals it never took. */
-  | { readonly _tag: "Finished"; readonly left?: number }
+  | { readonly _tag: "Finished"; readonly asyncCommit?: true; readonly left?: number }
   /** On to `step` at once: the worker keeps the row. */
-  | { readonly _tag: "Continued"; readonly step: string }
+  | { readonly _tag: "Continued"; readonly step: string; readonly asyncCommit?: true }
   /** On to `step`, due `delay` milliseconds from now, or at a moment. */
-  | { readonly _tag: "Rescheduled"; readonly step: string; readonly delay?: number; readonly at?: string }
+  | {
+    readonly _tag: "Rescheduled"
+    readonly step: string
+    readonly delay?: number
+    readonly at?: string
+    readonly asyncCommit?: true
+  }
   /**
    * On to `step`, which waits; or, without one, the row waits again in the state that it has. With `delay` or `at`, the
    * time of its wait begins then.
    */
   | Waiting
+
+/** What is to be written into the row. */
+export type RowOutcome =
+  | MoveOutcome
   /** Failed; again in `delay` milliseconds. */
   | { readonly _tag: "Retried"; readonly delay: number; readonly error: string; readonly cause: Cause.Cause<unknown> }
   /** Failed for good. Without a cause where it was the database that refused. */
@@ -39,6 +49,7 @@ export interface Waiting {
   readonly deadline: Deadline | undefined
   /** The `wakes` that the claim has read. */
   readonly wakes: number
+  readonly asyncCommit?: never
   /** Once it is stored: in how many milliseconds it is due. Null: never. */
   readonly dueIn?: number | null
 }
@@ -50,6 +61,9 @@ export type Outcome = RowOutcome | { readonly _tag: "Stored"; readonly outcome: 
 export interface Waited {
   readonly taken: number | undefined
 }
+
+/** Whether its commit need not wait for the disk. */
+export const isAsync = (outcome: RowOutcome): boolean => "asyncCommit" in outcome
 
 /** Why an attempt was interrupted, if we did it: the lease is lost, the task was cancelled, or the worker stops. */
 export type Stop = "Lost" | "Cancelled" | "Released"

@@ -92,6 +92,7 @@ const withBranch = (
   retryDelay: branch.retryDelay,
   retry: branch.retry,
   transactional: branch.transactional,
+  asyncCommit: branch.asyncCommit,
   handler: (state) => branch.handler(state, input),
   ...(on && { on })
 })

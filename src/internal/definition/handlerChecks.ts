@@ -20,6 +20,17 @@ type Tag<S> = S extends { readonly _tag: infer T extends string } ? T : never
 export type EitherRetry<Retry, A> = [Retry] extends [undefined] ? A
   : "give either `retry`, or `retryLimit` and `retryDelay`"
 
+/** The type of `transactional`. */
+export type EitherCommit<AsyncCommit> = true extends AsyncCommit
+  ? false | "a transactional step always waits for the disk: give either `transactional` or `asyncCommit`"
+  : boolean
+
+/** A compile error for a `commit`, as far as its type shows that there is one; or `unknown`. */
+export type CheckCommit<AsyncCommit, Handled> = true extends AsyncCommit ? IsAny<Handled> extends true ? unknown
+  : [CommitError<Effect.Success<Handled>> | CommitServices<Effect.Success<Handled>>] extends [never] ? unknown
+  : { readonly handler: "a `commit` always waits for the disk: leave out `asyncCommit`" }
+  : unknown
+
 /** What errors are called in messages. */
 type ErrorName<E> = E extends { readonly _tag: infer T extends string } ? T : "Error"
 

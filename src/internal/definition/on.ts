@@ -13,7 +13,8 @@ export interface TransitionOptions<
   Next extends ReadonlyArray<StateSchema>,
   Args extends ReadonlyArray<unknown>,
   Handled,
-  Retry
+  Retry,
+  Transactional = boolean
 > {
   /** The states that it may move to. Default none: the task ends with it. */
   readonly next?: Next | undefined
@@ -33,7 +34,7 @@ export interface TransitionOptions<
    * enqueues and signals it sends, too) and the task's move to the next step are committed together, or not at all. The
    * step's scope is closed in the transaction, too. Default false.
    */
-  readonly transactional?: boolean | undefined
+  readonly transactional?: Transactional | undefined
   /** Does the work, and says where the task goes from here. */
   readonly handler: (...args: Args) => Handled
 }

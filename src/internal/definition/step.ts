@@ -21,6 +21,8 @@ export interface TransitionDefinition {
   readonly retryDelay: Duration.Duration | undefined
   readonly retry: Schedule.Schedule<unknown, unknown>
   readonly transactional: boolean
+  /** Its moves to other such steps, and to the end, need not be on the disk when they are committed. */
+  readonly asyncCommit: boolean
   /** Its services are in the context with which the worker was started: the worker's type asks for them. */
   readonly handler: (state: Tagged, input?: unknown) => Effect.Effect<NextStep<unknown, unknown, unknown>, unknown>
 }
@@ -44,9 +46,9 @@ export interface BranchDefinition extends TransitionDefinition {
   readonly after: Duration.Input | ((state: Tagged) => Duration.Input | DateTime.DateTime) | undefined
 }
 
-export interface TransitionOptions
-  extends Partial<Pick<TransitionDefinition, "next" | "retryLimit" | "retry" | "transactional">>
-{
+type Given = "next" | "retryLimit" | "retry" | "transactional" | "asyncCommit"
+
+export interface TransitionOptions extends Partial<Pick<TransitionDefinition, Given>> {
   readonly retryDelay?: Duration.Input
   readonly handler: TransitionDefinition["handler"]
 }
@@ -64,6 +66,15 @@ const delayOf = (who: string, input: Duration.Input): Duration.Duration => {
     : failStep(`${who}: \`retryDelay\` must be a duration of 0 or more, such as "5 seconds"`)
 }
 
+const checkOptions = (who: string, options: TransitionOptions): void => {
+  if (!isObject(options) || !isFunction(options.handler)) failStep(`${who}: \`handler\` must be a function`)
+  if (options.next !== undefined && !Array.isArray(options.next)) failStep(`${who}: \`next\` must be an array`)
+  if (options.transactional === true && options.asyncCommit === true) {
+    failStep(`${who}: give either \`transactional\` or \`asyncCommit\`: a transactional step waits for the disk`)
+  }
+  checkRetry(who, options)
+}
+
 const checkRetry = (who: string, options: TransitionOptions): void => {
   const { retry, retryDelay, retryLimit } = options
   if (retry !== undefined && (retryLimit !== undefined || retryDelay !== undefined)) {
@@ -77,9 +88,7 @@ const checkRetry = (who: string, options: TransitionOptions): void => {
 
 /** Checks the options of a handler. `who` names it in messages. */
 export const makeTransition = (who: string, options: TransitionOptions): TransitionDefinition => {
-  if (!isObject(options) || !isFunction(options.handler)) failStep(`${who}: \`handler\` must be a function`)
-  if (options.next !== undefined && !Array.isArray(options.next)) failStep(`${who}: \`next\` must be an array`)
-  checkRetry(who, options)
+  checkOptions(who, options)
   const next = options.next ?? []
   const { retry } = options
   const retryLimit = retry === undefined ? options.retryLimit ?? RetryPolicy.defaultLimit : undefined
@@ -93,6 +102,7 @@ export const makeTransition = (who: string, options: TransitionOptions): Transit
     retryDelay,
     retry: retry ?? RetryPolicy.make({ limit: retryLimit, delay: retryDelay }),
     transactional: options.transactional ?? false,
+    asyncCommit: options.asyncCommit ?? false,
     handler: options.handler
   }
 }

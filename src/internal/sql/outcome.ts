@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
-import { forceKeyLookup, query, queryAlone, type Rows } from "./query.ts"
+import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 import { maxTransitions, nextTransitionSql } from "./transitions.ts"
 import { dueOfWait, setWait, type WaitChange, waitColumns } from "./waits.ts"
@@ -99,12 +99,16 @@ const storeChanges = ({ locks, time, waits }: Variant): string => {
 select id, null::float8 as due, "left" from finished union all select id, due, null::int from changed`
 }
 
+/** For transitions that need not be on the disk when they are committed. Those of waiting states always are. */
+const asyncCommit = `${briefLocks} and ${notDurable}`
+
 const variants = (time: string, locks: string) => ({
   plain: storeChanges({ time, locks, waits: false }),
   waits: storeChanges({ time, locks, waits: true })
 })
 
 const storeNow = variants("now()", briefLocks)
+const storeAsync = storeChanges({ time: "now()", locks: asyncCommit, waits: false })
 
 /** In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease. */
 const storeAtEnd = variants("clock_timestamp()", patientLocks)
@@ -135,27 +139,38 @@ const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<u
 ]
 
 /** Each step of a chain waits for this statement, so it is as short as possible. */
-const advanceOne = `update pg_task set
+const advanceOne = (settings: string) =>
+  `update pg_task set
   step = $4, transitions = ${nextTransitionSql("$3::int")}, tried = 0, crashes = 0, error = null, last_error = null,
   updated_at = now(),
   lease_until = now() + ${millis("$5")}
-where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid
+where ${settings} and id = $1::uuid and lease_token = $2::uuid
   and transitions in ($3::int, ${nextTransitionSql("$3::int")}) returning id`
+
+const advanceNow = advanceOne(briefLocks)
+const advanceAsync = advanceOne(asyncCommit)
 
 /** Moves one task on, and keeps its lease. */
 const storeContinued = (
   sql: SqlClient,
   { id, n, step, token }: RowChange,
-  lease: number
-): Rows<StoredRow> => query(sql, advanceOne, [id, token, n, step, lease])
+  { isAsync, lease }: StoreOptions
+): Rows<StoredRow> => query(sql, isAsync ? advanceAsync : advanceNow, [id, token, n, step, lease])
 
-/** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
-export const storeOutcomes = (sql: SqlClient, changes: Changes, lease: number): Rows<StoredRow> => {
+interface StoreOptions {
+  /** In milliseconds. */
+  readonly lease: number
+  /** Whether the commit need not wait for the disk: then a crash of the server may undo it. */
+  readonly isAsync: boolean
+}
+
+/** Stores the outcomes of many attempts, and returns those that were still the current ones. */
+export const storeOutcomes = (sql: SqlClient, changes: Changes, options: StoreOptions): Rows<StoredRow> => {
   const [only, more] = changes.changes
-  const waits = hasWaits(changes)
-  return only?.kind === "Continued" && more === undefined && changes.ends.length === 0 && !waits
-    ? storeContinued(sql, only, lease)
-    : queryAlone(sql, waits ? storeNow.waits : storeNow.plain, storeParams(changes, lease))
+  if (hasWaits(changes)) return queryAlone(sql, storeNow.waits, storeParams(changes, options.lease))
+  return only?.kind === "Continued" && more === undefined && changes.ends.length === 0
+    ? storeContinued(sql, only, options)
+    : queryAlone(sql, options.isAsync ? storeAsync : storeNow.plain, storeParams(changes, options.lease))
 }
 
 /**
