@@ -84,7 +84,7 @@ const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcom
   return Effect.map(task.codec.encode(move.state), (text): RowOutcome => {
     switch (move._tag) {
       case "Now":
-        return { _tag: "Continued", step: text }
+        return continuedOrEnded(task.keeps?.get(move.state._tag), text)
       case "Delay":
         return { _tag: "Rescheduled", step: text, delay: clampMillis(Duration.toMillis(move.duration)) }
       case "At":
@@ -93,7 +93,15 @@ const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcom
   })
 }
 
+const continuedOrEnded = (keep: Duration.Duration | undefined, step: string): RowOutcome =>
+  keep === undefined
+    ? { _tag: "Continued", step }
+    : { _tag: "Finished", step, keep: clampMillis(Duration.toMillis(keep)) }
+
 const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Effect<Outcome, unknown> => {
+  const { keep } = running.step
+  // A row that was inserted in a final state, or has moved there with a delay.
+  if (keep !== undefined) return Effect.succeed(continuedOrEnded(keep, attempt.claimed.step!))
   const handled = Effect.flatMap(
     callHandler(running),
     ({ commit, move }) =>

@@ -22,6 +22,8 @@ export interface StepDefinition {
   readonly retryDelay: Duration.Duration | undefined
   readonly retry: Schedule.Schedule<unknown, unknown>
   readonly transactional: boolean
+  /** For how long a task that has ended in this state is kept. Undefined if the state is not final. */
+  readonly keep: Duration.Duration | undefined
   /** Its services are in the context with which the worker was started: the worker's type asks for them. */
   readonly handler: (state: Tagged) => Effect.Effect<NextStep<unknown, unknown, unknown>, unknown>
 }
@@ -85,6 +87,7 @@ export const makeStep = (state: StateSchema, options: StepOptions): StepDefiniti
     retryDelay,
     retry: retry ?? RetryPolicy.make({ limit: retryLimit, delay: retryDelay }),
     transactional: options.transactional ?? false,
+    keep: undefined,
     handler: options.handler
   }
   return Object.assign(definition, { "~effect-pg-task/Step": { _E: identity, _R: identity } })
