@@ -10,6 +10,7 @@ import * as Claims from "../../src/internal/sql/claim.ts"
 import * as Leases from "../../src/internal/sql/lease.ts"
 import { type Outcome, toChanges } from "../../src/internal/attempt/outcome.ts"
 import { runAttempt, type Runner } from "../../src/internal/attempt/attempt.ts"
+import { unlimited } from "../../src/internal/attempt/transaction.ts"
 import * as Outcomes from "../../src/internal/sql/outcome.ts"
 import type { TaskDefinition } from "../../src/internal/definition/task.ts"
 import type { Task } from "../../src/index.ts"
@@ -65,6 +66,7 @@ export const toClaimed = (row: ClaimedRow, token: string): ClaimedTask => new Cl
 
 const runnerOf = (sql: SqlClient.SqlClient, worker: number): Runner => ({
   sql,
+  limitTransactions: unlimited,
   tasks: new Map(workers[worker]!.map((task) => [task.name, task as unknown as TaskDefinition])),
   lease,
   isCancelled: () => Effect.succeed(false),

@@ -22,10 +22,11 @@ import { type Decoded, DecodeError, readStep } from "../definition/codec.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { clampMillis, toTimestamp } from "../sql/time.ts"
 import { parentSpan } from "../enqueue/trace.ts"
-import { isLeaseLost, storeTogether } from "./transaction.ts"
+import { isLeaseLost, storeTogether, type TransactionLimit } from "./transaction.ts"
 
 export interface Runner {
   readonly sql: SqlClient
+  readonly limitTransactions: TransactionLimit
   readonly tasks: ReadonlyMap<string, TaskDefinition>
   /** In milliseconds. */
   readonly lease: number

@@ -10,7 +10,6 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { annotationsOf, type Attempt, type ClaimedTask } from "./claimedTask.ts"
-import { withinLimit } from "./connections.ts"
 import { findInCause, isConnectionLost, isContention, isReadOnly, mayPass, messageOf } from "../sql/errors.ts"
 import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
 import { reportStored } from "./log.ts"
@@ -34,8 +33,14 @@ interface Handled {
   readonly commit: Effect.Effect<unknown, unknown> | undefined
 }
 
+/** Runs a transaction of a step once there is a connection to spare for it. */
+export type TransactionLimit = <A, E>(transaction: Effect.Effect<A, E>) => Effect.Effect<A, E>
+
+export const unlimited: TransactionLimit = (transaction) => transaction
+
 interface Options {
   readonly sql: SqlClient
+  readonly limitTransactions: TransactionLimit
   /** In milliseconds. */
   readonly lease: number
   /** Whether debug messages are logged at all. */
@@ -240,7 +245,7 @@ export const storeTogether = (
       (progress.stage === "Step" || progress.stage === "Commit") && isContention(error)
     const { claimed } = attempt
     const transacted = transact(options, attempt, handled, progress)
-    return (nested ? transacted : withinLimit(options.sql, transacted)).pipe(
+    return (nested ? transacted : options.limitTransactions(transacted)).pipe(
       Effect.retry({ times: contentionRetries, while: isStepsContention }),
       Effect.flatMap((outcome) => stored(options, claimed, outcome)),
       Effect.catchCause((cause) => afterFailure(options, claimed, progress, cause)),

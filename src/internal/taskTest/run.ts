@@ -7,6 +7,7 @@ import { claim, everything, releaseClaim } from "../sql/claim.ts"
 import { toTableError } from "../sql/errors.ts"
 import { toSettings } from "../worker/settings.ts"
 import { isTraced, type Runner } from "../attempt/attempt.ts"
+import { unlimited } from "../attempt/transaction.ts"
 import type { TaskDefinitionError, TaskInvalidStateError, TaskTableError } from "../../TaskError.ts"
 import { attemptInTest, isInTransaction } from "./attempt.ts"
 import type { AnyResult } from "./result.ts"
@@ -31,6 +32,7 @@ const makeRunner = Effect.fnUntraced(function*({ tasks }: Settings) {
   const settings = yield* toSettings({ tasks })
   const runner: Runner = {
     sql: yield* SqlClient.SqlClient,
+    limitTransactions: unlimited,
     tasks: settings.tasks,
     lease,
     isCancelled: () => Effect.succeed(false),

@@ -13,8 +13,9 @@ import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskTableError } from "../../TaskError.ts"
-import { Borrowed, CurrentBorrowed } from "../sql/borrowed.ts"
-import { limitTransactions } from "../attempt/connections.ts"
+import { CurrentBorrowed } from "../sql/borrowed.ts"
+import { BorrowedScopes } from "./borrowedScopes.ts"
+import { limitTransactions } from "./transactionLimit.ts"
 import type { TaskId } from "../../TaskId.ts"
 import type { ClaimedTask, Entry, StoredOutcome } from "../attempt/claimedTask.ts"
 import { AfterCommit, CurrentFollowUp } from "./afterCommit.ts"
@@ -116,12 +117,19 @@ const settleWith = ({ database, metrics, runner, settings, sql }: Core, pool: Po
 
 const makeCore = Effect.fnUntraced(function*(settings: Settings, database: Database, metrics: WorkerMetrics) {
   const sql = yield* SqlClient.SqlClient
-  yield* limitTransactions(sql)
   const debug = yield* LogLevel.isEnabled("Debug")
   const { lease, tasks } = settings
   const isCancelled = (claimed: ClaimedTask) =>
     Effect.map(findCancelled({ sql, database, lease, now }, [claimed]), (cancelled) => cancelled.has(claimed.id))
-  const runner = { sql, tasks, lease, isCancelled, traced: yield* isTraced, debug }
+  const runner: Runner = {
+    sql,
+    limitTransactions: yield* limitTransactions(sql),
+    tasks,
+    lease,
+    isCancelled,
+    traced: yield* isTraced,
+    debug
+  }
   // Made flat: what layers add one by one is slow to add to, and each attempt adds its own services.
   const context = Context.makeUnsafe<never>((yield* Effect.context<never>()).mapUnsafe)
   const core: Core = { settings, database, metrics, sql, runner, context }
@@ -199,14 +207,20 @@ const makeParts = Effect.fnUntraced(
   }
 )
 
+/** What lasts as long as a worker. */
+interface Lifetime {
+  readonly borrowed: BorrowedScopes
+  readonly database: Database
+  readonly ended: Deferred.Deferred<void>
+}
+
 /**
  * Forks the parts of a worker. A defect in one of them is a bug of this library: the worker logs it, ends, and no
  * longer renews its leases, so that other workers take over.
  */
-const forkParts = Effect.fnUntraced(function*(parts: Parts, database: Database, ended: Deferred.Deferred<void>) {
+const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database, ended }: Lifetime) {
   const { dispatcher, listener, pool, settings, quarantine, writer } = parts
   const forked: Array<Fiber.Fiber<unknown>> = []
-  const borrowed = yield* CurrentBorrowed
   yield* Effect.addFinalizer(() => end({ fibers: forked, database, borrowed }))
   const crash = (cause: Cause.Cause<never>) =>
     Effect.logFatal("The worker has ended by a bug of effect-pg-task: please report it", cause).pipe(
@@ -268,9 +282,9 @@ const healthOf = (parts: Parts, database: Database, ended: Deferred.Deferred<voi
     }
   })
 
-/** Starts a worker. It drains when the scope closes. */
-export const startWorker = Effect.fnUntraced(function*(
-  settings: Settings
+const start = Effect.fnUntraced(function*(
+  settings: Settings,
+  borrowed: BorrowedScopes
 ): Effect.fn.Return<Runtime, TaskTableError | SqlError, SqlClient.SqlClient | Scope.Scope> {
   const id = crypto.randomUUID()
   const metrics = new WorkerMetrics(yield* Effect.context())
@@ -279,7 +293,7 @@ export const startWorker = Effect.fnUntraced(function*(
   const schema = yield* Effect.withTracerEnabled(checkTable(database), false)
   const parts = yield* makeParts(settings, { id, schema }, database, metrics)
   const ended = yield* Deferred.make<void>()
-  yield* forkParts(parts, database, ended)
+  yield* forkParts(parts, { borrowed, database, ended })
   const stopped = Deferred.await(ended)
   const stop = Effect.andThen(Deferred.succeed(parts.stopRequest, undefined), stopped)
   yield* Effect.addFinalizer(() => Effect.ignoreCause(stop))
@@ -288,8 +302,14 @@ export const startWorker = Effect.fnUntraced(function*(
   if (parts.listener !== undefined) yield* Effect.timeoutOption(parts.listener.settled, deafPollInterval)
   yield* Effect.logInfo("Worker started")
   return { id, stop, stopped, health: healthOf(parts, database, ended) }
-}, (effect, settings) =>
+}, (effect, settings, borrowed) =>
   effect.pipe(
-    Effect.provideServiceEffect(CurrentBorrowed, Effect.sync(() => new Borrowed())),
+    Effect.provideService(CurrentBorrowed, borrowed),
     Effect.annotateLogs({ tasks: [...settings.tasks.keys()].join(", ") })
   ))
+
+/** Starts a worker. It drains when the scope closes. */
+export const startWorker = (
+  settings: Settings
+): Effect.Effect<Runtime, TaskTableError | SqlError, SqlClient.SqlClient | Scope.Scope> =>
+  Effect.suspend(() => start(settings, new BorrowedScopes()))

@@ -2,7 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import type { Borrowed } from "../sql/borrowed.ts"
+import type { BorrowedScopes } from "./borrowedScopes.ts"
 import { durationText } from "../definition/durationText.ts"
 import type { Database } from "./database.ts"
 import type { Settings } from "./settings.ts"
@@ -77,7 +77,7 @@ export const drain = Effect.fnUntraced(function*(parts: Draining) {
 interface Remains {
   readonly fibers: ReadonlyArray<Fiber.Fiber<unknown>>
   readonly database: Database
-  readonly borrowed: Borrowed
+  readonly borrowed: BorrowedScopes
 }
 
 /** Ends what is left of a worker, also what can't be interrupted while the database is silent. */

@@ -8,6 +8,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { type TransactionLimit, unlimited } from "../attempt/transaction.ts"
 
 /** The size of a pool that was given none. */
 const defaultConnections = 10
@@ -38,18 +39,16 @@ const addWorkers = (limit: Limit, count: number): Effect.Effect<void> =>
     return limit.semaphore.resize(permitsOf(limit))
   })
 
-/** Limits the transactions of the steps on this client, for as long as a worker uses it: where its size is known. */
-export const limitTransactions = (sql: SqlClient): Effect.Effect<void, never, Scope.Scope> =>
+/**
+ * Limits the transactions of the steps on this client, for as long as a worker uses it: where its size is known. Returns
+ * what runs a transaction as soon as there is a connection to spare for it.
+ */
+export const limitTransactions = (sql: SqlClient): Effect.Effect<TransactionLimit, never, Scope.Scope> =>
   Effect.gen(function*() {
     const client = Option.getOrUndefined(yield* Effect.serviceOption(PgClient))
-    if (client === undefined) return
+    if (client === undefined) return unlimited
     const { maxConnections = defaultConnections } = client.config as { readonly maxConnections?: number }
     const limit = limitOf(sql, maxConnections)
     yield* Effect.acquireRelease(addWorkers(limit, 1), () => addWorkers(limit, -1))
+    return (transaction) => limit.semaphore.withPermit(transaction)
   })
-
-/** Runs a transaction of a step, as soon as there is a connection to spare for it. */
-export const withinLimit = <A, E>(sql: SqlClient, transaction: Effect.Effect<A, E>): Effect.Effect<A, E> => {
-  const limit = limits.get(sql)
-  return limit === undefined ? transaction : limit.semaphore.withPermit(transaction)
-}
