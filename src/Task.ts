@@ -286,6 +286,7 @@ type Unlisted<Schemas, States> = Exclude<Exact<Schemas>, Exact<States>> extends 
 /** Compile errors that name what is wrong with the steps of a task, each at its step, or `unknown`. One at a time. */
 type CheckSteps<Steps extends ReadonlyArray<Step.Any>, Declared, Finals> = Steps extends readonly [] ?
   "a task needs at least one step"
+  : [NotFinalOf<Steps[number]>] extends [never] ? "a task needs a step that is not final"
   : [Duplicates<Steps, "tag">] extends [never]
     ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never] ? CheckDeclared<Declared, Finals, Steps>
     : { readonly [I in keyof Steps]: CheckNext<Steps[I], Steps[number]> }
@@ -312,8 +313,7 @@ type CheckDeclared<States, Finals, Steps extends ReadonlyArray<Step.Any>> = [Sta
 
 /** What is wrong with a step that is final and was not declared so, or the other way round. `never` if nothing is. */
 type FinalityOf<S, Finals extends string> = S extends Step.Any
-  ? S extends { readonly final: true }
-    ? S["tag"] extends Finals ? never
+  ? S extends { readonly final: true } ? S["tag"] extends Finals ? never
     : `"${S["tag"]}" is not declared as a final state: move it from \`states\` to \`final\``
   : S["tag"] extends Finals ? `"${S["tag"]}" is declared as a final state: make it with Step.final`
   : never
@@ -353,12 +353,14 @@ type CheckFinals<Finals extends ReadonlyArray<StateSchema>, States extends Reado
   [Duplicates<Tagged<Finals>, "tag"> | Extract<SchemaTag<Finals[number]>, SchemaTag<States[number]>>] extends [never]
     ? unknown
     : {
-      readonly final?: {
-        readonly [I in keyof Finals]: FinalTwice<
-          Extract<SchemaTag<Finals[I]>, SchemaTag<States[number]>>,
-          Extract<SchemaTag<Finals[I]>, Duplicates<Tagged<Finals>, "tag">>
-        >
-      } | undefined
+      readonly final?:
+        | {
+          readonly [I in keyof Finals]: FinalTwice<
+            Extract<SchemaTag<Finals[I]>, SchemaTag<States[number]>>,
+            Extract<SchemaTag<Finals[I]>, Duplicates<Tagged<Finals>, "tag">>
+          >
+        }
+        | undefined
     }
 
 type FinalTwice<AlsoState extends string, Twice extends string> = [AlsoState] extends [never] ? TwiceDeclared<Twice>
@@ -369,9 +371,11 @@ type CheckEntry<Entry extends ReadonlyArray<StateSchema>, States, Finals> = Entr
   ? { readonly entry: "a task needs at least one state to begin with; without `entry` it may begin with any" }
   : [Unlisted<Entry[number], States>] extends [never] ? unknown
   : {
-    readonly entry?: {
-      readonly [I in keyof Entry]: NoState<Unlisted<Entry[I], States>, SchemaTag<Finals>>
-    } | undefined
+    readonly entry?:
+      | {
+        readonly [I in keyof Entry]: NoState<Unlisted<Entry[I], States>, SchemaTag<Finals>>
+      }
+      | undefined
   }
 
 type NoState<T extends string, Final extends string> = [T] extends [never] ? unknown

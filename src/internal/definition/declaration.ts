@@ -141,8 +141,16 @@ interface DeclareOptions {
   readonly final?: ReadonlyArray<StateSchema> | undefined
 }
 
-const taggedStates = (name: string, key: string, states: ReadonlyArray<StateSchema>): ReadonlyArray<TaggedState> =>
-  states.map((state) => ({ tag: tagOf(state, `Each of the \`${key}\` of task ${JSON.stringify(name)}`), state }))
+const findTwice = (tags: ReadonlyArray<string>): string | undefined =>
+  tags.find((tag, index) => tags.indexOf(tag) !== index)
+
+const taggedStates = (name: string, key: string, schemas: ReadonlyArray<StateSchema>): ReadonlyArray<TaggedState> => {
+  const role = `Each of the \`${key}\` of task ${JSON.stringify(name)}`
+  const states = schemas.map((state) => ({ tag: tagOf(state, role), state }))
+  const twice = findTwice(states.map(({ tag }) => tag))
+  if (twice !== undefined) failDefinition(name, `two of its \`${key}\` have the tag "${twice}"`)
+  return states
+}
 
 /** Declares a task whose steps are elsewhere. */
 export const declareTask = (name: string, options: DeclareOptions) => {
@@ -153,8 +161,7 @@ export const declareTask = (name: string, options: DeclareOptions) => {
   if (!Array.isArray(final)) failDefinition(name, "`final` must be an array of states")
   const finals = taggedStates(name, "final", final)
   const tagged = [...taggedStates(name, "states", options.states), ...finals]
-  const tags = tagged.map(({ tag }) => tag)
-  const twice = tags.find((tag, index) => tags.indexOf(tag) !== index)
-  if (twice !== undefined) failDefinition(name, `two of its \`states\` or \`final\` states have the tag "${twice}"`)
+  const both = findTwice(tagged.map(({ tag }) => tag))
+  if (both !== undefined) failDefinition(name, `"${both}" is among its \`states\` and among its \`final\` states`)
   return makeDeclaration(name, { states: tagged, entry: options.entry, finalTags: finals.map(({ tag }) => tag) })
 }

@@ -21,7 +21,9 @@ const fail = (tag: string, mistake: string): never => {
 }
 
 const keepOf = (tag: string, options: FinalOptions | undefined): Duration.Duration => {
-  if (options !== undefined && !isObject(options)) fail(tag, "its options must be an object, such as { keep: \"7 days\" }")
+  if (options !== undefined && !isObject(options)) {
+    fail(tag, "its options must be an object, such as { keep: \"7 days\" }")
+  }
   return Option.getOrElse(
     toRetryDelay(options?.keep ?? defaultKeep),
     () => fail(tag, "`keep` must be a duration of 0 or more, such as \"7 days\"")

@@ -40,7 +40,10 @@ const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void =>
 }
 
 /** Both schemas must be the same object: producers encode with the declared one, the worker decodes with the step's. */
-const checkDeclared = ({ finalTags, name, states }: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
+const checkDeclared = (
+  { finalTags, name, states }: DeclarationDefinition,
+  steps: ReadonlyArray<StepDefinition>
+): void => {
   const declared = new Map(states.map((state) => [tagOf(state, "A state"), state]))
   for (const { keep, state, tag } of steps) {
     if (!declared.has(tag)) {
@@ -106,7 +109,10 @@ export const makeTask = (
   checkSteps(name, steps)
   const declaration = declarationOf(of, steps, options?.entry)
   checkReached(declaration, steps)
-  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, { steps, keeps: keepsOf(steps) })
+  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, {
+    steps,
+    keeps: keepsOf(steps)
+  })
 }
 
 /** A task without its public types. */

@@ -45,7 +45,9 @@ const current = `t.id = c.id and t.lease_token = c.token
 
 /** A row that has ended is not in the index of due rows: see `isOpen`. */
 const ending = `ended_at = case when c.kind = 'Finished' then (select time from clock) else t.ended_at end,
-    kept_until = case when c.kind = 'Finished' then (select time from clock) + ${millis("c.keep")} else t.kept_until end`
+    kept_until = case when c.kind = 'Finished' then (select time from clock) + ${
+  millis("c.keep")
+} else t.kept_until end`
 
 /**
  * Most outcomes end their task: those are passed as arrays, which are much cheaper to parse than JSON. Leases and
@@ -75,8 +77,12 @@ const storeChanges = (time: string, locks: string, { keeps }: { readonly keeps: 
     crashes = case when c.kind = 'Released' then t.crashes else 0 end,
     error = case c.kind when 'Released' then t.error when 'Retried' then null else c.error end,
     last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,
-    updated_at = (select time from clock)${keeps ? `,
-    ${ending}` : ""}
+    updated_at = (select time from clock)${
+    keeps ?
+      `,
+    ${ending}` :
+      ""
+  }
   from c where ${current} returning t.id
 )
 select id from finished union all select id from changed`
