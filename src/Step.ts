@@ -10,9 +10,16 @@ import { hasProperty } from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import { makeFinal } from "./internal/definition/final.ts"
+import {
+  type AnyFormer,
+  type CheckFrom,
+  type Former,
+  type FormerServices,
+  makeFormer
+} from "./internal/definition/former.ts"
 import { makeStep } from "./internal/definition/step.ts"
 import type { StateSchema } from "./internal/definition/state.ts"
-import type { NextStep } from "./NextStep.ts"
+import type { NextStep, Tagged } from "./NextStep.ts"
 import type { TaskId } from "./TaskId.ts"
 
 /**
@@ -42,14 +49,38 @@ export type {
   StateSchema
 }
 
+export type {
+  /**
+   * Any former state, for constraints.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  AnyFormer,
+  /**
+   * A state that rows may still hold, and what becomes of it: see {@link former}. `To` is the state of the step, or a
+   * younger former state of it. `R` are the services of the function that turns one into the other.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Former
+}
+
 /**
  * A step. `State` is the schema of its state, `Next` those of the states it may move to, `E` and `R` the errors and
- * services of its handler.
+ * services of its handler, `Formers` the former states that it takes over.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Step<in out State extends StateSchema, out Next extends StateSchema, out E, out R> {
+export interface Step<
+  in out State extends StateSchema,
+  out Next extends StateSchema,
+  out E,
+  out R,
+  out Formers extends AnyFormer = never
+> {
   readonly [TypeId]: {
     readonly _E: (_: never) => E
     readonly _R: (_: never) => R
@@ -60,6 +91,8 @@ export interface Step<in out State extends StateSchema, out Next extends StateSc
   readonly state: State
   /** The schemas of the states it may move to. Empty if it moves to none. */
   readonly next: ReadonlyArray<Next>
+  /** The former states that it takes over. */
+  readonly from: ReadonlyArray<Formers>
   /** RETRY_LIMIT, or undefined when a `retry` schedule rules. */
   readonly retryLimit: number | undefined
   /** RETRY_DELAY, or undefined when a `retry` schedule rules. */
@@ -94,6 +127,7 @@ export interface Any<out R = unknown> {
   readonly tag: string
   readonly state: StateSchema<R>
   readonly next: ReadonlyArray<StateSchema<R>>
+  readonly from: ReadonlyArray<AnyFormer>
   readonly retryLimit: number | undefined
   readonly retryDelay: Duration.Duration | undefined
   readonly transactional: boolean
@@ -116,8 +150,8 @@ export type State<S> = S extends { readonly state: infer St extends StateSchema 
 export type Error<S> = S extends { readonly [TypeId]: { readonly _E: (_: never) => infer E } } ? E : never
 
 /**
- * What a worker must provide to run a step: the services of its handler, and those that its schemas need to decode
- * its state and to encode the next one. `Scope` and {@link Context} come from the worker.
+ * What a worker must provide to run a step: the services of its handler and of its former states, and those that its
+ * schemas need to decode its state and to encode the next one. `Scope` and {@link Context} come from the worker.
  *
  * @category utility types
  * @since 0.1.0
@@ -171,9 +205,20 @@ export class Context extends EffectContext.Service<Context, {
  * @category options
  * @since 0.1.0
  */
-export interface Options<State extends StateSchema, Next extends ReadonlyArray<StateSchema>, Handled, Retry> {
+export interface Options<
+  State extends StateSchema,
+  Next extends ReadonlyArray<StateSchema>,
+  Handled,
+  Retry,
+  From extends ReadonlyArray<AnyFormer> = readonly []
+> {
   /** The states this step may move to. Default none: the last step of a task. */
   readonly next?: Next | undefined
+  /**
+   * The former states that it takes over: those that rows may still hold, each made with {@link former}. They are
+   * decoded with their own schemas, and become the state of this step. Default none.
+   */
+  readonly from?: From | undefined
   /** RETRY_LIMIT: retries after the first try. Default 0. */
   readonly retryLimit?: EitherRetry<Retry, number> | undefined
   /** RETRY_DELAY: the wait before each retry. Default 1 second. */
@@ -267,8 +312,8 @@ type ResultError<State extends string> = [State] extends [never]
  * Makes a step. The types of everything are inferred.
  *
  * Throws a `TaskDefinitionError` (a compile error in TypeScript, where it can be) when the state's schema has no
- * literal `_tag`, when `retryLimit` is no whole number of 0 or more, or when both `retry` and `retryLimit` or
- * `retryDelay` are given.
+ * literal `_tag`, when `retryLimit` is no whole number of 0 or more, when both `retry` and `retryLimit` or
+ * `retryDelay` are given, or when a former state doesn't become the state of the step.
  *
  * @example
  * ```ts
@@ -295,16 +340,63 @@ export const make = <
   const Next extends ReadonlyArray<StateSchema> = readonly [],
   // After another mistake TypeScript infers nothing about the handler: then there is nothing to check.
   Handled extends AnyEffect = any,
-  Retry = undefined
+  Retry = undefined,
+  const From extends ReadonlyArray<AnyFormer> = readonly []
 >(
   state: State,
-  options: Options<State, Next, Handled, Retry> & CheckHandler<Next, Handled>
+  options: Options<State, Next, Handled, Retry, From> & CheckHandler<Next, Handled> & CheckFrom<State, From, Context>
 ): Step<
   State,
   Next[number],
   Effect.Error<Handled> | CommitError<Effect.Success<Handled>>,
-  Effect.Services<Handled> | CommitServices<Effect.Success<Handled>>
+  Effect.Services<Handled> | CommitServices<Effect.Success<Handled>> | FormerServices<From[number]>,
+  From[number]
 > => makeStep(state, options as never) as never
+
+/**
+ * Says what became of a state that rows may still hold: for the `from` of the step that takes it over. Use it when a
+ * state was renamed, reshaped or merged into another. What the new schema can decode by itself (an added field with a
+ * decoding default) needs none.
+ *
+ * `migrate` returns the state of the step, or a younger former state of the same step: then that one's function goes
+ * on. It may return an Effect if it must look something up. The worker provides its services; `Step.Context` is not
+ * there. It can't fail: a defect parks the task, untried.
+ *
+ * The row keeps its former state until the next transition writes another one, so `migrate` runs again with each retry.
+ * `Admin.migrate` rewrites the rows that no worker holds.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step } from "effect-pg-task"
+ *
+ * // Two deploys ago, and one ago.
+ * const Read = Schema.TaggedStruct("Read", { file: Schema.String })
+ * const ReadFrom = Schema.TaggedStruct("ReadFrom", { path: Schema.String })
+ *
+ * class ReadIn extends Schema.TaggedClass<ReadIn>()("ReadIn", { dir: Schema.String, name: Schema.String }) {}
+ *
+ * export const readIn = Step.make(ReadIn, {
+ *   from: [
+ *     Step.former(ReadFrom, ({ path }) => new ReadIn({ dir: ".", name: path })),
+ *     Step.former(Read, ({ file }) => ReadFrom.make({ path: file }))
+ *   ],
+ *   handler: ({ dir, name }) => Effect.as(Effect.log(dir, name), NextStep.none)
+ * })
+ * ```
+ * @category constructors
+ * @since 0.1.0
+ */
+export const former: {
+  <Old extends StateSchema, const To extends Tagged>(
+    state: Old,
+    migrate: (old: Old["Type"]) => To
+  ): Former<Old, To, never>
+  <Old extends StateSchema, const To extends Tagged, R>(
+    state: Old,
+    migrate: (old: Old["Type"]) => Effect.Effect<To, never, R>
+  ): Former<Old, To, R>
+} = makeFormer as never
 
 /**
  * Options of {@link final}.

@@ -185,6 +185,7 @@ const inSpan = (
       "pg_task.id": claimed.id,
       "pg_task.task": task.name,
       "pg_task.step": step.tag,
+      ...(claimed.former === undefined ? undefined : { "pg_task.former": claimed.former }),
       "pg_task.attempt": claimed.tried + 1,
       "pg_task.wait_ms": claimed.waited
     }
@@ -244,8 +245,13 @@ const runExit = (
         : { _tag: "Rejected", error: formatCause(decoded.cause) }
     )
   }
-  const { step, state } = decoded.value
-  const task = runner.tasks.get(attempt.claimed.task!)!
+  const { former, state, step } = decoded.value
+  const { claimed } = attempt
+  const task = runner.tasks.get(claimed.task!)!
+  if (former !== undefined) {
+    claimed.tag = step.tag
+    claimed.former = former
+  }
   return runDecoded(runner, attempt, { step, state, task, own: undefined }, restore)
 }
 

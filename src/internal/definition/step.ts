@@ -4,13 +4,13 @@ import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { isFunction, isObject } from "effect/Predicate"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
-import * as SchemaAST from "effect/SchemaAST"
 import type { NextStep, Tagged } from "../../NextStep.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import { TaskDefinitionError } from "../../TaskError.ts"
+import { type FormerDefinition, formersOf } from "./former.ts"
 import { isRetryLimit, toRetryDelay } from "./retry.ts"
 import type { StateSchema } from "./state.ts"
+import { tagOf } from "./tag.ts"
 
 /** A step as the worker sees it. */
 export interface StepDefinition {
@@ -18,6 +18,8 @@ export interface StepDefinition {
   readonly state: StateSchema
   readonly next: ReadonlyArray<StateSchema>
   readonly nextTags: ReadonlyArray<string>
+  /** The former states that this step takes over. */
+  readonly from: ReadonlyArray<FormerDefinition>
   readonly retryLimit: number | undefined
   readonly retryDelay: Duration.Duration | undefined
   readonly retry: Schedule.Schedule<unknown, unknown>
@@ -28,7 +30,9 @@ export interface StepDefinition {
   readonly handler: (state: Tagged) => Effect.Effect<NextStep<unknown, unknown, unknown>, unknown>
 }
 
-interface StepOptions extends Partial<Pick<StepDefinition, "next" | "retryLimit" | "retry" | "transactional">> {
+interface StepOptions
+  extends Partial<Pick<StepDefinition, "from" | "next" | "retryLimit" | "retry" | "transactional">>
+{
   readonly retryDelay?: Duration.Input
   readonly handler: StepDefinition["handler"]
 }
@@ -36,18 +40,6 @@ interface StepOptions extends Partial<Pick<StepDefinition, "next" | "retryLimit"
 const fail = (message: string): never => {
   throw new TaskDefinitionError({ message })
 }
-
-/** The literal `_tag` of a state's schema, also of a class or struct with brands, checks or renamed keys. */
-const literalTag = (state: unknown): string | undefined => {
-  const encoded = Schema.isSchema(state) ? SchemaAST.toEncoded(state.ast) : undefined
-  if (encoded === undefined || !SchemaAST.isObjects(encoded)) return undefined
-  const tag = encoded.propertySignatures.find((property) => property.name === "_tag")?.type
-  return tag !== undefined && SchemaAST.isLiteral(tag) && typeof tag.literal === "string" ? tag.literal : undefined
-}
-
-export const tagOf = (state: unknown, role: string): string =>
-  literalTag(state) ??
-    fail(`${role} must be a Schema.TaggedClass or Schema.TaggedStruct (a schema whose \`_tag\` is a string literal)`)
 
 const delayOf = (tag: string, input: Duration.Input): Duration.Duration => {
   const delay = toRetryDelay(input)
@@ -83,6 +75,7 @@ export const makeStep = (state: StateSchema, options: StepOptions): StepDefiniti
     state,
     next,
     nextTags: next.map((schema) => tagOf(schema, `Each \`next\` of step "${tag}"`)),
+    from: formersOf(tag, options.from),
     retryLimit,
     retryDelay,
     retry: retry ?? RetryPolicy.make({ limit: retryLimit, delay: retryDelay }),
