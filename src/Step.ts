@@ -99,6 +99,8 @@ export interface Step<
   readonly retryDelay: Duration.Duration | undefined
   /** Whether the handler runs in one transaction with the transition. */
   readonly transactional: boolean
+  /** Whether its moves may be committed without waiting for the disk. */
+  readonly asyncCommit: boolean
 }
 
 /**
@@ -131,6 +133,7 @@ export interface Any<out R = unknown> {
   readonly retryLimit: number | undefined
   readonly retryDelay: Duration.Duration | undefined
   readonly transactional: boolean
+  readonly asyncCommit: boolean
 }
 
 /**
@@ -210,7 +213,8 @@ export interface Options<
   Next extends ReadonlyArray<StateSchema>,
   Handled,
   Retry,
-  From extends ReadonlyArray<AnyFormer> = readonly []
+  From extends ReadonlyArray<AnyFormer> = readonly [],
+  AsyncCommit extends boolean | undefined = undefined
 > {
   /** The states this step may move to. Default none: the last step of a task. */
   readonly next?: Next | undefined
@@ -235,7 +239,18 @@ export interface Options<
    * enqueues too) and the task's move to the next step are committed together, or not at all. The step's scope
    * is closed in the transaction, too. Default false.
    */
-  readonly transactional?: boolean | undefined
+  readonly transactional?: EitherCommit<AsyncCommit> | undefined
+  /**
+   * The commits of this step's moves don't wait for the disk: Postgres's asynchronous commit (`synchronous_commit =
+   * off`). A chain of such steps is faster where commits are slow. The price: if the database server crashes, or fails
+   * over, it may have forgotten the moves of its last fraction of a second, and these steps run again. A crash of the
+   * worker makes no difference. Only for steps that may run twice without harm.
+   *
+   * A move to a state whose step does not have this option waits for the disk, and so do failures, whether they are
+   * tried again or not. So no other step ever runs again because of it. Not together with `transactional` or `commit`.
+   * Default false.
+   */
+  readonly asyncCommit?: AsyncCommit
   /** Does the work, and says where the task goes from here. */
   readonly handler: (state: State["Type"]) => Handled
 }
@@ -254,6 +269,17 @@ type Tag<S> = S extends { readonly _tag: infer T extends string } ? T : never
 
 /** The type of an option that goes with a schedule's absence only. */
 type EitherRetry<Retry, A> = [Retry] extends [undefined] ? A : "give either `retry`, or `retryLimit` and `retryDelay`"
+
+/** The type of `transactional`. */
+type EitherCommit<AsyncCommit> = true extends AsyncCommit
+  ? false | "a transactional step always waits for the disk: give either `transactional` or `asyncCommit`"
+  : boolean
+
+/** A compile error for a `commit`, as far as its type shows that there is one; or `unknown`. */
+type CheckCommit<AsyncCommit, Handled> = true extends AsyncCommit ? IsAny<Handled> extends true ? unknown
+  : [CommitError<Effect.Success<Handled>> | CommitServices<Effect.Success<Handled>>] extends [never] ? unknown
+  : { readonly handler: "a `commit` always waits for the disk: leave out `asyncCommit`" }
+  : unknown
 
 /** What errors are called in messages. */
 type ErrorName<E> = E extends { readonly _tag: infer T extends string } ? T : "Error"
@@ -312,8 +338,9 @@ type ResultError<State extends string> = [State] extends [never]
  * Makes a step. The types of everything are inferred.
  *
  * Throws a `TaskDefinitionError` (a compile error in TypeScript, where it can be) when the state's schema has no
- * literal `_tag`, when `retryLimit` is no whole number of 0 or more, when both `retry` and `retryLimit` or
- * `retryDelay` are given, or when a former state doesn't become the state of the step.
+ * literal `_tag`, when `retryLimit` is no whole number of 0 or more, when a former state doesn't become the state of the
+ * step, or when options are given together that exclude each other: `retry` and `retryLimit` or `retryDelay`,
+ * `transactional` and `asyncCommit`.
  *
  * @example
  * ```ts
@@ -341,10 +368,15 @@ export const make = <
   // After another mistake TypeScript infers nothing about the handler: then there is nothing to check.
   Handled extends AnyEffect = any,
   Retry = undefined,
-  const From extends ReadonlyArray<AnyFormer> = readonly []
+  const From extends ReadonlyArray<AnyFormer> = readonly [],
+  AsyncCommit extends boolean | undefined = undefined
 >(
   state: State,
-  options: Options<State, Next, Handled, Retry, From> & CheckHandler<Next, Handled> & CheckFrom<State, From, Context>
+  options:
+    & Options<State, Next, Handled, Retry, From, AsyncCommit>
+    & CheckHandler<Next, Handled>
+    & CheckFrom<State, From, Context>
+    & CheckCommit<AsyncCommit, Handled>
 ): Step<
   State,
   Next[number],

@@ -26,13 +26,15 @@ export interface StepDefinition {
   readonly transactional: boolean
   /** For how long a task that has ended in this state is kept. Undefined if the state is not final. */
   readonly keep: Duration.Duration | undefined
+  /** Its moves to other such steps, and to the end, need not be on the disk when they are committed. */
+  readonly asyncCommit: boolean
   /** Its services are in the context with which the worker was started: the worker's type asks for them. */
   readonly handler: (state: Tagged) => Effect.Effect<NextStep<unknown, unknown, unknown>, unknown>
 }
 
-interface StepOptions
-  extends Partial<Pick<StepDefinition, "from" | "next" | "retryLimit" | "retry" | "transactional">>
-{
+type Given = "from" | "next" | "retryLimit" | "retry" | "transactional" | "asyncCommit"
+
+interface StepOptions extends Partial<Pick<StepDefinition, Given>> {
   readonly retryDelay?: Duration.Input
   readonly handler: StepDefinition["handler"]
 }
@@ -48,6 +50,15 @@ const delayOf = (tag: string, input: Duration.Input): Duration.Duration => {
     : fail(`Step "${tag}": \`retryDelay\` must be a duration of 0 or more, such as "5 seconds"`)
 }
 
+const checkOptions = (tag: string, options: StepOptions): void => {
+  if (!isObject(options) || !isFunction(options.handler)) fail(`Step "${tag}": \`handler\` must be a function`)
+  if (options.next !== undefined && !Array.isArray(options.next)) fail(`Step "${tag}": \`next\` must be an array`)
+  if (options.transactional === true && options.asyncCommit === true) {
+    fail(`Step "${tag}": give either \`transactional\` or \`asyncCommit\`: a transactional step waits for the disk`)
+  }
+  checkRetry(tag, options)
+}
+
 const checkRetry = (tag: string, options: StepOptions): void => {
   const { retry, retryDelay, retryLimit } = options
   if (retry !== undefined && (retryLimit !== undefined || retryDelay !== undefined)) {
@@ -61,9 +72,7 @@ const checkRetry = (tag: string, options: StepOptions): void => {
 
 export const makeStep = (state: StateSchema, options: StepOptions): StepDefinition => {
   const tag = tagOf(state, "The state of a step")
-  if (!isObject(options) || !isFunction(options.handler)) fail(`Step "${tag}": \`handler\` must be a function`)
-  if (options.next !== undefined && !Array.isArray(options.next)) fail(`Step "${tag}": \`next\` must be an array`)
-  checkRetry(tag, options)
+  checkOptions(tag, options)
   const next = options.next ?? []
   const { retry } = options
   const retryLimit = retry === undefined ? options.retryLimit ?? RetryPolicy.defaultLimit : undefined
@@ -81,6 +90,7 @@ export const makeStep = (state: StateSchema, options: StepOptions): StepDefiniti
     retry: retry ?? RetryPolicy.make({ limit: retryLimit, delay: retryDelay }),
     transactional: options.transactional ?? false,
     keep: undefined,
+    asyncCommit: options.asyncCommit ?? false,
     handler: options.handler
   }
   return Object.assign(definition, { "~effect-pg-task/Step": { _E: identity, _R: identity } })
