@@ -1,5 +1,5 @@
 /** Final states: a task that moves to one has ended, and its row is kept for a while as its result. */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { isObject } from "effect/Predicate"
