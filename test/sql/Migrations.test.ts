@@ -102,7 +102,8 @@ describe("every way", () => {
         "2_pg_task": Migrations.migrations["1_table"],
         "7_pg_task": Migrations.migrations["2_triggers"],
         "8_pg_task": Migrations.migrations["3_foundation"],
-        "9_pg_task": Migrations.migrations["4_signals"]
+        "9_pg_task": Migrations.migrations["4_results"],
+        "10_pg_task": Migrations.migrations["5_signals"]
       })
     }),
     "a take-over": Effect.andThen(makeCrateTable, Migrations.run)

@@ -104,13 +104,18 @@ const toOutcome = (
     }
     switch (move._tag) {
       case "Now":
-        return { _tag: "Continued", step: text }
+        return continuedOrEnded(task.keeps?.get(move.state._tag), text)
       case "Delay":
       case "At":
         return { _tag: "Rescheduled", step: text, ...whenOf(move) }
     }
   })
 }
+
+const continuedOrEnded = (keep: Duration.Duration | undefined, step: string): MoveOutcome =>
+  keep === undefined
+    ? { _tag: "Continued", step }
+    : { _tag: "Finished", step, keep: clampMillis(Duration.toMillis(keep)) }
 
 /**
  * A crash of the server may undo an asynchronous commit. So no step without `asyncCommit` begins before the move to it
@@ -123,6 +128,9 @@ const allowAsync = ({ step, task }: Running, move: Move, outcome: MoveOutcome): 
     : outcome
 
 const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Effect<Outcome, unknown> => {
+  const { keep } = running.step
+  // A row that was inserted in a final state, or has moved there with a delay.
+  if (keep !== undefined) return Effect.succeed(continuedOrEnded(keep, attempt.claimed.step!))
   const handled = Effect.flatMap(
     callHandler(running),
     ({ commit, move }) =>

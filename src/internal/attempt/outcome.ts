@@ -8,8 +8,16 @@ import { formatCause, toPostgresText } from "./causeText.ts"
 
 /** A move of the task. `asyncCommit` is set where its commit need not wait for the disk. */
 export type MoveOutcome =
-  /** The task is done. `left`, once it is stored: how many signals it never took. */
+  /** The task is done: its row is deleted. `left`, once it is stored: how many signals it never took. */
   | { readonly _tag: "Finished"; readonly asyncCommit?: true; readonly left?: number }
+  /** The task is done: its row is kept for `keep` milliseconds with its final state. */
+  | {
+    readonly _tag: "Finished"
+    readonly step: string
+    readonly keep: number
+    readonly asyncCommit?: true
+    readonly left?: number
+  }
   /** On to `step` at once: the worker keeps the row. */
   | { readonly _tag: "Continued"; readonly step: string; readonly asyncCommit?: true }
   /** On to `step`, due `delay` milliseconds from now, or at a moment. */
@@ -106,8 +114,12 @@ const toWaitChange = (fence: RowEnd, { at, deadline, delay, step, waits, wakes }
   ...fence
 })
 
-const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag: "Finished" }>): RowChange => {
+type Change = Exclude<RowOutcome, { readonly _tag: "Finished" }> | Extract<RowOutcome, { readonly keep: number }>
+
+const toRowChange = (fence: RowEnd, outcome: Change): RowChange => {
   switch (outcome._tag) {
+    case "Finished":
+      return { kind: "Finished", step: outcome.step, keep: outcome.keep, ...fence }
     case "Released":
       return outcome.delay === undefined
         ? { kind: "Released", ...fence }
@@ -145,7 +157,7 @@ export const toChanges = (
   const changes: Array<RowChange> = []
   for (const { claimed, outcome } of entries) {
     const fence = { id: claimed.id, token: claimed.token, n: claimed.transitions }
-    if (outcome._tag === "Finished") ends.push(fence)
+    if (outcome._tag === "Finished" && !("step" in outcome)) ends.push(fence)
     else if (claimed.wait === undefined) changes.push(toRowChange(fence, outcome))
     else changes.push({ ...toRowChange(fence, outcome), ...waitOf(claimed) })
   }

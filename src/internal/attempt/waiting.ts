@@ -86,6 +86,7 @@ const withBranch = (
   tag,
   state,
   from,
+  keep: undefined,
   next: branch.next,
   nextTags: branch.nextTags,
   retryLimit: branch.retryLimit,

@@ -65,7 +65,7 @@ type CheckMove<Who extends string, Next extends ReadonlyArray<StateSchema>, To> 
 
 type MoveError<Who extends string, Next extends ReadonlyArray<StateSchema>, To, Undeclared extends string> =
   [Tag<To>] extends [never] ? "this handler moves to a state of unknown type"
-    : Next extends readonly [] ? `this final ${Who} moves to "${Tag<To>}": add it to \`next\`, or return NextStep.none`
+    : Next extends readonly [] ? `this last ${Who} moves to "${Tag<To>}": add it to \`next\`, or return NextStep.none`
     : [Undeclared] extends [never] ? DifferenceOf<Who, Exclude<To, Next[number]["Type"]>, Next[number]["Type"]>
     : `this ${Who} moves to "${Undeclared}", which is not in its \`next\``
 

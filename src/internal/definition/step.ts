@@ -33,6 +33,8 @@ export interface StepDefinition extends TransitionDefinition {
   readonly state: StateSchema
   /** The former states that this step takes over. */
   readonly from: ReadonlyArray<FormerDefinition>
+  /** For how long a task that has ended in this state is kept. Undefined if the state is not final. */
+  readonly keep: Duration.Duration | undefined
   /** What its state waits for. Undefined for all but waiting states: their own handler is never called. */
   readonly on?: ReadonlyArray<BranchDefinition>
 }
@@ -117,5 +119,5 @@ export interface FromOptions {
 export const makeStep = (state: StateSchema, options: TransitionOptions & FromOptions): StepDefinition => {
   const tag = tagOf(state, "The state of a step")
   const transition = makeTransition(`Step "${tag}"`, options)
-  return { tag, state, from: formersOf(tag, options.from), ...transition, ...stepTypeId }
+  return { tag, state, from: formersOf(tag, options.from), keep: undefined, ...transition, ...stepTypeId }
 }

@@ -1,5 +1,6 @@
 /** A task at run time: its declaration and its steps. */
 import * as Effect from "effect/Effect"
+import type * as Duration from "effect/Duration"
 import { hasProperty } from "effect/Predicate"
 import { TaskInvalidStateError } from "../../TaskError.ts"
 import { type Decoded, makeCodec, type ParsedStep, parseStep, type TaggedState } from "./codec.ts"
@@ -11,6 +12,7 @@ import {
   makeDeclaration,
   signalsByTag
 } from "./declaration.ts"
+import { finalTagsOf } from "./final.ts"
 import { makeReach } from "./reach.ts"
 import type { StateSchema } from "./state.ts"
 import type { StepDefinition } from "./step.ts"
@@ -21,6 +23,8 @@ export interface TaskDefinition extends DeclarationDefinition<StepDefinition> {
   readonly steps: ReadonlyArray<StepDefinition>
   /** The steps of its waiting states, by their tags. */
   readonly waits: ReadonlyMap<string, StepDefinition>
+  /** For how long rows are kept that have ended in a state, by its tag. Undefined if no state is final. */
+  readonly keeps: ReadonlyMap<string, Duration.Duration> | undefined
 }
 
 /** Whether a value was made with `Task.make`. */
@@ -57,6 +61,7 @@ const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void =>
     if (tags.has(step.tag)) failDefinition(name, `two steps of this task have the state "${step.tag}"`)
     tags.add(step.tag)
   }
+  if (steps.every(({ keep }) => keep !== undefined)) failDefinition(name, "a task needs a step that is not final")
   checkFormers(name, steps)
   for (const step of steps) {
     const missing = step.nextTags.find((tag) => !tags.has(tag))
@@ -67,14 +72,23 @@ const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void =>
 }
 
 /** Both schemas must be the same object: producers encode with the declared one, the worker decodes with the step's. */
-const checkDeclared = ({ name, states }: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
+const checkDeclared = (
+  { finalTags, name, states }: DeclarationDefinition,
+  steps: ReadonlyArray<StepDefinition>
+): void => {
   const declared = new Map(states.map((state) => [tagOf(state, "A state"), state]))
-  for (const { state, tag } of steps) {
+  for (const { keep, state, tag } of steps) {
     if (!declared.has(tag)) {
       failDefinition(name, `it has a step for the state "${tag}", which is not declared: add it to \`states\``)
     }
     if (declared.get(tag) !== state) {
       failDefinition(name, `the state of step "${tag}" differs from the "${tag}" that is declared: use the same schema`)
+    }
+    if (finalTags.includes(tag) && keep === undefined) {
+      failDefinition(name, `"${tag}" is declared as a final state: make it with Step.final`)
+    }
+    if (!finalTags.includes(tag) && keep !== undefined) {
+      failDefinition(name, `"${tag}" is not declared as a final state: move it from \`states\` to \`final\``)
     }
   }
   const missing = [...declared.keys()].find((tag) => !steps.some((step) => step.tag === tag))
@@ -118,6 +132,11 @@ const checkReached = ({ entryTags, name }: DeclarationDefinition, steps: Readonl
   )
 }
 
+const keepsOf = (steps: ReadonlyArray<StepDefinition>): TaskDefinition["keeps"] => {
+  const keeps = steps.flatMap(({ keep, tag }) => keep === undefined ? [] : [[tag, keep] as const])
+  return keeps.length === 0 ? undefined : new Map(keeps)
+}
+
 interface TaskOptions {
   readonly entry?: ReadonlyArray<StateSchema> | undefined
 }
@@ -128,7 +147,9 @@ const declarationOf = (
   steps: ReadonlyArray<StepDefinition>,
   entry: TaskOptions["entry"]
 ) => {
-  if (!isDeclaration(of)) return makeDeclaration(of, steps, { entry, signals: signalsOf(of, steps) })
+  if (!isDeclaration(of)) {
+    return makeDeclaration(of, { states: steps, entry, finalTags: finalTagsOf(steps), signals: signalsOf(of, steps) })
+  }
   checkDeclared(of, steps)
   checkSignals(of, steps)
   if (entry !== undefined) failDefinition(of.name, "it is declared already: give `entry` to Task.declare")
@@ -147,7 +168,11 @@ export const makeTask = (
   const declaration = declarationOf(of, steps, options?.entry)
   checkReached(declaration, steps)
   const waits = new Map(steps.filter(({ on }) => on !== undefined).map((step) => [step.tag, step]))
-  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, { steps, waits })
+  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, {
+    steps,
+    keeps: keepsOf(steps),
+    waits
+  })
 }
 
 /** A task without its public types. */

@@ -83,6 +83,7 @@ export const makeWait = (
     tag,
     state,
     from: formersOf(tag, options?.from),
+    keep: undefined,
     on,
     ...stepTypeId,
     // Each thing that it waits for has retries of its own.

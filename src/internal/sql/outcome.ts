@@ -14,13 +14,13 @@ const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not nu
 /** The last statement of a step's transaction waits for longer: if it gives up, the step's work is rolled back. */
 const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not null"
 
-/** What the end of an attempt writes into its row. Absent fields leave the row's value as it is. */
+/** What the end of an attempt writes into its row, which stays. Absent fields leave the row's value as it is. */
 export interface RowChange extends WaitChange {
   readonly id: TaskId
   readonly token: string
   /** The attempt's `transitions`: with the token, it is the fence. */
   readonly n: number
-  readonly kind: "Continued" | "Rescheduled" | "Waiting" | "Retried" | "Parked" | "Rejected" | "Released"
+  readonly kind: "Finished" | "Continued" | "Rescheduled" | "Waiting" | "Retried" | "Parked" | "Rejected" | "Released"
   readonly step?: string
   /** Due this many milliseconds from now. */
   readonly delay?: number
@@ -28,9 +28,11 @@ export interface RowChange extends WaitChange {
   readonly at?: string
   /** Why it is parked, rejected or retried. */
   readonly error?: string
+  /** For how many milliseconds the row is kept, which has ended. */
+  readonly keep?: number
 }
 
-/** The end of a task: its row is deleted. */
+/** The end of a task whose row is deleted. */
 export type RowEnd = Pick<RowChange, "id" | "token" | "n">
 
 const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
@@ -47,26 +49,37 @@ interface Variant {
   /** Where leases and delays begin. */
   readonly time: string
   readonly locks: string
-  /** Some attempt was of a waiting state, or moves into one. Without any, the statement is much shorter. */
-  readonly waits: boolean
+  /**
+   * Some row is kept that has ended, or waits, or has waited. Without any, the statement is much shorter: batches that
+   * need neither don't pay for it.
+   */
+  readonly full: boolean
 }
 
-/** When the row is due. */
-const dueTime = "coalesce(c.at, (select time from clock) + " + millis("c.delay") + ", t.wakeup_at)"
+/** The time of the statement, as others of its parts see it. */
+const clock = "(select time from clock)"
 
-/** Of a row that waits from now on: in how many milliseconds it is due. Null: never, or it does not wait. */
-const waitingFor = `case when c.kind = 'Waiting' and t.wakeup_at < 'infinity' then
-    ((extract(epoch from t.wakeup_at) - extract(epoch from (select time from clock))) * 1000)::float8 end`
+/** A row that has ended is not in the index of due rows: see `isOpen`. */
+const ending = `ended_at = case when c.kind = 'Finished' then ${clock} else t.ended_at end,
+    kept_until = case when c.kind = 'Finished' then ${clock} + ${millis("c.keep")} else t.kept_until end`
+
+/** When a row is due that stays. */
+const dueTime = (full: boolean): string => {
+  const due = `coalesce(c.at, ${clock} + ${millis("c.delay")}, t.wakeup_at)`
+  return full ? `case when c.kind = 'Waiting' then ${dueOfWait(clock)} else ${due} end` : due
+}
+
+/** What an answer says of a row that stays: in how many milliseconds it is due, if it waits; its signals, if it ended. */
+const told = `case when c.kind = 'Waiting' and t.wakeup_at < 'infinity' then
+    ((extract(epoch from t.wakeup_at) - extract(epoch from ${clock})) * 1000)::float8 end as due,
+    case when c.kind = 'Finished' then jsonb_array_length(t.inbox -> 'signals') end as left`
 
 /**
  * Most outcomes end their task: those are passed as arrays, which are much cheaper to parse than JSON. Leases and
  * delays begin at `time`.
  */
-const storeChanges = ({ locks, time, waits }: Variant): string => {
-  const due = waits
-    ? `case when c.kind = 'Waiting' then ${dueOfWait("(select time from clock)")} else ${dueTime} end`
-    : dueTime
-  return `with clock as materialized (select ${time} as time), f as materialized (
+const storeChanges = ({ full, locks, time }: Variant): string =>
+  `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${locks} and ${anyTransition}
 ), finished as (
@@ -75,7 +88,7 @@ const storeChanges = ({ locks, time, waits }: Variant): string => {
 ), c as materialized (
   select * from json_to_recordset($1::json)
     as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text${
-    waits ? `, ${waitColumns}` : ""
+    full ? `, keep float8, ${waitColumns}` : ""
   })
   where ${locks} and ${anyTransition}
 ), changed as (
@@ -84,36 +97,39 @@ const storeChanges = ({ locks, time, waits }: Variant): string => {
     transitions = case when c.step is null then t.transitions else ${nextTransitionSql("c.n")} end,
     tried = case when c.kind in ('Retried', 'Parked') then t.tried + 1
       when c.step is null and c.kind <> 'Waiting' then t.tried else 0 end,
-    wakeup_at = ${due},
+    wakeup_at = ${dueTime(full)},
     is_running = c.kind = 'Continued',
     lease_token = case when c.kind = 'Continued' then t.lease_token end,
     lease_until = case when c.kind = 'Continued' then (select time from clock) + ${millis("$2")} end,
     crashes = case when c.kind = 'Released' then t.crashes else 0 end,
     error = case c.kind when 'Released' then t.error when 'Retried' then null else c.error end,
     last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,${
-    waits ? `\n    ${setWait("(select time from clock)")},` : ""
+    full ? `\n    ${setWait(clock)},\n    ${ending},` : ""
   }
-    updated_at = (select time from clock)
-  from c where ${current} returning t.id, ${waits ? waitingFor : "null::float8"} as due
+    updated_at = ${clock}
+  from c where ${current} returning t.id, ${full ? told : "null::float8 as due, null::int as left"}
 )
-select id, null::float8 as due, "left" from finished union all select id, due, null::int from changed`
-}
+select id, null::float8 as due, "left" from finished union all select id, due, "left" from changed`
 
 /** For transitions that need not be on the disk when they are committed. Those of waiting states always are. */
 const asyncCommit = `${briefLocks} and ${notDurable}`
 
 const variants = (time: string, locks: string) => ({
-  plain: storeChanges({ time, locks, waits: false }),
-  waits: storeChanges({ time, locks, waits: true })
+  plain: storeChanges({ time, locks, full: false }),
+  full: storeChanges({ time, locks, full: true })
 })
 
 const storeNow = variants("now()", briefLocks)
-const storeAsync = storeChanges({ time: "now()", locks: asyncCommit, waits: false })
+const storeAsync = storeChanges({ time: "now()", locks: asyncCommit, full: false })
 
 /** In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease. */
 const storeAtEnd = variants("clock_timestamp()", patientLocks)
 
-const hasWaits = ({ changes }: Changes) => changes.some(({ kind, waited }) => waited === true || kind === "Waiting")
+const isFull = ({ kind, waited }: RowChange): boolean => kind === "Finished" || kind === "Waiting" || waited === true
+
+/** A result, or a row that waits, is on the disk once it is committed: so no batch with one is asynchronous. */
+const textFor = ({ changes }: Changes, { isAsync }: StoreOptions): string =>
+  changes.some(isFull) ? storeNow.full : isAsync ? storeAsync : storeNow.plain
 
 /** A row that was written. */
 export interface StoredRow {
@@ -167,10 +183,9 @@ interface StoreOptions {
 /** Stores the outcomes of many attempts, and returns those that were still the current ones. */
 export const storeOutcomes = (sql: SqlClient, changes: Changes, options: StoreOptions): Rows<StoredRow> => {
   const [only, more] = changes.changes
-  if (hasWaits(changes)) return queryAlone(sql, storeNow.waits, storeParams(changes, options.lease))
-  return only?.kind === "Continued" && more === undefined && changes.ends.length === 0
+  return only?.kind === "Continued" && !isFull(only) && more === undefined && changes.ends.length === 0
     ? storeContinued(sql, only, options)
-    : queryAlone(sql, options.isAsync ? storeAsync : storeNow.plain, storeParams(changes, options.lease))
+    : queryAlone(sql, textFor(changes, options), storeParams(changes, options.lease))
 }
 
 /**
@@ -182,7 +197,7 @@ export const storeInTransaction = (
   changes: Changes,
   options: { readonly lease: number; readonly from: "Transaction" | "Statement" }
 ): Effect.Effect<StoredRow | undefined, SqlError> => {
-  const { plain, waits } = options.from === "Transaction" ? storeNow : storeAtEnd
-  const rows = query<StoredRow>(sql, hasWaits(changes) ? waits : plain, storeParams(changes, options.lease))
-  return Effect.map(rows, ([row]) => row)
+  const { full, plain } = options.from === "Transaction" ? storeNow : storeAtEnd
+  const text = changes.changes.some(isFull) ? full : plain
+  return Effect.map(query<StoredRow>(sql, text, storeParams(changes, options.lease)), ([row]) => row)
 }
