@@ -9,7 +9,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type { TaskId } from "../../TaskId.ts"
 import { type Attempt, ClaimedTask, type Entry, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
-import { endingOf, type Outcome, type RowOutcome, withoutOutcome } from "../attempt/outcome.ts"
+import { endingOf, isAsync, type Outcome, type RowOutcome, type Waiting, withoutOutcome } from "../attempt/outcome.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import type { AfterCommit } from "./afterCommit.ts"
 import { Buffer, type BufferOptions } from "./buffer.ts"
@@ -24,6 +24,8 @@ export interface PoolOptions extends BufferOptions {
   readonly wakeup: Wakeup
   /** Where outcomes go to be written. The answers come through {@link Pool.stored}. */
   readonly outbox: Queue.Enqueue<Entry>
+  /** The same for those whose commit need not wait for the disk: they don't wait behind those that do. */
+  readonly asyncOutbox: Queue.Enqueue<Entry>
   readonly afterCommit: AfterCommit
   /** Runs an attempt, and notes its outcome in it. */
   readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
@@ -290,16 +292,23 @@ export class Pool {
     afterCommit.committed({ claimed, outcome })
     if (outcome._tag === "Continued") return this.advance(claimed, outcome.step)
     this.forget(claimed)
+    if (outcome._tag === "Waiting") return this.afterWaiting(outcome)
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
     if (moved && this.draining) afterCommit.left()
     if (moved) wakeup.dueIn(outcome.delay ?? 0)
     else if (outcome._tag === "Released") wakeup.dueIn(0)
   }
 
+  /** A row waits from now on. If the answer to the write was lost, it may be due at once. */
+  private afterWaiting({ dueIn }: Waiting): void {
+    if (this.draining) this.options.afterCommit.left()
+    if (dueIn !== null) this.options.wakeup.dueIn(dueIn ?? 0)
+  }
+
   /** A chain is kept while there is room for it; else its next step takes its turn with everybody's. */
   private limitChain(outcome: RowOutcome): RowOutcome {
     return outcome._tag === "Continued" && (this.draining || !this.buffer.hasRoomForChain)
-      ? { _tag: "Rescheduled", step: outcome.step, delay: 0 }
+      ? { ...outcome, _tag: "Rescheduled", delay: 0 }
       : outcome
   }
 
@@ -307,7 +316,8 @@ export class Pool {
     claimed.stage = "Storing"
     if ("step" in outcome && this.isHeld(claimed)) this.buffer.memory.hold(claimed, outcome.step)
     this.storing++
-    Queue.offerUnsafe(this.options.outbox, { claimed, outcome })
+    const { asyncOutbox, outbox } = this.options
+    Queue.offerUnsafe(isAsync(outcome) ? asyncOutbox : outbox, { claimed, outcome })
   }
 
   private advance(claimed: ClaimedTask, step: string): void {
