@@ -70,6 +70,7 @@ const runnerOf = (sql: SqlClient.SqlClient, worker: number): Runner => ({
   tasks: new Map(workers[worker]!.map((task) => [task.name, task as unknown as TaskDefinition])),
   lease,
   isCancelled: () => Effect.succeed(false),
+  toHistory: undefined,
   traced: false,
   debug: false
 })
@@ -104,4 +105,4 @@ export const changesOf = (entries: ReadonlyArray<Entry>): Changes => toChanges(e
 
 /** Sends it. The ids of the rows that it has changed come back. */
 export const store = (changes: Changes): Effect.Effect<ReadonlyArray<string>, SqlError, SqlClient.SqlClient> =>
-  withSql((sql) => Effect.map(Outcomes.storeOutcomes(sql, changes, lease), (rows) => rows.map(({ id }) => id)))
+  withSql((sql) => Effect.map(Outcomes.storeOutcomes(sql, changes, { lease }), (rows) => rows.map(({ id }) => id)))

@@ -1,6 +1,7 @@
 /** One claimed row while this worker holds it, and the attempt that runs its step. */
 import type * as Fiber from "effect/Fiber"
 import type { ClaimedRow } from "../sql/claim.ts"
+import type { HistoryEntry } from "../sql/history.ts"
 import { nextTransition } from "../sql/transitions.ts"
 import type { Outcome, RowOutcome, Stop } from "./outcome.ts"
 import type { TaskId } from "../../TaskId.ts"
@@ -87,6 +88,8 @@ export const makeAttempt = (claimed: ClaimedTask, now: number): Attempt => ({
 export interface Entry {
   readonly claimed: ClaimedTask
   readonly outcome: RowOutcome
+  /** Undefined for a row that did not run, and for a task that keeps no history. */
+  readonly history?: HistoryEntry | undefined
 }
 
 /** The outcome is in the row, or (not `current`) was refused because the row is no longer the attempt's. */

@@ -1,6 +1,7 @@
 /** How one attempt of a step ended, and what that writes into the row. */
 import type * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
+import type { HistoryEntry } from "../sql/history.ts"
 import type { Lease } from "../sql/lease.ts"
 import type { Changes, RowChange, RowEnd } from "../sql/outcome.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
@@ -48,7 +49,8 @@ export const endingOf = (stop: Stop | undefined, outcome: Outcome): Ending => {
 /** Enough to see what is wrong: it is written each time. In characters; a cut may leave half of one. */
 const maxLastError = 2000
 
-const lastError = (error: string): string =>
+/** The beginning of an error, where it is written again and again. */
+export const shortError = (error: string): string =>
   error.length > maxLastError ? toPostgresText(error.slice(0, maxLastError)) : error
 
 const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag: "Finished" }>): RowChange => {
@@ -67,7 +69,7 @@ const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag
         ...fence
       }
     case "Retried":
-      return { kind: "Retried", delay: outcome.delay, error: lastError(outcome.error), ...fence }
+      return { kind: "Retried", delay: outcome.delay, error: shortError(outcome.error), ...fence }
     case "Parked":
     case "Rejected":
       return { kind: outcome._tag, error: outcome.error, ...fence }
@@ -76,14 +78,20 @@ const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag
 
 /** What a batch of outcomes writes. */
 export const toChanges = (
-  entries: ReadonlyArray<{ readonly claimed: Lease & { readonly transitions: number }; readonly outcome: RowOutcome }>
+  entries: ReadonlyArray<{
+    readonly claimed: Lease & { readonly transitions: number }
+    readonly outcome: RowOutcome
+    readonly history?: HistoryEntry | undefined
+  }>
 ): Changes => {
   const ends: Array<RowEnd> = []
   const changes: Array<RowChange> = []
-  for (const { claimed, outcome } of entries) {
+  let noted: Array<HistoryEntry> | undefined
+  for (const { claimed, history, outcome } of entries) {
+    if (history !== undefined) (noted ??= []).push(history)
     const fence = { id: claimed.id, token: claimed.token, n: claimed.transitions }
     if (outcome._tag === "Finished") ends.push(fence)
     else changes.push(toRowChange(fence, outcome))
   }
-  return { ends, changes }
+  return noted === undefined ? { ends, changes } : { ends, changes, history: noted }
 }

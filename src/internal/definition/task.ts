@@ -1,5 +1,7 @@
 /** A task at run time: its declaration and its steps. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
 import { TaskInvalidStateError } from "../../TaskError.ts"
 import { type Decoded, makeCodec, type ParsedStep, parseStep, type TaggedState } from "./codec.ts"
@@ -11,6 +13,8 @@ import { type StepDefinition, tagOf } from "./step.ts"
 /** A task as the worker sees it. */
 export interface TaskDefinition extends DeclarationDefinition<StepDefinition> {
   readonly steps: ReadonlyArray<StepDefinition>
+  /** For how long its history is kept, in milliseconds. Undefined: it has none. */
+  readonly history: number | undefined
 }
 
 /** Whether a value was made with `Task.make`. */
@@ -64,6 +68,7 @@ const checkReached = ({ entryTags, name }: DeclarationDefinition, steps: Readonl
 }
 
 interface TaskOptions {
+  readonly history?: Duration.Input | undefined
   readonly entry?: ReadonlyArray<StateSchema> | undefined
 }
 
@@ -79,6 +84,15 @@ const declarationOf = (
   return { ...of, codec: makeCodec(of.name, steps) }
 }
 
+/** In milliseconds. */
+const historyOf = (name: string, input: Duration.Input | undefined): number | undefined => {
+  if (input === undefined) return undefined
+  const millis = Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })
+  return millis > 0
+    ? millis
+    : failDefinition(name, "`history` must be a duration of more than 0, such as \"30 days\"")
+}
+
 /** Makes a task of its name, which declares it at once, or of its declaration. */
 export const makeTask = (
   of: string | DeclarationDefinition,
@@ -90,7 +104,8 @@ export const makeTask = (
   checkSteps(name, steps)
   const declaration = declarationOf(of, steps, options?.entry)
   checkReached(declaration, steps)
-  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, { steps })
+  const history = historyOf(name, options?.history)
+  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, { steps, history })
 }
 
 /** A task without its public types. */

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
+import type { HistoryEntry } from "./history.ts"
 import { forceKeyLookup, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 import { maxTransitions, nextTransitionSql } from "./transitions.ts"
@@ -45,7 +46,7 @@ const current = `t.id = c.id and t.lease_token = c.token
  * Most outcomes end their task: those are passed as arrays, which are much cheaper to parse than JSON. Leases and
  * delays begin at `time`.
  */
-const storeChanges = (time: string, locks: string): string =>
+const storeChanges = (time: string, locks: string, end: string): string =>
   `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${locks} and ${anyTransition}
@@ -69,26 +70,55 @@ const storeChanges = (time: string, locks: string): string =>
     last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,
     updated_at = (select time from clock)
   from c where ${current} returning t.id
-)
-select id from finished union all select id from changed`
+)${end}`
 
-const storeNow = storeChanges("now()", briefLocks)
+const stored = "select id from finished union all select id from changed"
+
+/** The same, and the history of what was stored. In a CTE of its own, so that the function is called once. */
+const withHistory = (stored: string, params: number): string =>
+  `, stored as materialized (${stored}), wrote as materialized (
+  select pg_task_write_history($${params + 1}::json, array(select id from stored), $${params + 2}::bool)
+)
+select stored.id from stored cross join wrote`
 
 /** In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease. */
-const storeAtEnd = storeChanges("clock_timestamp()", patientLocks)
+const statements = (end: string) => ({
+  batch: storeChanges("now()", briefLocks, end),
+  inTransaction: storeChanges("clock_timestamp()", patientLocks, end)
+})
+
+const plain = statements(`\n${stored}`)
+const recorded = statements(withHistory(stored, 5))
+
+const statementsFor = ({ history }: Changes) => history === undefined ? plain : recorded
 
 /** What a batch of outcomes does. */
 export interface Changes {
   readonly ends: ReadonlyArray<RowEnd>
   readonly changes: ReadonlyArray<RowChange>
+  /** What is written into the history for those of them that are stored. */
+  readonly history?: ReadonlyArray<HistoryEntry>
 }
 
-const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<unknown> => [
-  JSON.stringify(changes),
-  lease,
-  ends.map((end) => end.id),
-  ends.map((end) => end.token),
-  ends.map((end) => end.n)
+/** What a batch needs beside its outcomes. */
+export interface StoreOptions {
+  /** In milliseconds. */
+  readonly lease: number
+  /** The batch was sent before, and its answer was lost. */
+  readonly again?: boolean | undefined
+}
+
+/** Parameters of `withHistory`, if there is a history. */
+const historyParams = ({ history }: Changes, { again }: StoreOptions): ReadonlyArray<unknown> =>
+  history === undefined ? [] : [JSON.stringify(history), again ?? false]
+
+const storeParams = (batch: Changes, options: StoreOptions): ReadonlyArray<unknown> => [
+  JSON.stringify(batch.changes),
+  options.lease,
+  batch.ends.map((end) => end.id),
+  batch.ends.map((end) => end.token),
+  batch.ends.map((end) => end.n),
+  ...historyParams(batch, options)
 ]
 
 /** Each step of a chain waits for this statement, so it is as short as possible. */
@@ -99,19 +129,22 @@ const advanceOne = `update pg_task set
 where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid
   and transitions in ($3::int, ${nextTransitionSql("$3::int")}) returning id`
 
-/** Moves one task on, and keeps its lease. */
-const storeContinued = (
-  sql: SqlClient,
-  { id, n, step, token }: RowChange,
-  lease: number
-): Rows<{ readonly id: TaskId }> => query(sql, advanceOne, [id, token, n, step, lease])
+const advanceRecorded = `with moved as (${advanceOne})${withHistory("select id from moved", 5)}`
 
 /** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
-export const storeOutcomes = (sql: SqlClient, changes: Changes, lease: number): Rows<{ readonly id: TaskId }> => {
-  const [only, more] = changes.changes
-  return only?.kind === "Continued" && more === undefined && changes.ends.length === 0
-    ? storeContinued(sql, only, lease)
-    : queryAlone(sql, storeNow, storeParams(changes, lease))
+export const storeOutcomes = (
+  sql: SqlClient,
+  batch: Changes,
+  options: StoreOptions
+): Rows<{ readonly id: TaskId }> => {
+  const [only, more] = batch.changes
+  // Moves one task on, and keeps its lease.
+  if (only?.kind === "Continued" && more === undefined && batch.ends.length === 0) {
+    const { id, n, step, token } = only
+    const text = batch.history === undefined ? advanceOne : advanceRecorded
+    return query(sql, text, [id, token, n, step, options.lease, ...historyParams(batch, options)])
+  }
+  return queryAlone(sql, statementsFor(batch).batch, storeParams(batch, options))
 }
 
 /**
@@ -121,8 +154,10 @@ export const storeOutcomes = (sql: SqlClient, changes: Changes, lease: number): 
 export const storeInTransaction = (
   sql: SqlClient,
   changes: Changes,
-  options: { readonly lease: number; readonly from: "Transaction" | "Statement" }
+  options: StoreOptions & { readonly from: "Transaction" | "Statement" }
 ): Effect.Effect<boolean, SqlError> => {
-  const rows = query(sql, options.from === "Transaction" ? storeNow : storeAtEnd, storeParams(changes, options.lease))
+  const { batch, inTransaction } = statementsFor(changes)
+  const text = options.from === "Transaction" ? batch : inTransaction
+  const rows = query(sql, text, storeParams(changes, options))
   return Effect.map(rows, ({ length }) => length === 1)
 }

@@ -25,6 +25,8 @@ import { Cancels } from "./cancellations.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain, end } from "./shutdown.ts"
 import { noteStarted } from "./launch.ts"
+import { keptHistories, makeToHistory } from "../attempt/history.ts"
+import { keepHistory } from "./historyKeeper.ts"
 import { keepLeases } from "./leaseRenewal.ts"
 import { Database } from "./database.ts"
 import { type Listener, makeListener } from "./listener.ts"
@@ -84,6 +86,7 @@ interface Parts {
   readonly cancels: Cancels
   readonly wakeup: Wakeup
   readonly afterCommit: AfterCommit
+  readonly keepHistory: Effect.Effect<never>
   /** Completed when somebody wants the worker to stop. */
   readonly stopRequest: Deferred.Deferred<void>
 }
@@ -115,7 +118,12 @@ const settleWith = ({ database, metrics, runner, settings, sql }: Core, pool: Po
   }
 }
 
-const makeCore = Effect.fnUntraced(function*(settings: Settings, database: Database, metrics: WorkerMetrics) {
+const makeCore = Effect.fnUntraced(function*(
+  settings: Settings,
+  worker: string,
+  database: Database,
+  metrics: WorkerMetrics
+) {
   const sql = yield* SqlClient.SqlClient
   const debug = yield* LogLevel.isEnabled("Debug")
   const { lease, tasks } = settings
@@ -127,6 +135,7 @@ const makeCore = Effect.fnUntraced(function*(settings: Settings, database: Datab
     tasks,
     lease,
     isCancelled,
+    toHistory: makeToHistory(tasks, now, worker),
     traced: yield* isTraced,
     debug
   }
@@ -154,7 +163,8 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
     wakeup,
     outbox,
     afterCommit,
-    run: (attempt) => fork(runAttempt(runner, attempt))
+    run: (attempt) => fork(runAttempt(runner, attempt)),
+    toHistory: runner.toHistory
   })
   const writer = new Writer({ sql, database, lease, metrics, outbox, onStored: settleWith(core, pool) })
   return { wakeup, afterCommit, pool, writer, notifyWorkers }
@@ -170,12 +180,18 @@ interface Identity {
 /** In the order in which data flows: what hears of due rows comes last, and the dispatcher that claims them. */
 const makeParts = Effect.fnUntraced(
   function*(settings: Settings, { id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
-    const core = yield* makeCore(settings, database, metrics)
+    const core = yield* makeCore(settings, id, database, metrics)
     const pipeline = yield* makePipeline(core)
     const { pool, wakeup } = pipeline
     const { lease, maxCrashes } = settings
     const shared = { sql: core.sql, database, pool, tasks: [...settings.tasks.keys()], lease, now }
-    const leases = { ...shared, metrics, maxCrashes, pollInterval: Math.min(settings.pollInterval, lease) }
+    const leases = {
+      ...shared,
+      metrics,
+      maxCrashes,
+      kept: keptHistories(settings.tasks),
+      pollInterval: Math.min(settings.pollInterval, lease)
+    }
     const quarantine = new Quarantine(leases)
     const cancels = new Cancels(leases)
     const stopRequest = yield* Deferred.make<void>()
@@ -201,6 +217,7 @@ const makeParts = Effect.fnUntraced(
       keepLeases: keepLeases(leases),
       rescue: new Rescue(leases, () => quarantine.look()),
       cancels,
+      keepHistory: keepHistory({ sql: core.sql, database, tasks: settings.tasks }),
       stopRequest
     }
     return parts
@@ -243,7 +260,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
   const background = yield* Effect.forEach(
-    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run],
+    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run, parts.keepHistory],
     fork
   )
   if (listener !== undefined) {
