@@ -47,7 +47,7 @@ export class HistoryEntry extends Schema.Class<HistoryEntry>("effect-pg-task/Adm
 const toEntry = ({ duration, endedAt, id, ...row }: HistoryRow): HistoryEntry =>
   new HistoryEntry({
     ...row,
-    id: id as TaskId,
+    id: TaskId.make(id),
     outcome: row.outcome as HistoryEntry["outcome"],
     duration: duration === null ? null : Duration.millis(duration),
     endedAt: DateTime.makeUnsafe(endedAt)

@@ -4,7 +4,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import type { HistoryEntry } from "./history.ts"
-import { forceKeyLookup, query, queryAlone, type Rows } from "./query.ts"
+import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 import { maxTransitions, nextTransitionSql } from "./transitions.ts"
 
@@ -81,16 +81,8 @@ const withHistory = (stored: string, params: number): string =>
 )
 select stored.id from stored cross join wrote`
 
-/** In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease. */
-const statements = (end: string) => ({
-  batch: storeChanges("now()", briefLocks, end),
-  inTransaction: storeChanges("clock_timestamp()", patientLocks, end)
-})
-
-const plain = statements(`\n${stored}`)
-const recorded = statements(withHistory(stored, 5))
-
-const statementsFor = ({ history }: Changes) => history === undefined ? plain : recorded
+/** For transitions that need not be on the disk when they are committed. */
+const asyncCommit = `${briefLocks} and ${notDurable}`
 
 /** What a batch of outcomes does. */
 export interface Changes {
@@ -104,6 +96,8 @@ export interface Changes {
 export interface StoreOptions {
   /** In milliseconds. */
   readonly lease: number
+  /** Whether the commit need not wait for the disk: then a crash of the server may undo it. */
+  readonly isAsync?: boolean | undefined
   /** The batch was sent before, and its answer was lost. */
   readonly again?: boolean | undefined
 }
@@ -122,14 +116,33 @@ const storeParams = (batch: Changes, options: StoreOptions): ReadonlyArray<unkno
 ]
 
 /** Each step of a chain waits for this statement, so it is as short as possible. */
-const advanceOne = `update pg_task set
+const advanceOne = (settings: string) =>
+  `update pg_task set
   step = $4, transitions = ${nextTransitionSql("$3::int")}, tried = 0, crashes = 0, error = null, last_error = null,
   updated_at = now(),
   lease_until = now() + ${millis("$5")}
-where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid
+where ${settings} and id = $1::uuid and lease_token = $2::uuid
   and transitions in ($3::int, ${nextTransitionSql("$3::int")}) returning id`
 
-const advanceRecorded = `with moved as (${advanceOne})${withHistory("select id from moved", 5)}`
+const advanceNow = advanceOne(briefLocks)
+const advanceAsync = advanceOne(asyncCommit)
+
+const recordAdvance = (advance: string) => `with moved as (${advance})${withHistory("select id from moved", 5)}`
+
+/** The statements of a batch: with the history, or without. */
+const statements = (end: string, advance: (text: string) => string) => ({
+  batch: storeChanges("now()", briefLocks, end),
+  asyncBatch: storeChanges("now()", asyncCommit, end),
+  // In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease.
+  inTransaction: storeChanges("clock_timestamp()", patientLocks, end),
+  advance: advance(advanceNow),
+  asyncAdvance: advance(advanceAsync)
+})
+
+const plain = statements(`\n${stored}`, (text) => text)
+const recorded = statements(withHistory(stored, 5), recordAdvance)
+
+const statementsFor = ({ history }: Changes) => history === undefined ? plain : recorded
 
 /** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
 export const storeOutcomes = (
@@ -138,13 +151,14 @@ export const storeOutcomes = (
   options: StoreOptions
 ): Rows<{ readonly id: TaskId }> => {
   const [only, more] = batch.changes
+  const texts = statementsFor(batch)
   // Moves one task on, and keeps its lease.
   if (only?.kind === "Continued" && more === undefined && batch.ends.length === 0) {
     const { id, n, step, token } = only
-    const text = batch.history === undefined ? advanceOne : advanceRecorded
-    return query(sql, text, [id, token, n, step, options.lease, ...historyParams(batch, options)])
+    const params = [id, token, n, step, options.lease, ...historyParams(batch, options)]
+    return query(sql, options.isAsync ? texts.asyncAdvance : texts.advance, params)
   }
-  return queryAlone(sql, statementsFor(batch).batch, storeParams(batch, options))
+  return queryAlone(sql, options.isAsync ? texts.asyncBatch : texts.batch, storeParams(batch, options))
 }
 
 /**

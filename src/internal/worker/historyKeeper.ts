@@ -47,7 +47,8 @@ export const keepHistory = ({ database, sql, tasks }: HistoryKeeperOptions): Eff
     yield* whileTrue(withTimeout(dropPartition(sql)))
     yield* whileTrue(withTimeout(deleteOver(sql)))
   })
-  return Effect.catch(once, warn).pipe(
+  return once.pipe(
+    Effect.catch(warn),
     Effect.andThen(Effect.sleep(every)),
     Effect.forever
   )

@@ -75,7 +75,8 @@ const deafPollInterval = 1000
 interface Parts {
   readonly settings: Settings
   readonly pool: Pool
-  readonly writer: Writer
+  /** One for the outcomes whose commit waits for the disk, and one for the others. */
+  readonly writers: ReadonlyArray<Writer>
   readonly dispatcher: Dispatcher
   readonly listener: Listener | undefined
   readonly quarantine: Quarantine
@@ -145,13 +146,14 @@ const makeCore = Effect.fnUntraced(function*(
   return core
 })
 
-/** What a claimed row passes: the pool runs its steps, the writer stores their outcomes. */
+/** What a claimed row passes: the pool runs its steps, the writers store their outcomes. */
 const makePipeline = Effect.fnUntraced(function*(core: Core) {
   const { database, metrics, runner, settings, sql } = core
   const { bufferSize, concurrency, lease } = settings
   const fork = Effect.runForkWith(core.context)
   const wakeup = new Wakeup(now)
   const outbox = yield* Queue.unbounded<Entry>()
+  const asyncOutbox = yield* Queue.unbounded<Entry>()
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
   const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUp: yield* CurrentFollowUp })
   const pool = new Pool({
@@ -162,12 +164,17 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
     metrics,
     wakeup,
     outbox,
+    asyncOutbox,
     afterCommit,
     run: (attempt) => fork(runAttempt(runner, attempt)),
     toHistory: runner.toHistory
   })
-  const writer = new Writer({ sql, database, lease, metrics, outbox, onStored: settleWith(core, pool) })
-  return { wakeup, afterCommit, pool, writer, notifyWorkers }
+  const writing = { sql, database, lease, metrics, onStored: settleWith(core, pool) }
+  const writers = [
+    new Writer({ ...writing, isAsync: false, outbox }),
+    new Writer({ ...writing, isAsync: true, outbox: asyncOutbox })
+  ]
+  return { wakeup, afterCommit, pool, writers, notifyWorkers }
 })
 
 /** What tells a worker from others. */
@@ -185,13 +192,8 @@ const makeParts = Effect.fnUntraced(
     const { pool, wakeup } = pipeline
     const { lease, maxCrashes } = settings
     const shared = { sql: core.sql, database, pool, tasks: [...settings.tasks.keys()], lease, now }
-    const leases = {
-      ...shared,
-      metrics,
-      maxCrashes,
-      kept: keptHistories(settings.tasks),
-      pollInterval: Math.min(settings.pollInterval, lease)
-    }
+    const kept = keptHistories(settings.tasks)
+    const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(settings.pollInterval, lease) }
     const quarantine = new Quarantine(leases)
     const cancels = new Cancels(leases)
     const stopRequest = yield* Deferred.make<void>()
@@ -236,7 +238,7 @@ interface Lifetime {
  * longer renews its leases, so that other workers take over.
  */
 const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database, ended }: Lifetime) {
-  const { dispatcher, listener, pool, settings, quarantine, writer } = parts
+  const { dispatcher, listener, pool, settings, quarantine, writers } = parts
   const forked: Array<Fiber.Fiber<unknown>> = []
   yield* Effect.addFinalizer(() => end({ fibers: forked, database, borrowed }))
   const crash = (cause: Cause.Cause<never>) =>
@@ -256,7 +258,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
       Effect.forkDetach,
       Effect.tap((fiber) => Effect.sync(() => forked.push(fiber)))
     )
-  yield* fork(writer.run)
+  yield* Effect.forEach(writers, (writer) => fork(writer.run))
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
   const background = yield* Effect.forEach(
