@@ -9,6 +9,7 @@ import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { makeFinal } from "./internal/definition/final.ts"
 import {
   type AnyFormer,
   type CheckFrom,
@@ -88,7 +89,7 @@ export interface Step<
   readonly tag: State["Type"]["_tag"]
   /** The schema of its state. */
   readonly state: State
-  /** The schemas of the states it may move to. Empty for a final step. */
+  /** The schemas of the states it may move to. Empty if it moves to none. */
   readonly next: ReadonlyArray<Next>
   /** The former states that it takes over. */
   readonly from: ReadonlyArray<Formers>
@@ -100,6 +101,18 @@ export interface Step<
   readonly transactional: boolean
   /** Whether its moves may be committed without waiting for the disk. */
   readonly asyncCommit: boolean
+}
+
+/**
+ * A final state: a task that moves there has ended, and its row is kept for a while as the task's result.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Final<in out State extends StateSchema> extends Step<State, never, never, never> {
+  readonly final: true
+  /** For how long the row is kept. */
+  readonly keep: Duration.Duration
 }
 
 /**
@@ -203,7 +216,7 @@ export interface Options<
   From extends ReadonlyArray<AnyFormer> = readonly [],
   AsyncCommit extends boolean | undefined = undefined
 > {
-  /** The states this step may move to. Default none: a final step. */
+  /** The states this step may move to. Default none: the last step of a task. */
   readonly next?: Next | undefined
   /**
    * The former states that it takes over: those that rows may still hold, each made with {@link former}. They are
@@ -299,7 +312,7 @@ type CheckMove<Next extends ReadonlyArray<StateSchema>, To> = IsAny<To> extends 
 
 type MoveError<Next extends ReadonlyArray<StateSchema>, To, Undeclared extends string> = [Tag<To>] extends [never]
   ? "this handler moves to a state of unknown type"
-  : Next extends readonly [] ? `this final step moves to "${Tag<To>}": add it to \`next\`, or return NextStep.none`
+  : Next extends readonly [] ? `this last step moves to "${Tag<To>}": add it to \`next\`, or return NextStep.none`
   : [Undeclared] extends [never] ? DifferenceOf<Exclude<To, Next[number]["Type"]>, Next[number]["Type"]>
   : `this step moves to "${Undeclared}", which is not in its \`next\``
 
@@ -416,6 +429,50 @@ export const former: {
     migrate: (old: Old["Type"]) => Effect.Effect<To, never, R>
   ): Former<Old, To, R>
 } = makeFormer as never
+
+/**
+ * Options of {@link final}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface FinalOptions {
+  /**
+   * For how long the row is kept after the task has ended, by Postgres's clock. Then it counts as gone, and workers
+   * delete it. Default 1 hour. With an infinite duration it stays until somebody cancels it.
+   */
+  readonly keep?: Duration.Input | undefined
+}
+
+/**
+ * Makes a final state of a task. A step moves there as to any other state, and then the task has ended: nothing runs
+ * any more, and the row is kept for a while as its result. `Task.execute`, `Task.await` and `Task.peek` read it.
+ * `NextStep.none` ends a task, too, but deletes its row at once.
+ *
+ * No task begins in a final state. A row that somebody inserts in a final state by SQL, or that moves there with a delay,
+ * ends when a worker claims it.
+ *
+ * Throws a `TaskDefinitionError` when the state's schema has no literal `_tag`, or when `keep` is no duration of 0 or
+ * more.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step, Task } from "effect-pg-task"
+ *
+ * class Add extends Schema.TaggedClass<Add>()("Add", { a: Schema.Number, b: Schema.Number }) {}
+ * class Sum extends Schema.TaggedClass<Sum>()("Sum", { sum: Schema.Number }) {}
+ *
+ * export const Adder = Task.make("Adder", [
+ *   Step.make(Add, { next: [Sum], handler: ({ a, b }) => Effect.succeed(NextStep.now(new Sum({ sum: a + b }))) }),
+ *   Step.final(Sum, { keep: "7 days" })
+ * ])
+ * ```
+ * @category constructors
+ * @since 0.1.0
+ */
+export const final = <State extends StateSchema>(state: State, options?: FinalOptions): Final<State> =>
+  makeFinal(state, options) as never
 
 /**
  * Tells whether a value is a {@link Step}.

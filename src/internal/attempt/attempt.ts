@@ -87,7 +87,7 @@ const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<MoveOutco
   return Effect.map(task.codec.encode(move.state), (text): MoveOutcome => {
     switch (move._tag) {
       case "Now":
-        return { _tag: "Continued", step: text }
+        return continuedOrEnded(task.keeps?.get(move.state._tag), text)
       case "Delay":
         return { _tag: "Rescheduled", step: text, delay: clampMillis(Duration.toMillis(move.duration)) }
       case "At":
@@ -95,6 +95,11 @@ const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<MoveOutco
     }
   })
 }
+
+const continuedOrEnded = (keep: Duration.Duration | undefined, step: string): MoveOutcome =>
+  keep === undefined
+    ? { _tag: "Continued", step }
+    : { _tag: "Finished", step, keep: clampMillis(Duration.toMillis(keep)) }
 
 /**
  * A crash of the server may undo an asynchronous commit. So no step without `asyncCommit` begins before the move to it
@@ -107,6 +112,9 @@ const allowAsync = ({ step, task }: Running, move: Move, outcome: MoveOutcome): 
     : outcome
 
 const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Effect<Outcome, unknown> => {
+  const { keep } = running.step
+  // A row that was inserted in a final state, or has moved there with a delay.
+  if (keep !== undefined) return Effect.succeed(continuedOrEnded(keep, attempt.claimed.step!))
   const handled = Effect.flatMap(
     callHandler(running),
     ({ commit, move }) =>

@@ -16,6 +16,8 @@ export class ClaimedTask {
   readonly trace: string | null
   readonly crashes: number
   readonly facts: string | null
+  /** Whether somebody waits for the task's end, as far as its last write says. */
+  watched = false
   /** The text of `step`, or null if it is too long to be read. */
   step: string | null
   tried: number

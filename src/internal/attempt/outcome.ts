@@ -8,8 +8,10 @@ import { formatCause, toPostgresText } from "./causeText.ts"
 
 /** A move of the task. `asyncCommit` is set where its commit need not wait for the disk. */
 export type MoveOutcome =
-  /** The task is done. */
+  /** The task is done: its row is deleted. */
   | { readonly _tag: "Finished"; readonly asyncCommit?: true }
+  /** The task is done: its row is kept for `keep` milliseconds with its final state. */
+  | { readonly _tag: "Finished"; readonly step: string; readonly keep: number; readonly asyncCommit?: true }
   /** On to `step` at once: the worker keeps the row. */
   | { readonly _tag: "Continued"; readonly step: string; readonly asyncCommit?: true }
   /** On to `step`, due `delay` milliseconds from now, or at a moment. */
@@ -66,8 +68,12 @@ const maxLastError = 2000
 export const shortError = (error: string): string =>
   error.length > maxLastError ? toPostgresText(error.slice(0, maxLastError)) : error
 
-const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag: "Finished" }>): RowChange => {
+type Change = Exclude<RowOutcome, { readonly _tag: "Finished" }> | Extract<RowOutcome, { readonly keep: number }>
+
+const toRowChange = (fence: RowEnd, outcome: Change): RowChange => {
   switch (outcome._tag) {
+    case "Finished":
+      return { kind: "Finished", step: outcome.step, keep: outcome.keep, ...fence }
     case "Released":
       return outcome.delay === undefined
         ? { kind: "Released", ...fence }
@@ -103,7 +109,7 @@ export const toChanges = (
   for (const { claimed, history, outcome } of entries) {
     if (history !== undefined) (noted ??= []).push(history)
     const fence = { id: claimed.id, token: claimed.token, n: claimed.transitions }
-    if (outcome._tag === "Finished") ends.push(fence)
+    if (outcome._tag === "Finished" && !("step" in outcome)) ends.push(fence)
     else changes.push(toRowChange(fence, outcome))
   }
   return noted === undefined ? { ends, changes } : { ends, changes, history: noted }

@@ -24,6 +24,8 @@ export interface StepDefinition {
   readonly retryDelay: Duration.Duration | undefined
   readonly retry: Schedule.Schedule<unknown, unknown>
   readonly transactional: boolean
+  /** For how long a task that has ended in this state is kept. Undefined if the state is not final. */
+  readonly keep: Duration.Duration | undefined
   /** Its moves to other such steps, and to the end, need not be on the disk when they are committed. */
   readonly asyncCommit: boolean
   /** Its services are in the context with which the worker was started: the worker's type asks for them. */
@@ -87,6 +89,7 @@ export const makeStep = (state: StateSchema, options: StepOptions): StepDefiniti
     retryDelay,
     retry: retry ?? RetryPolicy.make({ limit: retryLimit, delay: retryDelay }),
     transactional: options.transactional ?? false,
+    keep: undefined,
     asyncCommit: options.asyncCommit ?? false,
     handler: options.handler
   }

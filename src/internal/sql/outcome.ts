@@ -14,13 +14,13 @@ const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not nu
 /** The last statement of a step's transaction waits for longer: if it gives up, the step's work is rolled back. */
 const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not null"
 
-/** What the end of an attempt writes into its row. Absent fields leave the row's value as it is. */
+/** What the end of an attempt writes into its row, which stays. Absent fields leave the row's value as it is. */
 export interface RowChange {
   readonly id: TaskId
   readonly token: string
   /** The attempt's `transitions`: with the token, it is the fence. */
   readonly n: number
-  readonly kind: "Continued" | "Rescheduled" | "Retried" | "Parked" | "Rejected" | "Released"
+  readonly kind: "Finished" | "Continued" | "Rescheduled" | "Retried" | "Parked" | "Rejected" | "Released"
   readonly step?: string
   /** Due this many milliseconds from now. */
   readonly delay?: number
@@ -28,9 +28,11 @@ export interface RowChange {
   readonly at?: string
   /** Why it is parked, rejected or retried. */
   readonly error?: string
+  /** For how many milliseconds the row is kept, which has ended. */
+  readonly keep?: number
 }
 
-/** The end of a task: its row is deleted. */
+/** The end of a task whose row is deleted. */
 export type RowEnd = Pick<RowChange, "id" | "token" | "n">
 
 const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
@@ -42,11 +44,24 @@ const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
 const current = `t.id = c.id and t.lease_token = c.token
     and (t.transitions = c.n or (c.kind = 'Continued' and t.transitions = ${nextTransitionSql("c.n")}))`
 
+/** A row that has ended is not in the index of due rows: see `isOpen`. */
+const ending = `ended_at = case when c.kind = 'Finished' then (select time from clock) else t.ended_at end,
+    kept_until = case when c.kind = 'Finished' then (select time from clock) + ${
+  millis("c.keep")
+} else t.kept_until end`
+
+interface Variant {
+  /** Whether rows may end and be kept. Batches without such rows don't pay for it. */
+  readonly keeps: boolean
+  /** What follows the CTEs: it returns the ids of what was stored. */
+  readonly end: string
+}
+
 /**
  * Most outcomes end their task: those are passed as arrays, which are much cheaper to parse than JSON. Leases and
  * delays begin at `time`.
  */
-const storeChanges = (time: string, locks: string, end: string): string =>
+const storeChanges = (time: string, locks: string, { end, keeps }: Variant): string =>
   `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${locks} and ${anyTransition}
@@ -54,7 +69,9 @@ const storeChanges = (time: string, locks: string, end: string): string =>
   delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n returning t.id
 ), c as materialized (
   select * from json_to_recordset($1::json)
-    as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text)
+    as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text${
+    keeps ? ", keep float8" : ""
+  })
   where ${locks} and ${anyTransition}
 ), changed as (
   update pg_task t set
@@ -68,7 +85,12 @@ const storeChanges = (time: string, locks: string, end: string): string =>
     crashes = case when c.kind = 'Released' then t.crashes else 0 end,
     error = case c.kind when 'Released' then t.error when 'Retried' then null else c.error end,
     last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,
-    updated_at = (select time from clock)
+    updated_at = (select time from clock)${
+    keeps ?
+      `,
+    ${ending}` :
+      ""
+  }
   from c where ${current} returning t.id
 )${end}`
 
@@ -129,20 +151,24 @@ const advanceAsync = advanceOne(asyncCommit)
 
 const recordAdvance = (advance: string) => `with moved as (${advance})${withHistory("select id from moved", 5)}`
 
-/** The statements of a batch: with the history, or without. */
-const statements = (end: string, advance: (text: string) => string) => ({
-  batch: storeChanges("now()", briefLocks, end),
-  asyncBatch: storeChanges("now()", asyncCommit, end),
+const texts = (variant: Variant, advance: (text: string) => string) => ({
+  batch: storeChanges("now()", briefLocks, variant),
+  asyncBatch: storeChanges("now()", asyncCommit, variant),
   // In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease.
-  inTransaction: storeChanges("clock_timestamp()", patientLocks, end),
+  inTransaction: storeChanges("clock_timestamp()", patientLocks, variant),
   advance: advance(advanceNow),
   asyncAdvance: advance(advanceAsync)
 })
 
-const plain = statements(`\n${stored}`, (text) => text)
-const recorded = statements(withHistory(stored, 5), recordAdvance)
+const withoutHistory = `\n${stored}`
+const plain = texts({ keeps: false, end: withoutHistory }, (text) => text)
+const keeping = texts({ keeps: true, end: withoutHistory }, (text) => text)
+const recorded = texts({ keeps: true, end: withHistory(stored, 5) }, recordAdvance)
 
-const statementsFor = ({ history }: Changes) => history === undefined ? plain : recorded
+const isKept = ({ kind }: RowChange): boolean => kind === "Finished"
+
+const textsFor = ({ changes, history }: Changes) =>
+  history !== undefined ? recorded : changes.some(isKept) ? keeping : plain
 
 /** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
 export const storeOutcomes = (
@@ -151,14 +177,16 @@ export const storeOutcomes = (
   options: StoreOptions
 ): Rows<{ readonly id: TaskId }> => {
   const [only, more] = batch.changes
-  const texts = statementsFor(batch)
+  const texts = textsFor(batch)
+  // A result is on the disk once it is committed: so no batch that keeps a row is asynchronous.
+  const isAsync = options.isAsync === true && !batch.changes.some(isKept)
   // Moves one task on, and keeps its lease.
   if (only?.kind === "Continued" && more === undefined && batch.ends.length === 0) {
     const { id, n, step, token } = only
     const params = [id, token, n, step, options.lease, ...historyParams(batch, options)]
-    return query(sql, options.isAsync ? texts.asyncAdvance : texts.advance, params)
+    return query(sql, isAsync ? texts.asyncAdvance : texts.advance, params)
   }
-  return queryAlone(sql, options.isAsync ? texts.asyncBatch : texts.batch, storeParams(batch, options))
+  return queryAlone(sql, isAsync ? texts.asyncBatch : texts.batch, storeParams(batch, options))
 }
 
 /**
@@ -170,7 +198,7 @@ export const storeInTransaction = (
   changes: Changes,
   options: StoreOptions & { readonly from: "Transaction" | "Statement" }
 ): Effect.Effect<boolean, SqlError> => {
-  const { batch, inTransaction } = statementsFor(changes)
+  const { batch, inTransaction } = textsFor(changes)
   const text = options.from === "Transaction" ? batch : inTransaction
   const rows = query(sql, text, storeParams(changes, options))
   return Effect.map(rows, ({ length }) => length === 1)

@@ -18,13 +18,14 @@ import { BorrowedScopes } from "./borrowedScopes.ts"
 import { limitTransactions } from "./transactionLimit.ts"
 import type { TaskId } from "../../TaskId.ts"
 import type { ClaimedTask, Entry, StoredOutcome } from "../attempt/claimedTask.ts"
-import { AfterCommit, CurrentFollowUp } from "./afterCommit.ts"
+import { AfterCommit, ExtraFollowUps } from "./afterCommit.ts"
 import { findCancelled } from "./cancelled.ts"
 import { toTableError, isMisconfiguration } from "../sql/errors.ts"
 import { Cancels } from "./cancellations.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain, end } from "./shutdown.ts"
 import { noteStarted } from "./launch.ts"
+import { makeFollowUps } from "./followUps.ts"
 import { keptHistories, makeToHistory } from "../attempt/history.ts"
 import { keepHistory } from "./historyKeeper.ts"
 import { keepLeases } from "./leaseRenewal.ts"
@@ -155,7 +156,8 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   const outbox = yield* Queue.unbounded<Entry>()
   const asyncOutbox = yield* Queue.unbounded<Entry>()
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
-  const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUp: yield* CurrentFollowUp })
+  const followUps = [...makeFollowUps(sql), ...yield* ExtraFollowUps]
+  const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps })
   const pool = new Pool({
     concurrency,
     bufferSize,
