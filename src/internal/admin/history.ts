@@ -15,6 +15,7 @@ const Outcome = Schema.Literals([
   "finished",
   "continued",
   "rescheduled",
+  "waiting",
   "retried",
   "parked",
   "rejected",
@@ -33,7 +34,7 @@ export class HistoryEntry extends Schema.Class<HistoryEntry>("effect-pg-task/Adm
   /** 1 for the first try of the step. */
   attempt: Schema.Number,
   outcome: Outcome,
-  /** The `_tag` of the signal that it took. Null if it took none. */
+  /** The `_tag` of the signal that it took, or `$timeout`. Null if its state does not wait. */
   signal: Schema.NullOr(Schema.String),
   /** Why it was retried, parked or rejected: the first 2000 characters. */
   error: Schema.NullOr(Schema.String),

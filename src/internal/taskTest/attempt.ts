@@ -64,7 +64,8 @@ const runAndStore = Effect.fnUntraced(function*(runner: Runner, claimed: Claimed
   const outcome = yield* inTransaction ? behindSavepoint(sql, claimed, running) : running
   if (outcome._tag === "Stored") return { outcome: outcome.outcome, current: true }
   const changes = toChanges([{ claimed, outcome, history: runner.toHistory?.(attempt, outcome) }])
-  return { outcome, current: yield* storeInTransaction(sql, changes, { lease, from: "Transaction" }) }
+  const stored = yield* storeInTransaction(sql, changes, { lease, from: "Transaction" })
+  return { outcome, current: stored !== undefined }
 })
 
 /** The lock timeout of the caller's transaction stays what it was. */
