@@ -15,21 +15,21 @@ export interface PageOptions extends Omit<Where, "ids"> {
  * The two halves of the table that have an index on the task's name and `wakeup_at`. Rows that have ended, or wait for
  * a slot, are in neither of them: nothing writes such rows yet.
  */
-const halves = [
+export const halves = [
   { name: "unparked", part: unparked, statuses: ["ready", "scheduled", "running"] },
   { name: "parked", part: "error is not null", statuses: ["parked"] }
 ] as const
 
-type Half = typeof halves[number]
+export type Half = typeof halves[number]
 
 /** The order of a page, and where it begins. */
-interface Keyset {
+export interface Keyset {
   readonly past: ReadonlyArray<string>
   readonly order: (table: string) => string
   readonly limit: string
 }
 
-const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): Keyset => {
+export const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): Keyset => {
   const [direction, beyond] = newestFirst ? ["desc", "<"] : ["asc", ">"]
   const past: Array<string> = []
   if (after !== undefined) {
@@ -44,12 +44,14 @@ const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): K
 }
 
 /** Whether most rows in the indexes match. Then a page reads few rows more than it returns. */
-const followsIndexes = ({ error, newerThan, olderThan, status, step, task }: PageOptions): boolean =>
-  [error, newerThan, olderThan, step, task].every((criterion) => criterion === undefined)
+const followsIndexes = (
+  { error, errorLine, newerThan, olderThan, status, step, task, text }: PageOptions
+): boolean =>
+  [error, errorLine, newerThan, olderThan, step, task, text].every((criterion) => criterion === undefined)
   && !(status?.includes("running") && !status.includes("ready") && !status.includes("scheduled"))
 
 /** The names of all tasks in one half, each found by one index lookup (a loose index scan). */
-const namesIn = ({ name, part }: Half) =>
+export const namesIn = ({ name, part }: Half) =>
   `${name} as (
   select (select min(task) from pg_task where ${part}) as task
   union all
