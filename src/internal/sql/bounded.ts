@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { AdminCount, AdminErrorCount } from "./admin.ts"
-import { type Half, halves, type Keyset, keysetOf, namesIn, type PageOptions } from "./page.ts"
+import { type Keyset, keysetOf, namesIn, type PageOptions, type Part, parts as allParts } from "./page.ts"
 import { query, type Rows } from "./query.ts"
 import {
   type AdminRow,
@@ -15,6 +15,7 @@ import {
   conditions,
   errorLineOf,
   Params,
+  present,
   since,
   status,
   type Status,
@@ -22,28 +23,28 @@ import {
   whereClause
 } from "./row.ts"
 
-/** Which part of a half: more conditions, and how many rows of each task. */
-interface Part {
-  readonly half: Half
+/** What is read of a part of the table, for each task: more conditions, and how many rows. */
+interface Reading {
+  readonly part: Part
   readonly more: ReadonlyArray<string>
   readonly select: string
   readonly tail: string
 }
 
 /** The first rows of one task, or of each task and of those without a name, in the order of the index. */
-const branches = (task: string | null | undefined, params: Params, { half, more, select, tail }: Part) => {
+const branches = (task: string | null | undefined, params: Params, { more, part, select, tail }: Reading) => {
   const from = (condition: string) =>
-    `select ${select} from pg_task t ${whereClause([condition, half.part, ...more])} ${tail}`
+    `select ${select} from pg_task t ${whereClause([condition, part.part, ...more])} ${tail}`
   const unnamed = `(${from("t.task is null")})`
   if (task === null) return [unnamed]
   if (task !== undefined) return [`(${from(`t.task = ${params.add(task)}`)})`]
   return [
-    `(select r.* from ${half.name} n cross join lateral (${from("t.task = n.task")}) r where n.task is not null)`,
+    `(select r.* from ${part.name} n cross join lateral (${from("t.task = n.task")}) r where n.task is not null)`,
     unnamed
   ]
 }
 
-const withNames = (parts: ReadonlyArray<Half>) => `with recursive ${parts.map(namesIn).join(", ")}`
+const withNames = (parts: ReadonlyArray<Part>) => `with recursive ${parts.map(namesIn).join(", ")}`
 
 // ---------------------------------------------------------------------------------------------------------------
 // A page
@@ -67,12 +68,12 @@ const rangeOf = (statuses: ReadonlyArray<Status> | undefined): ReadonlyArray<str
   return only === "ready" ? ["t.wakeup_at <= now()"] : only === "scheduled" ? ["t.wakeup_at > now()"] : []
 }
 
-const seenIn = (parts: ReadonlyArray<Half>, options: BoundedPageOptions, params: Params, keyset: Keyset) => {
+const seenIn = (parts: ReadonlyArray<Part>, options: BoundedPageOptions, params: Params, keyset: Keyset) => {
   const matches = conditions({ ...options, task: undefined }, params).map((one) => `(${one})`).join(" and ") || "true"
   const lookAt = `limit ${params.add(options.lookAt)}::int`
-  const all = parts.flatMap((half) =>
+  const all = parts.flatMap((part) =>
     branches(options.task, params, {
-      half,
+      part,
       more: [...rangeOf(options.status), ...keyset.past],
       select: `t.id, t.wakeup_at, ${matches} as matches`,
       tail: `${keyset.order("t")} ${lookAt}`
@@ -88,7 +89,7 @@ export const boundedPage = Effect.fnUntraced(function*(
   sql: SqlClient,
   options: BoundedPageOptions
 ): Effect.fn.Return<BoundedPage, SqlError> {
-  const parts = halves.filter((half) => half.statuses.some((one) => options.status?.includes(one) ?? true))
+  const parts = allParts.filter((part) => part.statuses.some((one) => options.status?.includes(one) ?? true))
   if (parts.length === 0) return { rows: [], stopped: undefined }
   const params = new Params()
   const keyset = keysetOf(options, params)
@@ -126,26 +127,26 @@ export interface BoundedCount extends AdminCount {
 }
 
 /** What is due and what is not are counted apart: neither keeps the other from being seen. */
-const countedParts = (half: Half): ReadonlyArray<ReadonlyArray<string>> =>
-  half.name === "unparked" ? [["t.wakeup_at <= now()"], ["t.wakeup_at > now()"]] : [[]]
+const countedRanges = (part: Part): ReadonlyArray<ReadonlyArray<string>> =>
+  part.name === "unparked" ? [["t.wakeup_at <= now()"], ["t.wakeup_at > now()"]] : [[]]
 
 /** Counts by task, state and status, up to `limit` rows for each task in each part of the table. */
 export const boundedCounts = (sql: SqlClient, limit: number): Rows<BoundedCount> => {
   const params = new Params()
   const tail = `order by t.wakeup_at limit ${params.add(limit)}::int`
-  const all = halves.flatMap((half) =>
-    countedParts(half).flatMap((more, index) =>
+  const all = allParts.flatMap((part) =>
+    countedRanges(part).flatMap((more, index) =>
       branches(undefined, params, {
-        half,
-        more,
-        select: `t.task, t.state, '${half.name}${index}' as part, ${status} as status, ${since} as since, t.tried`,
+        part,
+        more: [present, ...more],
+        select: `t.task, t.state, '${part.name}${index}' as part, ${status} as status, ${since} as since, t.tried`,
         tail
       })
     )
   )
   return query(
     sql,
-    `${withNames(halves)}
+    `${withNames(allParts)}
 select c.task, c.state as step, c.status, c.count, c.retrying, ${age("c.since")} as oldest,
   sum(c.count) over (partition by c.task, c.part) >= $1::int as "atLeast"
 from (
@@ -164,10 +165,10 @@ export const boundedErrors = (
   { limit, lookAt }: { readonly limit: number; readonly lookAt: number }
 ): Rows<AdminErrorCount> => {
   const params = new Params()
-  const parked = halves.filter(({ name }) => name === "parked")
-  const all = parked.flatMap((half) =>
+  const parked = allParts.filter(({ name }) => name === "parked")
+  const all = parked.flatMap((part) =>
     branches(task, params, {
-      half,
+      part,
       more: [],
       select: "t.*",
       tail: `order by t.wakeup_at desc limit ${params.add(lookAt)}::int`
