@@ -1,7 +1,7 @@
 import { assert } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { HttpServerRequest } from "effect/http"
-import * as Dashboard from "../../src/Dashboard.ts"
+import type * as Dashboard from "../../src/Dashboard.ts"
 import { row } from "../support/worker/Table.ts"
 import { contentOf, dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
 import { as, serve } from "../support/dashboard/Server.ts"

@@ -1,22 +1,17 @@
 import { assert } from "@effect/vitest"
+import axe from "axe-core"
 import { Effect } from "effect"
-import { readFileSync } from "node:fs"
-import { createRequire } from "node:module"
 import type { Page } from "playwright-core"
 import { dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
 import { as, serve } from "../support/dashboard/Server.ts"
 import { charging, Order, rawOf, Sweep } from "../support/dashboard/Shop.ts"
 
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
-
 /** What axe finds, in one line each. */
 const violationsIn = (page: Page) =>
   play(async () => {
-    await page.evaluate(axe)
-    return await page.evaluate(async () => {
-      const { violations } = await (globalThis as any).axe.run(document)
-      return violations.map((one: any) => `${one.id}: ${one.nodes.map((node: any) => node.html).join(" ")}`)
-    })
+    await page.evaluate(axe.source)
+    const { violations } = await page.evaluate(() => (globalThis as unknown as { axe: typeof axe }).axe.run())
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`)
   })
 
 const addRows = Effect.gen(function*() {
