@@ -58,6 +58,7 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     ["task", oneLine(row.task ?? "?")],
     ["step", oneLine(row.step ?? "?")],
     ["status", status],
+    ["key", row.key === null ? undefined : oneLine(row.key)],
     ["due", time(row.wakeupAt)],
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],

@@ -10,6 +10,7 @@ export interface Where {
   /** Null: rows of no known shape. */
   readonly task?: string | null | undefined
   readonly step?: string | undefined
+  readonly key?: string | undefined
   readonly status?: ReadonlyArray<Status> | undefined
   /** A part of the error's text, with `*` for anything. */
   readonly error?: string | undefined
@@ -51,7 +52,8 @@ const byStatus = (values: Record<Status, string>) =>
   `case when ${conditionOf.parked} then ${values.parked} when t.is_running then ${values.running}
   when t.wakeup_at <= now() then ${values.ready} else ${values.scheduled} end`
 
-const status = byStatus({ ready: "'ready'", scheduled: "'scheduled'", running: "'running'", parked: "'parked'" })
+/** The status of a row, as a text. */
+export const status = byStatus({ ready: "'ready'", scheduled: "'scheduled'", running: "'running'", parked: "'parked'" })
 const since = byStatus(sinceOf)
 
 /** As milliseconds since 1970, limited to what JavaScript's dates can hold, because a time may be `infinity`. */
@@ -78,8 +80,9 @@ export interface AdminRow {
   readonly leaseUntil: number | null
   readonly since: number
   readonly age: number
+  readonly key: string | null
   /** `wakeup_at` to the microsecond, for the next page. */
-  readonly key: string
+  readonly position: string
 }
 
 /** A `step` that is too long to be read is cut. */
@@ -87,10 +90,10 @@ const raw = `case when octet_length(t.step) <= ${maxStep} then t.step else left(
 
 export const columns =
   `t.id, t.task, t.state as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
-  t.error, t.last_error as "lastError", t.trace, ${millis("t.wakeup_at")} as "wakeupAt",
+  t.error, t.last_error as "lastError", t.trace, t.key, ${millis("t.wakeup_at")} as "wakeupAt",
   ${millis("t.created_at")} as "createdAt", ${millis("t.updated_at")} as "updatedAt",
   case when t.lease_until is not null then ${millis("t.lease_until")} end as "leaseUntil",
-  ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as key`
+  ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as position`
 
 // ---------------------------------------------------------------------------------------------------------------
 // Which rows
@@ -105,10 +108,11 @@ const anyOf = (conditions: ReadonlyArray<string>) => `(${conditions.map((one) =>
 
 export const conditions = (where: Where, params: Params): ReadonlyArray<string> => {
   const all: Array<string> = []
-  const { error, ids, newerThan, olderThan, status, step, task } = where
+  const { error, ids, key, newerThan, olderThan, status, step, task } = where
   if (ids !== undefined) all.push(`t.id = any(${params.add(ids)}::uuid[])`)
   if (task !== undefined) all.push(task === null ? "t.task is null" : `t.task = ${params.add(task)}`)
   if (step !== undefined) all.push(`t.state = ${params.add(step)}`)
+  if (key !== undefined) all.push(`t.key = ${params.add(key)}`)
   if (status !== undefined && status.length < statuses.length) {
     all.push(status.length === 0 ? "false" : anyOf(status.map((one) => conditionOf[one])))
   }
