@@ -124,26 +124,26 @@ workerTests("pg-task enqueue --key", (test) => {
   test(
     "stores a task once, and finds it by its key",
     Effect.gen(function*() {
-      const { stdout } = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one"])
-      const id = stdout.trim()
+      const { out } = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one"])
+      const id = out.trim()
       const kept = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one", "--on-conflict", "keep"])
       assert.deepInclude(kept, {
         code: 0,
-        stdout: `${id}\n`,
-        stderr: "pg-task: The key is taken: nothing was stored. The task that has it is ready\n"
+        out: `${id}\n`,
+        err: "pg-task: The key is taken: nothing was stored. The task that has it is ready\n"
       })
       const json = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one", "--json"])
-      assert.deepStrictEqual(JSON.parse(json.stdout), { id, created: false, status: "ready" })
+      assert.deepStrictEqual(JSON.parse(json.out), { id, created: false, status: "ready" })
       const refused = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one", "--on-conflict", "fail"])
       assert.deepInclude(refused, {
         code: 1,
-        stderr: `pg-task: Greeter: the key "one" is taken by the task ${id}. Nothing was stored\n`
+        err: `pg-task: Greeter: the key "one" is taken by the task ${id}. Nothing was stored\n`
       })
       yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "two"])
       const listed = yield* pgTask(["list", "--key", "one", "--json"])
-      const { tasks } = JSON.parse(listed.stdout) as { readonly tasks: ReadonlyArray<{ id: string; key: string }> }
+      const { tasks } = JSON.parse(listed.out) as { readonly tasks: ReadonlyArray<{ id: string; key: string }> }
       assert.deepStrictEqual(tasks.map(({ id, key }) => [id, key]), [[id, "one"]])
-      assert.include((yield* pgTask(["show", id])).stdout, "key           one")
+      assert.include((yield* pgTask(["show", id])).out, "key           one")
       yield* pgTask(["cancel", "--key", "one", "--yes"])
       assert.deepStrictEqual(yield* run("select key from pg_task"), [{ key: "two" }])
     })
