@@ -7,7 +7,7 @@ import { Admin } from "../../src/index.ts"
 import { declaring, module, pgTask } from "../support/cli/cli.ts"
 import { insertEach, nobody, readName } from "../support/cli/Greeter.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
-import { row } from "../support/worker/Table.ts"
+import { row, run } from "../support/worker/Table.ts"
 import { eventually, within } from "../support/worker/Wait.ts"
 
 workerTests("pg-task retry, run-now and cancel", (test) => {
@@ -130,7 +130,7 @@ workerTests("pg-task enqueue --key", (test) => {
       assert.deepInclude(kept, {
         code: 0,
         out: `${id}\n`,
-        err: "pg-task: The key is taken: nothing was stored. The task that has it is ready\n"
+        err: "The key is taken: nothing was stored. The task that has it is ready\n"
       })
       const json = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one", "--json"])
       assert.deepStrictEqual(JSON.parse(json.out), { id, created: false, status: "ready" })
