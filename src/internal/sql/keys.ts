@@ -13,7 +13,7 @@ import type { TaskId } from "../../TaskId.ts"
 import type { Due } from "./insert.ts"
 import { channel } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
-import { status, type Status } from "./row.ts"
+import { present, status, type Status } from "./row.ts"
 import { clampMillis, millis } from "./time.ts"
 
 /** What happens if a row has the key: `Task.OnConflict`. */
@@ -27,10 +27,7 @@ export interface KeyRow {
   readonly status: Status
 }
 
-/** Whether a row holds its key. One that has ended frees it once its result is no longer kept. */
-const holdsKey = "(t.ended_at is null or t.kept_until is null or t.kept_until > now())"
-
-/** The row loses the key, but stays: its result may still be read by its id. */
+/** The row loses its key, but stays: whoever deletes results deletes it. */
 const freeKey = `update pg_task t set key = null, updated_at = now()`
 
 const dueTime = (at: string, delay: string) => `coalesce(${at}::timestamptz, now() + ${millis(delay)})`
@@ -58,7 +55,7 @@ const ofKey = (task: string, key: string) => `t.task = ${task} and t.key = ${key
 export const findHolder = (sql: SqlClient, task: string, key: string): Rows<KeyRow> =>
   query(
     sql,
-    `select t.id, ${status} as status, false as created from pg_task t where ${ofKey("$1", "$2")} and ${holdsKey}`,
+    `select t.id, ${status} as status, false as created from pg_task t where ${ofKey("$1", "$2")} and ${present}`,
     [task, key]
   )
 
@@ -68,7 +65,7 @@ export const findHolder = (sql: SqlClient, task: string, key: string): Rows<KeyR
  */
 const insertWhere = (condition: string) =>
   `freed as (
-  ${freeKey} where ${ofKey("$5", "$6")} and t.ended_at is not null and not ${holdsKey}${condition} returning 1
+  ${freeKey} where ${ofKey("$5", "$6")} and t.ended_at is not null and not ${present}${condition} returning 1
 ), added as (
   insert into pg_task (step, wakeup_at, trace, key)
   select $1, ${dueTime("$2", "$3")}, $4, $6 from (select count(*) from freed) f where true${condition}
@@ -87,7 +84,7 @@ export const insertKeyed = (sql: SqlClient, task: KeyedTask): Rows<KeyRow> => qu
 const findOrInsertText = (told: string) =>
   `with holder as materialized (
   select t.id, ${status} as status from pg_task t
-  where (select set_config('pg_task.skip_notify', 'on', true)) is not null and ${ofKey("$5", "$6")} and ${holdsKey}
+  where (select set_config('pg_task.skip_notify', 'on', true)) is not null and ${ofKey("$5", "$6")} and ${present}
 ), ${insertWhere(" and not exists (select from holder)")}
 select id, false as created, status, null as told from holder
 union all select id, true, ${newStatus}, ${told} from added`
@@ -123,7 +120,7 @@ export const findHolders = (sql: SqlClient, task: string, keys: ReadonlyArray<st
   query(
     sql,
     `select t.key, t.id, ${status} as status, false as created from pg_task t
-where ${ofKey("$1", "any($2::text[])")} and ${holdsKey}`,
+where ${ofKey("$1", "any($2::text[])")} and ${present}`,
     [task, keys]
   )
 
@@ -135,7 +132,7 @@ export const insertAllKeyed = (
   query(
     sql,
     `with freed as (
-  ${freeKey} where ${ofKey("$5", "any($6::text[])")} and t.ended_at is not null and not ${holdsKey} returning 1
+  ${freeKey} where ${ofKey("$5", "any($6::text[])")} and t.ended_at is not null and not ${present} returning 1
 ), added as (
   insert into pg_task (step, wakeup_at, trace, key)
   select i.step, ${dueTime("$2", "$3")}, $4, i.key
