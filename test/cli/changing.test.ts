@@ -137,7 +137,7 @@ workerTests("pg-task enqueue --key", (test) => {
       const refused = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one", "--on-conflict", "fail"])
       assert.deepInclude(refused, {
         code: 1,
-        err: `pg-task: Greeter: the key "one" is taken by the task ${id}. Nothing was stored\n`
+        err: `Greeter: the key "one" is taken by the task ${id}. Nothing was stored`
       })
       yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "two"])
       const listed = yield* pgTask(["list", "--key", "one", "--json"])
