@@ -6,7 +6,7 @@
  * transaction that has changed that row and is still open. So it only decides between tasks that are stored at the same
  * time: whoever is second waits for the first one's commit, because until then nobody knows whether the key is taken.
  */
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
