@@ -37,13 +37,11 @@ import type { Settings } from "./settings.ts"
 import { Pool } from "./pool.ts"
 import { reportAll } from "../attempt/log.ts"
 import { Rescue, rescuedAfter } from "./leaseRescue.ts"
-import { tagsIn } from "../definition/task.ts"
 import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
 import { Wakeup } from "./wakeup.ts"
 import { Quarantine } from "./quarantine.ts"
-import { knownTask } from "../sql/known.ts"
 import { type Place, probe } from "../sql/table.ts"
-import { UnknownStates } from "./unknownStates.ts"
+import { knownOf, UnknownStates } from "./unknownStates.ts"
 import { Writer } from "./writer.ts"
 
 /** A running worker. */
@@ -84,7 +82,6 @@ interface Parts {
   readonly dispatcher: Dispatcher
   readonly listener: Listener | undefined
   readonly quarantine: Quarantine
-  readonly unknownStates: UnknownStates
   /** Notifies, and waits for that. */
   readonly notifyWorkers: Effect.Effect<void>
   readonly keepLeases: Effect.Effect<never>
@@ -92,7 +89,8 @@ interface Parts {
   readonly cancels: Cancels
   readonly wakeup: Wakeup
   readonly afterCommit: AfterCommit
-  readonly keepHistory: Effect.Effect<never>
+  /** What nothing else here refers to. */
+  readonly others: ReadonlyArray<Effect.Effect<never>>
   /** Completed when somebody wants the worker to stop. */
   readonly stopRequest: Deferred.Deferred<void>
 }
@@ -195,9 +193,8 @@ const makeParts = Effect.fnUntraced(
     const pipeline = yield* makePipeline(core)
     const { pool, wakeup } = pipeline
     const { lease, maxCrashes } = settings
-    const names = [...settings.tasks.keys()]
-    const known = [...settings.tasks.values()].map((task) => knownTask(task.name, tagsIn(task), encoding))
-    const shared = { sql: core.sql, database, pool, tasks: names, known, lease, now }
+    const known = knownOf(settings.tasks, encoding)
+    const shared = { sql: core.sql, database, pool, tasks: [...settings.tasks.keys()], known, lease, now }
     const kept = keptHistories(settings.tasks)
     const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(settings.pollInterval, lease) }
     const quarantine = new Quarantine(leases)
@@ -223,11 +220,10 @@ const makeParts = Effect.fnUntraced(
       dispatcher: new Dispatcher({ ...shared, unknownStates, wakeup, pollInterval }),
       listener,
       quarantine,
-      unknownStates,
       keepLeases: keepLeases(leases),
       rescue: new Rescue(leases, () => quarantine.look()),
       cancels,
-      keepHistory: keepHistory({ sql: core.sql, database, tasks: settings.tasks }),
+      others: [unknownStates.run, keepHistory({ sql: core.sql, database, tasks: settings.tasks })],
       stopRequest
     }
     return parts
@@ -270,14 +266,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
   const background = yield* Effect.forEach(
-    [
-      parts.rescue.run,
-      quarantine.run,
-      parts.cancels.run,
-      parts.afterCommit.run,
-      parts.keepHistory,
-      parts.unknownStates.run
-    ],
+    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run, ...parts.others],
     fork
   )
   if (listener !== undefined) {

@@ -6,7 +6,8 @@ import * as Effect from "effect/Effect"
 import * as Metric from "effect/Metric"
 import type { SqlClient } from "effect/sql/SqlClient"
 import * as Metrics from "../../Metrics.ts"
-import { type KnownTask, type UnknownState, unknownStates } from "../sql/known.ts"
+import { tagsIn, type TaskDefinition } from "../definition/task.ts"
+import { type KnownTask, knownTask, type UnknownState, unknownStates } from "../sql/known.ts"
 import type { Database } from "./database.ts"
 
 /** How many due rows a look reads at most, in all tasks together, but at least so many of each. */
@@ -14,6 +15,10 @@ const mostRead = { together: 5000, each: 100 }
 
 /** Between two looks: the poll interval, within these limits. In milliseconds. */
 const interval = { shortest: 500, longest: 60_000 }
+
+/** The states that a worker of these tasks claims, in a database of this encoding. */
+export const knownOf = (tasks: ReadonlyMap<string, TaskDefinition>, encoding: string): ReadonlyArray<KnownTask> =>
+  [...tasks.values()].map((task) => knownTask(task.name, tagsIn(task), encoding))
 
 export interface UnknownStatesOptions {
   readonly sql: SqlClient
