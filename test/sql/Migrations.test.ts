@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { PgClient, PgMigrator } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Queue, Redacted } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
 import { execFileSync, spawnSync } from "node:child_process"
 import { Migrations } from "../../src/index.ts"
@@ -9,8 +9,9 @@ import { client, makeDatabase } from "../support/database/Database.ts"
 import { ownDatabaseTest as test, type Services } from "../support/database/ownDatabase.ts"
 import { makeCrateTable, shape } from "../support/database/tableShape.ts"
 import { run } from "../support/worker/Table.ts"
+import { within } from "../support/worker/Wait.ts"
 
-const applied = [[1, "table"], [2, "triggers"], [3, "foundation"]] as const
+const applied = [[1, "table"], [2, "triggers"], [3, "foundation"], [4, "notify"]] as const
 
 const runText = run(Migrations.script)
 
@@ -99,7 +100,8 @@ describe("every way", () => {
         "1_mine": Effect.asVoid(run("create table mine (id int)")),
         "2_pg_task": Migrations.migrations["1_table"],
         "7_pg_task": Migrations.migrations["2_triggers"],
-        "8_pg_task": Migrations.migrations["3_foundation"]
+        "8_pg_task": Migrations.migrations["3_foundation"],
+        "9_pg_task": Migrations.migrations["4_notify"]
       })
     }),
     "a take-over": Effect.andThen(makeCrateTable, Migrations.run)
@@ -138,6 +140,20 @@ describe("every way", () => {
     }))
 })
 
+describe("a transaction that has stored tasks", () => {
+  for (const [name, migrate] of Object.entries({ "Migrations.run": Migrations.run, "Migrations.script": runText })) {
+    test(`may apply the migrations again, by ${name}: its notification is not lost`, () =>
+      Effect.gen(function*() {
+        yield* runText
+        const sql = yield* PgClient.PgClient
+        const heard = yield* sql.listen("pg_task_changed")
+        yield* sql.withTransaction(Effect.andThen(run(`insert into pg_task (step) values ('{"A":{"B":{}}}')`), migrate))
+        assert.strictEqual((yield* within(Queue.take(heard), "the notification")).payload, "")
+        assert.deepStrictEqual(yield* run("select task from pg_task"), [{ task: "A" }])
+      }))
+  }
+})
+
 describe("many at once", () => {
   const migrateApart = (url: string, way: Effect.Effect<unknown, unknown, Services>) =>
     Effect.scoped(Effect.provide(way, client(url, { maxConnections: 1 })))
@@ -152,7 +168,8 @@ describe("many at once", () => {
         assert.deepStrictEqual(yield* run("select migration_id, name from pg_task_migrations order by 1"), [
           { migration_id: 1, name: "table" },
           { migration_id: 2, name: "triggers" },
-          { migration_id: 3, name: "foundation" }
+          { migration_id: 3, name: "foundation" },
+          { migration_id: 4, name: "notify" }
         ])
         yield* run("drop table pg_task, pg_task_migrations cascade")
         yield* Migrations.run

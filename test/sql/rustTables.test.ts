@@ -143,7 +143,12 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
         `select proname as name from pg_proc where proname like 'pg\\_task%' union all
         select indexname from pg_indexes where indexname = 'pg_task_wakeup_at_idx' order by 1`
       )
-      assert.deepStrictEqual(left.map(({ name }) => name), ["pg_task_names", "pg_task_notify", "pg_task_touch"])
+      assert.deepStrictEqual(left.map(({ name }) => name), [
+        "pg_task_names",
+        "pg_task_notify",
+        "pg_task_skipped",
+        "pg_task_touch"
+      ])
     }))
 
   it.effect("is left alone when another schema gets a table: what is its own has the same names", () =>

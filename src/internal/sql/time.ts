@@ -27,15 +27,16 @@ export const millis = (param: string) => `${param}::float8 * interval '1 millise
 /** In milliseconds: 0 or less when it is over, and undefined when there is nothing to wait for. */
 export type Wait = Effect.Effect<number | undefined, SqlError>
 
-/**
- * How long it is until `time`. It subtracts numbers, because infinite times can't be subtracted before Postgres 17.
- */
+/** From now to `time`. It subtracts numbers, because infinite times can't be subtracted before Postgres 17. */
+export const millisUntil = (time: string) =>
+  `((extract(epoch from ${time}) - extract(epoch from clock_timestamp())) * 1000)::float8`
+
+/** How long it is until `time`. */
 export const until = (sql: SqlClient, time: string, from: string, params: ReadonlyArray<unknown>): Wait =>
   Effect.map(
     query<{ wait: number | null }>(
       sql,
-      `select ((extract(epoch from ${time}) - extract(epoch from clock_timestamp())) * 1000)::float8 as wait
-from ${from}`,
+      `select ${millisUntil(time)} as wait from ${from}`,
       params
     ),
     (rows) => rows[0]?.wait ?? undefined

@@ -1,6 +1,7 @@
 import type { Workload } from "../Workload.ts"
 import { backlog } from "./backlog.ts"
 import { chain } from "./chain.ts"
+import { manyClients } from "./clients.ts"
 import { enqueue } from "./enqueue.ts"
 import { idle } from "./idle.ts"
 import { mix } from "./mix.ts"
@@ -21,5 +22,6 @@ export const workloads: ReadonlyArray<Workload> = [
   backlog,
   steady,
   processes,
-  idle
+  idle,
+  manyClients
 ]
