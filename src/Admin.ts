@@ -50,11 +50,12 @@ import * as TaskId from "./TaskId.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const Status: Schema.Literals<readonly ["ready", "scheduled", "running", "parked"]> = Schema.Literals([
+export const Status: Schema.Literals<readonly ["ready", "scheduled", "running", "parked", "ended"]> = Schema.Literals([
   "ready",
   "scheduled",
   "running",
-  "parked"
+  "parked",
+  "ended"
 ])
 
 /**
@@ -64,6 +65,7 @@ export const Status: Schema.Literals<readonly ["ready", "scheduled", "running", 
  * - `scheduled`: due later, because it was enqueued for later or delayed, or waits for its next try.
  * - `running`: held by a worker, which runs it or is about to.
  * - `parked`: failed for good. It keeps its state and its error until somebody retries or cancels it.
+ * - `ended`: done, and kept for a while as its result: see `Step.final`. Once its time is over, it counts as gone.
  *
  * @category models
  * @since 0.1.0
@@ -112,14 +114,20 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   updatedAt: Schema.DateTimeUtcFromString,
   /** When its worker's lease ends. Null if no worker holds it. */
   leaseUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
+  /** When it ended in a final state. Null if it hasn't. */
+  endedAt: Schema.NullOr(Schema.DateTimeUtcFromString),
+  /** Until when it is kept as a result. Null if it hasn't ended. */
+  keptUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
   /**
    * Since when it has had its status. Ready and running: since it was due. Scheduled and parked: since it was last
-   * written, which is when it began to wait or was parked.
+   * written, which is when it began to wait or was parked. Ended: since it ended.
    */
   since: Schema.DateTimeUtcFromString,
   /** For how long it has had its status. In milliseconds where it is encoded. */
   age: Schema.DurationFromMillis
 }) {}
+
+const momentOrNull = (millis: number | null) => millis === null ? null : DateTime.makeUnsafe(millis)
 
 const toRow = ({ age, key: _, ...row }: AdminRow): Row =>
   new Row({
@@ -127,7 +135,9 @@ const toRow = ({ age, key: _, ...row }: AdminRow): Row =>
     wakeupAt: DateTime.makeUnsafe(row.wakeupAt),
     createdAt: DateTime.makeUnsafe(row.createdAt),
     updatedAt: DateTime.makeUnsafe(row.updatedAt),
-    leaseUntil: row.leaseUntil === null ? null : DateTime.makeUnsafe(row.leaseUntil),
+    leaseUntil: momentOrNull(row.leaseUntil),
+    endedAt: momentOrNull(row.endedAt),
+    keptUntil: momentOrNull(row.keptUntil),
     since: DateTime.makeUnsafe(row.since),
     age: Duration.millis(Math.round(age))
   })
@@ -626,7 +636,7 @@ export type EditError =
   | SqlError
 
 /**
- * Replaces the state of a task that doesn't run: with other fields, or with another of the task's states. The schema of
+ * Replaces the state of a task that doesn't run and has not ended: with other fields, or with another of the task's states. The schema of
  * the state checks it. The task's status stays: {@link retry} a parked one afterwards. A task whose lease expired more
  * than a minute ago counts as one that doesn't run: it is taken from its worker.
  *

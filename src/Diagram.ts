@@ -24,9 +24,10 @@ export interface Count {
   /** The `_tag` of the state. */
   readonly step: string | null
   /**
-   * `ready`: due and not yet begun. `scheduled`: due later. `running`. `parked`: stopped with an error.
+   * `ready`: due and not yet begun. `scheduled`: due later. `running`. `parked`: stopped with an error. `ended`: done,
+   * and kept as a result.
    */
-  readonly status: "ready" | "scheduled" | "running" | "parked"
+  readonly status: "ready" | "scheduled" | "running" | "parked" | "ended"
   /** How many there are. */
   readonly count: number
   /** For how long the oldest of them has had this status. Default: the picture doesn't say. */
@@ -44,7 +45,7 @@ export interface Options {
   readonly direction?: "TB" | "LR" | undefined
   /**
    * How many tasks there are, written into each step. A step gets the colour of its worst status (parked: red; ready:
-   * yellow; running: green; scheduled: blue). States that no step has are drawn dashed: nothing runs these rows. Counts
+   * yellow; running: green; scheduled: blue; ended: grey). States that no step has are drawn dashed: nothing runs these rows. Counts
    * of other tasks are left out. Default: no counts.
    */
   readonly counts?: Iterable<Count> | undefined
@@ -54,7 +55,7 @@ export interface Options {
  * The state machine as a Mermaid state diagram, which GitHub, GitLab, Notion and many more show as a picture.
  *
  * Where tasks begin: at the states of their `entry`; without an `entry`, at the steps that no other step moves to,
- * although they may begin at any step. Where tasks end: after the steps without `next`. Any other step may return
+ * although they may begin at any step. Where tasks end: after the steps without `next`, and in final states. Any other step may return
  * `NextStep.none`, too, which nothing declares: its arrow says `may end`.
  *
  * @example

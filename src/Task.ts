@@ -9,8 +9,9 @@ import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { declareTask } from "./internal/definition/declaration.ts"
+import type { CheckFormers } from "./internal/definition/former.ts"
 import { makeTask } from "./internal/definition/task.ts"
-import type { Duplicates, StateSchema } from "./internal/definition/state.ts"
+import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
 import type { EnqueueError } from "./TaskError.ts"
 import type { TaskId } from "./TaskId.ts"
@@ -62,15 +63,18 @@ export type DeclarationTypeId = "~effect-pg-task/Declaration"
 export interface Declaration<
   in out Name extends string,
   out States extends StateSchema,
-  in out Entry extends StateSchema = States
+  in out Entry extends StateSchema = States,
+  in out Finals extends StateSchema = never
 > {
   readonly [DeclarationTypeId]: DeclarationTypeId
   /** The name, stored with every row of this task. */
   readonly name: Name
-  /** The schemas of its states. */
+  /** The schemas of its states, the final ones too. */
   readonly states: ReadonlyArray<States>
   /** The schemas of the states in which it may begin. */
   readonly entry: ReadonlyArray<Entry>
+  /** The schemas of its final states. */
+  readonly finals: ReadonlyArray<Finals>
   /** Stores a task, and returns its id. It is due at once, or when the options say. */
   readonly enqueue: <const S extends States["Type"]>(
     state: S & CheckEntryState<Name, Entry, S>,
@@ -106,8 +110,8 @@ export interface Declaration<
 export interface Task<
   in out Name extends string,
   out Steps extends Step.Any,
-  in out Entry extends StateSchema = Steps["state"]
-> extends Declaration<Name, Steps["state"], Entry> {
+  in out Entry extends StateSchema = NotFinalOf<Steps>
+> extends Declaration<Name, Steps["state"], Entry, FinalOf<Steps>> {
   readonly [TypeId]: TypeId
   /** The steps. */
   readonly steps: ReadonlyArray<Steps>
@@ -124,6 +128,7 @@ export interface AnyDeclaration<out R = unknown> {
   readonly name: string
   readonly states: ReadonlyArray<StateSchema<R>>
   readonly entry: ReadonlyArray<StateSchema<R>>
+  readonly finals: ReadonlyArray<StateSchema<R>>
 }
 
 /**
@@ -190,6 +195,26 @@ export type State<T extends AnyDeclaration> = T["states"][number]["Type"]
 export type EntryState<T extends AnyDeclaration> = T["entry"][number]["Type"]
 
 /**
+ * The union of a task's final states: what it comes to. `never` if it has none.
+ *
+ * @example
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Task } from "effect-pg-task"
+ *
+ * class Add extends Schema.TaggedClass<Add>()("Add", { a: Schema.Number, b: Schema.Number }) {}
+ * class Sum extends Schema.TaggedClass<Sum>()("Sum", { sum: Schema.Number }) {}
+ *
+ * const Adder = Task.declare("Adder", { states: [Add], final: [Sum] })
+ *
+ * export const three: Task.Result<typeof Adder> = new Sum({ sum: 3 })
+ * ```
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Result<T extends AnyDeclaration> = T["finals"][number]["Type"]
+
+/**
  * The services that a worker needs to run a task.
  *
  * @category utility types
@@ -239,7 +264,13 @@ type CheckEntryState<Name extends string, Entry extends StateSchema, S> = [S] ex
 
 type Tag<S> = S extends { readonly tag: infer T extends string } ? T : never
 
-type SchemaTag<S> = S extends { readonly Type: { readonly _tag: infer T extends string } } ? T : never
+/** The schemas of the final states among steps. */
+type FinalOf<S> = S extends { readonly final: true; readonly state: infer St extends StateSchema } ? St : never
+
+/** The schemas of all other states: by default a task may begin in each of them. */
+type NotFinalOf<S> = S extends { readonly final: true } ? never
+  : S extends { readonly state: infer St extends StateSchema } ? St
+  : never
 
 type Nexts<S> = S extends { readonly next: ReadonlyArray<infer N> } ? N : never
 
@@ -252,11 +283,15 @@ type Unlisted<Schemas, States> = Exclude<Exact<Schemas>, Exact<States>> extends 
   : never
 
 /** Compile errors that name what is wrong with the steps of a task, each at its step, or `unknown`. One at a time. */
-type CheckSteps<Steps extends ReadonlyArray<Step.Any>, Declared> = Steps extends readonly [] ?
+type CheckSteps<Steps extends ReadonlyArray<Step.Any>, Declared, Finals> = Steps extends readonly [] ?
   "a task needs at least one step"
+  : [NotFinalOf<Steps[number]>] extends [never] ? "a task needs a step that is not final"
   : [Duplicates<Steps, "tag">] extends [never]
-    ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never] ? CheckDeclared<Declared, Steps>
-    : { readonly [I in keyof Steps]: CheckNext<Steps[I], Steps[number]> }
+    ? [CheckFormers<Steps>] extends [never]
+      ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never] ?
+        CheckDeclared<Declared, Finals, Steps>
+      : { readonly [I in keyof Steps]: CheckNext<Steps[I], Steps[number]> }
+    : CheckFormers<Steps>
   : { readonly [I in keyof Steps]: Twice<Extract<Tag<Steps[I]>, Duplicates<Steps, "tag">>> }
 
 type Twice<T extends string> = [T] extends [never] ? unknown : `two steps of this task have the state "${T}"`
@@ -270,11 +305,23 @@ type NextError<From extends string, Missing extends string, Differing extends st
   : `step "${From}" moves to "${Missing}", but no step of this task has that state`
 
 /** Compile errors that name what differs between declared states and the steps, or `unknown`. */
-type CheckDeclared<States, Steps extends ReadonlyArray<Step.Any>> = [States] extends [never] ? unknown
+type CheckDeclared<States, Finals, Steps extends ReadonlyArray<Step.Any>> = [States] extends [never] ? unknown
   : [Exclude<SchemaTag<States>, Tag<Steps[number]>>] extends [never]
-    ? [Unlisted<Steps[number]["state"], States>] extends [never] ? unknown
+    ? [Unlisted<Steps[number]["state"], States>] extends [never]
+      ? [FinalityOf<Steps[number], SchemaTag<Finals>>] extends [never] ? unknown
+      : { readonly [I in keyof Steps]: CheckFinality<FinalityOf<Steps[I], SchemaTag<Finals>>> }
     : { readonly [I in keyof Steps]: CheckDeclaredStep<States, Steps[I]> }
   : `no step for the state "${Exclude<SchemaTag<States>, Tag<Steps[number]>>}", which is declared`
+
+/** What is wrong with a step that is final and was not declared so, or the other way round. `never` if nothing is. */
+type FinalityOf<S, Finals extends string> = S extends Step.Any
+  ? S extends { readonly final: true } ? S["tag"] extends Finals ? never
+    : `"${S["tag"]}" is not declared as a final state: move it from \`states\` to \`final\``
+  : S["tag"] extends Finals ? `"${S["tag"]}" is declared as a final state: make it with Step.final`
+  : never
+  : never
+
+type CheckFinality<Mistake> = [Mistake] extends [never] ? unknown : Mistake
 
 type CheckDeclaredStep<States, S> = S extends Step.Any
   ? Unlisted<S["state"], States> extends infer T extends string
@@ -303,16 +350,42 @@ type CheckStates<States extends ReadonlyArray<StateSchema>> = States extends rea
 
 type TwiceDeclared<T extends string> = [T] extends [never] ? unknown : `two states of this task have the tag "${T}"`
 
+/** Compile errors that name final states which are declared twice, each at its state, or `unknown`. */
+type CheckFinals<Finals extends ReadonlyArray<StateSchema>, States extends ReadonlyArray<StateSchema>> =
+  [Duplicates<Tagged<Finals>, "tag"> | Extract<SchemaTag<Finals[number]>, SchemaTag<States[number]>>] extends [never]
+    ? unknown
+    : {
+      readonly final?:
+        | {
+          readonly [I in keyof Finals]: FinalTwice<
+            Extract<SchemaTag<Finals[I]>, SchemaTag<States[number]>>,
+            Extract<SchemaTag<Finals[I]>, Duplicates<Tagged<Finals>, "tag">>
+          >
+        }
+        | undefined
+    }
+
+type FinalTwice<AlsoState extends string, Twice extends string> = [AlsoState] extends [never] ? TwiceDeclared<Twice>
+  : `"${AlsoState}" is among \`states\`, too: a final state has no step there`
+
 /** Compile errors that name what is wrong with `entry`, each at its state, or `unknown`. */
-type CheckEntry<Entry extends ReadonlyArray<StateSchema>, States> = Entry extends readonly []
+type CheckEntry<Entry extends ReadonlyArray<StateSchema>, States, Finals> = Entry extends readonly []
   ? { readonly entry: "a task needs at least one state to begin with; without `entry` it may begin with any" }
   : [Unlisted<Entry[number], States>] extends [never] ? unknown
-  : { readonly entry?: { readonly [I in keyof Entry]: NoState<Unlisted<Entry[I], States>> } | undefined }
+  : {
+    readonly entry?:
+      | {
+        readonly [I in keyof Entry]: NoState<Unlisted<Entry[I], States>, SchemaTag<Finals>>
+      }
+      | undefined
+  }
 
-type NoState<T extends string> = [T] extends [never] ? unknown : `"${T}" is no state of this task`
+type NoState<T extends string, Final extends string> = [T] extends [never] ? unknown
+  : [T] extends [Final] ? `"${T}" is a final state: no task begins there`
+  : `"${T}" is no state of this task`
 
-type CheckOptions<Declared, Entry extends ReadonlyArray<StateSchema>, States> = [Declared] extends [never]
-  ? CheckEntry<Entry, States>
+type CheckOptions<Declared, Entry extends ReadonlyArray<StateSchema>, Steps> = [Declared] extends [never]
+  ? CheckEntry<Entry, NotFinalOf<Steps>, FinalOf<Steps>>
   : { readonly entry?: "this task is declared already: give `entry` to Task.declare" | undefined }
 
 /**
@@ -321,11 +394,15 @@ type CheckOptions<Declared, Entry extends ReadonlyArray<StateSchema>, States> = 
  * @category options
  * @since 0.1.0
  */
-export interface DeclareOptions<States extends ReadonlyArray<StateSchema>, Entry extends ReadonlyArray<StateSchema>>
-  extends Options<Entry>
-{
-  /** The schemas of all states that it may be in. */
+export interface DeclareOptions<
+  States extends ReadonlyArray<StateSchema>,
+  Entry extends ReadonlyArray<StateSchema>,
+  Finals extends ReadonlyArray<StateSchema> = readonly []
+> extends Options<Entry> {
+  /** The schemas of all states that it may be in, but for the final ones. */
   readonly states: States
+  /** The schemas of its final states: see `Step.final`. Default: none. */
+  readonly final?: Finals | undefined
 }
 
 /**
@@ -337,7 +414,7 @@ export interface DeclareOptions<States extends ReadonlyArray<StateSchema>, Entry
 export interface Options<Entry extends ReadonlyArray<StateSchema>> {
   /**
    * The states in which a task may begin: `enqueue` takes no others, and diagrams show them. Every state must be
-   * reached from one of them. Default: any state.
+   * reached from one of them. Default: any state that is not final.
    */
   readonly entry?: Entry | undefined
 }
@@ -380,11 +457,17 @@ export interface Options<Entry extends ReadonlyArray<StateSchema>> {
 export const declare = <
   const Name extends string,
   const States extends ReadonlyArray<StateSchema>,
-  const Entry extends ReadonlyArray<StateSchema> = States
+  const Entry extends ReadonlyArray<StateSchema> = States,
+  const Finals extends ReadonlyArray<StateSchema> = readonly []
 >(
   name: Name,
-  options: DeclareOptions<States, Entry> & CheckStates<States> & CheckEntry<Entry, States[number]>
-): Declaration<Name, States[number], Entry[number]> => declareTask(name, options) as never
+  options:
+    & DeclareOptions<States, Entry, Finals>
+    & CheckStates<States>
+    & CheckFinals<Finals, States>
+    & CheckEntry<Entry, States[number], Finals[number]>
+): Declaration<Name, States[number] | Finals[number], Entry[number], Finals[number]> =>
+  declareTask(name, options) as never
 
 /**
  * Makes a task of its steps, and of its name or its {@link Declaration}. Don't change the name and the states' tags
@@ -392,7 +475,8 @@ export const declare = <
  *
  * Compile errors (and, for callers in plain JavaScript, a thrown `TaskDefinitionError`): a step's `next` names a state
  * that no step has; two steps have one state's tag; there is no step; `entry` is empty, or names a state that no step
- * has; a declared state has no step; a step's state is not declared, or its schema is not the declared one. The name
+ * has; a declared state has no step; a step's state is not declared, or its schema is not the declared one, or only one
+ * of the two is final; a former state is one of two steps, or the state of a step, or in the `next` of a step. The name
  * must not be empty, nor longer than 200 characters.
  *
  * Throws a `TaskDefinitionError` also in TypeScript if there is an `entry`, and no path of `next` leads from it to some
@@ -421,12 +505,13 @@ export const make = <
   const Name extends string,
   const Steps extends ReadonlyArray<Step.Any>,
   Declared extends StateSchema = never,
-  DeclaredEntry extends StateSchema = Steps[number]["state"],
+  DeclaredEntry extends StateSchema = NotFinalOf<Steps[number]>,
+  DeclaredFinals extends StateSchema = never,
   const Entry extends ReadonlyArray<StateSchema> = ReadonlyArray<DeclaredEntry>
 >(
-  of: Name | Declaration<Name, Declared, DeclaredEntry>,
-  steps: Steps & CheckSteps<Steps, Declared>,
-  options?: Options<Entry> & CheckOptions<Declared, Entry, Steps[number]["state"]>
+  of: Name | Declaration<Name, Declared, DeclaredEntry, DeclaredFinals>,
+  steps: Steps & CheckSteps<Steps, Declared, DeclaredFinals>,
+  options?: Options<Entry> & CheckOptions<Declared, Entry, Steps[number]>
 ): Task<Name, Steps[number], Entry[number]> => makeTask(of as never, steps as never, options) as never
 
 /**

@@ -114,12 +114,13 @@ export class TaskFilterError
  * - `Running`: a worker runs it; its outcome would overwrite the new state.
  * - `Changed`: it has moved on since it was read.
  * - `OtherTask`: it is a task of another name.
+ * - `Ended`: it has ended, and its state is its result.
  *
  * @category errors
  * @since 0.1.0
  */
 export class TaskEditError extends Schema.TaggedError<TaskEditError>("effect-pg-task/TaskEditError")("TaskEditError", {
-  reason: Schema.Literals(["Running", "Changed", "OtherTask"]),
+  reason: Schema.Literals(["Running", "Changed", "OtherTask", "Ended"]),
   id: Schema.String,
   message: Schema.String
 }) {}

@@ -61,7 +61,8 @@ const statements = ({ attempts, due }: {
   const suspicions = attempts.map(({ id }) => ({ id, since: due, ripe: true }))
   const fences = attempts.map(({ id, token, transitions: n }) => ({ id, token, n }))
   const step = `{"Jobs":{"Job":{"name":"next"}}}`
-  const store = (changes: Outcome.Changes): Send => (sql) => Outcome.storeOutcomes(sql, changes, lease)
+  const store = (changes: Outcome.Changes): Send => (sql) =>
+    Outcome.storeOutcomes(sql, changes, { lease, isAsync: false })
   return [
     ["a claim", 500, (sql) => Claims.claim(sql, claim(jobs, 10), every)],
     ["a claim of three tasks", 500, (sql) => Claims.claim(sql, claim(both, 10), every)],

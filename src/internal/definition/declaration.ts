@@ -10,7 +10,7 @@ import { insertTask, insertTasks } from "../enqueue/enqueue.ts"
 import type { Due } from "../sql/insert.ts"
 import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
 import type { StateSchema } from "./state.ts"
-import { tagOf } from "./step.ts"
+import { tagOf } from "./tag.ts"
 
 /** A declaration without its public types. A task is one, too. */
 export interface DeclarationDefinition<out S extends TaggedState = TaggedState> {
@@ -20,6 +20,8 @@ export interface DeclarationDefinition<out S extends TaggedState = TaggedState> 
   readonly entry: ReadonlyArray<StateSchema>
   /** Their tags. Undefined: none were named, so a task may begin in any state. */
   readonly entryTags: ReadonlyArray<string> | undefined
+  readonly finals: ReadonlyArray<StateSchema>
+  readonly finalTags: ReadonlyArray<string>
   readonly codec: Codec<S>
 }
 
@@ -48,7 +50,8 @@ export const checkName = (name: string): void => {
 const entryTagsOf = (
   name: string,
   entry: ReadonlyArray<StateSchema>,
-  states: ReadonlyArray<TaggedState>
+  states: ReadonlyArray<TaggedState>,
+  finalTags: ReadonlyArray<string>
 ): ReadonlyArray<string> => {
   if (!Array.isArray(entry) || entry.length === 0) {
     return failDefinition(
@@ -60,6 +63,7 @@ const entryTagsOf = (
     const tag = tagOf(schema, `Each \`entry\` of task ${JSON.stringify(name)}`)
     const state = states.find((state) => state.tag === tag)
     if (state === undefined) return failDefinition(name, `\`entry\` names "${tag}", which is no state of this task`)
+    if (finalTags.includes(tag)) return failDefinition(name, `\`entry\` names "${tag}", which is a final state`)
     return state.state === schema
       ? tag
       : failDefinition(name, `\`entry\` names a "${tag}" that differs from this task's state "${tag}"`)
@@ -68,17 +72,20 @@ const entryTagsOf = (
 }
 
 /** A codec's `encode` that takes only states in which the task may begin. */
-const encodeEntry = ({ codec, entryTags, name }: DeclarationDefinition): Codec["encode"] => {
-  if (entryTags === undefined) return codec.encode
-  const known = entryTags.map((tag) => `"${tag}"`).join(", ")
+const encodeEntry = ({ codec, entryTags, finalTags, name, states }: DeclarationDefinition): Codec["encode"] => {
+  if (entryTags === undefined && finalTags.length === 0) return codec.encode
+  const tags = entryTags ??
+    states.map((state) => tagOf(state, "A state")).filter((tag) => !finalTags.includes(tag))
+  const known = tags.map((tag) => `"${tag}"`).join(", ")
   const refuse = (tag: string) =>
     new TaskInvalidStateError({
       task: name,
       state: tag,
-      message: `${name}: a task may not begin with "${tag}", but with ${known}: see its \`entry\`. Nothing was stored`
+      message: `${name}: a task may not begin with "${tag}"${
+        finalTags.includes(tag) ? ", a final state" : ""
+      }, but with ${known}${entryTags === undefined ? "" : ": see its `entry`"}. Nothing was stored`
     })
-  return (state) =>
-    Effect.tap(codec.encode(state), () => entryTags.includes(state._tag) ? Effect.void : refuse(state._tag))
+  return (state) => Effect.tap(codec.encode(state), () => tags.includes(state._tag) ? Effect.void : refuse(state._tag))
 }
 
 const makeMethods = (declaration: DeclarationDefinition) => {
@@ -99,18 +106,29 @@ const makeMethods = (declaration: DeclarationDefinition) => {
   }
 }
 
-/** `states` are the steps of a task, or, if it is only declared, its tags and schemas. */
+/** What a declaration is made of. */
+interface Parts<out S extends TaggedState> {
+  /** The steps of a task, or, if it is only declared, its tags and schemas. */
+  readonly states: ReadonlyArray<S>
+  readonly entry: ReadonlyArray<StateSchema> | undefined
+  /** The tags of those of the states that are final. */
+  readonly finalTags: ReadonlyArray<string>
+}
+
 export const makeDeclaration = <S extends TaggedState>(
   name: string,
-  states: ReadonlyArray<S>,
-  entry: ReadonlyArray<StateSchema> | undefined
+  { entry, finalTags, states }: Parts<S>
 ): DeclarationDefinition<S> & ReturnType<typeof makeMethods> => {
-  const schemas = states.map(({ state }) => state)
+  const schemasOf = (isWanted: (tag: string) => boolean) =>
+    states.filter(({ tag }) => isWanted(tag)).map(({ state }) => state)
+  const isFinal = (tag: string) => finalTags.includes(tag)
   const declaration: DeclarationDefinition<S> = {
     name,
-    states: schemas,
-    entry: entry ?? schemas,
-    entryTags: entry === undefined ? undefined : entryTagsOf(name, entry, states),
+    states: states.map(({ state }) => state),
+    entry: entry ?? schemasOf((tag) => !isFinal(tag)),
+    entryTags: entry === undefined ? undefined : entryTagsOf(name, entry, states, finalTags),
+    finals: schemasOf(isFinal),
+    finalTags,
     codec: makeCodec(name, states)
   }
   const typeId = { "~effect-pg-task/Declaration": "~effect-pg-task/Declaration" }
@@ -120,6 +138,18 @@ export const makeDeclaration = <S extends TaggedState>(
 interface DeclareOptions {
   readonly states: ReadonlyArray<StateSchema>
   readonly entry?: ReadonlyArray<StateSchema> | undefined
+  readonly final?: ReadonlyArray<StateSchema> | undefined
+}
+
+const findTwice = (tags: ReadonlyArray<string>): string | undefined =>
+  tags.find((tag, index) => tags.indexOf(tag) !== index)
+
+const taggedStates = (name: string, key: string, schemas: ReadonlyArray<StateSchema>): ReadonlyArray<TaggedState> => {
+  const role = `Each of the \`${key}\` of task ${JSON.stringify(name)}`
+  const states = schemas.map((state) => ({ tag: tagOf(state, role), state }))
+  const twice = findTwice(states.map(({ tag }) => tag))
+  if (twice !== undefined) failDefinition(name, `two of its \`${key}\` have the tag "${twice}"`)
+  return states
 }
 
 /** Declares a task whose steps are elsewhere. */
@@ -127,10 +157,11 @@ export const declareTask = (name: string, options: DeclareOptions) => {
   checkName(name)
   const states: unknown = isObject(options) ? options.states : undefined
   if (!Array.isArray(states) || states.length === 0) failDefinition(name, "a task needs at least one state")
-  const role = `Each of the \`states\` of task ${JSON.stringify(name)}`
-  const tagged = options.states.map((state): TaggedState => ({ tag: tagOf(state, role), state }))
-  const tags = tagged.map(({ tag }) => tag)
-  const twice = tags.find((tag, index) => tags.indexOf(tag) !== index)
-  if (twice !== undefined) failDefinition(name, `two of its \`states\` have the tag "${twice}"`)
-  return makeDeclaration(name, tagged, options.entry)
+  const { final = [] } = options
+  if (!Array.isArray(final)) failDefinition(name, "`final` must be an array of states")
+  const finals = taggedStates(name, "final", final)
+  const tagged = [...taggedStates(name, "states", options.states), ...finals]
+  const both = findTwice(tagged.map(({ tag }) => tag))
+  if (both !== undefined) failDefinition(name, `"${both}" is among its \`states\` and among its \`final\` states`)
+  return makeDeclaration(name, { states: tagged, entry: options.entry, finalTags: finals.map(({ tag }) => tag) })
 }

@@ -1,22 +1,48 @@
 /** A task at run time: its declaration and its steps. */
 import * as Effect from "effect/Effect"
+import type * as Duration from "effect/Duration"
 import { hasProperty } from "effect/Predicate"
 import { TaskInvalidStateError } from "../../TaskError.ts"
 import { type Decoded, makeCodec, type ParsedStep, parseStep, type TaggedState } from "./codec.ts"
 import { checkName, type DeclarationDefinition, failDefinition, isDeclaration, makeDeclaration } from "./declaration.ts"
+import { finalTagsOf } from "./final.ts"
 import { makeReach } from "./reach.ts"
 import type { StateSchema } from "./state.ts"
-import { type StepDefinition, tagOf } from "./step.ts"
+import type { StepDefinition } from "./step.ts"
+import { tagOf } from "./tag.ts"
 
 /** A task as the worker sees it. */
 export interface TaskDefinition extends DeclarationDefinition<StepDefinition> {
   readonly steps: ReadonlyArray<StepDefinition>
+  /** For how long rows are kept that have ended in a state, by its tag. Undefined if no state is final. */
+  readonly keeps: ReadonlyMap<string, Duration.Duration> | undefined
 }
 
 /** Whether a value was made with `Task.make`. */
 export const isTask = (u: unknown): u is TaskDefinition => hasProperty(u, "~effect-pg-task/Task")
 
 const isStep = (u: unknown): boolean => hasProperty(u, "~effect-pg-task/Step")
+
+/** No state is former in two steps, nor in one and current in another, and no step moves to one. */
+const checkFormers = (name: string, steps: ReadonlyArray<StepDefinition>): void => {
+  const byTag = new Map(steps.map((step) => [step.tag, step]))
+  const owners = new Map<string, StepDefinition>()
+  for (const step of steps) {
+    for (const { tag } of step.from) {
+      if (byTag.has(tag)) {
+        failDefinition(name, `"${tag}" is a former state of step "${step.tag}", and the state of another step`)
+      }
+      if (owners.has(tag)) failDefinition(name, `"${tag}" is a former state of two steps`)
+      owners.set(tag, step)
+    }
+  }
+  for (const { nextTags, tag } of steps) {
+    const former = nextTags.find((next) => owners.has(next))
+    if (former !== undefined) {
+      failDefinition(name, `step "${tag}" moves to the former state "${former}": move to what it became`)
+    }
+  }
+}
 
 const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void => {
   if (!Array.isArray(steps) || steps.length === 0) failDefinition(name, "a task needs at least one step")
@@ -26,6 +52,8 @@ const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void =>
     if (tags.has(step.tag)) failDefinition(name, `two steps of this task have the state "${step.tag}"`)
     tags.add(step.tag)
   }
+  if (steps.every(({ keep }) => keep !== undefined)) failDefinition(name, "a task needs a step that is not final")
+  checkFormers(name, steps)
   for (const step of steps) {
     const missing = step.nextTags.find((tag) => !tags.has(tag))
     if (missing !== undefined) {
@@ -35,14 +63,23 @@ const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void =>
 }
 
 /** Both schemas must be the same object: producers encode with the declared one, the worker decodes with the step's. */
-const checkDeclared = ({ name, states }: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
+const checkDeclared = (
+  { finalTags, name, states }: DeclarationDefinition,
+  steps: ReadonlyArray<StepDefinition>
+): void => {
   const declared = new Map(states.map((state) => [tagOf(state, "A state"), state]))
-  for (const { state, tag } of steps) {
+  for (const { keep, state, tag } of steps) {
     if (!declared.has(tag)) {
       failDefinition(name, `it has a step for the state "${tag}", which is not declared: add it to \`states\``)
     }
     if (declared.get(tag) !== state) {
       failDefinition(name, `the state of step "${tag}" differs from the "${tag}" that is declared: use the same schema`)
+    }
+    if (finalTags.includes(tag) && keep === undefined) {
+      failDefinition(name, `"${tag}" is declared as a final state: make it with Step.final`)
+    }
+    if (!finalTags.includes(tag) && keep !== undefined) {
+      failDefinition(name, `"${tag}" is not declared as a final state: move it from \`states\` to \`final\``)
     }
   }
   const missing = [...declared.keys()].find((tag) => !steps.some((step) => step.tag === tag))
@@ -63,6 +100,11 @@ const checkReached = ({ entryTags, name }: DeclarationDefinition, steps: Readonl
   )
 }
 
+const keepsOf = (steps: ReadonlyArray<StepDefinition>): TaskDefinition["keeps"] => {
+  const keeps = steps.flatMap(({ keep, tag }) => keep === undefined ? [] : [[tag, keep] as const])
+  return keeps.length === 0 ? undefined : new Map(keeps)
+}
+
 interface TaskOptions {
   readonly entry?: ReadonlyArray<StateSchema> | undefined
 }
@@ -73,7 +115,7 @@ const declarationOf = (
   steps: ReadonlyArray<StepDefinition>,
   entry: TaskOptions["entry"]
 ) => {
-  if (!isDeclaration(of)) return makeDeclaration(of, steps, entry)
+  if (!isDeclaration(of)) return makeDeclaration(of, { states: steps, entry, finalTags: finalTagsOf(steps) })
   checkDeclared(of, steps)
   if (entry !== undefined) failDefinition(of.name, "it is declared already: give `entry` to Task.declare")
   return { ...of, codec: makeCodec(of.name, steps) }
@@ -90,7 +132,10 @@ export const makeTask = (
   checkSteps(name, steps)
   const declaration = declarationOf(of, steps, options?.entry)
   checkReached(declaration, steps)
-  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, { steps })
+  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, {
+    steps,
+    keeps: keepsOf(steps)
+  })
 }
 
 /** A task without its public types. */

@@ -9,6 +9,7 @@ import {
   conditionOf,
   conditions,
   Params,
+  present,
   sinceOf,
   type Status,
   statuses,
@@ -28,11 +29,15 @@ const number = (sql: SqlClient, text: string, params: ReadonlyArray<unknown>): E
 // ---------------------------------------------------------------------------------------------------------------
 
 export const get = (sql: SqlClient, id: string): Rows<AdminRow> =>
-  query(sql, `select ${columns} from pg_task t where t.id = $1::uuid`, [id])
+  query(sql, `select ${columns} from pg_task t where t.id = $1::uuid and ${present}`, [id])
 
 /** Returns two ids at most: enough to see that there is more than one. */
 export const idsBetween = (sql: SqlClient, from: string, to: string): Rows<{ readonly id: string }> =>
-  query(sql, "select id from pg_task where id between $1::uuid and $2::uuid order by id limit 2", [from, to])
+  query(
+    sql,
+    `select id from pg_task t where id between $1::uuid and $2::uuid and ${present} order by id limit 2`,
+    [from, to]
+  )
 
 export interface AdminCount {
   readonly task: string | null
@@ -45,7 +50,7 @@ export interface AdminCount {
 }
 
 /**
- * A group is one state, and its four statuses are counted side by side. With so few groups Postgres counts in parallel.
+ * A group is one state, and its statuses are counted side by side. With so few groups Postgres counts in parallel.
  */
 export const counts = (sql: SqlClient, where: Where): Rows<AdminCount> => {
   const params = new Params()
@@ -168,6 +173,7 @@ export interface Edit {
 
 export interface Edited {
   readonly task: string | null
+  readonly ended: boolean
   readonly running: boolean
   readonly changed: boolean
 }
@@ -187,13 +193,14 @@ export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Row
   query(
     sql,
     `with found as (
-  select t.id, t.task, ${held} as running, t.transitions from pg_task t where t.id = $1::uuid for update
+  select t.id, t.task, t.ended_at is not null as ended, ${held} as running, t.transitions
+  from pg_task t where t.id = $1::uuid and ${present} for update
 ), changed as (
   update pg_task t set step = $2, transitions = ${nextTransitionSql("t.transitions")}, last_error = null,
     updated_at = now(), is_running = false, lease_token = null, lease_until = null from found f
-  where t.id = f.id and not f.running and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
+  where t.id = f.id and not f.running and not f.ended and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
   returning t.id
 )
-select f.task, f.running, exists(select 1 from changed) as changed from found f`,
+select f.task, f.ended, f.running, exists(select 1 from changed) as changed from found f`,
     [id, step, task ?? null, transitions ?? null]
   )

@@ -8,6 +8,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { isLocked } from "./errors.ts"
 import { createFoundation, replacedIndexes } from "./foundation.ts"
+import { createEndedIndex } from "./results.ts"
 import { lockTimeout, setLockTimeout } from "./lockTimeout.ts"
 import { callPendingTriggers, createNotifyTriggers } from "./notifyTriggers.ts"
 import { createTable, createTriggers } from "./schema.ts"
@@ -23,6 +24,7 @@ const all: ReadonlyArray<Migration> = [
   { statements: createTable, followedBy: "crashes" },
   { statements: createTriggers, followedBy: "crashes" },
   { statements: createFoundation },
+  { statements: createEndedIndex },
   { statements: createNotifyTriggers }
 ]
 
@@ -107,7 +109,7 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
   Effect.map(query<{ value: boolean }>(sql, `select ${condition} as value`, []), (rows) => rows[0]!.value)
 
 /** Applies the migration of this number. It may have been applied before. */
-export const applyMigration = (number: 1 | 2 | 3 | 4): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
+export const applyMigration = (number: 1 | 2 | 3 | 4 | 5): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!
     const run: Rows<unknown> = Effect.forEach(statements, (statement) => sql.unsafe(statement))
@@ -145,7 +147,8 @@ const inScript = ({ followedBy, statements }: Migration): ReadonlyArray<string> 
 export const script: string = `do $pg_task$ begin
 
 ${
-  [`perform ${oneAtATime}`, callPendingTriggers, acquireInScript, ...all.flatMap(inScript)].map((one) => `${one};\n\n`).join("")
+  [`perform ${oneAtATime}`, callPendingTriggers, acquireInScript, ...all.flatMap(inScript)].map((one) => `${one};\n\n`)
+    .join("")
 }end $pg_task$;
 `
 

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
-import { forceKeyLookup, query, queryAlone, type Rows } from "./query.ts"
+import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 import { maxTransitions, nextTransitionSql } from "./transitions.ts"
 
@@ -13,13 +13,13 @@ const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not nu
 /** The last statement of a step's transaction waits for longer: if it gives up, the step's work is rolled back. */
 const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not null"
 
-/** What the end of an attempt writes into its row. Absent fields leave the row's value as it is. */
+/** What the end of an attempt writes into its row, which stays. Absent fields leave the row's value as it is. */
 export interface RowChange {
   readonly id: TaskId
   readonly token: string
   /** The attempt's `transitions`: with the token, it is the fence. */
   readonly n: number
-  readonly kind: "Continued" | "Rescheduled" | "Retried" | "Parked" | "Rejected" | "Released"
+  readonly kind: "Finished" | "Continued" | "Rescheduled" | "Retried" | "Parked" | "Rejected" | "Released"
   readonly step?: string
   /** Due this many milliseconds from now. */
   readonly delay?: number
@@ -27,9 +27,11 @@ export interface RowChange {
   readonly at?: string
   /** Why it is parked, rejected or retried. */
   readonly error?: string
+  /** For how many milliseconds the row is kept, which has ended. */
+  readonly keep?: number
 }
 
-/** The end of a task: its row is deleted. */
+/** The end of a task whose row is deleted. */
 export type RowEnd = Pick<RowChange, "id" | "token" | "n">
 
 const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
@@ -41,11 +43,17 @@ const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
 const current = `t.id = c.id and t.lease_token = c.token
     and (t.transitions = c.n or (c.kind = 'Continued' and t.transitions = ${nextTransitionSql("c.n")}))`
 
+/** A row that has ended is not in the index of due rows: see `isOpen`. */
+const ending = `ended_at = case when c.kind = 'Finished' then (select time from clock) else t.ended_at end,
+    kept_until = case when c.kind = 'Finished' then (select time from clock) + ${
+  millis("c.keep")
+} else t.kept_until end`
+
 /**
  * Most outcomes end their task: those are passed as arrays, which are much cheaper to parse than JSON. Leases and
  * delays begin at `time`.
  */
-const storeChanges = (time: string, locks: string): string =>
+const storeChanges = (time: string, locks: string, { keeps }: { readonly keeps: boolean }): string =>
   `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${locks} and ${anyTransition}
@@ -53,7 +61,9 @@ const storeChanges = (time: string, locks: string): string =>
   delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n returning t.id
 ), c as materialized (
   select * from json_to_recordset($1::json)
-    as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text)
+    as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text${
+    keeps ? ", keep float8" : ""
+  })
   where ${locks} and ${anyTransition}
 ), changed as (
   update pg_task t set
@@ -67,15 +77,34 @@ const storeChanges = (time: string, locks: string): string =>
     crashes = case when c.kind = 'Released' then t.crashes else 0 end,
     error = case c.kind when 'Released' then t.error when 'Retried' then null else c.error end,
     last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,
-    updated_at = (select time from clock)
+    updated_at = (select time from clock)${
+    keeps ?
+      `,
+    ${ending}` :
+      ""
+  }
   from c where ${current} returning t.id
 )
 select id from finished union all select id from changed`
 
-const storeNow = storeChanges("now()", briefLocks)
+/** For transitions that need not be on the disk when they are committed. */
+const asyncCommit = `${briefLocks} and ${notDurable}`
+
+const storeNow = storeChanges("now()", briefLocks, { keeps: false })
+const storeAsync = storeChanges("now()", asyncCommit, { keeps: false })
 
 /** In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease. */
-const storeAtEnd = storeChanges("clock_timestamp()", patientLocks)
+const storeAtEnd = storeChanges("clock_timestamp()", patientLocks, { keeps: false })
+
+/** The same for batches in which a row ends and is kept: the others don't pay for it. */
+const keepNow = storeChanges("now()", briefLocks, { keeps: true })
+const keepAtEnd = storeChanges("clock_timestamp()", patientLocks, { keeps: true })
+
+const isKept = ({ kind }: RowChange): boolean => kind === "Finished"
+
+/** A result is on the disk once it is committed: so no batch that keeps a row is asynchronous. */
+const textFor = ({ changes }: Changes, { isAsync }: StoreOptions): string =>
+  changes.some(isKept) ? keepNow : isAsync ? storeAsync : storeNow
 
 /** What a batch of outcomes does. */
 export interface Changes {
@@ -92,26 +121,41 @@ const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<u
 ]
 
 /** Each step of a chain waits for this statement, so it is as short as possible. */
-const advanceOne = `update pg_task set
+const advanceOne = (settings: string) =>
+  `update pg_task set
   step = $4, transitions = ${nextTransitionSql("$3::int")}, tried = 0, crashes = 0, error = null, last_error = null,
   updated_at = now(),
   lease_until = now() + ${millis("$5")}
-where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid
+where ${settings} and id = $1::uuid and lease_token = $2::uuid
   and transitions in ($3::int, ${nextTransitionSql("$3::int")}) returning id`
+
+const advanceNow = advanceOne(briefLocks)
+const advanceAsync = advanceOne(asyncCommit)
 
 /** Moves one task on, and keeps its lease. */
 const storeContinued = (
   sql: SqlClient,
   { id, n, step, token }: RowChange,
-  lease: number
-): Rows<{ readonly id: TaskId }> => query(sql, advanceOne, [id, token, n, step, lease])
+  { isAsync, lease }: StoreOptions
+): Rows<{ readonly id: TaskId }> => query(sql, isAsync ? advanceAsync : advanceNow, [id, token, n, step, lease])
+
+interface StoreOptions {
+  /** In milliseconds. */
+  readonly lease: number
+  /** Whether the commit need not wait for the disk: then a crash of the server may undo it. */
+  readonly isAsync: boolean
+}
 
 /** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
-export const storeOutcomes = (sql: SqlClient, changes: Changes, lease: number): Rows<{ readonly id: TaskId }> => {
+export const storeOutcomes = (
+  sql: SqlClient,
+  changes: Changes,
+  options: StoreOptions
+): Rows<{ readonly id: TaskId }> => {
   const [only, more] = changes.changes
   return only?.kind === "Continued" && more === undefined && changes.ends.length === 0
-    ? storeContinued(sql, only, lease)
-    : queryAlone(sql, storeNow, storeParams(changes, lease))
+    ? storeContinued(sql, only, options)
+    : queryAlone(sql, textFor(changes, options), storeParams(changes, options.lease))
 }
 
 /**
@@ -123,6 +167,7 @@ export const storeInTransaction = (
   changes: Changes,
   options: { readonly lease: number; readonly from: "Transaction" | "Statement" }
 ): Effect.Effect<boolean, SqlError> => {
-  const rows = query(sql, options.from === "Transaction" ? storeNow : storeAtEnd, storeParams(changes, options.lease))
+  const [now, atEnd] = changes.changes.some(isKept) ? [keepNow, keepAtEnd] : [storeNow, storeAtEnd]
+  const rows = query(sql, options.from === "Transaction" ? now : atEnd, storeParams(changes, options.lease))
   return Effect.map(rows, ({ length }) => length === 1)
 }

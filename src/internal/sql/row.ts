@@ -2,7 +2,7 @@
 import * as Duration from "effect/Duration"
 import { maxStep } from "./schema.ts"
 
-export type Status = "ready" | "scheduled" | "running" | "parked"
+export type Status = "ready" | "scheduled" | "running" | "parked" | "ended"
 
 /** Which rows. A criterion that is undefined is not applied. */
 export interface Where {
@@ -31,11 +31,15 @@ export class Params {
 // ---------------------------------------------------------------------------------------------------------------
 
 export const conditionOf: Record<Status, string> = {
-  ready: "t.error is null and not t.is_running and t.wakeup_at <= now()",
-  scheduled: "t.error is null and not t.is_running and t.wakeup_at > now()",
-  running: "t.error is null and t.is_running",
-  parked: "t.error is not null"
+  ready: "t.error is null and t.ended_at is null and not t.is_running and t.wakeup_at <= now()",
+  scheduled: "t.error is null and t.ended_at is null and not t.is_running and t.wakeup_at > now()",
+  running: "t.error is null and t.ended_at is null and t.is_running",
+  parked: "t.error is not null and t.ended_at is null",
+  ended: "t.ended_at is not null"
 }
+
+/** A row that has ended counts as gone once its time is over, also if no worker has deleted it yet. */
+export const present = "(t.kept_until is null or t.kept_until > now())"
 
 export const statuses = Object.keys(conditionOf) as ReadonlyArray<Status>
 
@@ -44,19 +48,28 @@ export const sinceOf: Record<Status, string> = {
   ready: "t.wakeup_at",
   scheduled: "t.updated_at",
   running: "least(t.wakeup_at, t.updated_at)",
-  parked: "t.updated_at"
+  parked: "t.updated_at",
+  ended: "t.ended_at"
 }
 
 const byStatus = (values: Record<Status, string>) =>
-  `case when ${conditionOf.parked} then ${values.parked} when t.is_running then ${values.running}
-  when t.wakeup_at <= now() then ${values.ready} else ${values.scheduled} end`
+  `case when t.ended_at is not null then ${values.ended} when t.error is not null then ${values.parked}
+  when t.is_running then ${values.running} when t.wakeup_at <= now() then ${values.ready}
+  else ${values.scheduled} end`
 
-const status = byStatus({ ready: "'ready'", scheduled: "'scheduled'", running: "'running'", parked: "'parked'" })
+const status = byStatus({
+  ready: "'ready'",
+  scheduled: "'scheduled'",
+  running: "'running'",
+  parked: "'parked'",
+  ended: "'ended'"
+})
 const since = byStatus(sinceOf)
 
 /** As milliseconds since 1970, limited to what JavaScript's dates can hold, because a time may be `infinity`. */
 export const millis = (time: string) =>
   `(least(greatest(extract(epoch from ${time}), -8.64e12), 8.64e12) * 1000)::float8`
+const millisOrNull = (time: string) => `case when ${time} is not null then ${millis(time)} end`
 export const age = (time: string) => `(extract(epoch from now()) * 1000)::float8 - ${millis(time)}`
 
 export interface AdminRow {
@@ -76,6 +89,8 @@ export interface AdminRow {
   readonly createdAt: number
   readonly updatedAt: number
   readonly leaseUntil: number | null
+  readonly endedAt: number | null
+  readonly keptUntil: number | null
   readonly since: number
   readonly age: number
   /** `wakeup_at` to the microsecond, for the next page. */
@@ -89,7 +104,8 @@ export const columns =
   `t.id, t.task, t.state as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
   t.error, t.last_error as "lastError", t.trace, ${millis("t.wakeup_at")} as "wakeupAt",
   ${millis("t.created_at")} as "createdAt", ${millis("t.updated_at")} as "updatedAt",
-  case when t.lease_until is not null then ${millis("t.lease_until")} end as "leaseUntil",
+  ${millisOrNull("t.lease_until")} as "leaseUntil", ${millisOrNull("t.ended_at")} as "endedAt",
+  ${millisOrNull("t.kept_until")} as "keptUntil",
   ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as key`
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -104,7 +120,7 @@ export const interval = (params: Params, duration: Duration.Input) =>
 const anyOf = (conditions: ReadonlyArray<string>) => `(${conditions.map((one) => `(${one})`).join(" or ")})`
 
 export const conditions = (where: Where, params: Params): ReadonlyArray<string> => {
-  const all: Array<string> = []
+  const all = [present]
   const { error, ids, newerThan, olderThan, status, step, task } = where
   if (ids !== undefined) all.push(`t.id = any(${params.add(ids)}::uuid[])`)
   if (task !== undefined) all.push(task === null ? "t.task is null" : `t.task = ${params.add(task)}`)
@@ -118,4 +134,4 @@ export const conditions = (where: Where, params: Params): ReadonlyArray<string> 
   return all
 }
 
-export const whereClause = (all: ReadonlyArray<string>) => all.length === 0 ? "" : `where ${all.join("\n  and ")}`
+export const whereClause = (all: ReadonlyArray<string>) => `where ${all.join("\n  and ")}`

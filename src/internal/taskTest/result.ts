@@ -13,7 +13,7 @@ import type { TaskId } from "../../TaskId.ts"
 /** What became of a step, before it gets the types of its task: `TaskTest.Outcome`. */
 type AnyOutcome =
   | { readonly _tag: "Finished" | "Lost" }
-  | { readonly _tag: "Continued"; readonly next: unknown }
+  | { readonly _tag: "Ended" | "Continued"; readonly next: unknown }
   | { readonly _tag: "Delayed"; readonly next: unknown; readonly delay: Duration.Duration }
   | { readonly _tag: "Scheduled"; readonly next: unknown; readonly at: DateTime.Utc }
   | {
@@ -37,7 +37,9 @@ const outcomeOf = (
 ): Effect.Effect<AnyOutcome, TaskInvalidStateError> => {
   switch (outcome._tag) {
     case "Finished":
-      return Effect.succeed({ _tag: "Finished" })
+      return "step" in outcome
+        ? Effect.map(stateOf(task, outcome.step), (next) => ({ _tag: "Ended", next }))
+        : Effect.succeed({ _tag: "Finished" })
     case "Continued":
       return Effect.map(stateOf(task, outcome.step), (next) => ({ _tag: "Continued", next }))
     case "Rescheduled":

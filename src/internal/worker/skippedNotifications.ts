@@ -22,6 +22,6 @@ export class SkippedNotifications {
     this.seesAll = found !== "open"
     const wait = this.next
     this.next = again ? Math.min(wait * 2, backoff.longest) : backoff.first
-    return Infinity
+    return again ? wait : Infinity
   }
 }

@@ -22,7 +22,8 @@ const makePool = Effect.fnUntraced(function*(concurrency: number) {
     metrics,
     wakeup: new Wakeup(now),
     outbox: yield* Queue.unbounded(),
-    afterCommit: new AfterCommit({ database: new Database(metrics), followUp: undefined, tell: Effect.void }),
+    asyncOutbox: yield* Queue.unbounded(),
+    afterCommit: new AfterCommit({ database: new Database(metrics), followUps: [], tell: Effect.void }),
     run: () => {
       const attempt = Deferred.makeUnsafe<Outcome>()
       attempts.push(attempt)

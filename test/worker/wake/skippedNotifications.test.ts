@@ -197,7 +197,12 @@ workerTests("a transaction notifies once,", (test) => {
       insert("b")
     ],
     "or not at all, if a savepoint took it back": [0, "savepoint s", insert("a"), "rollback to s"],
-    "even if its constraints are made immediate in between": [1, insert("a"), "set constraints all immediate", insert("b")]
+    "even if its constraints are made immediate in between": [
+      1,
+      insert("a"),
+      "set constraints all immediate",
+      insert("b")
+    ]
   }
   for (const [name, [notifications, ...statements]] of Object.entries(cases)) {
     test(

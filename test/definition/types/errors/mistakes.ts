@@ -40,7 +40,7 @@ export const undeclaredMove = Step.make(Draft, {
 })
 
 export const noNext = Step.make(Draft, {
-  // error: this final step moves to "Sent": add it to `next`, or return NextStep.none
+  // error: this last step moves to "Sent": add it to `next`, or return NextStep.none
   handler: Effect.fnUntraced(function*(draft) {
     const id = yield* work(draft)
     return NextStep.now(new Sent({ to: "ada", id }))
@@ -82,7 +82,7 @@ export const missingField = Step.make(Draft, {
 const sent = Step.make(Sent, { handler: () => Effect.succeed(NextStep.none) })
 
 export const stepInNext = Step.make(Draft, {
-  // error: Type 'Step<typeof Sent, never, never, never>' is missing the following properties from type 'StateSchema
+  // error: Type 'Step<typeof Sent, never, never, never, never>' is missing the following properties from type 'StateSchema
   next: [sent],
   handler: Effect.fnUntraced(function*(draft) {
     return NextStep.now(new Sent({ to: draft.text, id: yield* work(draft) }))
@@ -197,7 +197,7 @@ export const yieldedNextStep = Step.make(Draft, {
   })
 })
 
-// error: Type 'Step<typeof Sent, never, never, never>' is missing the following properties from type 'readonly Any
+// error: Type 'Step<typeof Sent, never, never, never, never>' is missing the following properties from type 'readonly Any
 export const noArray = Task.make("Mails", sent)
 
 // error: is missing the following properties from type 'readonly Any<unknown>[]'
