@@ -142,7 +142,11 @@ describe("every way", () => {
 })
 
 describe("a transaction that has stored tasks", () => {
-  for (const [name, migrate] of Object.entries({ "Migrations.run": Migrations.run, "Migrations.script": runText })) {
+  const ways: Record<string, Effect.Effect<unknown, unknown, Services>> = {
+    "Migrations.run": Migrations.run,
+    "Migrations.script": runText
+  }
+  for (const [name, migrate] of Object.entries(ways)) {
     test(`may apply the migrations again, by ${name}: its notification is not lost`, () =>
       Effect.gen(function*() {
         yield* runText
