@@ -8,6 +8,7 @@ import { mix } from "./mix.ts"
 import { noops } from "./noops.ts"
 import { pickUp } from "./pickUp.ts"
 import { processes } from "./processes.ts"
+import { slowDisks } from "./slowDisk.ts"
 import { steady } from "./steady.ts"
 import { tasksOfSteps } from "./tasksOfSteps.ts"
 
@@ -23,5 +24,6 @@ export const workloads: ReadonlyArray<Workload> = [
   steady,
   processes,
   idle,
-  manyClients
+  manyClients,
+  ...slowDisks
 ]
