@@ -11,7 +11,9 @@ import { makeCrateTable, shape } from "../support/database/tableShape.ts"
 import { run } from "../support/worker/Table.ts"
 import { within } from "../support/worker/Wait.ts"
 
-const applied = [[1, "table"], [2, "triggers"], [3, "foundation"], [4, "results"], [5, "notify"]] as const
+const applied = Object.keys(Migrations.migrations).map((name) =>
+  [Number(name.split("_")[0]), name.split("_")[1]!] as const
+)
 
 const runText = run(Migrations.script)
 
@@ -102,7 +104,8 @@ describe("every way", () => {
         "7_pg_task": Migrations.migrations["2_triggers"],
         "8_pg_task": Migrations.migrations["3_foundation"],
         "9_pg_task": Migrations.migrations["4_results"],
-        "10_pg_task": Migrations.migrations["5_notify"]
+        "10_pg_task": Migrations.migrations["5_signals"],
+        "11_pg_task": Migrations.migrations["6_notify"]
       })
     }),
     "a take-over": Effect.andThen(makeCrateTable, Migrations.run)

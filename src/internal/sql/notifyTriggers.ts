@@ -1,5 +1,5 @@
 /**
- * Migration 5: triggers that notify without waiting for each other.
+ * Migration 6: triggers that notify without waiting for each other.
  *
  * Postgres lets transactions that notify commit only one after the other, the wait for the disk included. So where many
  * sessions store tasks at the same time, only one of them notifies, and the others skip it:
@@ -69,8 +69,10 @@ export const createNotifyTriggers: ReadonlyArray<string> = [
   ...trigger(
     "pg_task_freed",
     "update",
-    `not new.is_running and new.error is null and (old.error is not null or new.wakeup_at < old.wakeup_at)
-  and ${once}`
+    `not new.is_running and new.error is null and (
+    old.error is not null or new.wakeup_at < old.wakeup_at
+    or (old.is_running and new.waits_for is not null and new.wakeup_at <= now())
+  ) and ${once}`
   )
 ]
 
