@@ -146,6 +146,7 @@ layer(Layer.merge(testDatabase, Logger.layer([])), { excludeTestServices: true }
       assert.deepStrictEqual(left.map(({ name }) => name), [
         "pg_task_names",
         "pg_task_notify",
+        "pg_task_signal",
         "pg_task_skipped",
         "pg_task_touch"
       ])

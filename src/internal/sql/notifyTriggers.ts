@@ -77,12 +77,15 @@ export const createNotifyTriggers: ReadonlyArray<string> = [
 ]
 
 /** A table can't be changed while triggers of the same transaction wait for its commit: they are called now. */
-export const callPendingTriggers = `do $$ begin
-  if exists (
-    select from pg_trigger where tgrelid = to_regclass('pg_task') and tgname = 'pg_task_inserted' and tgdeferrable
-  ) then
-    set constraints pg_task_inserted, pg_task_freed immediate;
-  end if;
+export const callPendingTriggers = `do $$
+declare
+  name text;
+begin
+  for name in select tgname from pg_trigger
+    where tgrelid = to_regclass('pg_task') and tgname like 'pg\\_task\\_%' and tgdeferrable
+  loop
+    execute format('set constraints %I immediate', name);
+  end loop;
 end $$`
 
 /** `pg_task_skipped` for this statement. Its function begins after the snapshot was taken, and takes one of its own. */
