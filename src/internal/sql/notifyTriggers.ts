@@ -1,5 +1,5 @@
 /**
- * Migration 6: triggers that notify without waiting for each other.
+ * Migration 7: triggers that notify without waiting for each other.
  *
  * Postgres lets transactions that notify commit only one after the other, the wait for the disk included. So where many
  * sessions store tasks at the same time, only one of them notifies, and the others skip it:
