@@ -17,6 +17,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { store } from "./internal/admin/edit.ts"
+import { type HistoryEntry, history as readHistory } from "./internal/admin/history.ts"
 import { checkRaw, declarationIn, decodeRaw } from "./internal/definition/task.ts"
 import { listPage } from "./internal/admin/list.ts"
 import type { AdminRow } from "./internal/sql/row.ts"
@@ -558,6 +559,57 @@ export const decode = <T extends Task.AnyDeclaration>(
   raw: string
 ): Effect.Effect<Task.State<T>, TaskError.TaskInvalidStateError, T["states"][number]["DecodingServices"]> =>
   Effect.map(decodeRaw(declarationIn(task), raw), ({ state }) => state)
+
+export {
+  /**
+   * An attempt of a task that keeps a history (see `history` of `Task.make`), once it has ended.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  HistoryEntry
+} from "./internal/admin/history.ts"
+
+/**
+ * Options of {@link history}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface HistoryOptions {
+  /** The most entries to return: the last ones. Default 1000. */
+  readonly limit?: number | undefined
+}
+
+/**
+ * The attempts of one task that have ended, the oldest one first: also when the task has ended and its row is gone. Give
+ * its id, or the first four or more digits. Empty if its task keeps no history (see `history` of `Task.make`), or kept
+ * it for a shorter time.
+ *
+ * An attempt that was cancelled writes no entry. What the entries are kept for is decided when they are written.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const show = Admin.history("5d0bb27f").pipe(
+ *   Effect.flatMap(Effect.forEach(({ endedAt, outcome, state }) => Console.log(endedAt, state, outcome)))
+ * )
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const history: (
+  id: string,
+  options?: HistoryOptions
+) => Effect.Effect<
+  ReadonlyArray<HistoryEntry>,
+  TaskError.TaskIdError | TaskError.TaskTableError | SqlError,
+  SqlClient.SqlClient
+> = Effect.fn("Admin.history")(function*(id: string, options: HistoryOptions = {}) {
+  return yield* readHistory(id, options.limit ?? 1000)
+})
 
 // ---------------------------------------------------------------------------------------------------------------
 // Changing

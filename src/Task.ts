@@ -481,7 +481,7 @@ export interface DeclareOptions<
 }
 
 /**
- * Options of {@link make}.
+ * Options of {@link declare}, and of {@link make}.
  *
  * @category options
  * @since 0.1.0
@@ -492,6 +492,21 @@ export interface Options<Entry extends ReadonlyArray<StateSchema>> {
    * reached from one of them. Default: any state that is not final.
    */
   readonly entry?: Entry | undefined
+}
+
+/**
+ * Options of {@link make}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface MakeOptions<Entry extends ReadonlyArray<StateSchema>> extends Options<Entry> {
+  /**
+   * Keep a history of this task's attempts for this long: each attempt that ends writes a row into the table
+   * `pg_task_history`, with the same statement that stores its outcome. See `Admin.history`. An infinite duration keeps
+   * it for ever. Default: no history. A positive duration.
+   */
+  readonly history?: Duration.Input | undefined
 }
 
 /**
@@ -588,7 +603,7 @@ export const make = <
 >(
   of: Name | Declaration<Name, Declared, DeclaredEntry, DeclaredFinals, DeclaredSignals>,
   steps: Steps & CheckSteps<Steps, Declared, DeclaredFinals, DeclaredSignals>,
-  options?: Options<Entry> & CheckOptions<Declared, Entry, Steps[number]>
+  options?: MakeOptions<Entry> & CheckOptions<Declared, Entry, Steps[number]>
 ): Task<Name, Steps[number], Entry[number]> => makeTask(of as never, steps as never, options) as never
 
 /**
