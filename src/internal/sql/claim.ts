@@ -8,9 +8,10 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import { firstByDue, quarantined, ready, unparked } from "./due.ts"
 import { isKnown, type KnownTask, knownTasks, namesAndTags, tagsOf } from "./known.ts"
+import { skippedSince } from "./notifyTriggers.ts"
 import { maxStep } from "./schema.ts"
 import { notDurable, query, queryAlone, type Rows } from "./query.ts"
-import { clampMillis, millis } from "./time.ts"
+import { clampMillis, millis, millisUntil } from "./time.ts"
 import { hasWaitFacts, waitFacts } from "./waits.ts"
 
 /** A claimed row. */
@@ -313,21 +314,25 @@ export const claimQuarantined = (
     [1, claim.token, claim.lease, ...namesAndTags(claim.tasks), claim.maxCrashes]
   )
 
-/** What is due next. */
+/** When to look again. */
 export interface NextDue {
-  /** The time until then, in milliseconds: 0 or less if it is due. Null if nothing is due soon. */
+  /** In milliseconds: 0 or less when a row is due. Null when there is nothing to wait for. */
   readonly wait: number | null
   /** When this was looked at, in milliseconds since 1970. What becomes visible later was not seen. */
   readonly at: number
   /** A row is due, perhaps in a state that is not known. */
   readonly due: boolean
+  /**
+   * Whether tasks may come, or have come since, for which nobody will notify: the transactions that store them are
+   * still `open`, or the database has `changed` since this look began.
+   */
+  readonly skipped: "open" | "changed" | null
 }
 
 /**
- * The next row of these tasks that becomes due, among those that are (or were) due at `start` or later. Null if that is
- * later than `horizon` milliseconds from now. Without this bound the planner reads and sorts all waiting rows in spite
- * of the limit, if there are less than about half a million. It subtracts numbers, because infinite times can't be
- * subtracted before Postgres 17.
+ * The time until the next row of these tasks becomes due, among those that are (or were) due at `start` or later.
+ * Null if that is later than `horizon` milliseconds from now. Without this bound the planner reads and sorts all
+ * waiting rows in spite of the limit, if there are less than about half a million.
  */
 export const nextDue = (
   sql: SqlClient,
@@ -341,9 +346,9 @@ export const nextDue = (
   return Effect.map(
     query<NextDue>(
       sql,
-      `select ((extract(epoch from min(d.wakeup_at)) - extract(epoch from clock_timestamp())) * 1000)::float8 as wait,
-  (extract(epoch from now()) * 1000)::float8 as at,
-  exists (select from pg_task where task = any($1::text[]) and ${ready} and wakeup_at <= now()${after}) as due
+      `select ${millisUntil("min(d.wakeup_at)")} as wait, (extract(epoch from now()) * 1000)::float8 as at,
+  exists (select from pg_task where task = any($1::text[]) and ${ready} and wakeup_at <= now()${after}) as due,
+  ${skippedSince} as skipped
 from ${knownTasks("$1", "$2")} cross join lateral (
   select wakeup_at from pg_task p where p.task = n.task and ${ready} and ${isKnown("n.tags")}
     and wakeup_at <= now() + ${millis("$3")}${after}

@@ -19,6 +19,7 @@ import type { KnownTask } from "../sql/known.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
 import type { Database } from "./database.ts"
 import type { Pool } from "./pool.ts"
+import { SkippedNotifications } from "./skippedNotifications.ts"
 import { releaseUnanswered, mayHaveRun, timeOnceBack } from "./unanswered.ts"
 import type { UnknownStates } from "./unknownStates.ts"
 import type { Wakeup } from "./wakeup.ts"
@@ -83,6 +84,7 @@ export class Dispatcher {
   /** The last pass took long: the next look at everything is one, too. */
   private manyLocked = false
   private failedWait = failedBackoff.first
+  private readonly skipped = new SkippedNotifications()
 
   constructor(options: DispatcherOptions) {
     this.options = options
@@ -101,10 +103,15 @@ export class Dispatcher {
   private get turn(): Effect.Effect<unknown> {
     const { pool, wakeup } = this.options
     if (this.wadedInVain) return this.sleep
-    if (wakeup.take()) this.lookAgain()
+    if (wakeup.take()) this.notified()
     if (!this.mayHaveDueRows) return this.sleep
     const limit = Math.min(pool.demand, maxClaim)
     return limit > 0 ? this.claim(limit) : wakeup.waitForRoom
+  }
+
+  private notified(): void {
+    this.skipped.notified()
+    this.lookAgain()
   }
 
   /** Rows may be due, in front of the cursor and behind it. */
@@ -132,7 +139,7 @@ export class Dispatcher {
     })
   }
 
-  private doze({ at, wait: due }: NextDue, from: number | undefined): Effect.Effect<void> {
+  private doze({ at, skipped, wait: due }: NextDue, from: number | undefined): Effect.Effect<void> {
     const { now, pollInterval, wakeup } = this.options
     // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
     if (due !== null && due <= 0 && !this.passed) {
@@ -144,7 +151,8 @@ export class Dispatcher {
     if (due === null || due > 0) this.cursor.seenAll(at)
     const wait = due === null ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
     this.passed = false
-    const until = Math.min(now() + Math.min(wait, pollInterval()), this.cursor.nextScan)
+    const longest = Math.min(this.skipped.wait(skipped), pollInterval())
+    const until = Math.min(now() + Math.min(wait, longest), this.cursor.nextScan)
     return Effect.map(wakeup.sleepUntil(until), () => this.lookAgain())
   }
 
