@@ -85,10 +85,7 @@ const excuses = (place: Place, op: Op, evidence: Evidence, strict: Strictness): 
 const judgeRuns = (place: Place, op: Op, { evidence, strict }: Case, complain: Complain): void => {
   const name = `${placeOf(place)} (${op.kind}, ${op.mode})`
   const runs = evidence.runs.get(placeOf(place)) ?? []
-  if (runs.length === 0) {
-    // The server may have forgotten the note, and the move that followed: the worker then stored the move again.
-    return op.mode === "async" && strict?.forgets !== false ? undefined : complain(`${name} was never run`)
-  }
+  if (runs.length === 0) return mayBeForgotten(op, strict) ? undefined : complain(`${name} was never run`)
   const attempts = new Set(runs.map(({ attempt }) => attempt))
   const last = Math.max(...attempts)
   if (attempts.size !== last || wrongAttempts(op, last, strict?.ownFailures ?? true)) {
@@ -100,6 +97,13 @@ const judgeRuns = (place: Place, op: Op, { evidence, strict }: Case, complain: C
     complain(`${name} was run ${runs.length} times, by ${workers}`)
   }
 }
+
+/**
+ * The server may have forgotten the note of an asynchronous step, and the move that followed: the worker then stored the
+ * move again.
+ */
+const mayBeForgotten = ({ mode }: Op, strict: Strictness | undefined): boolean =>
+  mode === "async" && strict?.forgets !== false
 
 /** Whether each run of a step needs a reason. */
 const mayCount = ({ mode }: Op, { boundAgain, forgets, stalled }: Strictness): boolean =>
