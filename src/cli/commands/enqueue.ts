@@ -33,12 +33,13 @@ const rawOf = (task: string, state: Option.Option<string>, fields: Option.Option
 }
 
 /** With a key the row may have been there before. */
-const print = Effect.fnUntraced(function*(stored: TaskId | Enqueued) {
+const print = Effect.fnUntraced(function*(stored: TaskId | Enqueued, isReplaced: boolean) {
   const json = yield* Json
   if (typeof stored === "string") return yield* json ? Output.json({ id: stored }) : Console.log(stored)
   if (json) return yield* Output.json(stored)
   if (!stored.created) {
-    yield* Output.note(`The key is taken: nothing was stored. The task that has it is ${stored.status}`)
+    const done = isReplaced ? "that task gets the new state" : "nothing was stored"
+    yield* Output.note(`The key is taken: ${done}. The task that has it is ${stored.status}`)
   }
   yield* Console.log(stored.id)
 })
@@ -70,7 +71,7 @@ export const enqueue = Command.make(
     const parsed = yield* Admin.parse(raw)
     if (module !== undefined) yield* checkWith(module, parsed.task, raw)
     const stored = yield* connected(within(limits.read)(Admin.enqueueRaw(raw, { at, delay, key, onConflict })))
-    yield* print(stored)
+    yield* print(stored, onConflict !== undefined && onConflict !== "keep")
   })
 ).pipe(
   Command.withDescription("Store a new task, and print its id. With --module, its schema checks it"),
