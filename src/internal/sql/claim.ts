@@ -7,9 +7,10 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import { isOpen } from "./foundation.ts"
+import { skippedSince } from "./notifyTriggers.ts"
 import { maxStep } from "./schema.ts"
 import { notDurable, query, queryAlone, type Rows } from "./query.ts"
-import { clampMillis, millis, until, type Wait } from "./time.ts"
+import { clampMillis, millis, millisUntil } from "./time.ts"
 import { hasWaitFacts, waitFacts } from "./waits.ts"
 
 /** The condition of the index of due rows. Each query that is to use the index must contain it, in the same words. */
@@ -307,9 +308,20 @@ export const claimQuarantined = (
     [1, claim.token, claim.lease, claim.tasks, claim.maxCrashes]
   )
 
+/** When to look again. */
+interface NextDue {
+  /** In milliseconds: 0 or less when a row is due. Null when there is nothing to wait for. */
+  readonly wait: number | null
+  /**
+   * Whether tasks may come, or have come since, for which nobody will notify: the transactions that store them are
+   * still `open`, or the database has `changed` since this look began.
+   */
+  readonly skipped: "open" | "changed" | null
+}
+
 /**
  * The time until the next row of these tasks becomes due, among those that are (or were) due at `start` or later.
- * Undefined if that is later than `horizon` milliseconds from now. Without this bound the planner reads and sorts all
+ * Null if that is later than `horizon` milliseconds from now. Without this bound the planner reads and sorts all
  * waiting rows in spite of the limit, if there are less than about half a million.
  */
 export const untilNextDue = (
@@ -319,17 +331,20 @@ export const untilNextDue = (
     readonly start: number | undefined
     readonly horizon: number
   }
-): Wait =>
-  until(
-    sql,
-    "min(d.wakeup_at)",
-    `unnest($1::text[]) as n(task) cross join lateral (
+): Effect.Effect<NextDue, SqlError> =>
+  Effect.map(
+    query<NextDue>(
+      sql,
+      `select ${millisUntil("min(d.wakeup_at)")} as wait, ${skippedSince} as skipped
+from unnest($1::text[]) as n(task) cross join lateral (
   select wakeup_at from pg_task p where p.task = n.task and ${ready} and wakeup_at <= now() + ${millis("$2")}${
-      start === undefined ? "" : ` and ${from("$3")}`
-    }
+        start === undefined ? "" : ` and ${from("$3")}`
+      }
   ${firstByDue("1")}
 ) d`,
-    start === undefined ? [tasks, clampMillis(horizon)] : [tasks, clampMillis(horizon), start]
+      start === undefined ? [tasks, clampMillis(horizon)] : [tasks, clampMillis(horizon), start]
+    ),
+    (rows) => rows[0]!
   )
 
 /** Postgres's time, in milliseconds since 1970. */

@@ -9,7 +9,6 @@
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../../TaskId.ts"
 import type { Due } from "./insert.ts"
-import { channel } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
 import { present, status, type Status } from "./row.ts"
 import { clampMillis, millis } from "./time.ts"
@@ -108,20 +107,17 @@ where ${ofKey("$5", "$6")} and t.ended_at is null returning t.id, ${status} as s
 export const replaceHolder = (sql: SqlClient, task: KeyedTask, { throttle }: { readonly throttle: boolean }) =>
   query<KeyRow>(sql, replaceText, [...params(task), throttle])
 
-/**
- * Notifies only if it has inserted something: the table's trigger would do so in any case. The setting is the first
- * thing that the statement computes.
- */
-const findOrInsertText = (told: string) =>
+/** Whether it notifies is the first thing that the statement decides. */
+const findOrInsertText = (settings: string) =>
   `with holder as materialized (
-  select t.id, ${status} as status from pg_task t
-  where (select set_config('pg_task.skip_notify', 'on', true)) is not null and ${ofKey("$5", "$6")} and ${present}
+  select t.id, ${status} as status from pg_task t where ${settings}${ofKey("$5", "$6")} and ${present}
 ), ${insertWhere(" and not exists (select from holder)")}
-select id, false as created, status, null as told from holder
-union all select id, true, ${newStatus}, ${told} from added`
+select id, false as created, status from holder union all select id, true, ${newStatus} from added`
 
-const findOrInsertWithNotify = findOrInsertText(`pg_notify('${channel}', '')::text`)
-const findOrInsertWithoutNotify = findOrInsertText("null")
+const findOrInsertWithNotify = findOrInsertText("")
+const findOrInsertWithoutNotify = findOrInsertText(
+  "(select set_config('pg_task.skip_notify', 'on', true)) is not null and "
+)
 
 /**
  * Both with one statement. Only outside of transactions: the setting lasts until the transaction ends. Returns nothing

@@ -5,12 +5,11 @@
  *
  * `pending` is `{"step", "at", "trace"}`: the state, when it is due, and the trace of whoever has stored it.
  */
-import { channel } from "./notify.ts"
 import { nextTransitionSql } from "./transitions.ts"
 
 /**
  * The state begins anew: with no tries, no error, and another idempotency key than all before it. If it needs a slot, it
- * waits for one as a row from SQL does. Workers are notified if the row was running: nobody has known of it.
+ * waits for one as a row from SQL does.
  */
 const createFunction = `create or replace function pg_task_take_pending() returns trigger language plpgsql as $$
 begin
@@ -31,9 +30,6 @@ begin
   new.slot = null;
   new.slots = null;
   new.wakes = old.wakes + 1;
-  if old.is_running and coalesce(current_setting('pg_task.skip_notify', true), '') <> 'on' then
-    perform pg_notify('${channel}', '');
-  end if;
   return new;
 end $$`
 

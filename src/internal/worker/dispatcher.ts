@@ -17,6 +17,7 @@ import { codeOf } from "../sql/errors.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
 import type { Database } from "./database.ts"
 import type { Pool } from "./pool.ts"
+import { SkippedNotifications } from "./skippedNotifications.ts"
 import { releaseUnanswered, mayHaveRun, timeOnceBack } from "./unanswered.ts"
 import type { Wakeup } from "./wakeup.ts"
 
@@ -76,6 +77,7 @@ export class Dispatcher {
   /** The last pass took long: the next look at everything is one, too. */
   private manyLocked = false
   private failedWait = failedBackoff.first
+  private readonly skipped = new SkippedNotifications()
 
   constructor(options: DispatcherOptions) {
     this.options = options
@@ -93,10 +95,15 @@ export class Dispatcher {
 
   private get turn(): Effect.Effect<unknown> {
     const { pool, wakeup } = this.options
-    if (wakeup.take()) this.lookAgain()
+    if (wakeup.take()) this.notified()
     if (!this.mayHaveDueRows) return this.sleep
     const limit = Math.min(pool.demand, maxClaim)
     return limit > 0 ? this.claim(limit) : wakeup.waitForRoom
+  }
+
+  private notified(): void {
+    this.skipped.notified()
+    this.lookAgain()
   }
 
   /** Rows may be due, in front of the cursor and behind it. */
@@ -115,12 +122,12 @@ export class Dispatcher {
       const look = untilNextDue(sql, { tasks, start: from, horizon: pollInterval() })
       return Effect.matchEffect(database.withTimeout(look), {
         onFailure: (error) => this.failed(error, { window: { from, to: undefined }, took: now() - startedAt }),
-        onSuccess: (due) => this.doze(due, from)
+        onSuccess: ({ skipped, wait }) => this.doze(wait ?? undefined, this.skipped.wait(skipped), from)
       })
     })
   }
 
-  private doze(due: number | undefined, from: number | undefined): Effect.Effect<void> {
+  private doze(due: number | undefined, longest: number, from: number | undefined): Effect.Effect<void> {
     const { now, pollInterval, wakeup } = this.options
     // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
     if (due !== undefined && due <= 0 && !this.passed) {
@@ -131,7 +138,7 @@ export class Dispatcher {
     }
     const wait = due === undefined ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
     this.passed = false
-    const until = Math.min(now() + Math.min(wait, pollInterval()), this.cursor.nextScan)
+    const until = Math.min(now() + Math.min(wait, longest, pollInterval()), this.cursor.nextScan)
     return Effect.map(wakeup.sleepUntil(until), () => this.lookAgain())
   }
 
