@@ -44,7 +44,7 @@ export const produce = ({ log }: Scene, url: string, rest: number, victims: Read
   )
 
 /** What a row may be parked for, on the way. */
-export const plannedErrors = [/planned (failure|defect)/, /has no state "Novel"/]
+export const plannedErrors = [/planned (failure|defect)/]
 const afterFaults = [...plannedErrors, /^The worker crashed/]
 
 /** Tells which rows have come to where they stay. */
