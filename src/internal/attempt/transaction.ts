@@ -109,7 +109,8 @@ const store = Effect.fnUntraced(function*(
   const from = nested ? "Transaction" : "Statement"
   const send = storeInTransaction(sql, toChanges([{ claimed, outcome }]), { lease, from })
   const [took, stored] = yield* Effect.timed(Effect.withTracerEnabled(send, false))
-  if (!stored) return yield* new LeaseLost()
+  if (stored === undefined) return yield* new LeaseLost()
+  claimed.watched = stored.watched === true
   // It waited for a lock, and the new lease has begun before.
   if (outcome._tag === "Continued" && Duration.toMillis(took) > lease / 6) yield* send
 })

@@ -31,6 +31,13 @@ export interface RowChange {
   readonly keep?: number
 }
 
+/** A row whose outcome was stored. */
+export interface StoredRow {
+  readonly id: TaskId
+  /** Somebody waits for the end of the task. Absent where only its next step was stored. */
+  readonly watched?: boolean
+}
+
 /** The end of a task whose row is deleted. */
 export type RowEnd = Pick<RowChange, "id" | "token" | "n">
 
@@ -58,7 +65,8 @@ const storeChanges = (time: string, locks: string, { keeps }: { readonly keeps: 
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${locks} and ${anyTransition}
 ), finished as (
-  delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n returning t.id
+  delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n
+  returning t.id, t.watched
 ), c as materialized (
   select * from json_to_recordset($1::json)
     as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text${
@@ -83,9 +91,9 @@ const storeChanges = (time: string, locks: string, { keeps }: { readonly keeps: 
     ${ending}` :
       ""
   }
-  from c where ${current} returning t.id
+  from c where ${current} returning t.id, t.watched
 )
-select id from finished union all select id from changed`
+select id, watched from finished union all select id, watched from changed`
 
 /** For transitions that need not be on the disk when they are committed. */
 const asyncCommit = `${briefLocks} and ${notDurable}`
@@ -137,7 +145,7 @@ const storeContinued = (
   sql: SqlClient,
   { id, n, step, token }: RowChange,
   { isAsync, lease }: StoreOptions
-): Rows<{ readonly id: TaskId }> => query(sql, isAsync ? advanceAsync : advanceNow, [id, token, n, step, lease])
+): Rows<StoredRow> => query(sql, isAsync ? advanceAsync : advanceNow, [id, token, n, step, lease])
 
 interface StoreOptions {
   /** In milliseconds. */
@@ -151,7 +159,7 @@ export const storeOutcomes = (
   sql: SqlClient,
   changes: Changes,
   options: StoreOptions
-): Rows<{ readonly id: TaskId }> => {
+): Rows<StoredRow> => {
   const [only, more] = changes.changes
   return only?.kind === "Continued" && more === undefined && changes.ends.length === 0
     ? storeContinued(sql, only, options)
@@ -160,14 +168,14 @@ export const storeOutcomes = (
 
 /**
  * Stores one outcome in the transaction of the caller. `from` says where leases and delays begin: with the transaction,
- * or with this statement. False when the attempt is no longer the current one.
+ * or with this statement. Undefined when the attempt is no longer the current one.
  */
 export const storeInTransaction = (
   sql: SqlClient,
   changes: Changes,
   options: { readonly lease: number; readonly from: "Transaction" | "Statement" }
-): Effect.Effect<boolean, SqlError> => {
+): Effect.Effect<StoredRow | undefined, SqlError> => {
   const [now, atEnd] = changes.changes.some(isKept) ? [keepNow, keepAtEnd] : [storeNow, storeAtEnd]
-  const rows = query(sql, options.from === "Transaction" ? now : atEnd, storeParams(changes, options.lease))
-  return Effect.map(rows, ({ length }) => length === 1)
+  const rows = query<StoredRow>(sql, options.from === "Transaction" ? now : atEnd, storeParams(changes, options.lease))
+  return Effect.map(rows, ([row]) => row)
 }

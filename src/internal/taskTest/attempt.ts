@@ -62,10 +62,8 @@ const runAndStore = Effect.fnUntraced(function*(runner: Runner, claimed: Claimed
   const attempt = runAttempt(runner, makeAttempt(claimed, 0))
   const outcome = yield* inTransaction ? behindSavepoint(sql, claimed, attempt) : attempt
   if (outcome._tag === "Stored") return { outcome: outcome.outcome, current: true }
-  return {
-    outcome,
-    current: yield* storeInTransaction(sql, toChanges([{ claimed, outcome }]), { lease, from: "Transaction" })
-  }
+  const stored = yield* storeInTransaction(sql, toChanges([{ claimed, outcome }]), { lease, from: "Transaction" })
+  return { outcome, current: stored !== undefined }
 })
 
 /** The lock timeout of the caller's transaction stays what it was. */

@@ -14,7 +14,7 @@ import { toPostgresText } from "../attempt/causeText.ts"
 import type { Database } from "./database.ts"
 import type { WorkerMetrics } from "./metrics.ts"
 import { type RowOutcome, toChanges } from "../attempt/outcome.ts"
-import { storeOutcomes } from "../sql/outcome.ts"
+import { storeOutcomes, type StoredRow } from "../sql/outcome.ts"
 
 /** More in one statement would not be faster, and would hold its rows' locks for longer. */
 const maxBatch = 1000
@@ -29,9 +29,20 @@ interface Stored {
   readonly all: boolean
   /** The answer to a first try was lost: it may have been written then. */
   readonly again: boolean
+  /** Somebody waits for the end of some of them, or may do so. */
+  readonly isWatched: ((id: string) => boolean) | undefined
 }
 
-const nothing: Stored = { has: () => false, all: false, again: false }
+const nothing: Stored = { has: () => false, all: false, again: false, isWatched: undefined }
+
+/** Of a row that was written by a first try whose answer was lost, nothing is known. */
+const watchedOf = (rows: ReadonlyArray<StoredRow>, again: boolean): Stored["isWatched"] => {
+  if (again) return () => true
+  const watched = rows.filter((row) => row.watched === true)
+  if (watched.length === 0) return undefined
+  const ids = new Set<string>(watched.map((row) => row.id))
+  return (id) => ids.has(id)
+}
 
 export interface WriterOptions {
   readonly sql: SqlClient
@@ -96,7 +107,8 @@ export class Writer {
       database.retryingUnless(statement, (error) => failureKindOf(error) !== "Database"),
       (rows) => {
         const ids = new Set<string>(rows.map((row) => row.id))
-        return { has: (id) => ids.has(id), all: ids.size === batch.length, again: sent > 1 }
+        const again = sent > 1
+        return { has: (id) => ids.has(id), all: ids.size === batch.length, again, isWatched: watchedOf(rows, again) }
       }
     )
   }
@@ -104,6 +116,8 @@ export class Writer {
   private settle(batch: ReadonlyArray<Entry>, stored: Stored): Effect.Effect<void> {
     // A row that this worker lost and claimed again may be among them twice: the last of its attempts is the current one.
     const last = stored.all ? undefined : new Map(batch.map(({ claimed }) => [claimed.id, claimed]))
+    const { isWatched } = stored
+    if (isWatched !== undefined) for (const { claimed } of batch) claimed.watched = isWatched(claimed.id)
     const isStored = (claimed: ClaimedTask) =>
       stored.has(claimed.id) && (last === undefined || last.get(claimed.id) === claimed)
     return this.options.onStored(batch.map(({ claimed, outcome }) => ({
