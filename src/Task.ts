@@ -13,7 +13,7 @@ import type { CheckFormers } from "./internal/definition/former.ts"
 import { makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
-import type { EnqueueError } from "./TaskError.ts"
+import type { AwaitError, EnqueueError, ExecuteError, PeekError } from "./TaskError.ts"
 import type { TaskId } from "./TaskId.ts"
 
 /**
@@ -98,7 +98,41 @@ export interface Declaration<
     states: Iterable<S & CheckEntryState<Name, Entry, S>>,
     options?: EnqueueOptions
   ) => Effect.Effect<ReadonlyArray<TaskId>, EnqueueError, SqlClient | EncodingServices<States, S>>
+  /**
+   * Stores a task, waits until it has ended in a final state, and returns that state. It fails with a `TaskParkedError`
+   * if the task is parked, and with a `TaskNotFoundError` if it ends without a final state or is cancelled. If the
+   * caller is interrupted, the task goes on.
+   *
+   * It waits for as long as it takes: give it an `Effect.timeout`. Within a transaction it fails with a
+   * `TaskTransactionError`. In a step it keeps the step's slot for all that time: a task that executes another one of
+   * its own worker may wait for a slot that it holds itself.
+   */
+  readonly execute: [Finals] extends [never] ? NoFinalState : <const S extends States["Type"]>(
+    state: S & CheckEntryState<Name, Entry, S>,
+    options?: ExecuteOptions
+  ) => Effect.Effect<
+    Finals["Type"],
+    ExecuteError,
+    SqlClient | EncodingServices<States, S> | Finals["DecodingServices"]
+  >
+  /**
+   * Waits until a task has ended in a final state, and returns that state: at once if it has ended before. It fails
+   * as `execute` does, and with a `TaskInvalidStateError` if it is a task of another name.
+   */
+  readonly await: [Finals] extends [never] ? NoFinalState : (
+    id: TaskId,
+    options?: AwaitOptions
+  ) => Effect.Effect<Finals["Type"], AwaitError, SqlClient | Finals["DecodingServices"]>
+  /** The state in which a task is now: also a final one, for as long as it is kept. */
+  readonly peek: (
+    id: TaskId
+  ) => Effect.Effect<States["Type"], PeekError, SqlClient | States["DecodingServices"]>
 }
+
+/** What stands in place of `execute` and `await` where they would never end. */
+type NoFinalState = (
+  state: "this task has no final state to wait for: add one, made with Step.final"
+) => Effect.Effect<never>
 
 /**
  * A task with the given name, whose steps are `Steps`, and that may begin in the states of `Entry`. It is a
@@ -161,6 +195,28 @@ export type EnqueueOptions = {
   /** When it becomes due, in place of `delay`. A moment in the past is due at once. */
   readonly at?: DateTime.DateTime | undefined
 }
+
+/**
+ * Options of `await`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface AwaitOptions {
+  /**
+   * What to do while the task is parked: `"fail"` with a `TaskParkedError`, or `"wait"` until somebody has retried it.
+   * Default `"fail"`.
+   */
+  readonly onParked?: "fail" | "wait" | undefined
+}
+
+/**
+ * Options of `execute`: when the task becomes due, and how to wait for it.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export type ExecuteOptions = EnqueueOptions & AwaitOptions
 
 /** The type of an option that goes with the other's absence only. */
 type OneTime = "give either `delay` or `at`"

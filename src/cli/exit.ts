@@ -58,6 +58,8 @@ export type Failure =
   | TaskError.TaskOptionsError
   | TaskError.TaskEditError
   | TaskError.TaskStopTimeoutError
+  | TaskError.TaskParkedError
+  | TaskError.TaskTransactionError
   | TaskError.TaskTableError
 
 /** The message to print, if any, and the exit code. */
@@ -119,7 +121,9 @@ const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
   TaskInvalidStateError: exitCode.failed,
   TaskOptionsError: exitCode.failed,
   TaskEditError: exitCode.failed,
-  TaskStopTimeoutError: exitCode.failed
+  TaskStopTimeoutError: exitCode.failed,
+  TaskParkedError: exitCode.failed,
+  TaskTransactionError: exitCode.failed
 }
 
 const isSyntax = (error: Failure): error is CliError.CliError => !(error._tag in codes)

@@ -4,12 +4,15 @@ import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
 import { UsageError } from "../exit.ts"
 import { dateTime, duration, Json, optional, optionalModule } from "../input/flags.ts"
 import * as Output from "../output/print.ts"
 import { self } from "../output/ownCommand.ts"
+import { fieldsOf } from "../output/rowTable.ts"
+import { oneLine } from "../output/text.ts"
 import { checkWith } from "../input/tasksModule.ts"
 
 /** The text of the `step` column, which is given as a whole or in parts. */
@@ -30,6 +33,15 @@ const rawOf = (task: string, state: Option.Option<string>, fields: Option.Option
   })
 }
 
+/** Says the id at once: whoever interrupts the wait may want it. */
+const printResult = Effect.fnUntraced(function*(id: string) {
+  yield* Output.note(id)
+  const row = yield* Admin.awaitEnd(id)
+  yield* (yield* Json)
+    ? Output.json(Schema.encodeSync(Admin.Row)(row))
+    : Console.log(`${oneLine(row.step ?? "?")} ${oneLine(fieldsOf(row))}`)
+})
+
 export const enqueue = Command.make(
   "enqueue",
   {
@@ -43,22 +55,29 @@ export const enqueue = Command.make(
     ),
     delay: optional(duration("delay").pipe(Flag.withDescription("Due this long from now. Default: at once"))),
     at: optional(dateTime("at").pipe(Flag.withDescription("Due at this time"))),
+    wait: Flag.Boolean("wait").pipe(
+      Flag.withDescription("Wait until it has ended, and print its final state"),
+      Flag.withDefault(false)
+    ),
     module: optionalModule
   },
-  Effect.fnUntraced(function*({ at, delay, fields, module, state, task }) {
+  Effect.fnUntraced(function*({ at, delay, fields, module, state, task, wait }) {
     if (at !== undefined && delay !== undefined) {
       return yield* new UsageError({ message: "Give --delay or --at, not both" })
     }
     const raw = yield* rawOf(task, state, fields)
     const parsed = yield* Admin.parse(raw)
     if (module !== undefined) yield* checkWith(module, parsed.task, raw)
-    const id = yield* connected(within(limits.read)(Admin.enqueueRaw(raw, at === undefined ? { delay } : { at })))
+    const stored = within(limits.read)(Admin.enqueueRaw(raw, at === undefined ? { delay } : { at }))
+    if (wait) return yield* connected(Effect.flatMap(stored, printResult))
+    const id = yield* connected(stored)
     yield* (yield* Json) ? Output.json({ id }) : Console.log(id)
   })
 ).pipe(
   Command.withDescription("Store a new task, and print its id. With --module, its schema checks it"),
   Command.withExamples([
     { command: `pg-task enqueue Greeter ReadName '{"filename":"name.txt"}'`, description: "Due at once" },
-    { command: `pg-task enqueue '{"Greeter":{"ReadName":{"filename":"name.txt"}}}' --delay 1h`, description: "Later" }
+    { command: `pg-task enqueue '{"Greeter":{"ReadName":{"filename":"name.txt"}}}' --delay 1h`, description: "Later" },
+    { command: `pg-task enqueue Adder Add '{"a":1,"b":2}' --wait`, description: "What it comes to" }
   ])
 )

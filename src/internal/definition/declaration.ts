@@ -7,8 +7,10 @@ import type { Tagged } from "../../NextStep.ts"
 import { TaskDefinitionError, TaskInvalidStateError, type TaskOptionsError } from "../../TaskError.ts"
 import { dueAfter, dueAt, dueOf, type DueOptions } from "../enqueue/due.ts"
 import { insertTask, insertTasks } from "../enqueue/enqueue.ts"
+import { toTableError } from "../sql/errors.ts"
 import type { Due } from "../sql/insert.ts"
 import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
+import { type AwaitOptions, awaitResult, executeAndAwait, peekAt } from "./results.ts"
 import type { StateSchema } from "./state.ts"
 import { tagOf } from "./tag.ts"
 
@@ -97,6 +99,13 @@ const makeMethods = (declaration: DeclarationDefinition) => {
     enqueue: (state: Tagged, options?: DueOptions) => store(state, dueOf(name, options)),
     delay: (state: Tagged, duration: Duration.Input) => store(state, dueAfter(name, duration)),
     schedule: (state: Tagged, dateTime: DateTime.DateTime) => store(state, dueAt(name, dateTime)),
+    execute: (state: Tagged, options?: DueOptions & AwaitOptions) => {
+      const due = dueOf(name, options)
+      const stored = Effect.flatMap(due, (due) => Effect.flatMap(encode(state), (step) => insertTask(step, due, true)))
+      return executeAndAwait(declaration, stored, options).pipe(Effect.catchTag("SqlError", toTableError))
+    },
+    await: (id: string, options?: AwaitOptions) => awaitResult(declaration, id, options),
+    peek: (id: string) => peekAt(declaration, id),
     enqueueAll: (states: Iterable<Tagged>, options?: DueOptions) => {
       // A generator gives its states only once, but the effect may run again, for example when it is retried.
       const all = Array.from(states)

@@ -16,8 +16,13 @@ import { TaskId } from "../../TaskId.ts"
 import { type Found, waitersOf } from "../enqueue/waiters.ts"
 import { toTableError } from "../sql/errors.ts"
 import { peek } from "../sql/results.ts"
-import { type DecodeError, readStep } from "./codec.ts"
-import type { DeclarationDefinition } from "./declaration.ts"
+import { type Codec, type DecodeError, readStep, type TaggedState } from "./codec.ts"
+
+/** What is known of a task where its result is waited for. */
+interface TaskCodec {
+  readonly name: string
+  readonly codec: Codec<TaggedState>
+}
 
 /** `Task.AwaitOptions`. */
 export interface AwaitOptions {
@@ -36,21 +41,33 @@ export const refuseTransaction = (
   task: string,
   sql: SqlClient.SqlClient
 ): Effect.Effect<void, TaskTransactionError> =>
-  Effect.flatMap(Effect.serviceOption(sql.transactionService), (transaction) =>
-    Option.isNone(transaction) ? Effect.void : new TaskTransactionError({
-      task,
-      message: `${task}: a result can't be waited for within a transaction, because workers see the task only after its `
-        + "commit. Enqueue it there, and await it afterwards"
-    }))
+  Effect.flatMap(
+    Effect.serviceOption(sql.transactionService),
+    (transaction) =>
+      Option.isNone(transaction) ? Effect.void : new TaskTransactionError({
+        task,
+        message:
+          `${task}: a result can't be waited for within a transaction, because workers see the task only after its `
+          + "commit. Enqueue it there, and await it afterwards"
+      })
+  )
 
-const gone = (id: string) =>
+export const gone = (id: string): TaskNotFoundError =>
   new TaskNotFoundError({
     id,
     message: `There is no task ${id} (any more): it has finished without a final state, its result is no longer kept, `
       + "or it was cancelled"
   })
 
-const decode = ({ codec, name }: DeclarationDefinition, raw: string | null) => {
+export const parked = (id: string, { error, task }: NonNullable<Found>): TaskParkedError =>
+  new TaskParkedError({
+    id,
+    task: task ?? "",
+    error: error ?? "",
+    message: `Task ${id} is parked, and goes on only if somebody retries it: ${error}`
+  })
+
+const decode = ({ codec, name }: TaskCodec, raw: string | null) => {
   const invalid = (state: string) => ({ message }: DecodeError) =>
     new TaskInvalidStateError({ task: name, state, message })
   const parsed = readStep(raw)
@@ -70,43 +87,50 @@ export const isSettled = ({ onParked }: AwaitOptions) => (found: Found): boolean
   found === undefined || found.ended || (found.error !== null && onParked !== "wait")
 
 /** What a task has come to. */
-export const resultOf = (
-  declaration: DeclarationDefinition,
+const resultOf = (
+  task: TaskCodec,
   id: string,
   found: Found
 ): Effect.Effect<Tagged, TaskInvalidStateError | TaskNotFoundError | TaskParkedError> => {
   if (found === undefined) return gone(id)
-  if (found.ended) return decode(declaration, found.raw)
-  const error = found.error ?? ""
-  return new TaskParkedError({
-    id,
-    task: found.task ?? declaration.name,
-    error,
-    message: `Task ${id} is parked, and goes on only if somebody retries it: ${error}`
-  })
+  if (found.ended) return decode(task, found.raw)
+  return parked(id, found)
 }
 
 /** Fails at once for a task of another name: its result would fit no schema of this one. */
-const checkTask = (declaration: DeclarationDefinition, found: Found) =>
-  found !== undefined && found.task !== declaration.name ? Effect.asVoid(decode(declaration, found.raw)) : Effect.void
+const checkTask = (task: TaskCodec, found: Found) =>
+  found !== undefined && found.task !== task.name ? Effect.asVoid(decode(task, found.raw)) : Effect.void
 
 /** `Declaration.await`. */
-export const awaitResult = (declaration: DeclarationDefinition, given: string, options: AwaitOptions = {}) =>
+export const awaitResult = (task: TaskCodec, given: string, options: AwaitOptions = {}) =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    yield* refuseTransaction(declaration.name, sql)
+    yield* refuseTransaction(task.name, sql)
     const id = yield* checkId(given)
     const isSettledOrOther = (found: Found) =>
-      isSettled(options)(found) || (found !== undefined && found.task !== declaration.name)
+      isSettled(options)(found) || (found !== undefined && found.task !== task.name)
     const found = yield* waitersOf(sql).wait(id, isSettledOrOther)
-    yield* checkTask(declaration, found)
-    return yield* resultOf(declaration, id, found)
+    yield* checkTask(task, found)
+    return yield* resultOf(task, id, found)
   }).pipe(Effect.catchTag("SqlError", (error: SqlError) => toTableError(error)))
 
+/** `Declaration.execute`: `stored` stores the task, marked as watched, and returns its id. */
+export const executeAndAwait = <E, R>(
+  task: TaskCodec,
+  stored: Effect.Effect<string, E, R>,
+  options: AwaitOptions = {}
+) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    yield* refuseTransaction(task.name, sql)
+    const { found, id } = yield* waitersOf(sql).waitForNew(stored, isSettled(options))
+    return yield* resultOf(task, id, found)
+  })
+
 /** `Declaration.peek`. */
-export const peekAt = (declaration: DeclarationDefinition, given: string) =>
+export const peekAt = (task: TaskCodec, given: string) =>
   Effect.gen(function*() {
     const id = yield* checkId(given)
     const [row] = yield* peek(yield* SqlClient.SqlClient, id)
-    return yield* row === undefined ? gone(id) : decode(declaration, row.raw)
+    return yield* row === undefined ? gone(id) : decode(task, row.raw)
   }).pipe(Effect.catchTag("SqlError", (error: SqlError) => toTableError(error)))

@@ -12,11 +12,12 @@ import { currentTrace } from "./trace.ts"
 
 export const insertTask = (
   step: string,
-  due: Insert.Due
+  due: Insert.Due,
+  watched = false
 ): Effect.Effect<TaskId, SqlError | TaskTableError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    const task = { step, delay: due.delay, at: due.at, trace: yield* currentTrace }
+    const task = { step, delay: due.delay, at: due.at, trace: yield* currentTrace, watched }
     const transaction = yield* Effect.serviceOption(sql.transactionService)
     return yield* Option.isSome(transaction)
       ? Insert.insertTask(sql, task, false)

@@ -62,7 +62,7 @@ export class Waiters {
     this.sql = sql
     this.listener = new EndListener({
       onEnded: (ids) => {
-        if (this.storing > 0) for (const id of ids) this.early.add(id)
+        if (this.storing > 0) { for (const id of ids) this.early.add(id) }
         this.lookAt(ids)
       },
       onConnected: () => this.lookAt(this.waiting.keys())
@@ -74,7 +74,7 @@ export class Waiters {
     return Effect.suspend(() => {
       const waiter = this.join(id, wants)
       this.lookAt([id])
-      return Effect.andThen(this.start, this.await(id, waiter))
+      return this.await(id, waiter)
     })
   }
 
@@ -116,9 +116,15 @@ export class Waiters {
   }
 
   private await(id: string, waiter: Waiter): Effect.Effect<Found, SqlError> {
-    return Effect.ensuring(Deferred.await(waiter.found), Effect.sync(() => this.leave(id, waiter)))
+    const found = Effect.andThen(this.start, Deferred.await(waiter.found))
+    return Effect.ensuring(found, Effect.sync(() => this.leave(id, waiter)))
   }
 
+  private get isUsed(): boolean {
+    return this.waiting.size > 0 || this.storing > 0
+  }
+
+  /** Called before a task is stored, so that its end is heard of, and again by all who wait: it may have ended since. */
   private get start(): Effect.Effect<void> {
     return Effect.contextWith((context: Context.Context<never>) =>
       Effect.sync(() => {
@@ -165,7 +171,7 @@ export class Waiters {
     return Effect.suspend(() => {
       this.running = false
       // Somebody has come at the last moment.
-      if (Exit.isSuccess(exit)) return this.waiting.size === 0 ? Effect.void : this.start
+      if (Exit.isSuccess(exit)) return this.isUsed ? this.start : Effect.void
       // The client was closed, or this library has a bug.
       this.tell(this.waiting.keys(), Exit.failCause(exit.cause))
       return Effect.void
@@ -184,7 +190,7 @@ export class Waiters {
     let idleSince: number | undefined
     return Effect.whileLoop({
       while: () => {
-        if (this.waiting.size > 0) idleSince = undefined
+        if (this.isUsed) idleSince = undefined
         else idleSince ??= now()
         return idleSince === undefined || now() - idleSince < linger
       },

@@ -117,7 +117,7 @@ export class Writer {
     // A row that this worker lost and claimed again may be among them twice: the last of its attempts is the current one.
     const last = stored.all ? undefined : new Map(batch.map(({ claimed }) => [claimed.id, claimed]))
     const { isWatched } = stored
-    if (isWatched !== undefined) for (const { claimed } of batch) claimed.watched = isWatched(claimed.id)
+    if (isWatched !== undefined) { for (const { claimed } of batch) claimed.watched = isWatched(claimed.id) }
     const isStored = (claimed: ClaimedTask) =>
       stored.has(claimed.id) && (last === undefined || last.get(claimed.id) === claimed)
     return this.options.onStored(batch.map(({ claimed, outcome }) => ({
