@@ -19,14 +19,14 @@ import * as Stream from "effect/Stream"
 import { awaitEnd as waitForEnd } from "./internal/admin/awaitEnd.ts"
 import { store } from "./internal/admin/edit.ts"
 import { checkRaw, declarationIn, decodeRaw } from "./internal/definition/task.ts"
-import { page } from "./internal/sql/page.ts"
+import { listPage } from "./internal/admin/list.ts"
 import type { AdminRow } from "./internal/sql/row.ts"
 import * as Statements from "./internal/sql/admin.ts"
+import * as Bounded from "./internal/sql/bounded.ts"
 import { stopAndWait } from "./internal/admin/stop.ts"
 import {
   change,
   checkId,
-  cursorOf,
   cursorPattern,
   idRange,
   notFound,
@@ -229,6 +229,10 @@ export interface Filter {
   readonly status?: Status | ReadonlyArray<Status> | undefined
   /** A part of the error's text, in upper or lower case. `*` stands for any text. */
   readonly error?: string | undefined
+  /** The first line of the error, exactly as {@link countErrors} gives it. */
+  readonly errorLine?: string | undefined
+  /** A part of `raw`, in upper or lower case: of the state's fields as they are stored. `*` stands for any text. */
+  readonly text?: string | undefined
   /** Those that have had their status for this long, or longer. */
   readonly olderThan?: Duration.Input | undefined
   /** Those that have had their status for less than this. */
@@ -283,6 +287,12 @@ export interface StreamOptions extends Filter {
 export interface ListOptions extends StreamOptions {
   /** The `next` of the page before. Default: from the beginning. */
   readonly after?: Cursor | undefined
+  /**
+   * How many rows of each task to look at, at most: this bounds what a page costs, whatever the filter and however many
+   * rows there are. A page may then have fewer rows than `limit`, or none, and still have a `next`: there it goes on
+   * looking. Default: no limit.
+   */
+  readonly lookAt?: number | undefined
 }
 
 /**
@@ -307,19 +317,15 @@ export interface ListOptions extends StreamOptions {
 export const list: (
   options?: ListOptions
 ) => Effect.Effect<Page, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.list")(
-  function*({ after, limit = 50, order, ...filter }: ListOptions = {}) {
-    const sql = yield* SqlClient.SqlClient
-    const found = yield* page(sql, {
+  function*({ after, limit = 50, lookAt, order, ...filter }: ListOptions = {}) {
+    const { next, rows } = yield* listPage(yield* SqlClient.SqlClient, {
       ...whereOf(filter),
-      // One more, to know whether there is another page.
-      limit: limit + 1,
+      limit,
+      lookAt,
       newestFirst: order === "newestFirst",
       after: parseCursor(after)
     })
-    return {
-      rows: found.slice(0, limit).map(toRow),
-      next: found.length > limit ? cursorOf(found[limit - 1]!) as Cursor : undefined
-    }
+    return { rows: rows.map(toRow), next: next as Cursor | undefined }
   },
   Effect.catchTag("SqlError", toTableError)
 )
@@ -460,6 +466,11 @@ export const count: (
 export interface CountErrorsOptions extends Filter {
   /** How many lines to return at most. Default 100. */
   readonly limit?: number | undefined
+  /**
+   * How many parked rows of each task to look at, at most: those that were due last. Then the counts are of these alone.
+   * Default: all.
+   */
+  readonly lookAt?: number | undefined
 }
 
 /**
@@ -484,8 +495,12 @@ export const countErrors: (
   options?: CountErrorsOptions
 ) => Effect.Effect<ReadonlyArray<ErrorCount>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
   "Admin.countErrors"
-)(function*({ limit = 100, ...filter }: CountErrorsOptions = {}) {
-  const rows = yield* Statements.countErrors(yield* SqlClient.SqlClient, whereOf(filter), limit)
+)(function*({ limit = 100, lookAt, ...filter }: CountErrorsOptions = {}) {
+  const sql = yield* SqlClient.SqlClient
+  const where = whereOf(filter)
+  const rows = yield* lookAt === undefined
+    ? Statements.countErrors(sql, where, limit)
+    : Bounded.boundedErrors(sql, where, { limit, lookAt })
   return rows.map(({ newest, oldest, ...row }) =>
     new ErrorCount({ ...row, oldest: Duration.millis(Math.round(oldest)), newest: Duration.millis(Math.round(newest)) })
   )

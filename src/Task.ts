@@ -13,7 +13,8 @@ import type { CheckFormers } from "./internal/definition/former.ts"
 import { makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
-import type { AwaitError, EnqueueError, ExecuteError, PeekError } from "./TaskError.ts"
+import type { Tagged as AnyState } from "./NextStep.ts"
+import type { AwaitError, EnqueueError, ExecuteError, PeekError, SignalError } from "./TaskError.ts"
 import type { TaskId } from "./TaskId.ts"
 
 /**
@@ -64,7 +65,8 @@ export interface Declaration<
   in out Name extends string,
   out States extends StateSchema,
   in out Entry extends StateSchema = States,
-  in out Finals extends StateSchema = never
+  in out Finals extends StateSchema = never,
+  in out Signals extends StateSchema = never
 > {
   readonly [DeclarationTypeId]: DeclarationTypeId
   /** The name, stored with every row of this task. */
@@ -75,6 +77,8 @@ export interface Declaration<
   readonly entry: ReadonlyArray<Entry>
   /** The schemas of its final states. */
   readonly finals: ReadonlyArray<Finals>
+  /** The schemas of the signals that its states wait for. */
+  readonly signals: ReadonlyArray<Signals>
   /** Stores a task, and returns its id. It is due at once, or when the options say. */
   readonly enqueue: <const S extends States["Type"]>(
     state: S & CheckEntryState<Name, Entry, S>,
@@ -127,6 +131,16 @@ export interface Declaration<
   readonly peek: (
     id: TaskId
   ) => Effect.Effect<States["Type"], PeekError, SqlClient | States["DecodingServices"]>
+  /**
+   * Sends a signal to a task, with one statement. If the task waits for it, the task becomes due. If not, the signal is
+   * kept until a state is reached that waits for it. A row keeps 1,000 signals or 1 MB at most: then it fails with
+   * `TaskInboxFullError`. It fails with `TaskNotFoundError` if there is no such task (any more).
+   */
+  readonly signal: <const S extends AnyState>(
+    id: TaskId,
+    signal: S & CheckSignal<Name, Signals, S>,
+    options?: SignalOptions
+  ) => Effect.Effect<void, SignalError, SqlClient | EncodingServices<Signals, S>>
 }
 
 /** What stands in place of `execute` and `await` where they would never end. */
@@ -145,7 +159,7 @@ export interface Task<
   in out Name extends string,
   out Steps extends Step.Any,
   in out Entry extends StateSchema = NotFinalOf<Steps>
-> extends Declaration<Name, Steps["state"], Entry, FinalOf<Steps>> {
+> extends Declaration<Name, Steps["state"], Entry, FinalOf<Steps>, SignalsOf<Steps>> {
   readonly [TypeId]: TypeId
   /** The steps. */
   readonly steps: ReadonlyArray<Steps>
@@ -163,6 +177,7 @@ export interface AnyDeclaration<out R = unknown> {
   readonly states: ReadonlyArray<StateSchema<R>>
   readonly entry: ReadonlyArray<StateSchema<R>>
   readonly finals: ReadonlyArray<StateSchema<R>>
+  readonly signals: ReadonlyArray<StateSchema>
 }
 
 /**
@@ -222,6 +237,20 @@ export type ExecuteOptions = EnqueueOptions & AwaitOptions
 type OneTime = "give either `delay` or `at`"
 
 /**
+ * Options of `signal`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface SignalOptions {
+  /**
+   * A key of the signal, such as the id of a webhook's delivery: a second signal with the same key changes nothing, and
+   * is no error. A task remembers its last 100 keys. Up to 500 characters.
+   */
+  readonly dedupe?: string | undefined
+}
+
+/**
  * The union of a task's states.
  *
  * @example
@@ -271,6 +300,14 @@ export type EntryState<T extends AnyDeclaration> = T["entry"][number]["Type"]
 export type Result<T extends AnyDeclaration> = T["finals"][number]["Type"]
 
 /**
+ * The union of the signals that a task's states wait for.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Signal<T extends AnyDeclaration> = T["signals"][number]["Type"]
+
+/**
  * The services that a worker needs to run a task.
  *
  * @category utility types
@@ -318,6 +355,23 @@ type EncodingServices<States, S> = States extends StateSchema
 type CheckEntryState<Name extends string, Entry extends StateSchema, S> = [S] extends [Entry["Type"]] ? unknown
   : `a task "${Name}" may begin with "${SchemaTag<Entry>}": see its \`entry\``
 
+/** A compile error that names the signals of a task, or `unknown`. */
+type CheckSignal<Name extends string, Signals extends StateSchema, S> = [Signals] extends [never]
+  ? `no state of task "${Name}" waits for signals`
+  : [S] extends [Signals["Type"]] ? unknown
+  : WrongSignal<Name, Signals, S>
+
+type WrongSignal<Name extends string, Signals extends StateSchema, S> = S extends
+  { readonly _tag: infer T extends string }
+  ? T extends SchemaTag<Signals> ? `this differs from the signal "${T}" of task "${Name}"`
+  : `no state of task "${Name}" waits for the signal "${T}"`
+  : never
+
+/** The signals that waiting steps wait for. */
+type SignalsOf<Steps> = Steps extends { readonly on: ReadonlyArray<infer O> }
+  ? O extends { readonly signal: infer S | undefined } ? S extends StateSchema ? S : never : never
+  : never
+
 type Tag<S> = S extends { readonly tag: infer T extends string } ? T : never
 
 /** The schemas of the final states among steps. */
@@ -339,13 +393,13 @@ type Unlisted<Schemas, States> = Exclude<Exact<Schemas>, Exact<States>> extends 
   : never
 
 /** Compile errors that name what is wrong with the steps of a task, each at its step, or `unknown`. One at a time. */
-type CheckSteps<Steps extends ReadonlyArray<Step.Any>, Declared, Finals> = Steps extends readonly [] ?
+type CheckSteps<Steps extends ReadonlyArray<Step.Any>, Declared, Finals, Signals> = Steps extends readonly [] ?
   "a task needs at least one step"
   : [NotFinalOf<Steps[number]>] extends [never] ? "a task needs a step that is not final"
   : [Duplicates<Steps, "tag">] extends [never]
     ? [CheckFormers<Steps>] extends [never]
       ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never] ?
-        CheckDeclared<Declared, Finals, Steps>
+        CheckDeclared<Declared, Finals, Signals, Steps>
       : { readonly [I in keyof Steps]: CheckNext<Steps[I], Steps[number]> }
     : CheckFormers<Steps>
   : { readonly [I in keyof Steps]: Twice<Extract<Tag<Steps[I]>, Duplicates<Steps, "tag">>> }
@@ -360,11 +414,11 @@ type NextError<From extends string, Missing extends string, Differing extends st
   ? `step "${From}" moves to a "${Differing}" that differs from the state of this task's step "${Differing}"`
   : `step "${From}" moves to "${Missing}", but no step of this task has that state`
 
-/** Compile errors that name what differs between declared states and the steps, or `unknown`. */
-type CheckDeclared<States, Finals, Steps extends ReadonlyArray<Step.Any>> = [States] extends [never] ? unknown
+/** Compile errors that name what differs between a declaration and the steps, or `unknown`. */
+type CheckDeclared<States, Finals, Signals, Steps extends ReadonlyArray<Step.Any>> = [States] extends [never] ? unknown
   : [Exclude<SchemaTag<States>, Tag<Steps[number]>>] extends [never]
     ? [Unlisted<Steps[number]["state"], States>] extends [never]
-      ? [FinalityOf<Steps[number], SchemaTag<Finals>>] extends [never] ? unknown
+      ? [FinalityOf<Steps[number], SchemaTag<Finals>>] extends [never] ? CheckSignals<Signals, Steps>
       : { readonly [I in keyof Steps]: CheckFinality<FinalityOf<Steps[I], SchemaTag<Finals>>> }
     : { readonly [I in keyof Steps]: CheckDeclaredStep<States, Steps[I]> }
   : `no step for the state "${Exclude<SchemaTag<States>, Tag<Steps[number]>>}", which is declared`
@@ -378,6 +432,24 @@ type FinalityOf<S, Finals extends string> = S extends Step.Any
   : never
 
 type CheckFinality<Mistake> = [Mistake] extends [never] ? unknown : Mistake
+
+/** Compile errors that name what differs between declared signals and those that the steps wait for, or `unknown`. */
+type CheckSignals<Signals, Steps extends ReadonlyArray<Step.Any>> =
+  [Exclude<SchemaTag<Signals>, SchemaTag<SignalsOf<Steps[number]>>>] extends [never]
+    ? [Unlisted<SignalsOf<Steps[number]>, Signals>] extends [never] ? unknown
+    : { readonly [I in keyof Steps]: CheckSignalsOf<Signals, SignalsOf<Steps[I]>> }
+    : `no step waits for the signal "${Exclude<
+      SchemaTag<Signals>,
+      SchemaTag<SignalsOf<Steps[number]>>
+    >}", which is declared`
+
+type CheckSignalsOf<Signals, Waited> = Unlisted<Waited, Signals> extends infer T extends string
+  ? [T] extends [never] ? unknown : UndeclaredSignal<Extract<T, SchemaTag<Signals>>, T>
+  : never
+
+type UndeclaredSignal<Differing extends string, T extends string> = [Differing] extends [never]
+  ? `this step waits for the signal "${T}", which is not declared: add it to \`signals\``
+  : `this step waits for a "${T}" that differs from the signal that is declared: use the same schema`
 
 type CheckDeclaredStep<States, S> = S extends Step.Any
   ? Unlisted<S["state"], States> extends infer T extends string
@@ -453,12 +525,15 @@ type CheckOptions<Declared, Entry extends ReadonlyArray<StateSchema>, Steps> = [
 export interface DeclareOptions<
   States extends ReadonlyArray<StateSchema>,
   Entry extends ReadonlyArray<StateSchema>,
-  Finals extends ReadonlyArray<StateSchema> = readonly []
+  Finals extends ReadonlyArray<StateSchema> = readonly [],
+  Signals extends ReadonlyArray<StateSchema> = readonly []
 > extends Options<Entry> {
   /** The schemas of all states that it may be in, but for the final ones. */
   readonly states: States
   /** The schemas of its final states: see `Step.final`. Default: none. */
   readonly final?: Finals | undefined
+  /** The schemas of all signals that its states wait for: see `Step.wait`. Default: none. */
+  readonly signals?: Signals | undefined
 }
 
 /**
@@ -514,15 +589,16 @@ export const declare = <
   const Name extends string,
   const States extends ReadonlyArray<StateSchema>,
   const Entry extends ReadonlyArray<StateSchema> = States,
-  const Finals extends ReadonlyArray<StateSchema> = readonly []
+  const Finals extends ReadonlyArray<StateSchema> = readonly [],
+  const Signals extends ReadonlyArray<StateSchema> = readonly []
 >(
   name: Name,
   options:
-    & DeclareOptions<States, Entry, Finals>
+    & DeclareOptions<States, Entry, Finals, Signals>
     & CheckStates<States>
     & CheckFinals<Finals, States>
     & CheckEntry<Entry, States[number], Finals[number]>
-): Declaration<Name, States[number] | Finals[number], Entry[number], Finals[number]> =>
+): Declaration<Name, States[number] | Finals[number], Entry[number], Finals[number], Signals[number]> =>
   declareTask(name, options) as never
 
 /**
@@ -563,10 +639,11 @@ export const make = <
   Declared extends StateSchema = never,
   DeclaredEntry extends StateSchema = NotFinalOf<Steps[number]>,
   DeclaredFinals extends StateSchema = never,
-  const Entry extends ReadonlyArray<StateSchema> = ReadonlyArray<DeclaredEntry>
+  const Entry extends ReadonlyArray<StateSchema> = ReadonlyArray<DeclaredEntry>,
+  DeclaredSignals extends StateSchema = never
 >(
-  of: Name | Declaration<Name, Declared, DeclaredEntry, DeclaredFinals>,
-  steps: Steps & CheckSteps<Steps, Declared, DeclaredFinals>,
+  of: Name | Declaration<Name, Declared, DeclaredEntry, DeclaredFinals, DeclaredSignals>,
+  steps: Steps & CheckSteps<Steps, Declared, DeclaredFinals, DeclaredSignals>,
   options?: Options<Entry> & CheckOptions<Declared, Entry, Steps[number]>
 ): Task<Name, Steps[number], Entry[number]> => makeTask(of as never, steps as never, options) as never
 

@@ -40,6 +40,39 @@ export class TaskInvalidStateError
 {}
 
 /**
+ * The signal given to `signal`, `signalByKey` or `signalOrEnqueue` can't be encoded by its schema, or no state of the
+ * task waits for such a signal. Nothing was sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskInvalidSignalError
+  extends Schema.TaggedError<TaskInvalidSignalError>("effect-pg-task/TaskInvalidSignalError")(
+    "TaskInvalidSignalError",
+    {
+      /** The task's name. */
+      task: Schema.String,
+      /** The `_tag` of the signal. */
+      signal: Schema.String,
+      message: Schema.String
+    }
+  )
+{}
+
+/**
+ * The task has more signals that it has not taken yet than a row may hold: 1,000, or 1 MB. This one was not sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskInboxFullError
+  extends Schema.TaggedError<TaskInboxFullError>("effect-pg-task/TaskInboxFullError")("TaskInboxFullError", {
+    id: Schema.String,
+    message: Schema.String
+  })
+{}
+
+/**
  * The options given to `enqueue` or one of its short forms make no sense: both `delay` and `at`, or something that is
  * no duration or no `DateTime`. TypeScript reports the same at compile time. Nothing was stored.
  *
@@ -184,6 +217,20 @@ export class TaskStopTimeoutError
  * @since 0.1.0
  */
 export type EnqueueError = TaskInvalidStateError | TaskOptionsError | TaskTableError | SqlError
+
+/**
+ * What `signal` fails with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type SignalError =
+  | TaskInvalidSignalError
+  | TaskNotFoundError
+  | TaskInboxFullError
+  | TaskOptionsError
+  | TaskTableError
+  | SqlError
 
 /**
  * What `peek` fails with. `TaskInvalidStateError`: the task is one of another name, or its state doesn't fit its schema.

@@ -64,6 +64,7 @@ export type Outcome<Next, E> =
   | { readonly _tag: "Finished" }
   | { readonly _tag: "Ended"; readonly next: Next }
   | { readonly _tag: "Continued"; readonly next: Next }
+  | { readonly _tag: "Waiting"; readonly next: Next }
   | { readonly _tag: "Delayed"; readonly next: Next; readonly delay: Duration.Duration }
   | { readonly _tag: "Scheduled"; readonly next: Next; readonly at: DateTime.Utc }
   | {

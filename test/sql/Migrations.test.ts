@@ -10,7 +10,9 @@ import { ownDatabaseTest as test, type Services } from "../support/database/ownD
 import { makeCrateTable, shape } from "../support/database/tableShape.ts"
 import { run } from "../support/worker/Table.ts"
 
-const applied = [[1, "table"], [2, "triggers"], [3, "foundation"], [4, "results"]] as const
+const applied = Object.keys(Migrations.migrations).map((name) =>
+  [Number(name.split("_")[0]), name.split("_")[1]!] as const
+)
 
 const runText = run(Migrations.script)
 
@@ -100,7 +102,8 @@ describe("every way", () => {
         "2_pg_task": Migrations.migrations["1_table"],
         "7_pg_task": Migrations.migrations["2_triggers"],
         "8_pg_task": Migrations.migrations["3_foundation"],
-        "9_pg_task": Migrations.migrations["4_results"]
+        "9_pg_task": Migrations.migrations["4_results"],
+        "10_pg_task": Migrations.migrations["5_signals"]
       })
     }),
     "a take-over": Effect.andThen(makeCrateTable, Migrations.run)

@@ -17,6 +17,8 @@ interface Filter {
   readonly step?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
   readonly error?: string | undefined
+  readonly errorLine?: string | undefined
+  readonly text?: string | undefined
   readonly olderThan?: Duration.Input | undefined
   readonly newerThan?: Duration.Input | undefined
 }
@@ -67,13 +69,15 @@ export const notOne = (beginning: string, several: boolean): TaskIdError | TaskN
       message: `No task has an id that begins with "${beginning}": it has finished, or was cancelled`
     })
 
-export const whereOf = ({ error, newerThan, olderThan, status, step, task }: Filter): Where => ({
+export const whereOf = ({ error, errorLine, newerThan, olderThan, status, step, task, text }: Filter): Where => ({
   error,
+  errorLine,
   newerThan,
   olderThan,
   status: typeof status === "string" ? [status] : status,
   step,
-  task: isObject(task) ? task.name : task
+  task: isObject(task) ? task.name : task,
+  text
 })
 
 const isList = (target: Target): target is ReadonlyArray<string> => Array.isArray(target)
@@ -103,7 +107,7 @@ export const change = Effect.fnUntraced(function*(statement: Statement, target: 
 export const cursorPattern =
   /^(-?infinity|\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d(?::\d\d){0,2}(?: BC)?)~([0-9a-f-]{36})$/
 
-export const cursorOf = (row: AdminRow): string => `${row.key}~${row.id}`
+export const cursorOf = (row: Pick<AdminRow, "key" | "id">): string => `${row.key}~${row.id}`
 
 export const parseCursor = (
   cursor: string | undefined

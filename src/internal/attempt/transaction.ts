@@ -11,7 +11,7 @@ import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { annotationsOf, type Attempt, type ClaimedTask } from "./claimedTask.ts"
 import { findInCause, isConnectionLost, isContention, isReadOnly, mayPass, messageOf } from "../sql/errors.ts"
-import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
+import { type Outcome, type RowOutcome, toChanges, withStored } from "./outcome.ts"
 import { reportStored } from "./log.ts"
 import { safely } from "../sql/safely.ts"
 import { storeInTransaction } from "../sql/outcome.ts"
@@ -113,6 +113,7 @@ const store = Effect.fnUntraced(function*(
   claimed.watched = stored.watched === true
   // It waited for a lock, and the new lease has begun before.
   if (outcome._tag === "Continued" && Duration.toMillis(took) > lease / 6) yield* send
+  return withStored(outcome, stored)
 })
 
 /**
@@ -135,13 +136,13 @@ const transact = (options: Options, attempt: Attempt, handled: Effect.Effect<Han
         const outcome = yield* Effect.scoped(withCommit(handled))
         progress.stage = "Store"
         progress.outcome = outcome
-        yield* store(options, claimed, outcome, progress.nested)
+        const written = yield* store(options, claimed, outcome, progress.nested)
         // An interruption that comes during COMMIT hides its success: this doesn't miss it.
         yield* sql.afterCommit(Effect.sync(() => {
-          attempt.committed = outcome
+          attempt.committed = written
         }))
         progress.stage = "Commit"
-        return outcome
+        return written
       }).pipe(Effect.onInterrupt(() => endSilence(sql)))
     )
   })

@@ -9,6 +9,9 @@ import { dueAfter, dueAt, dueOf, type DueOptions } from "../enqueue/due.ts"
 import { insertTask, insertTasks } from "../enqueue/enqueue.ts"
 import { toTableError } from "../sql/errors.ts"
 import type { Due } from "../sql/insert.ts"
+import type { TaskId } from "../../TaskId.ts"
+import { dedupeOf, sendSignal, type SignalOptions } from "../enqueue/signal.ts"
+import { makeSignalEncoder } from "./signalCodec.ts"
 import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
 import { type AwaitOptions, awaitResult, executeAndAwait, peekAt } from "./results.ts"
 import type { StateSchema } from "./state.ts"
@@ -25,6 +28,9 @@ export interface DeclarationDefinition<out S extends TaggedState = TaggedState> 
   readonly finals: ReadonlyArray<StateSchema>
   readonly finalTags: ReadonlyArray<string>
   readonly codec: Codec<S>
+  /** The schemas of the signals that its states wait for, by their tags. */
+  readonly signalsByTag: ReadonlyMap<string, StateSchema>
+  readonly signals: ReadonlyArray<StateSchema>
 }
 
 /** Whether a value was made with `Task.declare` or `Task.make`. */
@@ -73,6 +79,24 @@ const entryTagsOf = (
   return [...new Set(tags)]
 }
 
+/** The schemas of signals by their tags. Signals of one tag must have one schema. */
+export const signalsByTag = (
+  name: string,
+  signals: ReadonlyArray<StateSchema>,
+  role: string
+): ReadonlyMap<string, StateSchema> => {
+  const byTag = new Map<string, StateSchema>()
+  for (const schema of signals) {
+    const tag = tagOf(schema, role)
+    if (tag.startsWith("$")) failDefinition(name, `the tag of a signal must not begin with "$", as "${tag}" does`)
+    if ((byTag.get(tag) ?? schema) !== schema) {
+      failDefinition(name, `two signals with the tag "${tag}" differ: use the same schema for both`)
+    }
+    byTag.set(tag, schema)
+  }
+  return byTag
+}
+
 /** A codec's `encode` that takes only states in which the task may begin. */
 const encodeEntry = ({ codec, entryTags, finalTags, name, states }: DeclarationDefinition): Codec["encode"] => {
   if (entryTags === undefined && finalTags.length === 0) return codec.encode
@@ -93,6 +117,7 @@ const encodeEntry = ({ codec, entryTags, finalTags, name, states }: DeclarationD
 const makeMethods = (declaration: DeclarationDefinition) => {
   const { name } = declaration
   const encode = encodeEntry(declaration)
+  const encodeSignal = makeSignalEncoder(name, declaration.signalsByTag)
   const store = (state: Tagged, due: Effect.Effect<Due, TaskOptionsError>) =>
     Effect.flatMap(due, (due) => Effect.flatMap(encode(state), (step) => insertTask(step, due)))
   return {
@@ -106,6 +131,13 @@ const makeMethods = (declaration: DeclarationDefinition) => {
     },
     await: (id: string, options?: AwaitOptions) => awaitResult(declaration, id, options),
     peek: (id: string) => peekAt(declaration, id),
+    signal: (id: TaskId, signal: Tagged, options?: SignalOptions) =>
+      Effect.flatMap(
+        dedupeOf(name, options),
+        (dedupe) =>
+          Effect.flatMap(encodeSignal(signal), (value) =>
+            sendSignal({ task: name, id }, { tag: signal._tag, value, dedupe }))
+      ),
     enqueueAll: (states: Iterable<Tagged>, options?: DueOptions) => {
       // A generator gives its states only once, but the effect may run again, for example when it is retried.
       const all = Array.from(states)
@@ -122,11 +154,12 @@ interface Parts<out S extends TaggedState> {
   readonly entry: ReadonlyArray<StateSchema> | undefined
   /** The tags of those of the states that are final. */
   readonly finalTags: ReadonlyArray<string>
+  readonly signals: ReadonlyMap<string, StateSchema>
 }
 
 export const makeDeclaration = <S extends TaggedState>(
   name: string,
-  { entry, finalTags, states }: Parts<S>
+  { entry, finalTags, signals, states }: Parts<S>
 ): DeclarationDefinition<S> & ReturnType<typeof makeMethods> => {
   const schemasOf = (isWanted: (tag: string) => boolean) =>
     states.filter(({ tag }) => isWanted(tag)).map(({ state }) => state)
@@ -138,7 +171,9 @@ export const makeDeclaration = <S extends TaggedState>(
     entryTags: entry === undefined ? undefined : entryTagsOf(name, entry, states, finalTags),
     finals: schemasOf(isFinal),
     finalTags,
-    codec: makeCodec(name, states)
+    codec: makeCodec(name, states),
+    signals: [...signals.values()],
+    signalsByTag: signals
   }
   const typeId = { "~effect-pg-task/Declaration": "~effect-pg-task/Declaration" }
   return Object.assign(typeId, declaration, makeMethods(declaration))
@@ -147,6 +182,7 @@ export const makeDeclaration = <S extends TaggedState>(
 interface DeclareOptions {
   readonly states: ReadonlyArray<StateSchema>
   readonly entry?: ReadonlyArray<StateSchema> | undefined
+  readonly signals?: ReadonlyArray<StateSchema> | undefined
   readonly final?: ReadonlyArray<StateSchema> | undefined
 }
 
@@ -166,11 +202,17 @@ export const declareTask = (name: string, options: DeclareOptions) => {
   checkName(name)
   const states: unknown = isObject(options) ? options.states : undefined
   if (!Array.isArray(states) || states.length === 0) failDefinition(name, "a task needs at least one state")
-  const { final = [] } = options
+  const { final = [], signals = [] } = options
   if (!Array.isArray(final)) failDefinition(name, "`final` must be an array of states")
+  if (!Array.isArray(signals)) failDefinition(name, "`signals` must be an array")
   const finals = taggedStates(name, "final", final)
   const tagged = [...taggedStates(name, "states", options.states), ...finals]
   const both = findTwice(tagged.map(({ tag }) => tag))
   if (both !== undefined) failDefinition(name, `"${both}" is among its \`states\` and among its \`final\` states`)
-  return makeDeclaration(name, { states: tagged, entry: options.entry, finalTags: finals.map(({ tag }) => tag) })
+  return makeDeclaration(name, {
+    states: tagged,
+    entry: options.entry,
+    finalTags: finals.map(({ tag }) => tag),
+    signals: signalsByTag(name, signals, `Each of the \`signals\` of task ${JSON.stringify(name)}`)
+  })
 }

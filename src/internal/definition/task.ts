@@ -4,7 +4,14 @@ import type * as Duration from "effect/Duration"
 import { hasProperty } from "effect/Predicate"
 import { TaskInvalidStateError } from "../../TaskError.ts"
 import { type Decoded, makeCodec, type ParsedStep, parseStep, type TaggedState } from "./codec.ts"
-import { checkName, type DeclarationDefinition, failDefinition, isDeclaration, makeDeclaration } from "./declaration.ts"
+import {
+  checkName,
+  type DeclarationDefinition,
+  failDefinition,
+  isDeclaration,
+  makeDeclaration,
+  signalsByTag
+} from "./declaration.ts"
 import { finalTagsOf } from "./final.ts"
 import { makeReach } from "./reach.ts"
 import type { StateSchema } from "./state.ts"
@@ -14,6 +21,8 @@ import { tagOf } from "./tag.ts"
 /** A task as the worker sees it. */
 export interface TaskDefinition extends DeclarationDefinition<StepDefinition> {
   readonly steps: ReadonlyArray<StepDefinition>
+  /** The steps of its waiting states, by their tags. */
+  readonly waits: ReadonlyMap<string, StepDefinition>
   /** For how long rows are kept that have ended in a state, by its tag. Undefined if no state is final. */
   readonly keeps: ReadonlyMap<string, Duration.Duration> | undefined
 }
@@ -48,7 +57,7 @@ const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void =>
   if (!Array.isArray(steps) || steps.length === 0) failDefinition(name, "a task needs at least one step")
   const tags = new Set<string>()
   for (const step of steps) {
-    if (!isStep(step)) failDefinition(name, "every step must be made with Step.make")
+    if (!isStep(step)) failDefinition(name, "every step must be made with Step.make or Step.wait")
     if (tags.has(step.tag)) failDefinition(name, `two steps of this task have the state "${step.tag}"`)
     tags.add(step.tag)
   }
@@ -86,6 +95,29 @@ const checkDeclared = (
   if (missing !== undefined) failDefinition(name, `no step for the state "${missing}", which is declared`)
 }
 
+/** The signals that a task's steps wait for. */
+const signalsOf = (name: string, steps: ReadonlyArray<StepDefinition>): ReadonlyMap<string, StateSchema> =>
+  signalsByTag(name, steps.flatMap(({ on }) => on?.flatMap(({ signal }) => signal ?? []) ?? []), "A signal")
+
+/** As with states, both schemas must be the same object. */
+const checkSignals = (declared: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
+  const { name, signalsByTag } = declared
+  const waited = signalsOf(name, steps)
+  for (const [tag, schema] of waited) {
+    if (!signalsByTag.has(tag)) {
+      failDefinition(name, `a step waits for the signal "${tag}", which is not declared: add it to \`signals\``)
+    }
+    if (signalsByTag.get(tag) !== schema) {
+      failDefinition(
+        name,
+        `a step waits for a "${tag}" that differs from the signal that is declared: use the same schema`
+      )
+    }
+  }
+  const missing = [...signalsByTag.keys()].find((tag) => !waited.has(tag))
+  if (missing !== undefined) failDefinition(name, `no step waits for the signal "${missing}", which is declared`)
+}
+
 const checkReached = ({ entryTags, name }: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
   if (entryTags === undefined) return
   const reach = makeReach(steps)
@@ -115,8 +147,11 @@ const declarationOf = (
   steps: ReadonlyArray<StepDefinition>,
   entry: TaskOptions["entry"]
 ) => {
-  if (!isDeclaration(of)) return makeDeclaration(of, { states: steps, entry, finalTags: finalTagsOf(steps) })
+  if (!isDeclaration(of)) {
+    return makeDeclaration(of, { states: steps, entry, finalTags: finalTagsOf(steps), signals: signalsOf(of, steps) })
+  }
   checkDeclared(of, steps)
+  checkSignals(of, steps)
   if (entry !== undefined) failDefinition(of.name, "it is declared already: give `entry` to Task.declare")
   return { ...of, codec: makeCodec(of.name, steps) }
 }
@@ -132,9 +167,11 @@ export const makeTask = (
   checkSteps(name, steps)
   const declaration = declarationOf(of, steps, options?.entry)
   checkReached(declaration, steps)
+  const waits = new Map(steps.filter(({ on }) => on !== undefined).map((step) => [step.tag, step]))
   return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, {
     steps,
-    keeps: keepsOf(steps)
+    keeps: keepsOf(steps),
+    waits
   })
 }
 

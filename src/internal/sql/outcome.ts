@@ -6,6 +6,7 @@ import type { TaskId } from "../../TaskId.ts"
 import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 import { maxTransitions, nextTransitionSql } from "./transitions.ts"
+import { dueOfWait, setWait, type WaitChange, waitColumns } from "./waits.ts"
 
 /** One row that another session has locked must not delay the whole batch, and deadlocks are broken early. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
@@ -14,12 +15,12 @@ const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not nu
 const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not null"
 
 /** What the end of an attempt writes into its row, which stays. Absent fields leave the row's value as it is. */
-export interface RowChange {
+export interface RowChange extends WaitChange {
   readonly id: TaskId
   readonly token: string
   /** The attempt's `transitions`: with the token, it is the fence. */
   readonly n: number
-  readonly kind: "Finished" | "Continued" | "Rescheduled" | "Retried" | "Parked" | "Rejected" | "Released"
+  readonly kind: "Finished" | "Continued" | "Rescheduled" | "Waiting" | "Retried" | "Parked" | "Rejected" | "Released"
   readonly step?: string
   /** Due this many milliseconds from now. */
   readonly delay?: number
@@ -29,13 +30,6 @@ export interface RowChange {
   readonly error?: string
   /** For how many milliseconds the row is kept, which has ended. */
   readonly keep?: number
-}
-
-/** A row whose outcome was stored. */
-export interface StoredRow {
-  readonly id: TaskId
-  /** Somebody waits for the end of the task. Absent where only its next step was stored. */
-  readonly watched?: boolean
 }
 
 /** The end of a task whose row is deleted. */
@@ -50,69 +44,103 @@ const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
 const current = `t.id = c.id and t.lease_token = c.token
     and (t.transitions = c.n or (c.kind = 'Continued' and t.transitions = ${nextTransitionSql("c.n")}))`
 
+/** Which of the statements that store outcomes is needed. */
+interface Variant {
+  /** Where leases and delays begin. */
+  readonly time: string
+  readonly locks: string
+  /**
+   * Some row is kept that has ended, or waits, or has waited. Without any, the statement is much shorter: batches that
+   * need neither don't pay for it.
+   */
+  readonly full: boolean
+}
+
+/** The time of the statement, as others of its parts see it. */
+const clock = "(select time from clock)"
+
 /** A row that has ended is not in the index of due rows: see `isOpen`. */
-const ending = `ended_at = case when c.kind = 'Finished' then (select time from clock) else t.ended_at end,
-    kept_until = case when c.kind = 'Finished' then (select time from clock) + ${
-  millis("c.keep")
-} else t.kept_until end`
+const ending = `ended_at = case when c.kind = 'Finished' then ${clock} else t.ended_at end,
+    kept_until = case when c.kind = 'Finished' then ${clock} + ${millis("c.keep")} else t.kept_until end`
+
+/** When a row is due that stays. */
+const dueTime = (full: boolean): string => {
+  const due = `coalesce(c.at, ${clock} + ${millis("c.delay")}, t.wakeup_at)`
+  return full ? `case when c.kind = 'Waiting' then ${dueOfWait(clock)} else ${due} end` : due
+}
+
+/** What an answer says of a row that stays: in how many milliseconds it is due, if it waits; its signals, if it ended. */
+const told = `case when c.kind = 'Waiting' and t.wakeup_at < 'infinity' then
+    ((extract(epoch from t.wakeup_at) - extract(epoch from ${clock})) * 1000)::float8 end as due,
+    case when c.kind = 'Finished' then jsonb_array_length(t.inbox -> 'signals') end as left`
 
 /**
  * Most outcomes end their task: those are passed as arrays, which are much cheaper to parse than JSON. Leases and
  * delays begin at `time`.
  */
-const storeChanges = (time: string, locks: string, { keeps }: { readonly keeps: boolean }): string =>
+const storeChanges = ({ full, locks, time }: Variant): string =>
   `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${locks} and ${anyTransition}
 ), finished as (
   delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n
-  returning t.id, t.watched
+  returning t.id, t.watched, jsonb_array_length(t.inbox -> 'signals') as left
 ), c as materialized (
   select * from json_to_recordset($1::json)
     as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text${
-    keeps ? ", keep float8" : ""
+    full ? `, keep float8, ${waitColumns}` : ""
   })
   where ${locks} and ${anyTransition}
 ), changed as (
   update pg_task t set
     step = coalesce(c.step, t.step),
     transitions = case when c.step is null then t.transitions else ${nextTransitionSql("c.n")} end,
-    tried = case when c.kind in ('Retried', 'Parked') then t.tried + 1 when c.step is null then t.tried else 0 end,
-    wakeup_at = coalesce(c.at, (select time from clock) + ${millis("c.delay")}, t.wakeup_at),
+    tried = case when c.kind in ('Retried', 'Parked') then t.tried + 1
+      when c.step is null and c.kind <> 'Waiting' then t.tried else 0 end,
+    wakeup_at = ${dueTime(full)},
     is_running = c.kind = 'Continued',
     lease_token = case when c.kind = 'Continued' then t.lease_token end,
     lease_until = case when c.kind = 'Continued' then (select time from clock) + ${millis("$2")} end,
     crashes = case when c.kind = 'Released' then t.crashes else 0 end,
     error = case c.kind when 'Released' then t.error when 'Retried' then null else c.error end,
-    last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,
-    updated_at = (select time from clock)${
-    keeps ?
-      `,
-    ${ending}` :
-      ""
+    last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,${
+    full ? `\n    ${setWait(clock)},\n    ${ending},` : ""
   }
-  from c where ${current} returning t.id, t.watched
+    updated_at = ${clock}
+  from c where ${current} returning t.id, t.watched, ${full ? told : "null::float8 as due, null::int as left"}
 )
-select id, watched from finished union all select id, watched from changed`
+select id, watched, null::float8 as due, "left" from finished union all select id, watched, due, "left" from changed`
 
-/** For transitions that need not be on the disk when they are committed. */
+/** For transitions that need not be on the disk when they are committed. Those of waiting states always are. */
 const asyncCommit = `${briefLocks} and ${notDurable}`
 
-const storeNow = storeChanges("now()", briefLocks, { keeps: false })
-const storeAsync = storeChanges("now()", asyncCommit, { keeps: false })
+const variants = (time: string, locks: string) => ({
+  plain: storeChanges({ time, locks, full: false }),
+  full: storeChanges({ time, locks, full: true })
+})
+
+const storeNow = variants("now()", briefLocks)
+const storeAsync = storeChanges({ time: "now()", locks: asyncCommit, full: false })
 
 /** In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease. */
-const storeAtEnd = storeChanges("clock_timestamp()", patientLocks, { keeps: false })
+const storeAtEnd = variants("clock_timestamp()", patientLocks)
 
-/** The same for batches in which a row ends and is kept: the others don't pay for it. */
-const keepNow = storeChanges("now()", briefLocks, { keeps: true })
-const keepAtEnd = storeChanges("clock_timestamp()", patientLocks, { keeps: true })
+const isFull = ({ kind, waited }: RowChange): boolean => kind === "Finished" || kind === "Waiting" || waited === true
 
-const isKept = ({ kind }: RowChange): boolean => kind === "Finished"
-
-/** A result is on the disk once it is committed: so no batch that keeps a row is asynchronous. */
+/** A result, or a row that waits, is on the disk once it is committed: so no batch with one is asynchronous. */
 const textFor = ({ changes }: Changes, { isAsync }: StoreOptions): string =>
-  changes.some(isKept) ? keepNow : isAsync ? storeAsync : storeNow
+  changes.some(isFull) ? storeNow.full : isAsync ? storeAsync : storeNow.plain
+
+/** A row that was written. */
+export interface StoredRow {
+  readonly id: TaskId
+  /** Somebody waits for the end of the task. Absent where only its next step was stored. */
+  readonly watched?: boolean
+  /** In how many milliseconds it is due, if it waits from now on. Null: never. */
+  readonly due?: number | null
+  /** How many signals it had at its end that it never took. */
+  readonly left?: number | null
+}
 
 /** What a batch of outcomes does. */
 export interface Changes {
@@ -154,14 +182,10 @@ interface StoreOptions {
   readonly isAsync: boolean
 }
 
-/** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
-export const storeOutcomes = (
-  sql: SqlClient,
-  changes: Changes,
-  options: StoreOptions
-): Rows<StoredRow> => {
+/** Stores the outcomes of many attempts, and returns those that were still the current ones. */
+export const storeOutcomes = (sql: SqlClient, changes: Changes, options: StoreOptions): Rows<StoredRow> => {
   const [only, more] = changes.changes
-  return only?.kind === "Continued" && more === undefined && changes.ends.length === 0
+  return only?.kind === "Continued" && !isFull(only) && more === undefined && changes.ends.length === 0
     ? storeContinued(sql, only, options)
     : queryAlone(sql, textFor(changes, options), storeParams(changes, options.lease))
 }
@@ -175,7 +199,7 @@ export const storeInTransaction = (
   changes: Changes,
   options: { readonly lease: number; readonly from: "Transaction" | "Statement" }
 ): Effect.Effect<StoredRow | undefined, SqlError> => {
-  const [now, atEnd] = changes.changes.some(isKept) ? [keepNow, keepAtEnd] : [storeNow, storeAtEnd]
-  const rows = query<StoredRow>(sql, options.from === "Transaction" ? now : atEnd, storeParams(changes, options.lease))
-  return Effect.map(rows, ([row]) => row)
+  const { full, plain } = options.from === "Transaction" ? storeNow : storeAtEnd
+  const text = changes.changes.some(isFull) ? full : plain
+  return Effect.map(query<StoredRow>(sql, text, storeParams(changes, options.lease)), ([row]) => row)
 }

@@ -13,6 +13,10 @@ export interface Where {
   readonly status?: ReadonlyArray<Status> | undefined
   /** A part of the error's text, with `*` for anything. */
   readonly error?: string | undefined
+  /** The first line of the error, as `countErrors` gives it. */
+  readonly errorLine?: string | undefined
+  /** A part of the `step` column, with `*` for anything. */
+  readonly text?: string | undefined
   readonly olderThan?: Duration.Input | undefined
   readonly newerThan?: Duration.Input | undefined
 }
@@ -57,14 +61,14 @@ const byStatus = (values: Record<Status, string>) =>
   when t.is_running then ${values.running} when t.wakeup_at <= now() then ${values.ready}
   else ${values.scheduled} end`
 
-const status = byStatus({
+export const status = byStatus({
   ready: "'ready'",
   scheduled: "'scheduled'",
   running: "'running'",
   parked: "'parked'",
   ended: "'ended'"
 })
-const since = byStatus(sinceOf)
+export const since = byStatus(sinceOf)
 
 /** As milliseconds since 1970, limited to what JavaScript's dates can hold, because a time may be `infinity`. */
 export const millis = (time: string) =>
@@ -112,6 +116,12 @@ export const columns =
 // Which rows
 // ---------------------------------------------------------------------------------------------------------------
 
+/** In characters. Longer lines are cut: what differs only after this counts as the same error. */
+const maxErrorLine = 500
+
+/** The first line of an error. */
+export const errorLineOf = `left(split_part(t.error, e'\\n', 1), ${maxErrorLine})`
+
 const likePattern = (part: string) => `%${part.replace(/[\\%_]/g, "\\$&").replaceAll("*", "%")}%`
 
 export const interval = (params: Params, duration: Duration.Input) =>
@@ -119,19 +129,27 @@ export const interval = (params: Params, duration: Duration.Input) =>
 
 const anyOf = (conditions: ReadonlyArray<string>) => `(${conditions.map((one) => `(${one})`).join(" or ")})`
 
-export const conditions = (where: Where, params: Params): ReadonlyArray<string> => {
-  const all = [present]
-  const { error, ids, newerThan, olderThan, status, step, task } = where
-  if (ids !== undefined) all.push(`t.id = any(${params.add(ids)}::uuid[])`)
-  if (task !== undefined) all.push(task === null ? "t.task is null" : `t.task = ${params.add(task)}`)
-  if (step !== undefined) all.push(`t.state = ${params.add(step)}`)
-  if (status !== undefined && status.length < statuses.length) {
-    all.push(status.length === 0 ? "false" : anyOf(status.map((one) => conditionOf[one])))
-  }
-  if (error !== undefined) all.push(`t.error ilike ${params.add(likePattern(error))}`)
-  if (olderThan !== undefined) all.push(`(${since}) <= now() - ${interval(params, olderThan)}`)
-  if (newerThan !== undefined) all.push(`(${since}) > now() - ${interval(params, newerThan)}`)
-  return all
-}
+const statusIn = (status: ReadonlyArray<Status>): string =>
+  status.length === 0 ? "false" : anyOf(status.map((one) => conditionOf[one]))
+
+/** Where a row is, and since when. */
+const placeConditions = ({ ids, newerThan, olderThan, status, step, task }: Where, params: Params) => [
+  ids !== undefined && `t.id = any(${params.add(ids)}::uuid[])`,
+  task !== undefined && (task === null ? "t.task is null" : `t.task = ${params.add(task)}`),
+  step !== undefined && `t.state = ${params.add(step)}`,
+  status !== undefined && status.length < statuses.length && statusIn(status),
+  olderThan !== undefined && `(${since}) <= now() - ${interval(params, olderThan)}`,
+  newerThan !== undefined && `(${since}) > now() - ${interval(params, newerThan)}`
+]
+
+/** What is written in a row. */
+const textConditions = ({ error, errorLine, text }: Where, params: Params) => [
+  error !== undefined && `t.error ilike ${params.add(likePattern(error))}`,
+  errorLine !== undefined && `${errorLineOf} = ${params.add(errorLine)}`,
+  text !== undefined && `t.step ilike ${params.add(likePattern(text))}`
+]
+
+export const conditions = (where: Where, params: Params): ReadonlyArray<string> =>
+  [present, ...placeConditions(where, params), ...textConditions(where, params)].filter((one) => one !== false)
 
 export const whereClause = (all: ReadonlyArray<string>) => `where ${all.join("\n  and ")}`

@@ -9,7 +9,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type { TaskId } from "../../TaskId.ts"
 import { type Attempt, ClaimedTask, type Entry, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
-import { endingOf, isAsync, type Outcome, type RowOutcome, withoutOutcome } from "../attempt/outcome.ts"
+import { endingOf, isAsync, type Outcome, type RowOutcome, type Waiting, withoutOutcome } from "../attempt/outcome.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import type { AfterCommit } from "./afterCommit.ts"
 import { Buffer, type BufferOptions } from "./buffer.ts"
@@ -292,10 +292,17 @@ export class Pool {
     afterCommit.committed({ claimed, outcome })
     if (outcome._tag === "Continued") return this.advance(claimed, outcome.step)
     this.forget(claimed)
+    if (outcome._tag === "Waiting") return this.afterWaiting(outcome)
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
     if (moved && this.draining) afterCommit.left()
     if (moved) wakeup.dueIn(outcome.delay ?? 0)
     else if (outcome._tag === "Released") wakeup.dueIn(0)
+  }
+
+  /** A row waits from now on. If the answer to the write was lost, it may be due at once. */
+  private afterWaiting({ dueIn }: Waiting): void {
+    if (this.draining) this.options.afterCommit.left()
+    if (dueIn !== null) this.options.wakeup.dueIn(dueIn ?? 0)
   }
 
   /** A chain is kept while there is room for it; else its next step takes its turn with everybody's. */

@@ -13,8 +13,8 @@ import { messageOf, failureKindOf } from "../sql/errors.ts"
 import { toPostgresText } from "../attempt/causeText.ts"
 import type { Database } from "./database.ts"
 import type { WorkerMetrics } from "./metrics.ts"
-import { type RowOutcome, toChanges } from "../attempt/outcome.ts"
-import { storeOutcomes, type StoredRow } from "../sql/outcome.ts"
+import { type RowOutcome, toChanges, withStored } from "../attempt/outcome.ts"
+import { type StoredRow, storeOutcomes } from "../sql/outcome.ts"
 
 /** More in one statement would not be faster, and would hold its rows' locks for longer. */
 const maxBatch = 1000
@@ -24,25 +24,14 @@ const maxBatchLength = 8_000_000
 
 /** Which rows of a batch were written. */
 interface Stored {
-  readonly has: (id: string) => boolean
+  readonly get: (id: string) => StoredRow | undefined
   /** Each of them: then no row is in the batch twice. */
   readonly all: boolean
   /** The answer to a first try was lost: it may have been written then. */
   readonly again: boolean
-  /** Somebody waits for the end of some of them, or may do so. */
-  readonly isWatched: ((id: string) => boolean) | undefined
 }
 
-const nothing: Stored = { has: () => false, all: false, again: false, isWatched: undefined }
-
-/** Of a row that was written by a first try whose answer was lost, nothing is known. */
-const watchedOf = (rows: ReadonlyArray<StoredRow>, again: boolean): Stored["isWatched"] => {
-  if (again) return () => true
-  const watched = rows.filter((row) => row.watched === true)
-  if (watched.length === 0) return undefined
-  const ids = new Set<string>(watched.map((row) => row.id))
-  return (id) => ids.has(id)
-}
+const nothing: Stored = { get: () => undefined, all: false, again: false }
 
 export interface WriterOptions {
   readonly sql: SqlClient
@@ -106,9 +95,8 @@ export class Writer {
     return Effect.map(
       database.retryingUnless(statement, (error) => failureKindOf(error) !== "Database"),
       (rows) => {
-        const ids = new Set<string>(rows.map((row) => row.id))
-        const again = sent > 1
-        return { has: (id) => ids.has(id), all: ids.size === batch.length, again, isWatched: watchedOf(rows, again) }
+        const byId = new Map<string, StoredRow>(rows.map((row) => [row.id, row]))
+        return { get: (id) => byId.get(id), all: byId.size === batch.length, again: sent > 1 }
       }
     )
   }
@@ -116,17 +104,20 @@ export class Writer {
   private settle(batch: ReadonlyArray<Entry>, stored: Stored): Effect.Effect<void> {
     // A row that this worker lost and claimed again may be among them twice: the last of its attempts is the current one.
     const last = stored.all ? undefined : new Map(batch.map(({ claimed }) => [claimed.id, claimed]))
-    const { isWatched } = stored
-    if (isWatched !== undefined) { for (const { claimed } of batch) claimed.watched = isWatched(claimed.id) }
-    const isStored = (claimed: ClaimedTask) =>
-      stored.has(claimed.id) && (last === undefined || last.get(claimed.id) === claimed)
-    return this.options.onStored(batch.map(({ claimed, outcome }) => ({
-      claimed,
-      outcome,
-      // When a batch is sent again, a missing row usually means that the first send has stored its outcome. Only
-      // `Continued` keeps its token, and is matched again.
-      current: isStored(claimed) || (stored.again && outcome._tag !== "Continued")
-    })))
+    const rowOf = (claimed: ClaimedTask) =>
+      last === undefined || last.get(claimed.id) === claimed ? stored.get(claimed.id) : undefined
+    return this.options.onStored(batch.map(({ claimed, outcome }) => {
+      const row = rowOf(claimed)
+      // Of a row that was written by a first try whose answer was lost, nothing is known.
+      claimed.watched = row?.watched ?? stored.again
+      return {
+        claimed,
+        outcome: row === undefined ? outcome : withStored(outcome, row),
+        // When a batch is sent again, a missing row usually means that the first send has stored its outcome. Only
+        // `Continued` keeps its token, and is matched again.
+        current: row !== undefined || (stored.again && outcome._tag !== "Continued")
+      }
+    }))
   }
 
   private takeApart(batch: ReadonlyArray<Entry>, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
