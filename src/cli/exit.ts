@@ -56,6 +56,7 @@ export type Failure =
   | TaskError.TaskFilterError
   | TaskError.TaskInvalidStateError
   | TaskError.TaskOptionsError
+  | TaskError.TaskKeyTakenError
   | TaskError.TaskEditError
   | TaskError.TaskStopTimeoutError
   | TaskError.TaskParkedError
@@ -120,6 +121,7 @@ const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
   TaskNotFoundError: exitCode.failed,
   TaskInvalidStateError: exitCode.failed,
   TaskOptionsError: exitCode.failed,
+  TaskKeyTakenError: exitCode.failed,
   TaskEditError: exitCode.failed,
   TaskStopTimeoutError: exitCode.failed,
   TaskParkedError: exitCode.failed,

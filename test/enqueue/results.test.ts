@@ -284,6 +284,22 @@ workerTests("a result that nobody is notified of", (test) => {
   )
 })
 
+workerTests("a thousand who execute with one key", (test) => {
+  test(
+    "share one run, and its result for as long as it is kept",
+    Effect.gen(function*() {
+      const runs: Array<number> = []
+      yield* start({ tasks: [makeAdder(Effect.sync(() => runs.push(1)))] })
+      const callers = Array.from({ length: 1000 }, () => Adder.execute(add(1), { key: "one" }))
+      const results = yield* within(Effect.all(callers, { concurrency: "unbounded" }), "the results")
+      assert.deepStrictEqual(new Set(results.map(({ sum }) => sum)), new Set([2]))
+      assert.deepStrictEqual(yield* within(Adder.execute(add(5), { key: "one" }), "the result"), new Sum({ sum: 2 }))
+      assert.lengthOf(runs, 1)
+      assert.deepStrictEqual(yield* within(Adder.execute(add(5), { key: "two" }), "another"), new Sum({ sum: 6 }))
+    })
+  )
+})
+
 workerTests("ten thousand who wait", (test) => {
   test(
     "share two connections, and all get their results",

@@ -114,10 +114,10 @@ export const awaitResult = (task: TaskCodec, given: string, options: AwaitOption
     return yield* resultOf(task, id, found)
   }).pipe(Effect.catchTag("SqlError", (error: SqlError) => toTableError(error)))
 
-/** `Declaration.execute`: `stored` stores the task, marked as watched, and returns its id. */
+/** `Declaration.execute`: `stored` stores the task, marked as watched, or finds the one that has its key. */
 export const executeAndAwait = <E, R>(
   task: TaskCodec,
-  stored: Effect.Effect<string, E, R>,
+  stored: Effect.Effect<string | { readonly id: string }, E, R>,
   options: AwaitOptions = {}
 ) =>
   Effect.gen(function*() {

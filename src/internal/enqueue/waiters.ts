@@ -80,18 +80,21 @@ export class Waiters {
 
   /**
    * Stores a task that is marked as watched, and waits for it. While notifications come through, that needs no look
-   * before the one that names it.
+   * before the one that names it. (An object: the row of a key, which may have been there before.)
    */
   waitForNew<E, R>(
-    store: Effect.Effect<string, E, R>,
+    store: Effect.Effect<string | { readonly id: string }, E, R>,
     wants: Waiter["wants"]
   ): Effect.Effect<{ readonly id: string; readonly found: Found }, E | SqlError, R> {
     return Effect.suspend(() => {
       const { connections, hears } = this.listener
       this.storing++
-      const joined = Effect.map(store, (id) => {
+      const joined = Effect.map(store, (stored) => {
+        const isNew = typeof stored === "string"
+        const id = isNew ? stored : stored.id
         const waiter = this.join(id, wants)
-        if (!hears || this.listener.connections !== connections || this.early.has(id)) this.lookAt([id])
+        const wasHeard = hears && this.listener.connections === connections && !this.early.has(id)
+        if (!isNew || !wasHeard) this.lookAt([id])
         return { id, waiter }
       })
       const stored = Effect.ensuring(
