@@ -586,12 +586,7 @@ export const awaitEnd = (
   options?: Task.AwaitOptions
 ): Effect.Effect<
   Row,
-  | TaskError.TaskIdError
-  | TaskError.TaskNotFoundError
-  | TaskError.TaskParkedError
-  | TaskError.TaskTransactionError
-  | TaskError.TaskTableError
-  | SqlError,
+  Exclude<TaskError.AwaitError, TaskError.TaskInvalidStateError>,
   SqlClient.SqlClient
 > => Effect.map(waitForEnd(id, options), toRow)
 

@@ -22,6 +22,15 @@ import type {
   OneOfDueOptions,
   OnConflict
 } from "./internal/definition/enqueueTypes.ts"
+import type {
+  CheckFinality,
+  CheckFinals,
+  FinalityOf,
+  FinalOf,
+  NotFinalOf,
+  Tagged,
+  TwiceDeclared
+} from "./internal/definition/finalTypes.ts"
 import type { CheckFormers } from "./internal/definition/former.ts"
 import { makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
@@ -419,14 +428,6 @@ type SignalsOf<Steps> = Steps extends { readonly on: ReadonlyArray<infer O> }
 
 type Tag<S> = S extends { readonly tag: infer T extends string } ? T : never
 
-/** The schemas of the final states among steps. */
-type FinalOf<S> = S extends { readonly final: true; readonly state: infer St extends StateSchema } ? St : never
-
-/** The schemas of all other states: by default a task may begin in each of them. */
-type NotFinalOf<S> = S extends { readonly final: true } ? never
-  : S extends { readonly state: infer St extends StateSchema } ? St
-  : never
-
 type Nexts<S> = S extends { readonly next: ReadonlyArray<infer N> } ? N : never
 
 /** Makes schemas comparable in both directions: a field that only one of them has would be lost. */
@@ -468,16 +469,6 @@ type CheckDeclared<States, Finals, Signals, Steps extends ReadonlyArray<Step.Any
     : { readonly [I in keyof Steps]: CheckDeclaredStep<States, Steps[I]> }
   : `no step for the state "${Exclude<SchemaTag<States>, Tag<Steps[number]>>}", which is declared`
 
-/** What is wrong with a step that is final and was not declared so, or the other way round. `never` if nothing is. */
-type FinalityOf<S, Finals extends string> = S extends Step.Any
-  ? S extends { readonly final: true } ? S["tag"] extends Finals ? never
-    : `"${S["tag"]}" is not declared as a final state: move it from \`states\` to \`final\``
-  : S["tag"] extends Finals ? `"${S["tag"]}" is declared as a final state: make it with Step.final`
-  : never
-  : never
-
-type CheckFinality<Mistake> = [Mistake] extends [never] ? unknown : Mistake
-
 /** Compile errors that name what differs between declared signals and those that the steps wait for, or `unknown`. */
 type CheckSignals<Signals, Steps extends ReadonlyArray<Step.Any>> =
   [Exclude<SchemaTag<Signals>, SchemaTag<SignalsOf<Steps[number]>>>] extends [never]
@@ -506,11 +497,6 @@ type DeclaredError<Differing extends string, T extends string> = [Differing] ext
   ? `a step for the state "${T}", which is not declared: add it to \`states\``
   : `the state of step "${T}" differs from the "${T}" that is declared: use the same schema`
 
-/** The tags of schemas, where {@link Duplicates} finds them. */
-type Tagged<Schemas extends ReadonlyArray<StateSchema>> = {
-  readonly [I in keyof Schemas]: { readonly tag: SchemaTag<Schemas[I]> }
-}
-
 /** Compile errors that name what is wrong with declared states, each at its state, or `unknown`. */
 type CheckStates<States extends ReadonlyArray<StateSchema>> = States extends readonly []
   ? { readonly states: "a task needs at least one state" }
@@ -520,26 +506,6 @@ type CheckStates<States extends ReadonlyArray<StateSchema>> = States extends rea
       readonly [I in keyof States]: TwiceDeclared<Extract<SchemaTag<States[I]>, Duplicates<Tagged<States>, "tag">>>
     }
   }
-
-type TwiceDeclared<T extends string> = [T] extends [never] ? unknown : `two states of this task have the tag "${T}"`
-
-/** Compile errors that name final states which are declared twice, each at its state, or `unknown`. */
-type CheckFinals<Finals extends ReadonlyArray<StateSchema>, States extends ReadonlyArray<StateSchema>> =
-  [Duplicates<Tagged<Finals>, "tag"> | Extract<SchemaTag<Finals[number]>, SchemaTag<States[number]>>] extends [never]
-    ? unknown
-    : {
-      readonly final?:
-        | {
-          readonly [I in keyof Finals]: FinalTwice<
-            Extract<SchemaTag<Finals[I]>, SchemaTag<States[number]>>,
-            Extract<SchemaTag<Finals[I]>, Duplicates<Tagged<Finals>, "tag">>
-          >
-        }
-        | undefined
-    }
-
-type FinalTwice<AlsoState extends string, Twice extends string> = [AlsoState] extends [never] ? TwiceDeclared<Twice>
-  : `"${AlsoState}" is among \`states\`, too: a final state has no step there`
 
 /** Compile errors that name what is wrong with `entry`, each at its state, or `unknown`. */
 type CheckEntry<Entry extends ReadonlyArray<StateSchema>, States, Finals> = Entry extends readonly []

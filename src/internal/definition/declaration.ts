@@ -9,13 +9,12 @@ import { dueAfter, dueAt, dueOf, type DueOptions } from "../enqueue/due.ts"
 import { enqueueTask, insertTasks } from "../enqueue/enqueue.ts"
 import { keyOf, type KeyOptions, keysOf, type KeysOptions } from "../enqueue/key.ts"
 import { enqueueAllKeyed } from "../enqueue/keyed.ts"
-import { toTableError } from "../sql/errors.ts"
 import type { Due } from "../sql/insert.ts"
 import type { TaskId } from "../../TaskId.ts"
 import { dedupeOf, sendSignal, type SignalOptions } from "../enqueue/signal.ts"
 import { makeSignalEncoder } from "./signalCodec.ts"
 import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
-import { type AwaitOptions, awaitResult, executeAndAwait, peekAt } from "./results.ts"
+import { makeResultMethods } from "./results.ts"
 import type { StateSchema } from "./state.ts"
 import { tagOf } from "./tag.ts"
 
@@ -116,11 +115,11 @@ const encodeEntry = ({ codec, entryTags, finalTags, name, states }: DeclarationD
   return (state) => Effect.tap(codec.encode(state), () => tags.includes(state._tag) ? Effect.void : refuse(state._tag))
 }
 
-const makeMethods = (declaration: DeclarationDefinition) => {
+/** Stores one task. `watched`: somebody waits for its end. */
+const storeWith = (declaration: DeclarationDefinition) => {
   const { name } = declaration
   const encode = encodeEntry(declaration)
-  const encodeSignal = makeSignalEncoder(name, declaration.signalsByTag)
-  const store = (
+  return (
     state: Tagged,
     due: Effect.Effect<Due, TaskOptionsError>,
     options: KeyOptions | undefined,
@@ -134,18 +133,23 @@ const makeMethods = (declaration: DeclarationDefinition) => {
           (key) => Effect.flatMap(encode(state), (step) => enqueueTask(name, step, { due, key, watched }))
         )
     )
+}
+
+const makeMethods = (declaration: DeclarationDefinition) => {
+  const { name } = declaration
+  const encode = encodeEntry(declaration)
+  const encodeSignal = makeSignalEncoder(name, declaration.signalsByTag)
+  const store = storeWith(declaration)
   return {
     enqueue: (state: Tagged, options?: DueOptions & KeyOptions) => store(state, dueOf(name, options), options),
     delay: (state: Tagged, duration: Duration.Input, options?: KeyOptions) =>
       store(state, dueAfter(name, duration), options),
     schedule: (state: Tagged, dateTime: DateTime.DateTime, options?: KeyOptions) =>
       store(state, dueAt(name, dateTime), options),
-    execute: (state: Tagged, options?: DueOptions & KeyOptions & AwaitOptions) =>
-      executeAndAwait(declaration, store(state, dueOf(name, options), options, true), options).pipe(
-        Effect.catchTag("SqlError", toTableError)
-      ),
-    await: (id: string, options?: AwaitOptions) => awaitResult(declaration, id, options),
-    peek: (id: string) => peekAt(declaration, id),
+    ...makeResultMethods(
+      declaration,
+      (state: Tagged, options?: DueOptions & KeyOptions) => store(state, dueOf(name, options), options, true)
+    ),
     signal: (id: TaskId, signal: Tagged, options?: SignalOptions) =>
       Effect.flatMap(
         dedupeOf(name, options),

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import type { Tagged } from "../../NextStep.ts"
 import {
   TaskIdError,
@@ -101,8 +101,8 @@ const resultOf = (
 const checkTask = (task: TaskCodec, found: Found) =>
   found !== undefined && found.task !== task.name ? Effect.asVoid(decode(task, found.raw)) : Effect.void
 
-/** `Declaration.await`. */
-export const awaitResult = (task: TaskCodec, given: string, options: AwaitOptions = {}) =>
+/** `await`. */
+const awaitResult = (task: TaskCodec, given: string, options: AwaitOptions = {}) =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     yield* refuseTransaction(task.name, sql)
@@ -114,8 +114,8 @@ export const awaitResult = (task: TaskCodec, given: string, options: AwaitOption
     return yield* resultOf(task, id, found)
   }).pipe(Effect.catchTag("SqlError", (error: SqlError) => toTableError(error)))
 
-/** `Declaration.execute`: `stored` stores the task, marked as watched, or finds the one that has its key. */
-export const executeAndAwait = <E, R>(
+/** `execute`: `stored` stores the task, marked as watched, or finds the one that has its key. */
+const executeAndAwait = <E, R>(
   task: TaskCodec,
   stored: Effect.Effect<string | { readonly id: string }, E, R>,
   options: AwaitOptions = {}
@@ -127,10 +127,21 @@ export const executeAndAwait = <E, R>(
     return yield* resultOf(task, id, found)
   })
 
-/** `Declaration.peek`. */
-export const peekAt = (task: TaskCodec, given: string) =>
+/** `peek`. */
+const peekAt = (task: TaskCodec, given: string) =>
   Effect.gen(function*() {
     const id = yield* checkId(given)
     const [row] = yield* peek(yield* SqlClient.SqlClient, id)
     return yield* row === undefined ? gone(id) : decode(task, row.raw)
   }).pipe(Effect.catchTag("SqlError", (error: SqlError) => toTableError(error)))
+
+/** The methods of a declaration that are about results. `store` stores a task, marked as watched. */
+export const makeResultMethods = <S, Options, E, R>(
+  task: TaskCodec,
+  store: (state: S, options?: Options) => Effect.Effect<string | { readonly id: string }, E, R>
+) => ({
+  execute: (state: S, options?: Options & AwaitOptions) =>
+    executeAndAwait(task, store(state, options), options).pipe(Effect.catchIf(isSqlError, toTableError)),
+  await: (id: string, options?: AwaitOptions) => awaitResult(task, id, options),
+  peek: (id: string) => peekAt(task, id)
+})
