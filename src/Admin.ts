@@ -19,17 +19,7 @@ import * as Stream from "effect/Stream"
 import { awaitEnd as waitForEnd } from "./internal/admin/awaitEnd.ts"
 import { store } from "./internal/admin/edit.ts"
 import { type HistoryEntry, history as readHistory } from "./internal/admin/history.ts"
-import {
-  type CheckReport,
-  checkStates,
-  type FormerRows,
-  type MigrateReport,
-  migrateStates,
-  type StatesOptions,
-  type UnfitRows
-} from "./internal/admin/states.ts"
-import type { FormerServices } from "./internal/definition/former.ts"
-import { checkRaw, declarationIn, decodeRaw, definitionOf, tagsIn } from "./internal/definition/task.ts"
+import { checkRaw, declarationIn, decodeRaw } from "./internal/definition/task.ts"
 import { listPage } from "./internal/admin/list.ts"
 import type { AdminRow } from "./internal/sql/row.ts"
 import * as Statements from "./internal/sql/admin.ts"
@@ -48,7 +38,6 @@ import {
 import { messageOf as sqlMessage, toTableError } from "./internal/sql/errors.ts"
 import { storeRaw } from "./internal/admin/enqueueRaw.ts"
 import type { CheckEnqueue, EnqueuedWith, KeyError } from "./internal/definition/enqueueTypes.ts"
-import type * as Step from "./Step.ts"
 import type * as Task from "./Task.ts"
 import type * as TaskError from "./TaskError.ts"
 import * as TaskId from "./TaskId.ts"
@@ -808,126 +797,6 @@ export const enqueueRaw = <O extends Task.EnqueueOptions = {}>(
   options?: O & CheckEnqueue<O>
 ): Effect.Effect<EnqueuedWith<O>, TaskError.EnqueueError | KeyError<O>, SqlClient.SqlClient> =>
   storeRaw(raw, options) as never
-
-// ---------------------------------------------------------------------------------------------------------------
-// Deploys
-// ---------------------------------------------------------------------------------------------------------------
-
-export type {
-  /**
-   * What {@link check} found. Rows of `otherTasks` were not decoded.
-   *
-   * @category models
-   * @since 0.1.0
-   */
-  CheckReport,
-  /**
-   * How many rows are in one former state. Without any, the step may drop it from its `from`.
-   *
-   * @category models
-   * @since 0.1.0
-   */
-  FormerRows,
-  /**
-   * What {@link migrate} did: how many rows it rewrote, how many fit no state and stayed as they are, and how many it
-   * passed, because a worker took them meanwhile.
-   *
-   * @category models
-   * @since 0.1.0
-   */
-  MigrateReport,
-  /**
-   * Options of {@link check} and {@link migrate}. `onProgress` is run after each page of rows, with how many rows were
-   * read so far.
-   *
-   * @category options
-   * @since 0.1.0
-   */
-  StatesOptions,
-  /**
-   * How many rows fit no state, for one reason, and the id of one of them.
-   *
-   * @category models
-   * @since 0.1.0
-   */
-  UnfitRows
-}
-
-/**
- * What it takes to decode the rows of a task, former ones too, and to encode them again.
- *
- * @category utility types
- * @since 0.1.0
- */
-export type StateServices<T extends Task.Any> = T["steps"][number] extends infer S
-  ? S extends Step.Any
-    ? S["state"]["DecodingServices"] | S["state"]["EncodingServices"] | FormerServices<S["from"][number]>
-  : never
-  : never
-
-/**
- * Whether one of these tasks has the state of a row, as one of today or as a former one. A worker of these tasks claims
- * no row in another state.
- *
- * @example
- * ```ts
- * import { Admin, type Task } from "effect-pg-task"
- *
- * export const isKnown = (tasks: ReadonlyArray<Task.Any>, row: Admin.Row) => Admin.knows(tasks, row)
- * ```
- * @category deploys
- * @since 0.1.0
- */
-export const knows = (
-  tasks: ReadonlyArray<Task.Any>,
-  { step, task }: { readonly task: string | null; readonly step: string | null }
-): boolean => step !== null && tasks.some((one) => one.name === task && tagsIn(definitionOf(one)).includes(step))
-
-/**
- * Decodes every row of these tasks with the code at hand, before it is deployed. It changes nothing. The report says
- * which rows fit no state, and why; how many rows are in each former state; and how many rows are of other tasks.
- *
- * It reads the rows in pages, in the order of their ids: a million takes seconds. Rows that move on meanwhile are
- * checked as they were when they were read.
- *
- * @example
- * ```ts
- * import { Effect } from "effect"
- * import { Admin, type Task } from "effect-pg-task"
- *
- * export const mayDeploy = (task: Task.Any<never>) =>
- *   Effect.map(Admin.check(task), ({ unfit }) => unfit.length === 0)
- * ```
- * @category deploys
- * @since 0.1.0
- */
-export const check: <T extends Task.Any>(
-  tasks: T | ReadonlyArray<T>,
-  options?: StatesOptions
-) => Effect.Effect<CheckReport, TaskError.TaskTableError | SqlError, SqlClient.SqlClient | StateServices<T>> =
-  checkStates as never
-
-/**
- * Rewrites the rows of these tasks that are in a former state: each gets the state that it became. Only the state
- * changes: a row keeps its times, its tries, its error, and the idempotency key of its next attempt. Rows that a worker
- * holds are passed over. Run it when no old worker runs any more: it would not know the new states.
- *
- * @example
- * ```ts
- * import { Effect } from "effect"
- * import { Admin, type Task } from "effect-pg-task"
- *
- * export const clean = (task: Task.Any<never>) =>
- *   Effect.repeat(Admin.migrate(task), { until: ({ passed }) => passed === 0 })
- * ```
- * @category deploys
- * @since 0.1.0
- */
-export const migrate: <T extends Task.Any>(
-  tasks: T | ReadonlyArray<T>,
-  options?: StatesOptions
-) => Effect.Effect<MigrateReport, TaskError.TaskTableError | SqlError, SqlClient.SqlClient | StateServices<T>> =
-  migrateStates as never
 
 // ---------------------------------------------------------------------------------------------------------------
 // Workers

@@ -1,7 +1,7 @@
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Admin from "../../Admin.ts"
+import * as Deploy from "../../Deploy.ts"
 import { connected } from "../connection.ts"
 import { UnfitStates } from "../exit.ts"
 import { Json, module } from "../input/flags.ts"
@@ -10,14 +10,14 @@ import { loadTasks } from "../input/tasksModule.ts"
 import * as Output from "../output/print.ts"
 import { formatCount, oneLine, plural } from "../output/text.ts"
 
-const unfitLines = ({ count, example, message, step, task }: Admin.UnfitRows, style: Output.Style) => [
+const unfitLines = ({ count, example, message, step, task }: Deploy.UnfitRows, style: Output.Style) => [
   `${style.red(formatCount(count))}  ${oneLine(task ?? "?")}  ${oneLine(step ?? "?")}  ${
     style.dim(`such as ${example.slice(0, 8)}`)
   }`,
   ...message.trim().split("\n").map((line) => `    ${oneLine(line)}`)
 ]
 
-const formerLine = ({ count, former, step, task }: Admin.FormerRows, style: Output.Style) =>
+const formerLine = ({ count, former, step, task }: Deploy.FormerRows, style: Output.Style) =>
   count === 0
     ? `${oneLine(task)}  ${oneLine(former)} → ${oneLine(step)}: ${style.dim("no rows, so it can go")}`
     : `${oneLine(task)}  ${oneLine(former)} → ${oneLine(step)}: ${plural(count, "row")}`
@@ -25,7 +25,7 @@ const formerLine = ({ count, former, step, task }: Admin.FormerRows, style: Outp
 const section = (title: string, lines: ReadonlyArray<string>, style: Output.Style) =>
   lines.length === 0 ? [] : [style.bold(title), ...lines.map((line) => `  ${line}`), ""]
 
-const describe = ({ checked, formers, otherTasks, unfit }: Admin.CheckReport, style: Output.Style) => [
+const describe = ({ checked, formers, otherTasks, unfit }: Deploy.CheckReport, style: Output.Style) => [
   ...section("FIT NO STATE", unfit.flatMap((group) => unfitLines(group, style)), style),
   ...section("FORMER STATES", formers.map((one) => formerLine(one, style)), style),
   ...section(
@@ -43,7 +43,7 @@ export const check = Command.make(
     const tasks = withoutServices(yield* loadTasks(module))
     const report = yield* connected(Effect.gen(function*() {
       const total = yield* countRows(tasks)
-      return yield* withProgress(total, (onProgress) => Admin.check(tasks, { onProgress }))
+      return yield* withProgress(total, (onProgress) => Deploy.check(tasks, { onProgress }))
     }))
     if (yield* Json) yield* Output.json(report)
     else {

@@ -55,7 +55,7 @@ const printTable = Effect.fnUntraced(function*({ known, ...options }: Options) {
     options,
     (rows, isFirst) =>
       Effect.flatMap(
-        Output.rows(rowColumns, rows.map((row) => new Admin.Row({ ...row, step: known.nameOf(row) }))),
+        Output.rows(rowColumns, rows.map((row) => known.name(row))),
         (lines) => rows.length === 0 ? Effect.void : Output.lines(isFirst ? lines : lines.slice(1))
       )
   )

@@ -18,8 +18,7 @@ const byState = Effect.fnUntraced(function*(filter: Admin.Filter, module: string
     )
   }
   if (counts.length === 0) return yield* Console.log("No tasks")
-  const named = counts.map((count) => new Admin.Count({ ...count, step: known.nameOf(count) }))
-  yield* Output.lines(yield* Output.rows(statsColumns, toStats(named)))
+  yield* Output.lines(yield* Output.rows(statsColumns, toStats(counts.map(known.name))))
 })
 
 const byError = Effect.fnUntraced(function*(filter: Admin.Filter) {

@@ -127,7 +127,7 @@ const eachPage = Effect.fnUntraced(function*<E, R>(
 const isPlain = (decoded: Effect.Effect<Decoded, DecodeError>): boolean =>
   Exit.isExit(decoded) && Exit.isSuccess(decoded) && (decoded.value as Decoded).former === undefined
 
-export const checkStates = Effect.fn("Admin.check")(function*(
+export const checkStates = Effect.fn("Deploy.check")(function*(
   given: unknown,
   options: StatesOptions = {}
 ): Effect.fn.Return<CheckReport, TaskTableError | SqlError, SqlClient.SqlClient> {
@@ -157,7 +157,7 @@ export const checkStates = Effect.fn("Admin.check")(function*(
   return { checked, formers, unfit: unfit.largestFirst, otherTasks: yield* countOthers(sql, names) }
 }, Effect.catchTag("SqlError", toTableError))
 
-export const migrateStates = Effect.fn("Admin.migrate")(function*(
+export const migrateStates = Effect.fn("Deploy.migrate")(function*(
   given: unknown,
   options: StatesOptions = {}
 ): Effect.fn.Return<MigrateReport, TaskTableError | SqlError, SqlClient.SqlClient> {
