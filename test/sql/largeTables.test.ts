@@ -6,7 +6,7 @@ import * as fs from "node:fs"
 import { Migrations, NextStep } from "../../src/index.ts"
 import { ownDatabaseTest as test } from "../support/database/ownDatabase.ts"
 import { makeCrateTable } from "../support/database/tableShape.ts"
-import { Job, jobs, start } from "../support/worker/Fixture.ts"
+import { type Job, jobs, start } from "../support/worker/Fixture.ts"
 import { run } from "../support/worker/Table.ts"
 import { within } from "../support/worker/Wait.ts"
 
@@ -15,7 +15,7 @@ const guide = fs.readFileSync(new URL("../../docs/large-tables.md", import.meta.
 const block = (name: string): string => {
   const found = new RegExp(`^\`\`\`sql ${name}\n([^]*?)^\`\`\`$`, "m").exec(guide)
   assert.isNotNull(found, `the guide has no block "${name}"`)
-  return found![1]!
+  return found[1]!
 }
 
 /** What stands between the `begin` and the `commit` of the guide. */
