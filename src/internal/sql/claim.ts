@@ -9,7 +9,7 @@ import type { TaskId } from "../../TaskId.ts"
 import { isOpen } from "./foundation.ts"
 import { maxStep } from "./schema.ts"
 import { notDurable, query, queryAlone, type Rows } from "./query.ts"
-import { clampMillis, millis, until, type Wait } from "./time.ts"
+import { millis } from "./time.ts"
 
 /** The condition of the index of due rows. Each query that is to use the index must contain it, in the same words. */
 export const unparked = `error is null and ${isOpen}`
@@ -22,7 +22,7 @@ export const unparked = `error is null and ${isOpen}`
  * and sorts all rows of the index, instead of reading the first ones in the index's order.
  */
 export const ready = `not is_running and ${unparked} and crashes < 1`
-const quarantined = `${unparked} and crashes > 0 and not is_running`
+export const quarantined = `${unparked} and crashes > 0 and not is_running`
 
 /**
  * The first rows in the order of an index. If the planner knew the limit, it might believe that there are fewer rows
@@ -100,7 +100,7 @@ const takeWhatFits = markClaimed(`case when (select sum(bytes) from due) <= $4::
   ) d where before is null or before < $4::float8) end`)
 
 const time = (param: string) => `to_timestamp(${param}::float8 / 1000)`
-const from = (param: string) => `wakeup_at >= ${time(param)}`
+export const from = (param: string) => `wakeup_at >= ${time(param)}`
 
 /** The columns of a locked row that `takeWhatFits` needs. */
 const locked = `ctid, wakeup_at, ${bytes} as bytes`
@@ -303,31 +303,6 @@ export const claimQuarantined = (
   ) d
 ) ${markClaimed("array(select ctid from due order by wakeup_at limit $1)")}`,
     [1, claim.token, claim.lease, claim.tasks, claim.maxCrashes]
-  )
-
-/**
- * The time until the next row of these tasks becomes due, among those that are (or were) due at `start` or later.
- * Undefined if that is later than `horizon` milliseconds from now. Without this bound the planner reads and sorts all
- * waiting rows in spite of the limit, if there are less than about half a million.
- */
-export const untilNextDue = (
-  sql: SqlClient,
-  { horizon, start, tasks }: {
-    readonly tasks: ReadonlyArray<string>
-    readonly start: number | undefined
-    readonly horizon: number
-  }
-): Wait =>
-  until(
-    sql,
-    "min(d.wakeup_at)",
-    `unnest($1::text[]) as n(task) cross join lateral (
-  select wakeup_at from pg_task p where p.task = n.task and ${ready} and wakeup_at <= now() + ${millis("$2")}${
-      start === undefined ? "" : ` and ${from("$3")}`
-    }
-  ${firstByDue("1")}
-) d`,
-    start === undefined ? [tasks, clampMillis(horizon)] : [tasks, clampMillis(horizon), start]
   )
 
 /** Postgres's time, in milliseconds since 1970. */

@@ -10,12 +10,12 @@ import {
   type Found,
   type Position,
   positionAt,
-  untilNextDue,
   type Window
 } from "../sql/claim.ts"
 import { codeOf } from "../sql/errors.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
 import type { Database } from "./database.ts"
+import type { Poll } from "./poll.ts"
 import type { Pool } from "./pool.ts"
 import { releaseUnanswered, mayHaveRun, timeOnceBack } from "./unanswered.ts"
 import type { Wakeup } from "./wakeup.ts"
@@ -28,6 +28,12 @@ const failedBackoff = { first: 50, longest: 5000 }
 
 /** A row is due, but another session holds it: look again after this, doubled each time. In milliseconds. */
 const lockedBackoff = 10
+
+/** The time between two polls is longer by up to this part of it, so that workers don't poll all at once. */
+const pollJitter = 0.1
+
+/** A poll that takes more than this share of the time reads many dead rows: then it is a claim, which avoids them. */
+const pollShare = 20
 
 /** Claims behind rows that other sessions hold: how far they have come. */
 interface Pass {
@@ -49,12 +55,15 @@ export interface DispatcherOptions {
   readonly database: Database
   readonly pool: Pool
   readonly wakeup: Wakeup
+  readonly poll: Poll
   readonly tasks: ReadonlyArray<string>
   /** In milliseconds. */
   readonly lease: number
   readonly now: () => number
   /** The longest sleep, in milliseconds. May change: without notifications it is shorter. */
   readonly pollInterval: () => number
+  /** The longest that it may become, in milliseconds. */
+  readonly longestPoll: number
 }
 
 export class Dispatcher {
@@ -68,6 +77,11 @@ export class Dispatcher {
   private readonly cursor: ClaimCursor
   /** Something may be due behind the cursor. */
   private back = true
+  /** No claim has followed the last sleep. */
+  private isPoll = false
+  /** The last poll took too long: the next one is a claim. */
+  private isPollDear = false
+  private jitter = 1
   private lockedWait = lockedBackoff
   /** While claims pass over rows that other sessions hold. */
   private pass: Pass | undefined
@@ -105,34 +119,60 @@ export class Dispatcher {
     this.back = true
   }
 
-  /** Sleeps until something becomes ready, until the next row is due, or until the poll. */
+  /** Asks what is due next, and sleeps until then, until something becomes ready, or until the poll. */
   private get sleep(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { database, now, pollInterval, sql, tasks, wakeup } = this.options
+      const { database, longestPoll, now, poll, wakeup } = this.options
       wakeup.forgetDue()
+      this.jitter = 1 + Math.random() * pollJitter
       const startedAt = now()
       const from = this.cursor.ahead
-      const look = untilNextDue(sql, { tasks, start: from, horizon: pollInterval() })
-      return Effect.matchEffect(database.withTimeout(look), {
+      const horizon = longestPoll * (1 + pollJitter)
+      return Effect.matchEffect(database.withTimeout(poll.look(from, horizon)), {
         onFailure: (error) => this.failed(error, { window: { from, to: undefined }, took: now() - startedAt }),
-        onSuccess: (due) => this.doze(due, from)
+        onSuccess: (due) => {
+          if (this.isPoll) this.polled(now() - startedAt)
+          return this.doze(due, from)
+        }
       })
     })
   }
 
+  private get pollInterval(): number {
+    return this.options.pollInterval() * this.jitter
+  }
+
+  private polled(took: number): void {
+    this.lastClaim = this.options.now()
+    this.lag = 0
+    this.isPollDear = took * pollShare > this.options.pollInterval()
+  }
+
   private doze(due: number | undefined, from: number | undefined): Effect.Effect<void> {
-    const { now, pollInterval, wakeup } = this.options
-    // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
+    const { now } = this.options
     if (due !== undefined && due <= 0 && !this.passed) {
       return Effect.sync(() => {
+        if (this.isPoll) return this.lookAgain()
+        // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
         this.pass = startOfPass(from)
         this.mayHaveDueRows = true
       })
     }
     const wait = due === undefined ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
     this.passed = false
-    const until = Math.min(now() + Math.min(wait, pollInterval()), this.cursor.nextScan)
-    return Effect.map(wakeup.sleepUntil(until), () => this.lookAgain())
+    return this.rest(Math.min(now() + wait, this.cursor.nextScan), now())
+  }
+
+  /** The poll interval may change meanwhile. */
+  private rest(due: number, since: number): Effect.Effect<void> {
+    const { now, wakeup } = this.options
+    return Effect.flatMap(wakeup.sleepUntil({ due, poll: since + this.pollInterval }), (isDue) => {
+      if (!isDue && !wakeup.stopped && now() < since + this.pollInterval) return this.rest(due, since)
+      this.isPoll = true
+      // A look from the cursor on, or a dear one, doesn't find everything, or not for long: a claim sees to that.
+      if (isDue || this.isPollDear || this.cursor.ahead !== undefined) this.lookAgain()
+      return Effect.void
+    })
   }
 
   private nextLockedWait(): number {
@@ -147,7 +187,7 @@ export class Dispatcher {
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
     const options = { tasks, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
-    this.mayHaveDueRows = false
+    this.mayHaveDueRows = this.isPoll = this.isPollDear = false
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)
     return Effect.matchEffect(database.withTimeout(statement), {
       onFailure: (error) => this.failed(error, { window, took: now() - startedAt, token: options.token }),

@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
+import * as Hash from "effect/Hash"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
@@ -27,10 +28,11 @@ import { drain, end } from "./shutdown.ts"
 import { noteStarted } from "./launch.ts"
 import { keepLeases } from "./leaseRenewal.ts"
 import { Database } from "./database.ts"
-import { type Listener, makeListener } from "./listener.ts"
+import { type Listener, lookOf, makeListener } from "./listener.ts"
 import { WorkerMetrics } from "./metrics.ts"
 import { notifierOf } from "../enqueue/notifier.ts"
 import type { Settings } from "./settings.ts"
+import { Poll } from "./poll.ts"
 import { Pool } from "./pool.ts"
 import { reportAll } from "../attempt/log.ts"
 import { Rescue, rescuedAfter } from "./leaseRescue.ts"
@@ -160,12 +162,41 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   return { wakeup, afterCommit, pool, writer, notifyWorkers }
 })
 
+/** Workers with the same tasks, on the same table, do some of their work for each other. */
+const groupOf = (schema: string, tasks: ReadonlyArray<string>): string =>
+  Hash.string(JSON.stringify([schema, ...[...tasks].sort()])).toString(36)
+
 /** What tells a worker from others. */
 interface Identity {
   readonly id: string
   /** Of its table. */
   readonly schema: string
 }
+
+type Notified = Pick<Parts, "cancels" | "quarantine" | "rescue" | "stopRequest" | "wakeup"> & {
+  readonly database: Database
+}
+
+/** What notifications do. */
+const listenFor = (
+  { group, id, schema }: Identity & { readonly group: string },
+  { pollInterval }: Settings,
+  { cancels, database, quarantine, rescue, stopRequest, wakeup }: Notified
+) =>
+  makeListener({
+    workerId: id,
+    schema,
+    now,
+    pollInterval,
+    onChange: () => {
+      wakeup.wake()
+      quarantine.hint()
+    },
+    onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
+    onBroken: () => database.noteBroken(),
+    onCancel: (task) => cancels.hear(task),
+    onLook: (others, rest) => void (others === group && rescue.othersLook(rest))
+  })
 
 /** In the order in which data flows: what hears of due rows comes last, and the dispatcher that claims them. */
 const makeParts = Effect.fnUntraced(
@@ -174,32 +205,30 @@ const makeParts = Effect.fnUntraced(
     const pipeline = yield* makePipeline(core)
     const { pool, wakeup } = pipeline
     const { lease, maxCrashes } = settings
-    const shared = { sql: core.sql, database, pool, tasks: [...settings.tasks.keys()], lease, now }
+    const tasks = [...settings.tasks.keys()]
+    const shared = { sql: core.sql, database, pool, tasks, lease, now }
     const leases = { ...shared, metrics, maxCrashes, pollInterval: Math.min(settings.pollInterval, lease) }
+    const group = groupOf(schema, tasks)
     const quarantine = new Quarantine(leases)
+    const rescue = new Rescue(
+      { ...leases, announce: (rest) => lookOf(id, group, rest) },
+      () => quarantine.look()
+    )
     const cancels = new Cancels(leases)
     const stopRequest = yield* Deferred.make<void>()
-    const listener = yield* makeListener({
-      workerId: id,
-      schema,
-      onChange: () => {
-        wakeup.wake()
-        quarantine.look()
-      },
-      onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
-      onBroken: () => database.noteBroken(),
-      onCancel: (task) => cancels.hear(task)
-    })
+    const notified = { wakeup, quarantine, rescue, cancels, database, stopRequest }
+    const listener = yield* listenFor({ id, schema, group }, settings, notified)
+    const poll = new Poll({ ...shared, rescue, quarantine, listener })
     const pollInterval = () =>
       listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
     const parts: Parts = {
       ...pipeline,
       settings,
-      dispatcher: new Dispatcher({ ...shared, wakeup, pollInterval }),
+      dispatcher: new Dispatcher({ ...shared, wakeup, poll, pollInterval, longestPoll: settings.pollInterval }),
       listener,
       quarantine,
       keepLeases: keepLeases(leases),
-      rescue: new Rescue(leases, () => quarantine.look()),
+      rescue,
       cancels,
       stopRequest
     }
@@ -219,7 +248,7 @@ interface Lifetime {
  * longer renews its leases, so that other workers take over.
  */
 const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database, ended }: Lifetime) {
-  const { dispatcher, listener, pool, settings, quarantine, writer } = parts
+  const { dispatcher, listener, pool, quarantine, writer } = parts
   const forked: Array<Fiber.Fiber<unknown>> = []
   yield* Effect.addFinalizer(() => end({ fibers: forked, database, borrowed }))
   const crash = (cause: Cause.Cause<never>) =>
@@ -247,8 +276,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
     fork
   )
   if (listener !== undefined) {
-    const checks = Effect.forever(Effect.andThen(Effect.sleep(settings.pollInterval), listener.check))
-    background.push(yield* fork(listener.run), yield* fork(checks))
+    background.push(yield* fork(listener.run), yield* fork(listener.check))
   }
   const dispatching = yield* fork(dispatcher.run)
   const stopping = Deferred.await(parts.stopRequest).pipe(

@@ -1,0 +1,59 @@
+/**
+ * The look of a worker that has nothing to claim. One statement asks for all that it must know from time to time: what
+ * is due next, whether a row is in quarantine, and, when it is time for that, which leases have expired and whether
+ * notifications come through. A worker that is too busy to look asks for these one by one (see leaseRescue.ts,
+ * listener.ts).
+ */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { failureKindOf } from "../sql/errors.ts"
+import type { LookRow } from "../sql/lease.ts"
+import { look, type LookOptions } from "../sql/look.ts"
+import type { Rescue } from "./leaseRescue.ts"
+import type { Listener } from "./listener.ts"
+import type { Quarantine } from "./quarantine.ts"
+
+export interface PollOptions {
+  readonly sql: SqlClient
+  readonly tasks: ReadonlyArray<string>
+  readonly now: () => number
+  readonly rescue: Rescue
+  readonly quarantine: Quarantine
+  readonly listener: Listener | undefined
+}
+
+export class Poll {
+  private readonly options: PollOptions
+
+  constructor(options: PollOptions) {
+    this.options = options
+  }
+
+  /** The time until the next row is due that is (or was) due at `start` or later, if that is before `horizon`. */
+  look(start: number | undefined, horizon: number): Effect.Effect<number | undefined, SqlError> {
+    return Effect.suspend(() => {
+      const { listener, rescue, tasks } = this.options
+      const outlook = { tasks, start, horizon }
+      const leases = rescue.takeShared()
+      const plain = { outlook, leases: undefined, notification: listener?.nextProbe() }
+      if (leases === undefined) return this.send(plain)
+      return Effect.catch(this.send({ ...plain, leases }), (error) => {
+        rescue.lookApart()
+        // The look for leases may have been too much for a statement timeout.
+        return failureKindOf(error) === "Lock" ? this.send(plain) : Effect.fail(error)
+      })
+    })
+  }
+
+  private send(options: LookOptions): Effect.Effect<number | undefined, SqlError> {
+    const { now, quarantine, rescue, sql } = this.options
+    const startedAt = now()
+    return Effect.map(look(sql, options), (rows) => {
+      const [first] = rows
+      quarantine.seen(first?.quarantined === true)
+      if (options.leases !== undefined) rescue.looked(rows as ReadonlyArray<LookRow>, now() - startedAt)
+      return first?.wait ?? undefined
+    })
+  }
+}
