@@ -9,9 +9,16 @@ import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import {
+  type AnyFormer,
+  type CheckFrom,
+  type Former,
+  type FormerServices,
+  makeFormer
+} from "./internal/definition/former.ts"
 import { makeStep } from "./internal/definition/step.ts"
 import type { StateSchema } from "./internal/definition/state.ts"
-import type { NextStep } from "./NextStep.ts"
+import type { NextStep, Tagged } from "./NextStep.ts"
 import type { TaskId } from "./TaskId.ts"
 
 /**
@@ -41,14 +48,38 @@ export type {
   StateSchema
 }
 
+export type {
+  /**
+   * Any former state, for constraints.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  AnyFormer,
+  /**
+   * A state that rows may still hold, and what becomes of it: see {@link former}. `To` is the state of the step, or a
+   * younger former state of it. `R` are the services of the function that turns one into the other.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Former
+}
+
 /**
  * A step. `State` is the schema of its state, `Next` those of the states it may move to, `E` and `R` the errors and
- * services of its handler.
+ * services of its handler, `Formers` the former states that it takes over.
  *
  * @category models
  * @since 0.1.0
  */
-export interface Step<in out State extends StateSchema, out Next extends StateSchema, out E, out R> {
+export interface Step<
+  in out State extends StateSchema,
+  out Next extends StateSchema,
+  out E,
+  out R,
+  out Formers extends AnyFormer = never
+> {
   readonly [TypeId]: {
     readonly _E: (_: never) => E
     readonly _R: (_: never) => R
@@ -59,12 +90,16 @@ export interface Step<in out State extends StateSchema, out Next extends StateSc
   readonly state: State
   /** The schemas of the states it may move to. Empty for a final step. */
   readonly next: ReadonlyArray<Next>
+  /** The former states that it takes over. */
+  readonly from: ReadonlyArray<Formers>
   /** RETRY_LIMIT, or undefined when a `retry` schedule rules. */
   readonly retryLimit: number | undefined
   /** RETRY_DELAY, or undefined when a `retry` schedule rules. */
   readonly retryDelay: Duration.Duration | undefined
   /** Whether the handler runs in one transaction with the transition. */
   readonly transactional: boolean
+  /** Whether its moves may be committed without waiting for the disk. */
+  readonly asyncCommit: boolean
 }
 
 /**
@@ -81,9 +116,11 @@ export interface Any<out R = unknown> {
   readonly tag: string
   readonly state: StateSchema<R>
   readonly next: ReadonlyArray<StateSchema<R>>
+  readonly from: ReadonlyArray<AnyFormer>
   readonly retryLimit: number | undefined
   readonly retryDelay: Duration.Duration | undefined
   readonly transactional: boolean
+  readonly asyncCommit: boolean
 }
 
 /**
@@ -103,8 +140,8 @@ export type State<S> = S extends { readonly state: infer St extends StateSchema 
 export type Error<S> = S extends { readonly [TypeId]: { readonly _E: (_: never) => infer E } } ? E : never
 
 /**
- * What a worker must provide to run a step: the services of its handler, and those that its schemas need to decode
- * its state and to encode the next one. `Scope` and {@link Context} come from the worker.
+ * What a worker must provide to run a step: the services of its handler and of its former states, and those that its
+ * schemas need to decode its state and to encode the next one. `Scope` and {@link Context} come from the worker.
  *
  * @category utility types
  * @since 0.1.0
@@ -158,9 +195,21 @@ export class Context extends EffectContext.Service<Context, {
  * @category options
  * @since 0.1.0
  */
-export interface Options<State extends StateSchema, Next extends ReadonlyArray<StateSchema>, Handled, Retry> {
+export interface Options<
+  State extends StateSchema,
+  Next extends ReadonlyArray<StateSchema>,
+  Handled,
+  Retry,
+  From extends ReadonlyArray<AnyFormer> = readonly [],
+  AsyncCommit extends boolean | undefined = undefined
+> {
   /** The states this step may move to. Default none: a final step. */
   readonly next?: Next | undefined
+  /**
+   * The former states that it takes over: those that rows may still hold, each made with {@link former}. They are
+   * decoded with their own schemas, and become the state of this step. Default none.
+   */
+  readonly from?: From | undefined
   /** RETRY_LIMIT: retries after the first try. Default 0. */
   readonly retryLimit?: EitherRetry<Retry, number> | undefined
   /** RETRY_DELAY: the wait before each retry. Default 1 second. */
@@ -177,7 +226,18 @@ export interface Options<State extends StateSchema, Next extends ReadonlyArray<S
    * enqueues too) and the task's move to the next step are committed together, or not at all. The step's scope
    * is closed in the transaction, too. Default false.
    */
-  readonly transactional?: boolean | undefined
+  readonly transactional?: EitherCommit<AsyncCommit> | undefined
+  /**
+   * The commits of this step's moves don't wait for the disk: Postgres's asynchronous commit (`synchronous_commit =
+   * off`). A chain of such steps is faster where commits are slow. The price: if the database server crashes, or fails
+   * over, it may have forgotten the moves of its last fraction of a second, and these steps run again. A crash of the
+   * worker makes no difference. Only for steps that may run twice without harm.
+   *
+   * A move to a state whose step does not have this option waits for the disk, and so do failures, whether they are
+   * tried again or not. So no other step ever runs again because of it. Not together with `transactional` or `commit`.
+   * Default false.
+   */
+  readonly asyncCommit?: AsyncCommit
   /** Does the work, and says where the task goes from here. */
   readonly handler: (state: State["Type"]) => Handled
 }
@@ -196,6 +256,17 @@ type Tag<S> = S extends { readonly _tag: infer T extends string } ? T : never
 
 /** The type of an option that goes with a schedule's absence only. */
 type EitherRetry<Retry, A> = [Retry] extends [undefined] ? A : "give either `retry`, or `retryLimit` and `retryDelay`"
+
+/** The type of `transactional`. */
+type EitherCommit<AsyncCommit> = true extends AsyncCommit
+  ? false | "a transactional step always waits for the disk: give either `transactional` or `asyncCommit`"
+  : boolean
+
+/** A compile error for a `commit`, as far as its type shows that there is one; or `unknown`. */
+type CheckCommit<AsyncCommit, Handled> = true extends AsyncCommit ? IsAny<Handled> extends true ? unknown
+  : [CommitError<Effect.Success<Handled>> | CommitServices<Effect.Success<Handled>>] extends [never] ? unknown
+  : { readonly handler: "a `commit` always waits for the disk: leave out `asyncCommit`" }
+  : unknown
 
 /** What errors are called in messages. */
 type ErrorName<E> = E extends { readonly _tag: infer T extends string } ? T : "Error"
@@ -254,8 +325,9 @@ type ResultError<State extends string> = [State] extends [never]
  * Makes a step. The types of everything are inferred.
  *
  * Throws a `TaskDefinitionError` (a compile error in TypeScript, where it can be) when the state's schema has no
- * literal `_tag`, when `retryLimit` is no whole number of 0 or more, or when both `retry` and `retryLimit` or
- * `retryDelay` are given.
+ * literal `_tag`, when `retryLimit` is no whole number of 0 or more, when a former state doesn't become the state of the
+ * step, or when options are given together that exclude each other: `retry` and `retryLimit` or `retryDelay`,
+ * `transactional` and `asyncCommit`.
  *
  * @example
  * ```ts
@@ -282,16 +354,68 @@ export const make = <
   const Next extends ReadonlyArray<StateSchema> = readonly [],
   // After another mistake TypeScript infers nothing about the handler: then there is nothing to check.
   Handled extends AnyEffect = any,
-  Retry = undefined
+  Retry = undefined,
+  const From extends ReadonlyArray<AnyFormer> = readonly [],
+  AsyncCommit extends boolean | undefined = undefined
 >(
   state: State,
-  options: Options<State, Next, Handled, Retry> & CheckHandler<Next, Handled>
+  options:
+    & Options<State, Next, Handled, Retry, From, AsyncCommit>
+    & CheckHandler<Next, Handled>
+    & CheckFrom<State, From, Context>
+    & CheckCommit<AsyncCommit, Handled>
 ): Step<
   State,
   Next[number],
   Effect.Error<Handled> | CommitError<Effect.Success<Handled>>,
-  Effect.Services<Handled> | CommitServices<Effect.Success<Handled>>
+  Effect.Services<Handled> | CommitServices<Effect.Success<Handled>> | FormerServices<From[number]>,
+  From[number]
 > => makeStep(state, options as never) as never
+
+/**
+ * Says what became of a state that rows may still hold: for the `from` of the step that takes it over. Use it when a
+ * state was renamed, reshaped or merged into another. What the new schema can decode by itself (an added field with a
+ * decoding default) needs none.
+ *
+ * `migrate` returns the state of the step, or a younger former state of the same step: then that one's function goes
+ * on. It may return an Effect if it must look something up. The worker provides its services; `Step.Context` is not
+ * there. It can't fail: a defect parks the task, untried.
+ *
+ * The row keeps its former state until the next transition writes another one, so `migrate` runs again with each retry.
+ * `Admin.migrate` rewrites the rows that no worker holds.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step } from "effect-pg-task"
+ *
+ * // Two deploys ago, and one ago.
+ * const Read = Schema.TaggedStruct("Read", { file: Schema.String })
+ * const ReadFrom = Schema.TaggedStruct("ReadFrom", { path: Schema.String })
+ *
+ * class ReadIn extends Schema.TaggedClass<ReadIn>()("ReadIn", { dir: Schema.String, name: Schema.String }) {}
+ *
+ * export const readIn = Step.make(ReadIn, {
+ *   from: [
+ *     Step.former(ReadFrom, ({ path }) => new ReadIn({ dir: ".", name: path })),
+ *     Step.former(Read, ({ file }) => ReadFrom.make({ path: file }))
+ *   ],
+ *   handler: ({ dir, name }) => Effect.as(Effect.log(dir, name), NextStep.none)
+ * })
+ * ```
+ * @category constructors
+ * @since 0.1.0
+ */
+export const former: {
+  <Old extends StateSchema, const To extends Tagged>(
+    state: Old,
+    migrate: (old: Old["Type"]) => To
+  ): Former<Old, To, never>
+  <Old extends StateSchema, const To extends Tagged, R>(
+    state: Old,
+    migrate: (old: Old["Type"]) => Effect.Effect<To, never, R>
+  ): Former<Old, To, R>
+} = makeFormer as never
 
 /**
  * Tells whether a value is a {@link Step}.

@@ -9,8 +9,9 @@ import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { declareTask } from "./internal/definition/declaration.ts"
+import type { CheckFormers } from "./internal/definition/former.ts"
 import { makeTask } from "./internal/definition/task.ts"
-import type { Duplicates, StateSchema } from "./internal/definition/state.ts"
+import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
 import type { EnqueueError } from "./TaskError.ts"
 import type { TaskId } from "./TaskId.ts"
@@ -239,8 +240,6 @@ type CheckEntryState<Name extends string, Entry extends StateSchema, S> = [S] ex
 
 type Tag<S> = S extends { readonly tag: infer T extends string } ? T : never
 
-type SchemaTag<S> = S extends { readonly Type: { readonly _tag: infer T extends string } } ? T : never
-
 type Nexts<S> = S extends { readonly next: ReadonlyArray<infer N> } ? N : never
 
 /** Makes schemas comparable in both directions: a field that only one of them has would be lost. */
@@ -255,8 +254,10 @@ type Unlisted<Schemas, States> = Exclude<Exact<Schemas>, Exact<States>> extends 
 type CheckSteps<Steps extends ReadonlyArray<Step.Any>, Declared> = Steps extends readonly [] ?
   "a task needs at least one step"
   : [Duplicates<Steps, "tag">] extends [never]
-    ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never] ? CheckDeclared<Declared, Steps>
-    : { readonly [I in keyof Steps]: CheckNext<Steps[I], Steps[number]> }
+    ? [CheckFormers<Steps>] extends [never]
+      ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never] ? CheckDeclared<Declared, Steps>
+      : { readonly [I in keyof Steps]: CheckNext<Steps[I], Steps[number]> }
+    : CheckFormers<Steps>
   : { readonly [I in keyof Steps]: Twice<Extract<Tag<Steps[I]>, Duplicates<Steps, "tag">>> }
 
 type Twice<T extends string> = [T] extends [never] ? unknown : `two steps of this task have the state "${T}"`
@@ -392,8 +393,8 @@ export const declare = <
  *
  * Compile errors (and, for callers in plain JavaScript, a thrown `TaskDefinitionError`): a step's `next` names a state
  * that no step has; two steps have one state's tag; there is no step; `entry` is empty, or names a state that no step
- * has; a declared state has no step; a step's state is not declared, or its schema is not the declared one. The name
- * must not be empty, nor longer than 200 characters.
+ * has; a declared state has no step; a step's state is not declared, or its schema is not the declared one; a former
+ * state is one of two steps, or the state of a step, or in the `next` of a step. The name must not be empty, nor longer than 200 characters.
  *
  * Throws a `TaskDefinitionError` also in TypeScript if there is an `entry`, and no path of `next` leads from it to some
  * state.

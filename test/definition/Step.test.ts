@@ -30,6 +30,7 @@ describe("Step.make", () => {
     assert.strictEqual(step.retryLimit, 0)
     assert.strictEqual(Duration.toMillis(step.retryDelay!), 1000)
     assert.isFalse(step.transactional)
+    assert.isFalse(step.asyncCommit)
     assert.deepStrictEqual(Step.make(SayHello, { handler }).next, [])
   })
 
@@ -39,6 +40,7 @@ describe("Step.make", () => {
     assert.strictEqual(Duration.toMillis(step.retryDelay!), 60_000)
     assert.isTrue(step.transactional)
     const scheduled = Step.make(ReadName, { retry: Schedule.exponential("1 second"), handler })
+    assert.isTrue(Step.make(ReadName, { asyncCommit: true, handler }).asyncCommit)
     assert.isUndefined(scheduled.retryLimit)
     assert.isUndefined(scheduled.retryDelay)
     assert.strictEqual(Step.make(ReadName, { retryLimit: Infinity, handler }).retryLimit, Infinity)
@@ -105,6 +107,11 @@ describe("Step.make refuses, in plain JavaScript", () => {
     ["a text", { handler, retryLimit: "5" }, "`retryLimit` must be a whole number of 0 or more, not 5"],
     ["no schedule", { handler, retry: "often" }, "`retry` must be a Schedule"],
     ["a Duration for a schedule", { handler, retry: Duration.seconds(1) }, "`retry` must be a Schedule"],
+    [
+      "both `transactional` and `asyncCommit`",
+      { handler, transactional: true, asyncCommit: true },
+      "give either `transactional` or `asyncCommit`: a transactional step waits for the disk"
+    ],
     ...["soon", "", -1, Duration.seconds(-1), "-1 second"].map((retryDelay) =>
       [
         `${JSON.stringify(retryDelay)} for a delay`,

@@ -105,4 +105,6 @@ export const changesOf = (entries: ReadonlyArray<Entry>): Changes => toChanges(e
 
 /** Sends it. The ids of the rows that it has changed come back. */
 export const store = (changes: Changes): Effect.Effect<ReadonlyArray<string>, SqlError, SqlClient.SqlClient> =>
-  withSql((sql) => Effect.map(Outcomes.storeOutcomes(sql, changes, lease), (rows) => rows.map(({ id }) => id)))
+  withSql((sql) =>
+    Effect.map(Outcomes.storeOutcomes(sql, changes, { lease, isAsync: false }), (rows) => rows.map(({ id }) => id))
+  )

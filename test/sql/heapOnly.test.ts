@@ -41,7 +41,7 @@ workerTests("of the updates,", (test) => {
         const first = rows[0]!
         const move = (n: number): RowChange => ({ kind: "Continued", id: first.id, token, n, step: first.step! })
         for (let n = 0; n < 50; n++) {
-          yield* storeOutcomes(sql, { ends: [], changes: [move(n)] }, lease)
+          yield* storeOutcomes(sql, { ends: [], changes: [move(n)] }, { lease, isAsync: false })
           // Usually the next update of the page does it. But it does not see at once that the transactions of other
           // databases don't need the old versions.
           yield* run("vacuum pg_task")

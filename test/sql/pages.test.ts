@@ -62,7 +62,8 @@ const statements = ({ attempts, due }: {
   const suspicions = attempts.map(({ id }) => ({ id, since: due, ripe: true }))
   const fences = attempts.map(({ id, token, transitions: n }) => ({ id, token, n }))
   const step = `{"Jobs":{"Job":{"name":"next"}}}`
-  const store = (changes: Outcome.Changes): Send => (sql) => Outcome.storeOutcomes(sql, changes, lease)
+  const store = (changes: Outcome.Changes): Send => (sql) =>
+    Outcome.storeOutcomes(sql, changes, { lease, isAsync: false })
   const leases = { tasks: both, limit: 1000, notification: undefined }
   const next = (outlook: OutlookOptions): Send => (sql) =>
     look(sql, { outlook, leases: undefined, notification: undefined })

@@ -15,7 +15,7 @@ import * as Step from "../../Step.ts"
 import { annotationsOf, type Attempt, type ClaimedTask } from "./claimedTask.ts"
 import type { StepDefinition } from "../definition/step.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
-import { endingOf, type Outcome, type RowOutcome } from "./outcome.ts"
+import { endingOf, type MoveOutcome, type Outcome } from "./outcome.ts"
 import { reportCancelled, reportLost } from "./log.ts"
 import { hasLooked, inputOf } from "../definition/retry.ts"
 import { type Decoded, DecodeError, readStep } from "../definition/codec.ts"
@@ -77,12 +77,12 @@ const callHandler = (running: Running): Effect.Effect<AnyNextStep, unknown> =>
         : invalid(step, "must succeed with a NextStep: NextStep.none, now, delay or at"))
   })
 
-const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcome, unknown> => {
+const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<MoveOutcome, unknown> => {
   if (move._tag === "None") return Effect.succeed({ _tag: "Finished" })
   if (!step.nextTags.includes(move.state?._tag)) {
     return invalid(step, `moved to "${move.state?._tag}", which is not in its \`next\``)
   }
-  return Effect.map(task.codec.encode(move.state), (text): RowOutcome => {
+  return Effect.map(task.codec.encode(move.state), (text): MoveOutcome => {
     switch (move._tag) {
       case "Now":
         return { _tag: "Continued", step: text }
@@ -94,11 +94,24 @@ const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<RowOutcom
   })
 }
 
+/**
+ * A crash of the server may undo an asynchronous commit. So no step without `asyncCommit` begins before the move to it
+ * is on the disk: it may call the outside world, and its idempotency key must not come again with another state.
+ */
+const allowAsync = ({ step, task }: Running, move: Move, outcome: MoveOutcome): MoveOutcome =>
+  step.asyncCommit
+    && (move._tag === "None" || task.steps.find(({ tag }) => tag === move.state._tag)?.asyncCommit === true)
+    ? { asyncCommit: true, ...outcome }
+    : outcome
+
 const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Effect<Outcome, unknown> => {
   const handled = Effect.flatMap(
     callHandler(running),
     ({ commit, move }) =>
-      Effect.map(toOutcome(running, move), (outcome) => ({ outcome, commit: commit && noting(running, commit) }))
+      Effect.map(toOutcome(running, move), (outcome) => ({
+        outcome: allowAsync(running, move, outcome),
+        commit: commit && noting(running, commit)
+      }))
   )
   if (running.step.transactional) return storeTogether(runner, attempt, handled)
   return Effect.flatMap(handled, (result) =>
@@ -177,6 +190,7 @@ const inSpan = (
       "pg_task.id": claimed.id,
       "pg_task.task": task.name,
       "pg_task.step": step.tag,
+      ...(claimed.former === undefined ? undefined : { "pg_task.former": claimed.former }),
       "pg_task.attempt": claimed.tried + 1,
       "pg_task.wait_ms": claimed.waited
     }
@@ -236,8 +250,13 @@ const runExit = (
         : { _tag: "Rejected", error: formatCause(decoded.cause) }
     )
   }
-  const { step, state } = decoded.value
-  const task = runner.tasks.get(attempt.claimed.task!)!
+  const { former, state, step } = decoded.value
+  const { claimed } = attempt
+  const task = runner.tasks.get(claimed.task!)!
+  if (former !== undefined) {
+    claimed.tag = step.tag
+    claimed.former = former
+  }
   return runDecoded(runner, attempt, { step, state, task, own: undefined }, restore)
 }
 

@@ -22,6 +22,8 @@ export class ClaimedTask {
   /** What it is called in logs, once `step` was decoded. */
   task: string | undefined
   tag: string | undefined
+  /** The tag of the former state that the row holds, once it became the state of the step. */
+  former: string | undefined
   /** How long the step was due before it was claimed, and then waited for a slot, in milliseconds. */
   waited: number
   /** How much memory its texts take: see memory.ts. */
@@ -53,6 +55,7 @@ export class ClaimedTask {
   /** What `NextStep.now` does to the row: it stays claimed, and its next step is due at once. */
   advance(step: string): void {
     this.step = step
+    this.former = undefined
     this.tried = 0
     this.transitions = nextTransition(this.transitions)
     this.waited = 0
@@ -95,9 +98,7 @@ export interface StoredOutcome extends Entry {
 }
 
 /** What every log line about a task says. */
-export const annotationsOf = (claimed: ClaimedTask) => ({
-  task: claimed.task,
-  step: claimed.tag,
-  id: claimed.id,
-  attempt: claimed.tried + 1
-})
+export const annotationsOf = ({ former, id, tag, task, tried }: ClaimedTask) =>
+  former === undefined
+    ? { task, step: tag, id, attempt: tried + 1 }
+    : { task, step: tag, former, id, attempt: tried + 1 }

@@ -5,14 +5,24 @@ import type { Lease } from "../sql/lease.ts"
 import type { Changes, RowChange, RowEnd } from "../sql/outcome.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
 
+/** A move of the task. `asyncCommit` is set where its commit need not wait for the disk. */
+export type MoveOutcome =
+  /** The task is done. */
+  | { readonly _tag: "Finished"; readonly asyncCommit?: true }
+  /** On to `step` at once: the worker keeps the row. */
+  | { readonly _tag: "Continued"; readonly step: string; readonly asyncCommit?: true }
+  /** On to `step`, due `delay` milliseconds from now, or at a moment. */
+  | {
+    readonly _tag: "Rescheduled"
+    readonly step: string
+    readonly delay?: number
+    readonly at?: string
+    readonly asyncCommit?: true
+  }
+
 /** What is to be written into the row. */
 export type RowOutcome =
-  /** The task is done. */
-  | { readonly _tag: "Finished" }
-  /** On to `step` at once: the worker keeps the row. */
-  | { readonly _tag: "Continued"; readonly step: string }
-  /** On to `step`, due `delay` milliseconds from now, or at a moment. */
-  | { readonly _tag: "Rescheduled"; readonly step: string; readonly delay?: number; readonly at?: string }
+  | MoveOutcome
   /** Failed; again in `delay` milliseconds. */
   | { readonly _tag: "Retried"; readonly delay: number; readonly error: string; readonly cause: Cause.Cause<unknown> }
   /** Failed for good. Without a cause where it was the database that refused. */
@@ -24,6 +34,9 @@ export type RowOutcome =
 
 /** How an attempt ended: with something to write, or with its transition stored already, in the step's transaction. */
 export type Outcome = RowOutcome | { readonly _tag: "Stored"; readonly outcome: RowOutcome }
+
+/** Whether its commit need not wait for the disk. */
+export const isAsync = (outcome: RowOutcome): boolean => "asyncCommit" in outcome
 
 /** Why an attempt was interrupted, if we did it: the lease is lost, the task was cancelled, or the worker stops. */
 export type Stop = "Lost" | "Cancelled" | "Released"

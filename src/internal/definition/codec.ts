@@ -6,6 +6,7 @@ import { isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { Tagged } from "../../NextStep.ts"
 import { TaskInvalidStateError } from "../../TaskError.ts"
+import type { FormerDefinition } from "./former.ts"
 import type { StateSchema } from "./state.ts"
 import type { StepDefinition } from "./step.ts"
 import { searchOf } from "./excess.ts"
@@ -18,12 +19,16 @@ export class DecodeError extends Data.TaggedError("DecodeError")<{ readonly mess
 export interface TaggedState {
   readonly tag: string
   readonly state: StateSchema
+  /** The former states that become this one. */
+  readonly from?: ReadonlyArray<FormerDefinition>
 }
 
 /** A decoded row, with the step of its tag. */
 export interface Decoded<out S extends TaggedState = StepDefinition> {
   readonly step: S
   readonly state: Tagged
+  /** The tag of the former state that the row holds. */
+  readonly former?: string
 }
 
 export interface Codec<out S extends TaggedState = StepDefinition> {
@@ -114,6 +119,48 @@ const makeDecode = <S extends TaggedState>(task: string, step: S) => {
   }
 }
 
+/** Turns a former state into the step's state, by one function after the other. */
+const makeMigrate = (task: string, step: TaggedState, from: ReadonlyArray<FormerDefinition>) => {
+  const formers = new Map(from.map((former) => [former.tag, former]))
+  const known = (value: unknown): value is Tagged =>
+    isRecord(value) && (value["_tag"] === step.tag || formers.has(value["_tag"] as string))
+  const next = ({ migrate, tag }: FormerDefinition, old: Tagged): Effect.Effect<Tagged, DecodeError> =>
+    Effect.suspend(() => {
+      const value = migrate(old)
+      // A state may be an error, which is an Effect, too.
+      const made = !known(value) && Effect.isEffect(value)
+        ? Effect.scoped(value as Effect.Effect<unknown>)
+        : Exit.succeed(value)
+      return Effect.flatMap(made, (state) =>
+        known(state)
+          ? Effect.succeed(state)
+          : malformed(`${task}: the former state "${tag}" became neither "${step.tag}" nor another former state of it`))
+    })
+  const migrate = (old: Tagged, left: number): Effect.Effect<Tagged, DecodeError> => {
+    const former = formers.get(old._tag)
+    if (former === undefined) return Effect.succeed(old)
+    return left === 0
+      ? malformed(`${task}: the former state "${old._tag}" goes round: it never becomes "${step.tag}"`)
+      : Effect.flatMap(next(former, old), (state) => migrate(state, left - 1))
+  }
+  return (old: Tagged) => migrate(old, from.length)
+}
+
+/** A decoder for each former state of a step, by its tag. */
+const makeFormerDecoders = <S extends TaggedState>(task: string, step: S) => {
+  const { from = [] } = step
+  const migrate = makeMigrate(task, step, from)
+  return from.map((former) => {
+    const decode = makeDecode(task, former)
+    const decodeFormer = (fields: object): Effect.Effect<Decoded<S>, DecodeError> =>
+      decode(fields).pipe(
+        Effect.flatMap(({ state }) => migrate(state)),
+        Effect.map((state) => ({ step, state, former: former.tag }))
+      )
+    return [former.tag, decodeFormer] as const
+  })
+}
+
 const makeEncode = (task: string, step: TaggedState) => {
   const encode = Schema.encodeUnknownEffect(jsonCodecOf(step))
   const findExcess = searchOf(step.state.ast)
@@ -147,6 +194,9 @@ const makeEncode = (task: string, step: TaggedState) => {
 export const makeCodec = <S extends TaggedState>(task: string, steps: ReadonlyArray<S>): Codec<S> => {
   const encoders = new Map(steps.map((step) => [step.tag, makeEncode(task, step)]))
   const decoders = new Map(steps.map((step) => [step.tag, makeDecode(task, step)]))
+  for (const step of steps) {
+    for (const [tag, decode] of makeFormerDecoders(task, step)) decoders.set(tag, decode)
+  }
   const known = steps.map((step) => `"${step.tag}"`).join(", ")
   return {
     encode: (state) =>

@@ -10,7 +10,7 @@ import { insertTask, insertTasks } from "../enqueue/enqueue.ts"
 import type { Due } from "../sql/insert.ts"
 import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
 import type { StateSchema } from "./state.ts"
-import { tagOf } from "./step.ts"
+import { tagOf } from "./tag.ts"
 
 /** A declaration without its public types. A task is one, too. */
 export interface DeclarationDefinition<out S extends TaggedState = TaggedState> {

@@ -15,6 +15,9 @@ export interface StateSchema<out R = unknown> extends Schema.Top {
   readonly EncodingServices: R
 }
 
+/** The tag of a state's schema. */
+export type SchemaTag<S> = S extends { readonly Type: { readonly _tag: infer T extends string } } ? T : never
+
 type ValueOf<Item, Key extends string> = Item extends { readonly [_ in Key]: infer V extends string }
   ? string extends V ? never : V
   : never

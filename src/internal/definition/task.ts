@@ -6,7 +6,8 @@ import { type Decoded, makeCodec, type ParsedStep, parseStep, type TaggedState }
 import { checkName, type DeclarationDefinition, failDefinition, isDeclaration, makeDeclaration } from "./declaration.ts"
 import { makeReach } from "./reach.ts"
 import type { StateSchema } from "./state.ts"
-import { type StepDefinition, tagOf } from "./step.ts"
+import type { StepDefinition } from "./step.ts"
+import { tagOf } from "./tag.ts"
 
 /** A task as the worker sees it. */
 export interface TaskDefinition extends DeclarationDefinition<StepDefinition> {
@@ -18,6 +19,27 @@ export const isTask = (u: unknown): u is TaskDefinition => hasProperty(u, "~effe
 
 const isStep = (u: unknown): boolean => hasProperty(u, "~effect-pg-task/Step")
 
+/** No state is former in two steps, nor in one and current in another, and no step moves to one. */
+const checkFormers = (name: string, steps: ReadonlyArray<StepDefinition>): void => {
+  const byTag = new Map(steps.map((step) => [step.tag, step]))
+  const owners = new Map<string, StepDefinition>()
+  for (const step of steps) {
+    for (const { tag } of step.from) {
+      if (byTag.has(tag)) {
+        failDefinition(name, `"${tag}" is a former state of step "${step.tag}", and the state of another step`)
+      }
+      if (owners.has(tag)) failDefinition(name, `"${tag}" is a former state of two steps`)
+      owners.set(tag, step)
+    }
+  }
+  for (const { nextTags, tag } of steps) {
+    const former = nextTags.find((next) => owners.has(next))
+    if (former !== undefined) {
+      failDefinition(name, `step "${tag}" moves to the former state "${former}": move to what it became`)
+    }
+  }
+}
+
 const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void => {
   if (!Array.isArray(steps) || steps.length === 0) failDefinition(name, "a task needs at least one step")
   const tags = new Set<string>()
@@ -26,6 +48,7 @@ const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void =>
     if (tags.has(step.tag)) failDefinition(name, `two steps of this task have the state "${step.tag}"`)
     tags.add(step.tag)
   }
+  checkFormers(name, steps)
   for (const step of steps) {
     const missing = step.nextTags.find((tag) => !tags.has(tag))
     if (missing !== undefined) {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
-import { forceKeyLookup, query, queryAlone, type Rows } from "./query.ts"
+import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 import { maxTransitions, nextTransitionSql } from "./transitions.ts"
 
@@ -72,7 +72,11 @@ const storeChanges = (time: string, locks: string): string =>
 )
 select id from finished union all select id from changed`
 
+/** For transitions that need not be on the disk when they are committed. */
+const asyncCommit = `${briefLocks} and ${notDurable}`
+
 const storeNow = storeChanges("now()", briefLocks)
+const storeAsync = storeChanges("now()", asyncCommit)
 
 /** In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease. */
 const storeAtEnd = storeChanges("clock_timestamp()", patientLocks)
@@ -92,26 +96,41 @@ const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<u
 ]
 
 /** Each step of a chain waits for this statement, so it is as short as possible. */
-const advanceOne = `update pg_task set
+const advanceOne = (settings: string) =>
+  `update pg_task set
   step = $4, transitions = ${nextTransitionSql("$3::int")}, tried = 0, crashes = 0, error = null, last_error = null,
   updated_at = now(),
   lease_until = now() + ${millis("$5")}
-where ${briefLocks} and id = $1::uuid and lease_token = $2::uuid
+where ${settings} and id = $1::uuid and lease_token = $2::uuid
   and transitions in ($3::int, ${nextTransitionSql("$3::int")}) returning id`
+
+const advanceNow = advanceOne(briefLocks)
+const advanceAsync = advanceOne(asyncCommit)
 
 /** Moves one task on, and keeps its lease. */
 const storeContinued = (
   sql: SqlClient,
   { id, n, step, token }: RowChange,
-  lease: number
-): Rows<{ readonly id: TaskId }> => query(sql, advanceOne, [id, token, n, step, lease])
+  { isAsync, lease }: StoreOptions
+): Rows<{ readonly id: TaskId }> => query(sql, isAsync ? advanceAsync : advanceNow, [id, token, n, step, lease])
+
+interface StoreOptions {
+  /** In milliseconds. */
+  readonly lease: number
+  /** Whether the commit need not wait for the disk: then a crash of the server may undo it. */
+  readonly isAsync: boolean
+}
 
 /** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
-export const storeOutcomes = (sql: SqlClient, changes: Changes, lease: number): Rows<{ readonly id: TaskId }> => {
+export const storeOutcomes = (
+  sql: SqlClient,
+  changes: Changes,
+  options: StoreOptions
+): Rows<{ readonly id: TaskId }> => {
   const [only, more] = changes.changes
   return only?.kind === "Continued" && more === undefined && changes.ends.length === 0
-    ? storeContinued(sql, only, lease)
-    : queryAlone(sql, storeNow, storeParams(changes, lease))
+    ? storeContinued(sql, only, options)
+    : queryAlone(sql, options.isAsync ? storeAsync : storeNow, storeParams(changes, options.lease))
 }
 
 /**

@@ -25,10 +25,9 @@ export const queryAlone = <A>(sql: SqlClient, text: string, params: ReadonlyArra
 }
 
 /**
- * Always true. The commit of the statement does not wait for the disk. For leases only: if the server crashes before
- * the commit is on the disk, the row is as it was before, ready or with an older lease, and the fence refuses late
- * outcomes. The setting lasts until the end of the transaction. Except in tests, these statements have a transaction of
- * their own.
+ * Always true. The commit of the statement does not wait for the disk. For leases, and for steps with `asyncCommit`: if
+ * the server crashes before the commit is on the disk, the row is as it was before, and the fence refuses late outcomes.
+ * The setting lasts until the end of the transaction. Except in tests, these statements have a transaction of their own.
  */
 export const notDurable = "(select set_config('synchronous_commit', 'off', true)) is not null"
 

@@ -9,7 +9,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type { TaskId } from "../../TaskId.ts"
 import { type Attempt, ClaimedTask, type Entry, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
-import { endingOf, type Outcome, type RowOutcome, withoutOutcome } from "../attempt/outcome.ts"
+import { endingOf, isAsync, type Outcome, type RowOutcome, withoutOutcome } from "../attempt/outcome.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import type { AfterCommit } from "./afterCommit.ts"
 import { Buffer, type BufferOptions } from "./buffer.ts"
@@ -24,6 +24,8 @@ export interface PoolOptions extends BufferOptions {
   readonly wakeup: Wakeup
   /** Where outcomes go to be written. The answers come through {@link Pool.stored}. */
   readonly outbox: Queue.Enqueue<Entry>
+  /** The same for those whose commit need not wait for the disk: they don't wait behind those that do. */
+  readonly asyncOutbox: Queue.Enqueue<Entry>
   readonly afterCommit: AfterCommit
   /** Runs an attempt, and notes its outcome in it. */
   readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
@@ -299,7 +301,7 @@ export class Pool {
   /** A chain is kept while there is room for it; else its next step takes its turn with everybody's. */
   private limitChain(outcome: RowOutcome): RowOutcome {
     return outcome._tag === "Continued" && (this.draining || !this.buffer.hasRoomForChain)
-      ? { _tag: "Rescheduled", step: outcome.step, delay: 0 }
+      ? { ...outcome, _tag: "Rescheduled", delay: 0 }
       : outcome
   }
 
@@ -307,7 +309,8 @@ export class Pool {
     claimed.stage = "Storing"
     if ("step" in outcome && this.isHeld(claimed)) this.buffer.memory.hold(claimed, outcome.step)
     this.storing++
-    Queue.offerUnsafe(this.options.outbox, { claimed, outcome })
+    const { asyncOutbox, outbox } = this.options
+    Queue.offerUnsafe(isAsync(outcome) ? asyncOutbox : outbox, { claimed, outcome })
   }
 
   private advance(claimed: ClaimedTask, step: string): void {

@@ -75,7 +75,8 @@ const deafPollInterval = 1000
 interface Parts {
   readonly settings: Settings
   readonly pool: Pool
-  readonly writer: Writer
+  /** One for the outcomes whose commit waits for the disk, and one for the others. */
+  readonly writers: ReadonlyArray<Writer>
   readonly dispatcher: Dispatcher
   readonly listener: Listener | undefined
   readonly quarantine: Quarantine
@@ -138,13 +139,14 @@ const makeCore = Effect.fnUntraced(function*(settings: Settings, database: Datab
   return core
 })
 
-/** What a claimed row passes: the pool runs its steps, the writer stores their outcomes. */
+/** What a claimed row passes: the pool runs its steps, the writers store their outcomes. */
 const makePipeline = Effect.fnUntraced(function*(core: Core) {
   const { database, metrics, runner, settings, sql } = core
   const { bufferSize, concurrency, lease } = settings
   const fork = Effect.runForkWith(core.context)
   const wakeup = new Wakeup(now)
   const outbox = yield* Queue.unbounded<Entry>()
+  const asyncOutbox = yield* Queue.unbounded<Entry>()
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
   const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUp: yield* CurrentFollowUp })
   const pool = new Pool({
@@ -155,11 +157,16 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
     metrics,
     wakeup,
     outbox,
+    asyncOutbox,
     afterCommit,
     run: (attempt) => fork(runAttempt(runner, attempt))
   })
-  const writer = new Writer({ sql, database, lease, metrics, outbox, onStored: settleWith(core, pool) })
-  return { wakeup, afterCommit, pool, writer, notifyWorkers }
+  const writing = { sql, database, lease, metrics, onStored: settleWith(core, pool) }
+  const writers = [
+    new Writer({ ...writing, isAsync: false, outbox }),
+    new Writer({ ...writing, isAsync: true, outbox: asyncOutbox })
+  ]
+  return { wakeup, afterCommit, pool, writers, notifyWorkers }
 })
 
 /** Workers with the same tasks, on the same table, do some of their work for each other. */
@@ -248,7 +255,7 @@ interface Lifetime {
  * longer renews its leases, so that other workers take over.
  */
 const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database, ended }: Lifetime) {
-  const { dispatcher, listener, pool, quarantine, writer } = parts
+  const { dispatcher, listener, pool, quarantine, writers } = parts
   const forked: Array<Fiber.Fiber<unknown>> = []
   yield* Effect.addFinalizer(() => end({ fibers: forked, database, borrowed }))
   const crash = (cause: Cause.Cause<never>) =>
@@ -268,7 +275,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
       Effect.forkDetach,
       Effect.tap((fiber) => Effect.sync(() => forked.push(fiber)))
     )
-  yield* fork(writer.run)
+  yield* Effect.forEach(writers, (writer) => fork(writer.run))
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
   const background = yield* Effect.forEach(

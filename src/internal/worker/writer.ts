@@ -39,6 +39,8 @@ export interface WriterOptions {
   /** In milliseconds. */
   readonly lease: number
   readonly metrics: WorkerMetrics
+  /** Whether the commits need not wait for the disk. */
+  readonly isAsync: boolean
   /** Where outcomes come from. */
   readonly outbox: Queue.Dequeue<Entry>
   readonly onStored: (results: ReadonlyArray<StoredOutcome>) => Effect.Effect<void>
@@ -82,13 +84,13 @@ export class Writer {
 
   /** One statement for the batch. Sent again for as long as the database is away. */
   private send(batch: ReadonlyArray<Entry>): Effect.Effect<Stored, SqlError> {
-    const { lease, database, metrics, sql } = this.options
+    const { lease, database, isAsync, metrics, sql } = this.options
     metrics.stored(batch.length)
     const changes = toChanges(batch)
     let sent = 0
     const statement = Effect.suspend(() => {
       sent++
-      return storeOutcomes(sql, changes, lease)
+      return storeOutcomes(sql, changes, { lease, isAsync })
     })
     return Effect.map(
       database.retryingUnless(statement, (error) => failureKindOf(error) !== "Database"),

@@ -21,6 +21,15 @@ type Tasks = ReadonlyArray<Task.Any>
 holds<TakeUndefined<Step.Options<State, readonly [State], Effect.Effect<NextStep.NextStep<never>>, undefined>>>()
 type Retry = Schedule.Schedule<Duration.Duration>
 holds<TakeUndefined<Step.Options<State, readonly [State], Effect.Effect<NextStep.NextStep<never>>, Retry>>>()
+type Unsafe = Step.Options<
+  State,
+  readonly [State],
+  Effect.Effect<NextStep.NextStep<never>>,
+  undefined,
+  readonly [],
+  boolean | undefined
+>
+holds<TakeUndefined<Unsafe>>()
 holds<TakeUndefined<NextStep.Options>>()
 holds<TakeUndefined<Parameters<typeof RetryPolicy.make>[0]>>()
 holds<TakeUndefined<Worker.Options<Tasks>>>()

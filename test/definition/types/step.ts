@@ -174,6 +174,10 @@ const retried = Step.make(Draft, { handler: failing, retry: Schedule.forever })
 holds<Equal<Step.Error<typeof retried>, Timeout | Refused>>()
 Step.make(Draft, { handler: failing, retryLimit: 5, retryDelay: { minutes: 5 }, transactional: true })
 Step.make(Draft, { handler: failing, retryLimit: Infinity })
+const asynchronous = Step.make(Draft, { next: [Sent], handler: failing, asyncCommit: true, transactional: false })
+holds<Equal<Step.Error<typeof asynchronous>, Timeout | Refused>>()
+Step.make(Draft, { handler: failing, asyncCommit: false, transactional: true })
+Step.make(Draft, { handler: () => Effect.succeed(NextStep.noneWith({ commit })), asyncCommit: false })
 
 // Steps can be made by functions that know no more of a state than that it is one, or its tag at run time only.
 export const logging = <S extends { readonly _tag: string }>(schema: Schema.Codec<S, any>) =>
@@ -200,8 +204,10 @@ Step.make(Draft, {
   retryLimit: maybe.number,
   retryDelay: maybe.duration,
   transactional: maybe.boolean,
+  asyncCommit: undefined,
   handler: () => Effect.succeed(NextStep.noneWith({ commit: maybe.commit }))
 })
+Step.make(Draft, { handler: failing, asyncCommit: maybe.boolean })
 const maybeRetried = Step.make(Draft, { handler: failing, retry: maybe.schedule })
 holds<Equal<Step.Error<typeof maybeRetried>, Timeout | Refused>>()
 RetryPolicy.make({ limit: maybe.number, delay: maybe.duration })

@@ -22,6 +22,7 @@ const makePool = Effect.fnUntraced(function*(concurrency: number) {
     metrics,
     wakeup: new Wakeup(now),
     outbox: yield* Queue.unbounded(),
+    asyncOutbox: yield* Queue.unbounded(),
     afterCommit: new AfterCommit({ database: new Database(metrics), followUp: undefined, tell: Effect.void }),
     run: () => {
       const attempt = Deferred.makeUnsafe<Outcome>()

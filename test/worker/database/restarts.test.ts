@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect, Schema, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import { Migrations, NextStep, Step, Task } from "../../../src/index.ts"
 import * as EmbeddedPostgres from "../../../src/testing/EmbeddedPostgres.ts"
@@ -59,11 +59,41 @@ const chainsGoOn = (url: string, restart: Restart) =>
     assert.deepStrictEqual([...ran].filter(([, times]) => times > 1), [])
   })
 
+/** Claims whose commit did not wait for the disk, all the time, and crashes in the middle of them. */
+const doneOnce = (url: string, restart: Restart) =>
+  Effect.gen(function*() {
+    const names = Array.from({ length: 2000 }, (_, n) => `job ${n}`)
+    yield* run("create table done (name text)")
+    const handler = ({ name }: Job) =>
+      Effect.succeed(NextStep.noneWith({ commit: run("insert into done values ($1)", [name]) }))
+    const Jobs = Task.make("Jobs", [Step.make(Job, { next: [], handler })])
+    yield* Jobs.enqueueAll(names.map((name) => new Job({ name })))
+    yield* startWith(url, { tasks: [Jobs], bufferSize: 20 })
+    const left = Effect.orElseSucceed(run<{ n: number }>("select count(*)::int as n from pg_task"), () => [])
+    for (const most of [1600, 800]) {
+      yield* eventually(left, ([found]) => found !== undefined && found.n < most)
+      yield* restart
+    }
+    yield* eventually(left, ([found]) => found?.n === 0)
+    const done = yield* run<{ name: string }>("select name from done")
+    assert.deepStrictEqual(done.map(({ name }) => name).sort(), names.sort())
+  })
+
+/**
+ * Stops the process that writes what commits did not wait for. The table is analyzed and vacuumed by nobody, because
+ * each commit that waits for the disk takes all earlier ones along.
+ */
+const freezeWalWriter = Effect.gen(function*() {
+  yield* run("alter system set autovacuum = off")
+  yield* run("select pg_reload_conf()")
+  const [found] = yield* run<{ pid: number }>("select pid from pg_stat_activity where backend_type = 'walwriter'")
+  process.kill(found!.pid, "SIGSTOP")
+})
+
 /** The commit of a claim doesn't wait for the disk: here the disk doesn't have it when the server crashes. */
 const claimsAreForgotten = (url: string, restart: Restart) =>
   Effect.gen(function*() {
-    yield* run("alter system set wal_writer_delay = '10s'")
-    yield* run("select pg_reload_conf()")
+    yield* freezeWalWriter
     yield* run("create table done (name text)")
     const gate = yield* makeGate
     let begun = 0
@@ -87,6 +117,66 @@ const claimsAreForgotten = (url: string, restart: Restart) =>
     assert.deepStrictEqual(done.map(({ name }) => name).sort(), [...names].sort())
   })
 
+const step = { name: Schema.String, gate: Schema.Literals(["first", "second", "late"]) }
+
+class Fast extends Schema.TaggedClass<Fast>()("Fast", { ...step, next: Schema.Literals(["Fast", "Safe", "none"]) }) {}
+class Safe extends Schema.TaggedClass<Safe>()("Safe", step) {}
+
+/** Fast steps, whose moves need not be on the disk, and safe ones. Each ends once its gate is open. */
+const fastTask = Effect.gen(function*() {
+  const ran: Array<string> = []
+  const gates = { first: yield* makeGate, second: yield* makeGate, late: yield* makeGate }
+  const pass = (gate: keyof typeof gates, name: string) =>
+    Effect.andThen(Effect.sync(() => ran.push(name)), gates[gate].enter(name))
+  const Fasts = Task.make("Fasts", [
+    Step.make(Fast, {
+      next: [Fast, Safe],
+      asyncCommit: true,
+      handler: ({ gate, name, next }) =>
+        Effect.as(
+          pass(gate, name),
+          next === "Safe"
+            ? NextStep.now(new Safe({ name: `${name} 2`, gate: "late" }))
+            : next === "Fast"
+            ? NextStep.now(new Fast({ name: `${name} 2`, gate: "late", next: "none" }))
+            : NextStep.none
+        )
+    }),
+    Step.make(Safe, { handler: ({ gate, name }) => Effect.as(pass(gate, name), NextStep.none) })
+  ])
+  return { Fasts, gates, ran }
+})
+
+/**
+ * The moves of steps with `asyncCommit` don't wait for the disk: here it has their claims, and not their moves. But it
+ * has the move to a step without this option.
+ */
+const movesAreForgotten = (url: string, restart: Restart) =>
+  Effect.gen(function*() {
+    yield* freezeWalWriter
+    const { Fasts, gates, ran } = yield* fastTask
+    const safe = yield* Fasts.enqueue(new Fast({ name: "safe", gate: "first", next: "Safe" }))
+    const chain = yield* Fasts.enqueue(new Fast({ name: "chain", gate: "second", next: "Fast" }))
+    const end = yield* Fasts.enqueue(new Fast({ name: "end", gate: "second", next: "none" }))
+    yield* startWith(url, { tasks: [Fasts], lease: "1 second", pollInterval: "1 hour" })
+    yield* gates.first.next
+    for (const _ of [chain, end]) yield* gates.second.next
+    yield* gates.first.open
+    yield* rowWhere(safe, ({ transitions }) => transitions === 1)
+    yield* gates.second.open
+    yield* rowWhere(chain, ({ transitions }) => transitions === 1)
+    yield* gone(end)
+    yield* restart
+    const after = Effect.orElseSucceed(rows, () => [])
+    const [first, second, third] = yield* eventually(after, (found) => found.length > 0)
+    assert.deepInclude(first, { id: safe, transitions: 1 })
+    assert.deepInclude(second, { id: chain, transitions: 0, status: "running" })
+    assert.deepInclude(third, { id: end, transitions: 0, status: "running" })
+    yield* gates.late.open
+    yield* empty
+    assert.deepStrictEqual(ran.sort(), ["chain", "chain", "chain 2", "chain 2", "end", "end", "safe", "safe 2"])
+  })
+
 workerTests("when the server restarts", (test) => {
   const onServer = (
     mode: "fast" | "immediate",
@@ -100,8 +190,13 @@ workerTests("when the server restarts", (test) => {
   test("no live worker loses its tasks", onServer("immediate", leasesAreKept))
   test("the work under way goes on, none of it twice", onServer("fast", chainsGoOn))
   test("so it does after a crash", onServer("immediate", chainsGoOn))
+  test("many tasks are done once each, whatever claims two crashes undo", onServer("immediate", doneOnce))
   test(
     "a claim that a crash has undone is made again, and its step is done once",
     onServer("immediate", claimsAreForgotten)
+  )
+  test(
+    "moves with `asyncCommit` that a crash has undone are made again, and no step without it runs twice",
+    onServer("immediate", movesAreForgotten)
   )
 })

@@ -82,7 +82,7 @@ export const missingField = Step.make(Draft, {
 const sent = Step.make(Sent, { handler: () => Effect.succeed(NextStep.none) })
 
 export const stepInNext = Step.make(Draft, {
-  // error: Type 'Step<typeof Sent, never, never, never>' is missing the following properties from type 'StateSchema
+  // error: Type 'Step<typeof Sent, never, never, never, never>' is missing the following properties from type 'StateSchema
   next: [sent],
   handler: Effect.fnUntraced(function*(draft) {
     return NextStep.now(new Sent({ to: draft.text, id: yield* work(draft) }))
@@ -197,7 +197,7 @@ export const yieldedNextStep = Step.make(Draft, {
   })
 })
 
-// error: Type 'Step<typeof Sent, never, never, never>' is missing the following properties from type 'readonly Any
+// error: Type 'Step<typeof Sent, never, never, never, never>' is missing the following properties from type 'readonly Any
 export const noArray = Task.make("Mails", sent)
 
 // error: is missing the following properties from type 'readonly Any<unknown>[]'
