@@ -43,6 +43,9 @@ const nextByPoll = 0.95
 const nextByItself = 1.25
 const patience = { least: 0.5, random: 0.5 }
 
+/** A poll that is late, too, may still make the look. In milliseconds. */
+export const pollGrace = 20
+
 /**
  * Notifications may be false, and another worker may look, but fail to rescue. So each worker looks by itself after this
  * many poll intervals, whatever it is told. And it believes no rest that is longer than this, in milliseconds.
@@ -111,6 +114,8 @@ export class Rescue {
   private get turn(): Effect.Effect<void, SqlError> {
     return Effect.gen({ self: this }, function*() {
       const { now } = this.options
+      // After a standstill of this process a poll may be about to make this look.
+      if (now() >= this.frontAt) yield* Effect.sleep(pollGrace)
       if (now() >= this.frontAt) yield* this.lookInFront
       if (this.block !== undefined && now() >= this.blocksAt) yield* this.lookInBlocks(this.block)
       if (this.watched.size > 0 && now() >= this.judgeAt) yield* this.judge

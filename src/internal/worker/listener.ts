@@ -13,6 +13,7 @@ import * as Scope from "effect/Scope"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { CurrentBorrowed } from "../sql/borrowed.ts"
 import { messageOf } from "../sql/errors.ts"
+import { pollGrace } from "./leaseRescue.ts"
 import { Signal } from "./signal.ts"
 import { channel, notify } from "../sql/notify.ts"
 import { stopAll, stopIn } from "../sql/table.ts"
@@ -130,7 +131,7 @@ export class Listener {
       return Effect.sleep(left > 0 ? left : interval)
     })
     const late = Effect.suspend(() => now() - this.probedAt < interval ? Effect.void : this.sendProbe(this.nextProbe()))
-    return Effect.forever(Effect.andThen(wait, late))
+    return Effect.forever(Effect.andThen(Effect.andThen(wait, Effect.sleep(pollGrace)), late))
   }
 
   private sendProbe(probe: string | undefined): Effect.Effect<void> {

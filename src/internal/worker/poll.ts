@@ -38,11 +38,12 @@ export class Poll {
       const leases = rescue.takeShared()
       const plain = { outlook, leases: undefined, notification: listener?.nextProbe() }
       if (leases === undefined) return this.send(plain)
-      return Effect.catch(this.send({ ...plain, leases }), (error) => {
+      const onFailure = (error: SqlError) => {
         rescue.lookApart()
         // The look for leases may have been too much for a statement timeout.
         return failureKindOf(error) === "Lock" ? this.send(plain) : Effect.fail(error)
-      })
+      }
+      return this.send({ ...plain, leases }).pipe(Effect.catch(onFailure))
     })
   }
 

@@ -39,7 +39,7 @@ workerTests("an idle worker", (test) => {
     Effect.gen(function*() {
       const network = yield* makeNetwork(yield* urlOfTest)
       yield* network.mend
-      yield* startWith(network.url, { tasks: [Jobs], pollInterval: "1 second" })
+      yield* startWith(network.url, { tasks: [Jobs], pollInterval: "2 seconds" })
       const probe = yield* probes
       // The first one may be that of the start, beside the first poll.
       for (let n = 0; n < 2; n++) yield* probe
