@@ -17,15 +17,16 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { store } from "./internal/admin/edit.ts"
+import { type HistoryEntry, history as readHistory } from "./internal/admin/history.ts"
 import { checkRaw, declarationIn, decodeRaw } from "./internal/definition/task.ts"
-import { page } from "./internal/sql/page.ts"
+import { listPage } from "./internal/admin/list.ts"
 import type { AdminRow } from "./internal/sql/row.ts"
 import * as Statements from "./internal/sql/admin.ts"
+import * as Bounded from "./internal/sql/bounded.ts"
 import { stopAndWait } from "./internal/admin/stop.ts"
 import {
   change,
   checkId,
-  cursorOf,
   cursorPattern,
   idRange,
   notFound,
@@ -34,8 +35,8 @@ import {
   whereOf
 } from "./internal/admin/target.ts"
 import { messageOf as sqlMessage, toTableError } from "./internal/sql/errors.ts"
-import { dueOf, type DueOptions } from "./internal/enqueue/due.ts"
-import { insertTask } from "./internal/enqueue/enqueue.ts"
+import { storeRaw } from "./internal/admin/enqueueRaw.ts"
+import type { CheckEnqueue, EnqueuedWith, KeyError } from "./internal/definition/enqueueTypes.ts"
 import type * as Task from "./Task.ts"
 import type * as TaskError from "./TaskError.ts"
 import * as TaskId from "./TaskId.ts"
@@ -50,11 +51,12 @@ import * as TaskId from "./TaskId.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const Status: Schema.Literals<readonly ["ready", "scheduled", "running", "parked"]> = Schema.Literals([
+export const Status: Schema.Literals<readonly ["ready", "scheduled", "running", "parked", "ended"]> = Schema.Literals([
   "ready",
   "scheduled",
   "running",
-  "parked"
+  "parked",
+  "ended"
 ])
 
 /**
@@ -64,6 +66,7 @@ export const Status: Schema.Literals<readonly ["ready", "scheduled", "running", 
  * - `scheduled`: due later, because it was enqueued for later or delayed, or waits for its next try.
  * - `running`: held by a worker, which runs it or is about to.
  * - `parked`: failed for good. It keeps its state and its error until somebody retries or cancels it.
+ * - `ended`: done, and kept for a while as its result: see `Step.final`. Once its time is over, it counts as gone.
  *
  * @category models
  * @since 0.1.0
@@ -104,6 +107,8 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   error: Schema.NullOr(Schema.String),
   /** The error for which this step was last retried: its first 2000 characters. Null if it wasn't retried. */
   lastError: Schema.NullOr(Schema.String),
+  /** Its key: the only row of its task that has it. Null if it has none. */
+  key: Schema.NullOr(Schema.String),
   /** The trace that it belongs to: a W3C `traceparent`. */
   trace: Schema.NullOr(Schema.String),
   /** When it is due, or became due. */
@@ -112,22 +117,30 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   updatedAt: Schema.DateTimeUtcFromString,
   /** When its worker's lease ends. Null if no worker holds it. */
   leaseUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
+  /** When it ended in a final state. Null if it hasn't. */
+  endedAt: Schema.NullOr(Schema.DateTimeUtcFromString),
+  /** Until when it is kept as a result. Null if it hasn't ended. */
+  keptUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
   /**
    * Since when it has had its status. Ready and running: since it was due. Scheduled and parked: since it was last
-   * written, which is when it began to wait or was parked.
+   * written, which is when it began to wait or was parked. Ended: since it ended.
    */
   since: Schema.DateTimeUtcFromString,
   /** For how long it has had its status. In milliseconds where it is encoded. */
   age: Schema.DurationFromMillis
 }) {}
 
-const toRow = ({ age, key: _, ...row }: AdminRow): Row =>
+const momentOrNull = (millis: number | null) => millis === null ? null : DateTime.makeUnsafe(millis)
+
+const toRow = ({ age, position: _, ...row }: AdminRow): Row =>
   new Row({
     ...row,
     wakeupAt: DateTime.makeUnsafe(row.wakeupAt),
     createdAt: DateTime.makeUnsafe(row.createdAt),
     updatedAt: DateTime.makeUnsafe(row.updatedAt),
-    leaseUntil: row.leaseUntil === null ? null : DateTime.makeUnsafe(row.leaseUntil),
+    leaseUntil: momentOrNull(row.leaseUntil),
+    endedAt: momentOrNull(row.endedAt),
+    keptUntil: momentOrNull(row.keptUntil),
     since: DateTime.makeUnsafe(row.since),
     age: Duration.millis(Math.round(age))
   })
@@ -215,9 +228,15 @@ export interface Filter {
   readonly task?: string | Task.AnyDeclaration | null | undefined
   /** The `_tag` of the state. */
   readonly step?: string | undefined
+  /** The key that the task was enqueued with. */
+  readonly key?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
   /** A part of the error's text, in upper or lower case. `*` stands for any text. */
   readonly error?: string | undefined
+  /** The first line of the error, exactly as {@link countErrors} gives it. */
+  readonly errorLine?: string | undefined
+  /** A part of `raw`, in upper or lower case: of the state's fields as they are stored. `*` stands for any text. */
+  readonly text?: string | undefined
   /** Those that have had their status for this long, or longer. */
   readonly olderThan?: Duration.Input | undefined
   /** Those that have had their status for less than this. */
@@ -272,6 +291,12 @@ export interface StreamOptions extends Filter {
 export interface ListOptions extends StreamOptions {
   /** The `next` of the page before. Default: from the beginning. */
   readonly after?: Cursor | undefined
+  /**
+   * How many rows of each task to look at, at most: this bounds what a page costs, whatever the filter and however many
+   * rows there are. A page may then have fewer rows than `limit`, or none, and still have a `next`: there it goes on
+   * looking. Default: no limit.
+   */
+  readonly lookAt?: number | undefined
 }
 
 /**
@@ -296,19 +321,15 @@ export interface ListOptions extends StreamOptions {
 export const list: (
   options?: ListOptions
 ) => Effect.Effect<Page, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.list")(
-  function*({ after, limit = 50, order, ...filter }: ListOptions = {}) {
-    const sql = yield* SqlClient.SqlClient
-    const found = yield* page(sql, {
+  function*({ after, limit = 50, lookAt, order, ...filter }: ListOptions = {}) {
+    const { next, rows } = yield* listPage(yield* SqlClient.SqlClient, {
       ...whereOf(filter),
-      // One more, to know whether there is another page.
-      limit: limit + 1,
+      limit,
+      lookAt,
       newestFirst: order === "newestFirst",
       after: parseCursor(after)
     })
-    return {
-      rows: found.slice(0, limit).map(toRow),
-      next: found.length > limit ? cursorOf(found[limit - 1]!) as Cursor : undefined
-    }
+    return { rows: rows.map(toRow), next: next as Cursor | undefined }
   },
   Effect.catchTag("SqlError", toTableError)
 )
@@ -449,6 +470,11 @@ export const count: (
 export interface CountErrorsOptions extends Filter {
   /** How many lines to return at most. Default 100. */
   readonly limit?: number | undefined
+  /**
+   * How many parked rows of each task to look at, at most: those that were due last. Then the counts are of these alone.
+   * Default: all.
+   */
+  readonly lookAt?: number | undefined
 }
 
 /**
@@ -473,8 +499,12 @@ export const countErrors: (
   options?: CountErrorsOptions
 ) => Effect.Effect<ReadonlyArray<ErrorCount>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
   "Admin.countErrors"
-)(function*({ limit = 100, ...filter }: CountErrorsOptions = {}) {
-  const rows = yield* Statements.countErrors(yield* SqlClient.SqlClient, whereOf(filter), limit)
+)(function*({ limit = 100, lookAt, ...filter }: CountErrorsOptions = {}) {
+  const sql = yield* SqlClient.SqlClient
+  const where = whereOf(filter)
+  const rows = yield* lookAt === undefined
+    ? Statements.countErrors(sql, where, limit)
+    : Bounded.boundedErrors(sql, where, { limit, lookAt })
   return rows.map(({ newest, oldest, ...row }) =>
     new ErrorCount({ ...row, oldest: Duration.millis(Math.round(oldest)), newest: Duration.millis(Math.round(newest)) })
   )
@@ -533,6 +563,57 @@ export const decode = <T extends Task.AnyDeclaration>(
   raw: string
 ): Effect.Effect<Task.State<T>, TaskError.TaskInvalidStateError, T["states"][number]["DecodingServices"]> =>
   Effect.map(decodeRaw(declarationIn(task), raw), ({ state }) => state)
+
+export {
+  /**
+   * An attempt of a task that keeps a history (see `history` of `Task.make`), once it has ended.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  HistoryEntry
+} from "./internal/admin/history.ts"
+
+/**
+ * Options of {@link history}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface HistoryOptions {
+  /** The most entries to return: the last ones. Default 1000. */
+  readonly limit?: number | undefined
+}
+
+/**
+ * The attempts of one task that have ended, the oldest one first: also when the task has ended and its row is gone. Give
+ * its id, or the first four or more digits. Empty if its task keeps no history (see `history` of `Task.make`), or kept
+ * it for a shorter time.
+ *
+ * An attempt that was cancelled writes no entry. What the entries are kept for is decided when they are written.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const show = Admin.history("5d0bb27f").pipe(
+ *   Effect.flatMap(Effect.forEach(({ endedAt, outcome, state }) => Console.log(endedAt, state, outcome)))
+ * )
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const history: (
+  id: string,
+  options?: HistoryOptions
+) => Effect.Effect<
+  ReadonlyArray<HistoryEntry>,
+  TaskError.TaskIdError | TaskError.TaskTableError | SqlError,
+  SqlClient.SqlClient
+> = Effect.fn("Admin.history")(function*(id: string, options: HistoryOptions = {}) {
+  return yield* readHistory(id, options.limit ?? 1000)
+})
 
 // ---------------------------------------------------------------------------------------------------------------
 // Changing
@@ -626,7 +707,7 @@ export type EditError =
   | SqlError
 
 /**
- * Replaces the state of a task that doesn't run: with other fields, or with another of the task's states. The schema of
+ * Replaces the state of a task that doesn't run and has not ended: with other fields, or with another of the task's states. The schema of
  * the state checks it. The task's status stays: {@link retry} a parked one afterwards. A task whose lease expired more
  * than a minute ago counts as one that doesn't run: it is taken from its worker.
  *
@@ -674,7 +755,7 @@ export const editRaw = (
 
 /**
  * Stores a task without its declaration: `raw` becomes the `step` column. Only its shape is checked, so a task that
- * no worker knows waits for one that does.
+ * no worker knows waits for one that does. With a `key` it returns `{ id, created, status }`, as `enqueue` does.
  *
  * @example
  * ```ts
@@ -685,15 +766,11 @@ export const editRaw = (
  * @category changing
  * @since 0.1.0
  */
-export const enqueueRaw: (
+export const enqueueRaw = <O extends Task.EnqueueOptions = {}>(
   raw: string,
-  options?: Task.EnqueueOptions
-) => Effect.Effect<TaskId.TaskId, TaskError.EnqueueError, SqlClient.SqlClient> = Effect.fnUntraced(
-  function*(raw: string, options?: Task.EnqueueOptions) {
-    const { task } = yield* checkRaw(raw)
-    return yield* insertTask(raw, yield* dueOf(task, options as DueOptions))
-  }
-)
+  options?: O & CheckEnqueue<O>
+): Effect.Effect<EnqueuedWith<O>, TaskError.EnqueueError | KeyError<O>, SqlClient.SqlClient> =>
+  storeRaw(raw, options) as never
 
 // ---------------------------------------------------------------------------------------------------------------
 // Workers

@@ -7,8 +7,8 @@ import * as EffectContext from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
-import type * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
+import { makeFinal } from "./internal/definition/final.ts"
 import {
   type AnyFormer,
   type CheckFrom,
@@ -16,9 +16,28 @@ import {
   type FormerServices,
   makeFormer
 } from "./internal/definition/former.ts"
+import type {
+  AnyEffect,
+  CheckCommit,
+  CheckHandler,
+  CommitError,
+  CommitServices,
+  EitherCommit
+} from "./internal/definition/handlerChecks.ts"
+import type {
+  AnyOn,
+  CheckOns,
+  On,
+  OnError,
+  OnNext,
+  OnServices,
+  TransitionOptions,
+  WaitBuilder
+} from "./internal/definition/on.ts"
 import { makeStep } from "./internal/definition/step.ts"
 import type { StateSchema } from "./internal/definition/state.ts"
-import type { NextStep, Tagged } from "./NextStep.ts"
+import { makeWait } from "./internal/definition/wait.ts"
+import type { Tagged } from "./NextStep.ts"
 import type { TaskId } from "./TaskId.ts"
 
 /**
@@ -46,6 +65,39 @@ export type {
    * @since 0.1.0
    */
   StateSchema
+}
+
+export type {
+  /**
+   * Any {@link On}, for constraints.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  AnyOn,
+  /**
+   * One thing that a waiting state waits for, and what happens then. `Tag` is the signal's tag, or `$timeout`.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  On,
+  /**
+   * What a step may do with its state, or a waiting state with one of the things that it waits for: see {@link wait}.
+   * `Args` are the arguments of the handler.
+   *
+   * @category options
+   * @since 0.1.0
+   */
+  TransitionOptions,
+  /**
+   * Says what happens when a signal comes (`on(Signal, options)`), or when none has come in time (`on.timeout`). The
+   * options are those of {@link make}: each of them has its own retries.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  WaitBuilder
 }
 
 export type {
@@ -88,7 +140,7 @@ export interface Step<
   readonly tag: State["Type"]["_tag"]
   /** The schema of its state. */
   readonly state: State
-  /** The schemas of the states it may move to. Empty for a final step. */
+  /** The schemas of the states it may move to. Empty if it moves to none. */
   readonly next: ReadonlyArray<Next>
   /** The former states that it takes over. */
   readonly from: ReadonlyArray<Formers>
@@ -100,6 +152,18 @@ export interface Step<
   readonly transactional: boolean
   /** Whether its moves may be committed without waiting for the disk. */
   readonly asyncCommit: boolean
+}
+
+/**
+ * A final state: a task that moves there has ended, and its row is kept for a while as the task's result.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Final<in out State extends StateSchema> extends Step<State, never, never, never> {
+  readonly final: true
+  /** For how long the row is kept. */
+  readonly keep: Duration.Duration
 }
 
 /**
@@ -202,31 +266,10 @@ export interface Options<
   Retry,
   From extends ReadonlyArray<AnyFormer> = readonly [],
   AsyncCommit extends boolean | undefined = undefined
-> {
-  /** The states this step may move to. Default none: a final step. */
-  readonly next?: Next | undefined
-  /**
-   * The former states that it takes over: those that rows may still hold, each made with {@link former}. They are
-   * decoded with their own schemas, and become the state of this step. Default none.
-   */
-  readonly from?: From | undefined
-  /** RETRY_LIMIT: retries after the first try. Default 0. */
-  readonly retryLimit?: EitherRetry<Retry, number> | undefined
-  /** RETRY_DELAY: the wait before each retry. Default 1 second. */
-  readonly retryDelay?: EitherRetry<Retry, Duration.Input> | undefined
-  /**
-   * In place of `retryLimit` and `retryDelay`: any schedule. Its input is the error of the handler or of `commit`. When
-   * it ends, the task is parked with its error. Other failures (a defect, a next state that doesn't fit its schema, a
-   * transaction that Postgres refused) follow the schedule, too. But if the schedule reads its input, they park the
-   * task.
-   */
-  readonly retry?: Retry & CheckRetry<Retry, Handled> | undefined
-  /**
-   * Runs the handler in one database transaction with the transition: what it writes through `SqlClient` (tasks it
-   * enqueues too) and the task's move to the next step are committed together, or not at all. The step's scope
-   * is closed in the transaction, too. Default false.
-   */
-  readonly transactional?: EitherCommit<AsyncCommit> | undefined
+> extends
+  TransitionOptions<Next, [state: State["Type"]], Handled, Retry, EitherCommit<AsyncCommit>>,
+  FromOptions<From>
+{
   /**
    * The commits of this step's moves don't wait for the disk: Postgres's asynchronous commit (`synchronous_commit =
    * off`). A chain of such steps is faster where commits are slow. The price: if the database server crashes, or fails
@@ -238,88 +281,15 @@ export interface Options<
    * Default false.
    */
   readonly asyncCommit?: AsyncCommit
-  /** Does the work, and says where the task goes from here. */
-  readonly handler: (state: State["Type"]) => Handled
 }
 
-/** Any effect. {@link make} complains if it succeeds with anything but a `NextStep`. */
-type AnyEffect = Effect.Effect<unknown, unknown, unknown>
-
-type IsAny<A> = 0 extends 1 & A ? true : false
-
-type AnyNextStep = NextStep<unknown, unknown, unknown>
-type NextState<Out> = Out extends NextStep<infer S, infer _E, infer _R> ? S : never
-type CommitError<Out> = Out extends NextStep<infer _S, infer E, infer _R> ? E : never
-type CommitServices<Out> = Out extends NextStep<infer _S, infer _E, infer R> ? R : never
-
-type Tag<S> = S extends { readonly _tag: infer T extends string } ? T : never
-
-/** The type of an option that goes with a schedule's absence only. */
-type EitherRetry<Retry, A> = [Retry] extends [undefined] ? A : "give either `retry`, or `retryLimit` and `retryDelay`"
-
-/** The type of `transactional`. */
-type EitherCommit<AsyncCommit> = true extends AsyncCommit
-  ? false | "a transactional step always waits for the disk: give either `transactional` or `asyncCommit`"
-  : boolean
-
-/** A compile error for a `commit`, as far as its type shows that there is one; or `unknown`. */
-type CheckCommit<AsyncCommit, Handled> = true extends AsyncCommit ? IsAny<Handled> extends true ? unknown
-  : [CommitError<Effect.Success<Handled>> | CommitServices<Effect.Success<Handled>>] extends [never] ? unknown
-  : { readonly handler: "a `commit` always waits for the disk: leave out `asyncCommit`" }
-  : unknown
-
-/** What errors are called in messages. */
-type ErrorName<E> = E extends { readonly _tag: infer T extends string } ? T : "Error"
-
-/** A compile error that names what is wrong with a schedule, or `unknown`. */
-type CheckRetry<Retry, Handled> = IsAny<Handled> extends true ? unknown
-  : Retry extends Schedule.Schedule<infer _O, infer Input, infer E, infer R>
-    ? [E] extends [never]
-      ? [R] extends [never] ? CheckInput<Input, Effect.Error<Handled> | CommitError<Effect.Success<Handled>>>
-      : "this schedule needs services: provide them before"
-    : `this schedule may fail with "${ErrorName<E>}": handle that before`
-  : Schedule.Schedule<unknown, never>
-
-type CheckInput<Input, E> = [E] extends [Input] ? unknown
-  : `this schedule takes no "${ErrorName<Exclude<E, Input>>}", with which the handler may fail: widen its input`
-
-/** A compile error that names what a handler returns and may not, or `unknown`. */
-type CheckHandler<Next extends ReadonlyArray<StateSchema>, Handled> = IsAny<Handled> extends true ? unknown
-  : CheckResult<Next, Effect.Success<Handled>>
-
-type CheckResult<Next extends ReadonlyArray<StateSchema>, Out> = IsAny<Out> extends true
-  ? { readonly handler: ResultError<never> }
-  : [Out] extends [AnyNextStep] ? CheckMove<Next, NextState<Out>>
-  : { readonly handler: ResultError<Tag<Exclude<Out, AnyNextStep>>> }
-
-type CheckMove<Next extends ReadonlyArray<StateSchema>, To> = IsAny<To> extends true
-  ? { readonly handler: "this handler moves to a state of type `any`" }
-  : [To] extends [Next[number]["Type"]] ? unknown
-  : { readonly handler: MoveError<Next, To, Exclude<Tag<To>, Next[number]["Type"]["_tag"]>> }
-
-type MoveError<Next extends ReadonlyArray<StateSchema>, To, Undeclared extends string> = [Tag<To>] extends [never]
-  ? "this handler moves to a state of unknown type"
-  : Next extends readonly [] ? `this final step moves to "${Tag<To>}": add it to \`next\`, or return NextStep.none`
-  : [Undeclared] extends [never] ? DifferenceOf<Exclude<To, Next[number]["Type"]>, Next[number]["Type"]>
-  : `this step moves to "${Undeclared}", which is not in its \`next\``
-
-/** Names the fields that differ, too. */
-type DifferenceOf<To, States> = To extends { readonly _tag: infer T extends string }
-  ? `this step moves to a "${T}" that differs from the state of that tag in \`next\`${FieldsOf<
-    To,
-    Extract<States, { readonly _tag: T }>
-  >}`
-  : never
-type FieldsOf<To, State> = DifferentKey<To, State> extends infer K extends string
-  ? [K] extends [never] ? "" : `: look at its \`${K}\``
-  : ""
-type DifferentKey<To, State> = {
-  [K in keyof State]-?: To extends { readonly [_ in K]: State[K] } ? never : K
-}[keyof State]
-
-type ResultError<State extends string> = [State] extends [never]
-  ? "this handler's effect must succeed with a NextStep: NextStep.none, now, delay or at"
-  : `this handler's effect succeeds with a "${State}" itself, not with a NextStep: return NextStep.now of it`
+interface FromOptions<From extends ReadonlyArray<AnyFormer>> {
+  /**
+   * The former states that it takes over: those that rows may still hold, each made with {@link former}. They are
+   * decoded with their own schemas, and become the state of this step. Default none.
+   */
+  readonly from?: From | undefined
+}
 
 /**
  * Makes a step. The types of everything are inferred.
@@ -361,7 +331,7 @@ export const make = <
   state: State,
   options:
     & Options<State, Next, Handled, Retry, From, AsyncCommit>
-    & CheckHandler<Next, Handled>
+    & CheckHandler<"step", Next, Handled>
     & CheckFrom<State, From, Context>
     & CheckCommit<AsyncCommit, Handled>
 ): Step<
@@ -416,6 +386,107 @@ export const former: {
     migrate: (old: Old["Type"]) => Effect.Effect<To, never, R>
   ): Former<Old, To, R>
 } = makeFormer as never
+
+/**
+ * The step of a waiting state: see {@link wait}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Wait<in out State extends StateSchema, out Ons extends AnyOn, out Formers extends AnyFormer = never>
+  extends Step<State, OnNext<Ons>, OnError<Ons>, OnServices<Ons> | FormerServices<Formers>, Formers>
+{
+  /** What the state waits for. */
+  readonly on: ReadonlyArray<Ons>
+}
+
+/**
+ * Makes the step of a state that waits: for signals, for a time, or for what comes first. While it waits, its row is at
+ * rest, and no worker looks at it.
+ *
+ * Signals come from `Order.signal(id, …)`, from SQL (`pg_task_signal`), or from the command line. They are kept in the
+ * row. One that comes early waits until its state is reached. The signals that a state waits for are taken in the order
+ * in which they were committed, one for each time that the task is in the state. A signal leaves the row in the same
+ * write as the task's move: while its handler is retried it stays, and each try sees the same one.
+ *
+ * Throws a `TaskDefinitionError` (a compile error in TypeScript, where it can be) when there is nothing to wait for,
+ * when two handlers are for one signal, and for what {@link make} throws.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step } from "effect-pg-task"
+ *
+ * class AwaitApproval extends Schema.TaggedClass<AwaitApproval>()("AwaitApproval", { order: Schema.String }) {}
+ * class Pack extends Schema.TaggedClass<Pack>()("Pack", { order: Schema.String, by: Schema.String }) {}
+ * class Approved extends Schema.TaggedClass<Approved>()("Approved", { by: Schema.String }) {}
+ *
+ * export const awaitApproval = Step.wait(AwaitApproval, (on) => [
+ *   on(Approved, {
+ *     next: [Pack],
+ *     handler: ({ order }, { by }) => Effect.succeed(NextStep.now(new Pack({ order, by })))
+ *   }),
+ *   on.timeout("3 days", {
+ *     handler: ({ order }) => Effect.as(Effect.log(`nobody approved ${order}`), NextStep.none)
+ *   })
+ * ])
+ * ```
+ * @category constructors
+ * @since 0.1.0
+ */
+export const wait = <
+  State extends StateSchema,
+  const Ons extends ReadonlyArray<AnyOn>,
+  const From extends ReadonlyArray<AnyFormer> = readonly []
+>(
+  state: State,
+  build: (on: WaitBuilder<State>) => Ons & CheckOns<Ons>,
+  options?: FromOptions<From> & CheckFrom<State, From, Context>
+): Wait<State, Ons[number], From[number]> => makeWait(state, build as never, options as never) as never
+
+/**
+ * Options of {@link final}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface FinalOptions {
+  /**
+   * For how long the row is kept after the task has ended, by Postgres's clock. Then it counts as gone, and workers
+   * delete it. Default 1 hour. With an infinite duration it stays until somebody cancels it.
+   */
+  readonly keep?: Duration.Input | undefined
+}
+
+/**
+ * Makes a final state of a task. A step moves there as to any other state, and then the task has ended: nothing runs
+ * any more, and the row is kept for a while as its result. `Task.execute`, `Task.await` and `Task.peek` read it.
+ * `NextStep.none` ends a task, too, but deletes its row at once.
+ *
+ * No task begins in a final state. A row that somebody inserts in a final state by SQL, or that moves there with a delay,
+ * ends when a worker claims it.
+ *
+ * Throws a `TaskDefinitionError` when the state's schema has no literal `_tag`, or when `keep` is no duration of 0 or
+ * more.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step, Task } from "effect-pg-task"
+ *
+ * class Add extends Schema.TaggedClass<Add>()("Add", { a: Schema.Number, b: Schema.Number }) {}
+ * class Sum extends Schema.TaggedClass<Sum>()("Sum", { sum: Schema.Number }) {}
+ *
+ * export const Adder = Task.make("Adder", [
+ *   Step.make(Add, { next: [Sum], handler: ({ a, b }) => Effect.succeed(NextStep.now(new Sum({ sum: a + b }))) }),
+ *   Step.final(Sum, { keep: "7 days" })
+ * ])
+ * ```
+ * @category constructors
+ * @since 0.1.0
+ */
+export const final = <State extends StateSchema>(state: State, options?: FinalOptions): Final<State> =>
+  makeFinal(state, options) as never
 
 /**
  * Tells whether a value is a {@link Step}.

@@ -9,11 +9,24 @@ import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { declareTask } from "./internal/definition/declaration.ts"
+import type {
+  CheckEnqueue,
+  EnqueueAllOptions,
+  Enqueued,
+  EnqueuedWith,
+  EnqueuedWithKey,
+  EnqueueOptions,
+  KeyError,
+  KeyOptions,
+  KeysError,
+  OnConflict
+} from "./internal/definition/enqueueTypes.ts"
 import type { CheckFormers } from "./internal/definition/former.ts"
 import { makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
-import type { EnqueueError } from "./TaskError.ts"
+import type { Tagged as AnyState } from "./NextStep.ts"
+import type { EnqueueError, SignalError } from "./TaskError.ts"
 import type { TaskId } from "./TaskId.ts"
 
 /**
@@ -63,38 +76,69 @@ export type DeclarationTypeId = "~effect-pg-task/Declaration"
 export interface Declaration<
   in out Name extends string,
   out States extends StateSchema,
-  in out Entry extends StateSchema = States
+  in out Entry extends StateSchema = States,
+  in out Finals extends StateSchema = never,
+  in out Signals extends StateSchema = never
 > {
   readonly [DeclarationTypeId]: DeclarationTypeId
   /** The name, stored with every row of this task. */
   readonly name: Name
-  /** The schemas of its states. */
+  /** The schemas of its states, the final ones too. */
   readonly states: ReadonlyArray<States>
   /** The schemas of the states in which it may begin. */
   readonly entry: ReadonlyArray<Entry>
-  /** Stores a task, and returns its id. It is due at once, or when the options say. */
-  readonly enqueue: <const S extends States["Type"]>(
-    state: S & CheckEntryState<Name, Entry, S>,
-    options?: EnqueueOptions
-  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<States, S>>
-  /** Stores a task that becomes due `duration` from now: short for `enqueue(state, { delay: duration })`. */
-  readonly delay: <const S extends States["Type"]>(
-    state: S & CheckEntryState<Name, Entry, S>,
-    duration: Duration.Input
-  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<States, S>>
-  /** Stores a task that becomes due at `dateTime`: short for `enqueue(state, { at: dateTime })`. */
-  readonly schedule: <const S extends States["Type"]>(
-    state: S & CheckEntryState<Name, Entry, S>,
-    dateTime: DateTime.DateTime
-  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<States, S>>
+  /** The schemas of its final states. */
+  readonly finals: ReadonlyArray<Finals>
+  /** The schemas of the signals that its states wait for. */
+  readonly signals: ReadonlyArray<Signals>
   /**
-   * Stores many tasks with one statement, all of them or none, and returns their ids in the order of `states`. The
-   * options apply to all of them.
+   * Stores a task, and returns its id. It is due at once, or when the options say.
+   *
+   * With a `key` it returns `{ id, created, status }`: of the new task, or, if the key is taken, of the task that has
+   * it. With `onConflict: "fail"` it fails with `TaskKeyTakenError` then.
    */
-  readonly enqueueAll: <const S extends States["Type"]>(
+  readonly enqueue: <const S extends States["Type"], O extends EnqueueOptions = {}>(
+    state: S & CheckEntryState<Name, Entry, S>,
+    options?: O & CheckEnqueue<O>
+  ) => Effect.Effect<EnqueuedWith<O>, EnqueueError | KeyError<O>, SqlClient | EncodingServices<States, S>>
+  /** Stores a task that becomes due `duration` from now: short for `enqueue(state, { delay: duration })`. */
+  readonly delay: <const S extends States["Type"], O extends KeyOptions = {}>(
+    state: S & CheckEntryState<Name, Entry, S>,
+    duration: Duration.Input,
+    options?: O & CheckEnqueue<O>
+  ) => Effect.Effect<EnqueuedWith<O>, EnqueueError | KeyError<O>, SqlClient | EncodingServices<States, S>>
+  /** Stores a task that becomes due at `dateTime`: short for `enqueue(state, { at: dateTime })`. */
+  readonly schedule: <const S extends States["Type"], O extends KeyOptions = {}>(
+    state: S & CheckEntryState<Name, Entry, S>,
+    dateTime: DateTime.DateTime,
+    options?: O & CheckEnqueue<O>
+  ) => Effect.Effect<EnqueuedWith<O>, EnqueueError | KeyError<O>, SqlClient | EncodingServices<States, S>>
+  /**
+   * Stores many tasks, all of them or none, and returns their ids in the order of `states`. The options apply to all of
+   * them; `key` makes a key of each state. Without keys it is one statement, with keys a transaction of a few.
+   */
+  readonly enqueueAll: <
+    const S extends States["Type"],
+    const Key extends string = never,
+    const Conflict extends OnConflict = "keep"
+  >(
     states: Iterable<S & CheckEntryState<Name, Entry, S>>,
-    options?: EnqueueOptions
-  ) => Effect.Effect<ReadonlyArray<TaskId>, EnqueueError, SqlClient | EncodingServices<States, S>>
+    options?: EnqueueAllOptions<NoInfer<S>, Key, Conflict>
+  ) => Effect.Effect<
+    ReadonlyArray<EnqueuedWithKey<Key>>,
+    EnqueueError | KeysError<Key, Conflict>,
+    SqlClient | EncodingServices<States, S>
+  >
+  /**
+   * Sends a signal to a task, with one statement. If the task waits for it, the task becomes due. If not, the signal is
+   * kept until a state is reached that waits for it. A row keeps 1,000 signals or 1 MB at most: then it fails with
+   * `TaskInboxFullError`. It fails with `TaskNotFoundError` if there is no such task (any more).
+   */
+  readonly signal: <const S extends AnyState>(
+    id: TaskId,
+    signal: S & CheckSignal<Name, Signals, S>,
+    options?: SignalOptions
+  ) => Effect.Effect<void, SignalError, SqlClient | EncodingServices<Signals, S>>
 }
 
 /**
@@ -107,8 +151,8 @@ export interface Declaration<
 export interface Task<
   in out Name extends string,
   out Steps extends Step.Any,
-  in out Entry extends StateSchema = Steps["state"]
-> extends Declaration<Name, Steps["state"], Entry> {
+  in out Entry extends StateSchema = NotFinalOf<Steps>
+> extends Declaration<Name, Steps["state"], Entry, FinalOf<Steps>, SignalsOf<Steps>> {
   readonly [TypeId]: TypeId
   /** The steps. */
   readonly steps: ReadonlyArray<Steps>
@@ -125,6 +169,8 @@ export interface AnyDeclaration<out R = unknown> {
   readonly name: string
   readonly states: ReadonlyArray<StateSchema<R>>
   readonly entry: ReadonlyArray<StateSchema<R>>
+  readonly finals: ReadonlyArray<StateSchema<R>>
+  readonly signals: ReadonlyArray<StateSchema>
 }
 
 /**
@@ -139,27 +185,57 @@ export interface Any<out R = unknown> extends AnyDeclaration<R> {
   readonly steps: ReadonlyArray<Step.Any<R>>
 }
 
+export type {
+  /**
+   * What {@link Declaration} `enqueueAll` takes: when the tasks become due, and their keys.
+   *
+   * @category options
+   * @since 0.1.0
+   */
+  EnqueueAllOptions,
+  /**
+   * The task that has a key: what `enqueue` and its kin return if a key is given.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Enqueued,
+  /**
+   * What {@link Declaration} `enqueue` takes: when the task becomes due, and its key.
+   *
+   * @category options
+   * @since 0.1.0
+   */
+  EnqueueOptions,
+  /**
+   * A key, which only one row of a task can have, and what happens if it is taken.
+   *
+   * @category options
+   * @since 0.1.0
+   */
+  KeyOptions,
+  /**
+   * What happens if a key is taken.
+   *
+   * @category options
+   * @since 0.1.0
+   */
+  OnConflict
+}
+
 /**
- * When a new task becomes due: at once, or after `delay`, or `at` a moment. Give only one of the two.
+ * Options of `signal`.
  *
  * @category options
  * @since 0.1.0
  */
-export type EnqueueOptions = {
+export interface SignalOptions {
   /**
-   * How long from now it becomes due, by Postgres's clock. In a transaction, that is from its beginning. With a
-   * negative duration it is due at once, with an infinite one never. Default: due at once.
+   * A key of the signal, such as the id of a webhook's delivery: a second signal with the same key changes nothing, and
+   * is no error. A task remembers its last 100 keys. Up to 500 characters.
    */
-  readonly delay?: Duration.Input | undefined
-  readonly at?: OneTime | undefined
-} | {
-  readonly delay?: OneTime | undefined
-  /** When it becomes due, in place of `delay`. A moment in the past is due at once. */
-  readonly at?: DateTime.DateTime | undefined
+  readonly dedupe?: string | undefined
 }
-
-/** The type of an option that goes with the other's absence only. */
-type OneTime = "give either `delay` or `at`"
 
 /**
  * The union of a task's states.
@@ -189,6 +265,34 @@ export type State<T extends AnyDeclaration> = T["states"][number]["Type"]
  * @since 0.1.0
  */
 export type EntryState<T extends AnyDeclaration> = T["entry"][number]["Type"]
+
+/**
+ * The union of a task's final states: what it comes to. `never` if it has none.
+ *
+ * @example
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Task } from "effect-pg-task"
+ *
+ * class Add extends Schema.TaggedClass<Add>()("Add", { a: Schema.Number, b: Schema.Number }) {}
+ * class Sum extends Schema.TaggedClass<Sum>()("Sum", { sum: Schema.Number }) {}
+ *
+ * const Adder = Task.declare("Adder", { states: [Add], final: [Sum] })
+ *
+ * export const three: Task.Result<typeof Adder> = new Sum({ sum: 3 })
+ * ```
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Result<T extends AnyDeclaration> = T["finals"][number]["Type"]
+
+/**
+ * The union of the signals that a task's states wait for.
+ *
+ * @category utility types
+ * @since 0.1.0
+ */
+export type Signal<T extends AnyDeclaration> = T["signals"][number]["Type"]
 
 /**
  * The services that a worker needs to run a task.
@@ -238,7 +342,32 @@ type EncodingServices<States, S> = States extends StateSchema
 type CheckEntryState<Name extends string, Entry extends StateSchema, S> = [S] extends [Entry["Type"]] ? unknown
   : `a task "${Name}" may begin with "${SchemaTag<Entry>}": see its \`entry\``
 
+/** A compile error that names the signals of a task, or `unknown`. */
+type CheckSignal<Name extends string, Signals extends StateSchema, S> = [Signals] extends [never]
+  ? `no state of task "${Name}" waits for signals`
+  : [S] extends [Signals["Type"]] ? unknown
+  : WrongSignal<Name, Signals, S>
+
+type WrongSignal<Name extends string, Signals extends StateSchema, S> = S extends
+  { readonly _tag: infer T extends string }
+  ? T extends SchemaTag<Signals> ? `this differs from the signal "${T}" of task "${Name}"`
+  : `no state of task "${Name}" waits for the signal "${T}"`
+  : never
+
+/** The signals that waiting steps wait for. */
+type SignalsOf<Steps> = Steps extends { readonly on: ReadonlyArray<infer O> }
+  ? O extends { readonly signal: infer S | undefined } ? S extends StateSchema ? S : never : never
+  : never
+
 type Tag<S> = S extends { readonly tag: infer T extends string } ? T : never
+
+/** The schemas of the final states among steps. */
+type FinalOf<S> = S extends { readonly final: true; readonly state: infer St extends StateSchema } ? St : never
+
+/** The schemas of all other states: by default a task may begin in each of them. */
+type NotFinalOf<S> = S extends { readonly final: true } ? never
+  : S extends { readonly state: infer St extends StateSchema } ? St
+  : never
 
 type Nexts<S> = S extends { readonly next: ReadonlyArray<infer N> } ? N : never
 
@@ -251,11 +380,13 @@ type Unlisted<Schemas, States> = Exclude<Exact<Schemas>, Exact<States>> extends 
   : never
 
 /** Compile errors that name what is wrong with the steps of a task, each at its step, or `unknown`. One at a time. */
-type CheckSteps<Steps extends ReadonlyArray<Step.Any>, Declared> = Steps extends readonly [] ?
+type CheckSteps<Steps extends ReadonlyArray<Step.Any>, Declared, Finals, Signals> = Steps extends readonly [] ?
   "a task needs at least one step"
+  : [NotFinalOf<Steps[number]>] extends [never] ? "a task needs a step that is not final"
   : [Duplicates<Steps, "tag">] extends [never]
     ? [CheckFormers<Steps>] extends [never]
-      ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never] ? CheckDeclared<Declared, Steps>
+      ? [Unlisted<Nexts<Steps[number]>, Steps[number]["state"]>] extends [never] ?
+        CheckDeclared<Declared, Finals, Signals, Steps>
       : { readonly [I in keyof Steps]: CheckNext<Steps[I], Steps[number]> }
     : CheckFormers<Steps>
   : { readonly [I in keyof Steps]: Twice<Extract<Tag<Steps[I]>, Duplicates<Steps, "tag">>> }
@@ -270,12 +401,42 @@ type NextError<From extends string, Missing extends string, Differing extends st
   ? `step "${From}" moves to a "${Differing}" that differs from the state of this task's step "${Differing}"`
   : `step "${From}" moves to "${Missing}", but no step of this task has that state`
 
-/** Compile errors that name what differs between declared states and the steps, or `unknown`. */
-type CheckDeclared<States, Steps extends ReadonlyArray<Step.Any>> = [States] extends [never] ? unknown
+/** Compile errors that name what differs between a declaration and the steps, or `unknown`. */
+type CheckDeclared<States, Finals, Signals, Steps extends ReadonlyArray<Step.Any>> = [States] extends [never] ? unknown
   : [Exclude<SchemaTag<States>, Tag<Steps[number]>>] extends [never]
-    ? [Unlisted<Steps[number]["state"], States>] extends [never] ? unknown
+    ? [Unlisted<Steps[number]["state"], States>] extends [never]
+      ? [FinalityOf<Steps[number], SchemaTag<Finals>>] extends [never] ? CheckSignals<Signals, Steps>
+      : { readonly [I in keyof Steps]: CheckFinality<FinalityOf<Steps[I], SchemaTag<Finals>>> }
     : { readonly [I in keyof Steps]: CheckDeclaredStep<States, Steps[I]> }
   : `no step for the state "${Exclude<SchemaTag<States>, Tag<Steps[number]>>}", which is declared`
+
+/** What is wrong with a step that is final and was not declared so, or the other way round. `never` if nothing is. */
+type FinalityOf<S, Finals extends string> = S extends Step.Any
+  ? S extends { readonly final: true } ? S["tag"] extends Finals ? never
+    : `"${S["tag"]}" is not declared as a final state: move it from \`states\` to \`final\``
+  : S["tag"] extends Finals ? `"${S["tag"]}" is declared as a final state: make it with Step.final`
+  : never
+  : never
+
+type CheckFinality<Mistake> = [Mistake] extends [never] ? unknown : Mistake
+
+/** Compile errors that name what differs between declared signals and those that the steps wait for, or `unknown`. */
+type CheckSignals<Signals, Steps extends ReadonlyArray<Step.Any>> =
+  [Exclude<SchemaTag<Signals>, SchemaTag<SignalsOf<Steps[number]>>>] extends [never]
+    ? [Unlisted<SignalsOf<Steps[number]>, Signals>] extends [never] ? unknown
+    : { readonly [I in keyof Steps]: CheckSignalsOf<Signals, SignalsOf<Steps[I]>> }
+    : `no step waits for the signal "${Exclude<
+      SchemaTag<Signals>,
+      SchemaTag<SignalsOf<Steps[number]>>
+    >}", which is declared`
+
+type CheckSignalsOf<Signals, Waited> = Unlisted<Waited, Signals> extends infer T extends string
+  ? [T] extends [never] ? unknown : UndeclaredSignal<Extract<T, SchemaTag<Signals>>, T>
+  : never
+
+type UndeclaredSignal<Differing extends string, T extends string> = [Differing] extends [never]
+  ? `this step waits for the signal "${T}", which is not declared: add it to \`signals\``
+  : `this step waits for a "${T}" that differs from the signal that is declared: use the same schema`
 
 type CheckDeclaredStep<States, S> = S extends Step.Any
   ? Unlisted<S["state"], States> extends infer T extends string
@@ -304,16 +465,42 @@ type CheckStates<States extends ReadonlyArray<StateSchema>> = States extends rea
 
 type TwiceDeclared<T extends string> = [T] extends [never] ? unknown : `two states of this task have the tag "${T}"`
 
+/** Compile errors that name final states which are declared twice, each at its state, or `unknown`. */
+type CheckFinals<Finals extends ReadonlyArray<StateSchema>, States extends ReadonlyArray<StateSchema>> =
+  [Duplicates<Tagged<Finals>, "tag"> | Extract<SchemaTag<Finals[number]>, SchemaTag<States[number]>>] extends [never]
+    ? unknown
+    : {
+      readonly final?:
+        | {
+          readonly [I in keyof Finals]: FinalTwice<
+            Extract<SchemaTag<Finals[I]>, SchemaTag<States[number]>>,
+            Extract<SchemaTag<Finals[I]>, Duplicates<Tagged<Finals>, "tag">>
+          >
+        }
+        | undefined
+    }
+
+type FinalTwice<AlsoState extends string, Twice extends string> = [AlsoState] extends [never] ? TwiceDeclared<Twice>
+  : `"${AlsoState}" is among \`states\`, too: a final state has no step there`
+
 /** Compile errors that name what is wrong with `entry`, each at its state, or `unknown`. */
-type CheckEntry<Entry extends ReadonlyArray<StateSchema>, States> = Entry extends readonly []
+type CheckEntry<Entry extends ReadonlyArray<StateSchema>, States, Finals> = Entry extends readonly []
   ? { readonly entry: "a task needs at least one state to begin with; without `entry` it may begin with any" }
   : [Unlisted<Entry[number], States>] extends [never] ? unknown
-  : { readonly entry?: { readonly [I in keyof Entry]: NoState<Unlisted<Entry[I], States>> } | undefined }
+  : {
+    readonly entry?:
+      | {
+        readonly [I in keyof Entry]: NoState<Unlisted<Entry[I], States>, SchemaTag<Finals>>
+      }
+      | undefined
+  }
 
-type NoState<T extends string> = [T] extends [never] ? unknown : `"${T}" is no state of this task`
+type NoState<T extends string, Final extends string> = [T] extends [never] ? unknown
+  : [T] extends [Final] ? `"${T}" is a final state: no task begins there`
+  : `"${T}" is no state of this task`
 
-type CheckOptions<Declared, Entry extends ReadonlyArray<StateSchema>, States> = [Declared] extends [never]
-  ? CheckEntry<Entry, States>
+type CheckOptions<Declared, Entry extends ReadonlyArray<StateSchema>, Steps> = [Declared] extends [never]
+  ? CheckEntry<Entry, NotFinalOf<Steps>, FinalOf<Steps>>
   : { readonly entry?: "this task is declared already: give `entry` to Task.declare" | undefined }
 
 /**
@@ -322,11 +509,32 @@ type CheckOptions<Declared, Entry extends ReadonlyArray<StateSchema>, States> = 
  * @category options
  * @since 0.1.0
  */
-export interface DeclareOptions<States extends ReadonlyArray<StateSchema>, Entry extends ReadonlyArray<StateSchema>>
-  extends Options<Entry>
-{
-  /** The schemas of all states that it may be in. */
+export interface DeclareOptions<
+  States extends ReadonlyArray<StateSchema>,
+  Entry extends ReadonlyArray<StateSchema>,
+  Finals extends ReadonlyArray<StateSchema> = readonly [],
+  Signals extends ReadonlyArray<StateSchema> = readonly []
+> extends Options<Entry> {
+  /** The schemas of all states that it may be in, but for the final ones. */
   readonly states: States
+  /** The schemas of its final states: see `Step.final`. Default: none. */
+  readonly final?: Finals | undefined
+  /** The schemas of all signals that its states wait for: see `Step.wait`. Default: none. */
+  readonly signals?: Signals | undefined
+}
+
+/**
+ * Options of {@link declare}, and of {@link make}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Options<Entry extends ReadonlyArray<StateSchema>> {
+  /**
+   * The states in which a task may begin: `enqueue` takes no others, and diagrams show them. Every state must be
+   * reached from one of them. Default: any state that is not final.
+   */
+  readonly entry?: Entry | undefined
 }
 
 /**
@@ -335,12 +543,13 @@ export interface DeclareOptions<States extends ReadonlyArray<StateSchema>, Entry
  * @category options
  * @since 0.1.0
  */
-export interface Options<Entry extends ReadonlyArray<StateSchema>> {
+export interface MakeOptions<Entry extends ReadonlyArray<StateSchema>> extends Options<Entry> {
   /**
-   * The states in which a task may begin: `enqueue` takes no others, and diagrams show them. Every state must be
-   * reached from one of them. Default: any state.
+   * Keep a history of this task's attempts for this long: each attempt that ends writes a row into the table
+   * `pg_task_history`, with the same statement that stores its outcome. See `Admin.history`. An infinite duration keeps
+   * it for ever. Default: no history. A positive duration.
    */
-  readonly entry?: Entry | undefined
+  readonly history?: Duration.Input | undefined
 }
 
 /**
@@ -381,11 +590,18 @@ export interface Options<Entry extends ReadonlyArray<StateSchema>> {
 export const declare = <
   const Name extends string,
   const States extends ReadonlyArray<StateSchema>,
-  const Entry extends ReadonlyArray<StateSchema> = States
+  const Entry extends ReadonlyArray<StateSchema> = States,
+  const Finals extends ReadonlyArray<StateSchema> = readonly [],
+  const Signals extends ReadonlyArray<StateSchema> = readonly []
 >(
   name: Name,
-  options: DeclareOptions<States, Entry> & CheckStates<States> & CheckEntry<Entry, States[number]>
-): Declaration<Name, States[number], Entry[number]> => declareTask(name, options) as never
+  options:
+    & DeclareOptions<States, Entry, Finals, Signals>
+    & CheckStates<States>
+    & CheckFinals<Finals, States>
+    & CheckEntry<Entry, States[number], Finals[number]>
+): Declaration<Name, States[number] | Finals[number], Entry[number], Finals[number], Signals[number]> =>
+  declareTask(name, options) as never
 
 /**
  * Makes a task of its steps, and of its name or its {@link Declaration}. Don't change the name and the states' tags
@@ -393,8 +609,9 @@ export const declare = <
  *
  * Compile errors (and, for callers in plain JavaScript, a thrown `TaskDefinitionError`): a step's `next` names a state
  * that no step has; two steps have one state's tag; there is no step; `entry` is empty, or names a state that no step
- * has; a declared state has no step; a step's state is not declared, or its schema is not the declared one; a former
- * state is one of two steps, or the state of a step, or in the `next` of a step. The name must not be empty, nor longer than 200 characters.
+ * has; a declared state has no step; a step's state is not declared, or its schema is not the declared one, or only one
+ * of the two is final; a former state is one of two steps, or the state of a step, or in the `next` of a step. The name
+ * must not be empty, nor longer than 200 characters.
  *
  * Throws a `TaskDefinitionError` also in TypeScript if there is an `entry`, and no path of `next` leads from it to some
  * state.
@@ -422,12 +639,14 @@ export const make = <
   const Name extends string,
   const Steps extends ReadonlyArray<Step.Any>,
   Declared extends StateSchema = never,
-  DeclaredEntry extends StateSchema = Steps[number]["state"],
-  const Entry extends ReadonlyArray<StateSchema> = ReadonlyArray<DeclaredEntry>
+  DeclaredEntry extends StateSchema = NotFinalOf<Steps[number]>,
+  DeclaredFinals extends StateSchema = never,
+  const Entry extends ReadonlyArray<StateSchema> = ReadonlyArray<DeclaredEntry>,
+  DeclaredSignals extends StateSchema = never
 >(
-  of: Name | Declaration<Name, Declared, DeclaredEntry>,
-  steps: Steps & CheckSteps<Steps, Declared>,
-  options?: Options<Entry> & CheckOptions<Declared, Entry, Steps[number]["state"]>
+  of: Name | Declaration<Name, Declared, DeclaredEntry, DeclaredFinals, DeclaredSignals>,
+  steps: Steps & CheckSteps<Steps, Declared, DeclaredFinals, DeclaredSignals>,
+  options?: MakeOptions<Entry> & CheckOptions<Declared, Entry, Steps[number]>
 ): Task<Name, Steps[number], Entry[number]> => makeTask(of as never, steps as never, options) as never
 
 /**

@@ -40,6 +40,39 @@ export class TaskInvalidStateError
 {}
 
 /**
+ * The signal given to `signal`, `signalByKey` or `signalOrEnqueue` can't be encoded by its schema, or no state of the
+ * task waits for such a signal. Nothing was sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskInvalidSignalError
+  extends Schema.TaggedError<TaskInvalidSignalError>("effect-pg-task/TaskInvalidSignalError")(
+    "TaskInvalidSignalError",
+    {
+      /** The task's name. */
+      task: Schema.String,
+      /** The `_tag` of the signal. */
+      signal: Schema.String,
+      message: Schema.String
+    }
+  )
+{}
+
+/**
+ * The task has more signals that it has not taken yet than a row may hold: 1,000, or 1 MB. This one was not sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskInboxFullError
+  extends Schema.TaggedError<TaskInboxFullError>("effect-pg-task/TaskInboxFullError")("TaskInboxFullError", {
+    id: Schema.String,
+    message: Schema.String
+  })
+{}
+
+/**
  * The options given to `enqueue` or one of its short forms make no sense: both `delay` and `at`, or something that is
  * no duration or no `DateTime`. TypeScript reports the same at compile time. Nothing was stored.
  *
@@ -50,6 +83,23 @@ export class TaskOptionsError
   extends Schema.TaggedError<TaskOptionsError>("effect-pg-task/TaskOptionsError")("TaskOptionsError", {
     /** The task's name. */
     task: Schema.String,
+    message: Schema.String
+  })
+{}
+
+/**
+ * Another row of the task has the key that was given with `onConflict: "fail"`. Nothing was stored.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskKeyTakenError
+  extends Schema.TaggedError<TaskKeyTakenError>("effect-pg-task/TaskKeyTakenError")("TaskKeyTakenError", {
+    /** The task's name. */
+    task: Schema.String,
+    key: Schema.String,
+    /** The id of the row that has the key. Null if it is one of the same `enqueueAll`. */
+    id: Schema.NullOr(Schema.String),
     message: Schema.String
   })
 {}
@@ -114,12 +164,13 @@ export class TaskFilterError
  * - `Running`: a worker runs it; its outcome would overwrite the new state.
  * - `Changed`: it has moved on since it was read.
  * - `OtherTask`: it is a task of another name.
+ * - `Ended`: it has ended, and its state is its result.
  *
  * @category errors
  * @since 0.1.0
  */
 export class TaskEditError extends Schema.TaggedError<TaskEditError>("effect-pg-task/TaskEditError")("TaskEditError", {
-  reason: Schema.Literals(["Running", "Changed", "OtherTask"]),
+  reason: Schema.Literals(["Running", "Changed", "OtherTask", "Ended"]),
   id: Schema.String,
   message: Schema.String
 }) {}
@@ -142,12 +193,27 @@ export class TaskStopTimeoutError
 {}
 
 /**
- * What `enqueue`, `delay`, `schedule` and `enqueueAll` fail with.
+ * What `enqueue`, `delay`, `schedule` and `enqueueAll` fail with. With a key and `onConflict: "fail"`, also with
+ * {@link TaskKeyTakenError}.
  *
  * @category errors
  * @since 0.1.0
  */
 export type EnqueueError = TaskInvalidStateError | TaskOptionsError | TaskTableError | SqlError
+
+/**
+ * What `signal` fails with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type SignalError =
+  | TaskInvalidSignalError
+  | TaskNotFoundError
+  | TaskInboxFullError
+  | TaskOptionsError
+  | TaskTableError
+  | SqlError
 
 /**
  * What `Worker.make`, `Worker.layer` and `Worker.run` fail with when they start. They don't fail if the database can't

@@ -47,6 +47,7 @@ export {
  * | `_tag` | what happened |
  * | --- | --- |
  * | `Finished` | it returned `NextStep.none`: the task is done |
+ * | `Ended` | it moved to the final state `next`: the task is done, and kept as a result |
  * | `Continued` | it returned `NextStep.now(next)` |
  * | `Delayed` | it returned `NextStep.delay(next, delay)` |
  * | `Scheduled` | it returned `NextStep.at(next, at)` |
@@ -61,7 +62,9 @@ export {
  */
 export type Outcome<Next, E> =
   | { readonly _tag: "Finished" }
+  | { readonly _tag: "Ended"; readonly next: Next }
   | { readonly _tag: "Continued"; readonly next: Next }
+  | { readonly _tag: "Waiting"; readonly next: Next }
   | { readonly _tag: "Delayed"; readonly next: Next; readonly delay: Duration.Duration }
   | { readonly _tag: "Scheduled"; readonly next: Next; readonly at: DateTime.Utc }
   | {

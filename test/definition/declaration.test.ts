@@ -29,6 +29,16 @@ describe("Task.declare", () => {
     ])
   })
 
+  it("begins with any state that is not final, and keeps its final states apart", () => {
+    const Final = Task.declare("Order", { states: [Place], final: [Pack, Ship] })
+    assert.deepStrictEqual<ReadonlyArray<unknown>>(Final.states, [Place, Pack, Ship])
+    assert.deepStrictEqual<ReadonlyArray<unknown>>(Final.entry, [Place])
+    assert.deepStrictEqual<ReadonlyArray<unknown>>(Final.finals, [Pack, Ship])
+    const made = Task.make("Order", [place, Step.final(Pack)])
+    assert.deepStrictEqual<ReadonlyArray<unknown>>(made.entry, [Place])
+    assert.deepStrictEqual<ReadonlyArray<unknown>>(made.finals, [Pack])
+  })
+
   it("is a declaration, and no task", () => {
     assert.isTrue(Task.isDeclaration(Order))
     assert.isFalse(Task.isTask(Order))
@@ -90,6 +100,19 @@ describe("Task.declare refuses, in plain JavaScript", () => {
       { states: [Place], entry: [Pack] },
       `\`entry\` names "Pack", which is no state of this task`
     ],
+    "final states that are no array": [{ states: [Place], final: Pack }, "`final` must be an array of states"],
+    "two final states of one tag": [
+      { states: [Place], final: [Ship, LongShip] },
+      "two of its `final` have the tag \"Ship\""
+    ],
+    "a state that is final, and is not": [
+      { states: [Place, Pack], final: [Pack] },
+      `"Pack" is among its \`states\` and among its \`final\` states`
+    ],
+    "an entry that is final": [
+      { states: [Place], final: [Pack], entry: [Pack] },
+      `\`entry\` names "Pack", which is a final state`
+    ],
     "an entry of another schema": [
       { states: [Ship], entry: [LongShip] },
       `\`entry\` names a "Ship" that differs from this task's state "Ship"`
@@ -127,6 +150,14 @@ describe("Task.make of a declaration refuses", () => {
     "an entry of its own": [
       () => make(Order, [place, pack], { entry: [Pack] }),
       "it is declared already: give `entry` to Task.declare"
+    ],
+    "a step of a state that is declared as a final one": [
+      () => make(Task.declare("Order", { states: [Place], final: [Pack] }), [place, pack]),
+      `"Pack" is declared as a final state: make it with Step.final`
+    ],
+    "a final state that is not declared as one": [
+      () => make(Order, [place, Step.final(Pack)]),
+      `"Pack" is not declared as a final state: move it from \`states\` to \`final\``
     ],
     "no steps": [() => make(Order, []), "a task needs at least one step"],
     "a step that moves to a state that no step has": [

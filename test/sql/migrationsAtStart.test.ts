@@ -96,7 +96,7 @@ describe("a role that may make no table", () => {
       const grant = `grant create on schema "public" to "${name}"`
       assert.include(yield* refusal(provide(Migrations.run)), grant)
       yield* run(grant)
-      assert.lengthOf(yield* provide(Migrations.run), 3)
+      assert.lengthOf(yield* provide(Migrations.run), Object.keys(Migrations.migrations).length)
       assert.deepStrictEqual(yield* provide(Migrations.run), [])
     }))
 

@@ -32,6 +32,8 @@ const hintsOf = ({ id, status }: Admin.Row): ReadonlyArray<Hint> => {
       return [[`run-now ${short}`, "don't wait"], [`edit ${short}`, "change its state"], cancel]
     case "running":
       return [[`watch ${short}`, "see what becomes of it"], [`cancel ${short}`, "interrupt it, and delete it for good"]]
+    case "ended":
+      return [[`cancel ${short}`, "delete the result"]]
     case "ready":
       return [[`watch ${short}`, "see what becomes of it"], cancel]
   }
@@ -58,11 +60,14 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     ["task", oneLine(row.task ?? "?")],
     ["step", oneLine(row.step ?? "?")],
     ["status", status],
-    ["due", time(row.wakeupAt)],
+    ["key", row.key === null ? undefined : oneLine(row.key)],
+    ["due", row.endedAt === null ? time(row.wakeupAt) : undefined],
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],
     ["crashes", row.crashes === 0 ? undefined : `${row.crashes} in a row`],
     ["lease until", row.leaseUntil === null ? undefined : time(row.leaseUntil)],
+    ["ended", row.endedAt === null ? undefined : time(row.endedAt)],
+    ["kept until", row.keptUntil === null ? undefined : time(row.keptUntil)],
     ["created", time(row.createdAt)],
     ["changed", time(row.updatedAt)],
     ["trace", row.trace === null ? undefined : oneLine(row.trace)]

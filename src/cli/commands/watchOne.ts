@@ -49,7 +49,7 @@ const findId = (given: string) =>
     Effect.catchTag("TaskNotFoundError", (error) => isTaskId(given) ? Effect.succeed(undefined) : Effect.fail(error))
   )
 
-/** Prints a line for every change, until the task is parked or gone. */
+/** Prints a line for every change, until the task is parked, ended or gone. */
 export const follow = Effect.fnUntraced(function*(given: string, interval: Duration.Duration) {
   const id = yield* findId(given)
   if (id === undefined) return yield* printGone(given)
@@ -63,6 +63,7 @@ export const follow = Effect.fnUntraced(function*(given: string, interval: Durat
     if (row.status === "parked") {
       return yield* new Parked({ message: `${id} is parked: ${self(`show ${id.slice(0, 8)}`)}` })
     }
+    if (row.status === "ended") return
     last = mark(row)
     yield* Effect.sleep(interval)
   }

@@ -17,6 +17,8 @@ export const paintStatus = (style: Style) => (text: string, { status }: { readon
       return style.yellow(text)
     case "scheduled":
       return style.cyan(text)
+    case "ended":
+      return style.dim(text)
   }
 }
 
@@ -59,6 +61,7 @@ export const detailOf = (row: Admin.Row): string => {
     case "running":
       return leaseOf(row)
     case "ready":
+    case "ended":
       return oneLine(fieldsOf(row))
   }
 }

@@ -9,6 +9,12 @@ import { toTableError } from "../sql/errors.ts"
 const refusal = (id: string, edited: Statements.Edited, task: string | undefined): TaskEditError =>
   task !== undefined && edited.task !== task
     ? new TaskEditError({ reason: "OtherTask", id, message: `${id} is a task "${edited.task ?? ""}", not "${task}"` })
+    : edited.ended
+    ? new TaskEditError({
+      reason: "Ended",
+      id,
+      message: `${id} has ended: its state is its result. To run it again, enqueue a new task`
+    })
     : edited.running
     ? new TaskEditError({
       reason: "Running",

@@ -15,8 +15,11 @@ import { toTableError } from "../sql/errors.ts"
 interface Filter {
   readonly task?: string | { readonly name: string } | null | undefined
   readonly step?: string | undefined
+  readonly key?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
   readonly error?: string | undefined
+  readonly errorLine?: string | undefined
+  readonly text?: string | undefined
   readonly olderThan?: Duration.Input | undefined
   readonly newerThan?: Duration.Input | undefined
 }
@@ -67,13 +70,16 @@ export const notOne = (beginning: string, several: boolean): TaskIdError | TaskN
       message: `No task has an id that begins with "${beginning}": it has finished, or was cancelled`
     })
 
-export const whereOf = ({ error, newerThan, olderThan, status, step, task }: Filter): Where => ({
+export const whereOf = ({ error, errorLine, key, newerThan, olderThan, status, step, task, text }: Filter): Where => ({
   error,
+  errorLine,
+  key,
   newerThan,
   olderThan,
   status: typeof status === "string" ? [status] : status,
   step,
-  task: isObject(task) ? task.name : task
+  task: isObject(task) ? task.name : task,
+  text
 })
 
 const isList = (target: Target): target is ReadonlyArray<string> => Array.isArray(target)
@@ -103,11 +109,11 @@ export const change = Effect.fnUntraced(function*(statement: Statement, target: 
 export const cursorPattern =
   /^(-?infinity|\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d(?::\d\d){0,2}(?: BC)?)~([0-9a-f-]{36})$/
 
-export const cursorOf = (row: AdminRow): string => `${row.key}~${row.id}`
+export const cursorOf = (row: Pick<AdminRow, "position" | "id">): string => `${row.position}~${row.id}`
 
 export const parseCursor = (
   cursor: string | undefined
-): { readonly key: string; readonly id: string } | undefined => {
+): { readonly position: string; readonly id: string } | undefined => {
   const match = cursor === undefined ? null : cursorPattern.exec(cursor)
-  return match === null ? undefined : { key: match[1]!, id: match[2]! }
+  return match === null ? undefined : { position: match[1]!, id: match[2]! }
 }

@@ -1,5 +1,5 @@
 /** Runs one attempt of a step: decode, handler, outcome. Never fails: whatever goes wrong is an outcome, too. */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -12,15 +12,17 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { isNextStep, type Move, type NextStep } from "../../NextStep.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as Step from "../../Step.ts"
-import { annotationsOf, type Attempt, type ClaimedTask } from "./claimedTask.ts"
+import { annotationsOf, type Attempt, type ClaimedTask, wasStopped } from "./claimedTask.ts"
 import type { StepDefinition } from "../definition/step.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
+import type { ToHistory } from "./history.ts"
 import { endingOf, type MoveOutcome, type Outcome } from "./outcome.ts"
 import { reportCancelled, reportLost } from "./log.ts"
 import { hasLooked, inputOf } from "../definition/retry.ts"
 import { type Decoded, DecodeError, readStep } from "../definition/codec.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { clampMillis, toTimestamp } from "../sql/time.ts"
+import { type Event, nextEvent, type Restore, toWaiting } from "./waiting.ts"
 import { parentSpan } from "../enqueue/trace.ts"
 import { isLeaseLost, storeTogether, type TransactionLimit } from "./transaction.ts"
 
@@ -32,6 +34,7 @@ export interface Runner {
   readonly lease: number
   /** Whether the task of an attempt that was refused has been cancelled. */
   readonly isCancelled: (claimed: ClaimedTask) => Effect.Effect<boolean>
+  readonly toHistory: ToHistory | undefined
   /** Spans are made only where somebody reads them. */
   readonly traced: boolean
   /** Whether debug messages are logged at all. */
@@ -40,6 +43,8 @@ export interface Runner {
 
 interface Running extends Decoded {
   readonly task: TaskDefinition
+  /** What has happened in its state, if that waits. */
+  readonly event: Event | undefined
   /** What the step's own code has failed with, the last time it ran. */
   own: Cause.Cause<unknown> | undefined
 }
@@ -77,38 +82,61 @@ const callHandler = (running: Running): Effect.Effect<AnyNextStep, unknown> =>
         : invalid(step, "must succeed with a NextStep: NextStep.none, now, delay or at"))
   })
 
-const toOutcome = ({ step, task }: Running, move: Move): Effect.Effect<MoveOutcome, unknown> => {
+const whenOf = (move: Move): { readonly delay?: number; readonly at?: string } =>
+  move._tag === "Delay"
+    ? { delay: clampMillis(Duration.toMillis(move.duration)) }
+    : move._tag === "At"
+    ? { at: toTimestamp(move.dateTime) }
+    : {}
+
+const toOutcome = (
+  claimed: ClaimedTask,
+  { step, task }: Running,
+  move: Move
+): Effect.Effect<MoveOutcome, unknown> => {
   if (move._tag === "None") return Effect.succeed({ _tag: "Finished" })
   if (!step.nextTags.includes(move.state?._tag)) {
     return invalid(step, `moved to "${move.state?._tag}", which is not in its \`next\``)
   }
+  const waiting = task.waits.get(move.state._tag)
   return Effect.map(task.codec.encode(move.state), (text): MoveOutcome => {
+    if (waiting !== undefined) {
+      const waits = toWaiting(claimed, waiting, move.state)
+      return { step: text, ...whenOf(move), ...waits }
+    }
     switch (move._tag) {
       case "Now":
-        return { _tag: "Continued", step: text }
+        return continuedOrEnded(task.keeps?.get(move.state._tag), text)
       case "Delay":
-        return { _tag: "Rescheduled", step: text, delay: clampMillis(Duration.toMillis(move.duration)) }
       case "At":
-        return { _tag: "Rescheduled", step: text, at: toTimestamp(move.dateTime) }
+        return { _tag: "Rescheduled", step: text, ...whenOf(move) }
     }
   })
 }
+
+const continuedOrEnded = (keep: Duration.Duration | undefined, step: string): MoveOutcome =>
+  keep === undefined
+    ? { _tag: "Continued", step }
+    : { _tag: "Finished", step, keep: clampMillis(Duration.toMillis(keep)) }
 
 /**
  * A crash of the server may undo an asynchronous commit. So no step without `asyncCommit` begins before the move to it
  * is on the disk: it may call the outside world, and its idempotency key must not come again with another state.
  */
 const allowAsync = ({ step, task }: Running, move: Move, outcome: MoveOutcome): MoveOutcome =>
-  step.asyncCommit
+  step.asyncCommit && outcome._tag !== "Waiting"
     && (move._tag === "None" || task.steps.find(({ tag }) => tag === move.state._tag)?.asyncCommit === true)
     ? { asyncCommit: true, ...outcome }
     : outcome
 
 const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Effect<Outcome, unknown> => {
+  const { keep } = running.step
+  // A row that was inserted in a final state, or has moved there with a delay.
+  if (keep !== undefined) return Effect.succeed(continuedOrEnded(keep, attempt.claimed.step!))
   const handled = Effect.flatMap(
     callHandler(running),
     ({ commit, move }) =>
-      Effect.map(toOutcome(running, move), (outcome) => ({
+      Effect.map(toOutcome(attempt.claimed, running, move), (outcome) => ({
         outcome: allowAsync(running, move, outcome),
         commit: commit && noting(running, commit)
       }))
@@ -139,10 +167,6 @@ const failed = (claimed: ClaimedTask, { own, step }: Running, cause: Cause.Cause
     )
   )
 
-/** What we interrupted is not a failure of the step: its row is given back, or is no longer ours. */
-const wasStopped = ({ stop }: Attempt, cause: Cause.Cause<unknown>): boolean =>
-  stop !== undefined && Cause.hasInterrupts(cause)
-
 interface Concluded {
   readonly exit: Exit.Exit<Outcome, unknown>
   readonly outcome: Outcome
@@ -172,11 +196,12 @@ const conclude = (
 /** Continues the trace of whoever enqueued the task. The span ends as the step did, and names the outcome. */
 const inSpan = (
   attempt: Attempt,
-  { step, task }: Running,
+  { event, step, task }: Running,
   concluded: Effect.Effect<Concluded>
 ): Effect.Effect<Concluded> => {
   const { claimed } = attempt
   const parent = parentSpan(claimed.trace)
+  const sender = parentSpan(event?.trace ?? null)
   let result: Concluded | undefined
   const ended = Effect.flatMap(concluded, (conclusion) => {
     result = conclusion
@@ -186,7 +211,9 @@ const inSpan = (
   const spanned = Effect.withSpan(ended, `${task.name}.${step.tag}`, {
     kind: "consumer",
     ...(parent === undefined ? { root: true } : { parent }),
+    ...(sender && { links: [{ span: sender, attributes: { "pg_task.link": "signal" } }] }),
     attributes: {
+      ...(event && { "pg_task.signal": event.tag }),
       "pg_task.id": claimed.id,
       "pg_task.task": task.name,
       "pg_task.step": step.tag,
@@ -212,11 +239,12 @@ const addMissing = (
 
 const withServices = (
   claimed: ClaimedTask,
-  { step, task }: Running,
+  { event, step, task }: Running,
   effect: Effect.Effect<Outcome, unknown>
 ): Effect.Effect<Outcome, unknown> => {
   const annotations = { task: task.name, step: step.tag, id: claimed.id, attempt: claimed.tried + 1 }
-  const stepContext = { idempotencyKey: `${claimed.id}:${claimed.transitions}`, ...annotations }
+  const what = event === undefined ? "" : `:${event.tag}`
+  const stepContext = { idempotencyKey: `${claimed.id}:${claimed.transitions}${what}`, ...annotations }
   // One change of the context in place of three.
   return Effect.scopedWith((scope) =>
     Effect.updateContext(effect, (context: Context.Context<never>) =>
@@ -227,8 +255,6 @@ const withServices = (
       ))
   )
 }
-
-type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 
 const run = (runner: Runner, attempt: Attempt, restore: Restore): Effect.Effect<Outcome> => {
   const decoded = decode(runner, attempt.claimed)
@@ -257,7 +283,12 @@ const runExit = (
     claimed.tag = step.tag
     claimed.former = former
   }
-  return runDecoded(runner, attempt, { step, state, task, own: undefined }, restore)
+  const running = { step, state, task, event: undefined, own: undefined }
+  if (step.on === undefined) return runDecoded(runner, attempt, running, restore)
+  return Effect.flatMap(nextEvent(runner.sql, attempt, decoded.value, restore), (event) =>
+    event._tag === "Event"
+      ? runDecoded(runner, attempt, { ...running, step: event.step, event }, restore)
+      : Effect.succeed(event))
 }
 
 const runDecoded = (

@@ -1,8 +1,10 @@
 /** One claimed row while this worker holds it, and the attempt that runs its step. */
+import * as Cause from "effect/Cause"
 import type * as Fiber from "effect/Fiber"
 import type { ClaimedRow } from "../sql/claim.ts"
+import type { HistoryEntry } from "../sql/history.ts"
 import { nextTransition } from "../sql/transitions.ts"
-import type { Outcome, RowOutcome, Stop } from "./outcome.ts"
+import type { Outcome, RowOutcome, Stop, Waited } from "./outcome.ts"
 import type { TaskId } from "../../TaskId.ts"
 
 /** Where a claimed task is on its way through the worker. */
@@ -15,10 +17,14 @@ export class ClaimedTask {
   readonly trace: string | null
   readonly crashes: number
   readonly facts: string | null
+  /** Whether somebody waits for the task's end, as far as its last write says. */
+  watched = false
   /** The text of `step`, or null if it is too long to be read. */
   step: string | null
   tried: number
   transitions: number
+  /** While its state is a waiting one: what its attempt took. */
+  wait: Waited | undefined
   /** What it is called in logs, once `step` was decoded. */
   task: string | undefined
   tag: string | undefined
@@ -55,6 +61,7 @@ export class ClaimedTask {
   /** What `NextStep.now` does to the row: it stays claimed, and its next step is due at once. */
   advance(step: string): void {
     this.step = step
+    this.wait = undefined
     this.former = undefined
     this.tried = 0
     this.transitions = nextTransition(this.transitions)
@@ -86,10 +93,16 @@ export const makeAttempt = (claimed: ClaimedTask, now: number): Attempt => ({
   stop: undefined
 })
 
+/** What we interrupted is not a failure of the step: its row is given back, or is no longer ours. */
+export const wasStopped = ({ stop }: Attempt, cause: Cause.Cause<unknown>): boolean =>
+  stop !== undefined && Cause.hasInterrupts(cause)
+
 /** An outcome on its way to the row. */
 export interface Entry {
   readonly claimed: ClaimedTask
   readonly outcome: RowOutcome
+  /** Undefined for a row that did not run, and for a task that keeps no history. */
+  readonly history?: HistoryEntry | undefined
 }
 
 /** The outcome is in the row, or (not `current`) was refused because the row is no longer the attempt's. */

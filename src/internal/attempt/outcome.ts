@@ -1,14 +1,24 @@
 /** How one attempt of a step ended, and what that writes into the row. */
 import type * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
+import type { Deadline } from "../definition/wait.ts"
+import type { HistoryEntry } from "../sql/history.ts"
 import type { Lease } from "../sql/lease.ts"
-import type { Changes, RowChange, RowEnd } from "../sql/outcome.ts"
+import type { Changes, RowChange, RowEnd, StoredRow } from "../sql/outcome.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
 
 /** A move of the task. `asyncCommit` is set where its commit need not wait for the disk. */
 export type MoveOutcome =
-  /** The task is done. */
-  | { readonly _tag: "Finished"; readonly asyncCommit?: true }
+  /** The task is done: its row is deleted. `left`, once it is stored: how many signals it never took. */
+  | { readonly _tag: "Finished"; readonly asyncCommit?: true; readonly left?: number }
+  /** The task is done: its row is kept for `keep` milliseconds with its final state. */
+  | {
+    readonly _tag: "Finished"
+    readonly step: string
+    readonly keep: number
+    readonly asyncCommit?: true
+    readonly left?: number
+  }
   /** On to `step` at once: the worker keeps the row. */
   | { readonly _tag: "Continued"; readonly step: string; readonly asyncCommit?: true }
   /** On to `step`, due `delay` milliseconds from now, or at a moment. */
@@ -19,6 +29,11 @@ export type MoveOutcome =
     readonly at?: string
     readonly asyncCommit?: true
   }
+  /**
+   * On to `step`, which waits; or, without one, the row waits again in the state that it has. With `delay` or `at`, the
+   * time of its wait begins then.
+   */
+  | Waiting
 
 /** What is to be written into the row. */
 export type RowOutcome =
@@ -32,8 +47,31 @@ export type RowOutcome =
   /** Released untouched: it was only buffered, or it was interrupted. */
   | { readonly _tag: "Released"; readonly delay?: number }
 
+/** A row that waits from now on. */
+export interface Waiting {
+  readonly _tag: "Waiting"
+  readonly step?: string
+  readonly delay?: number
+  readonly at?: string
+  /** What it waits for. */
+  readonly waits: ReadonlyArray<string>
+  readonly deadline: Deadline | undefined
+  /** The `wakes` that the claim has read. */
+  readonly wakes: number
+  readonly asyncCommit?: never
+  /** Once it is stored: in how many milliseconds it is due. Null: never. */
+  readonly dueIn?: number | null
+}
+
 /** How an attempt ended: with something to write, or with its transition stored already, in the step's transaction. */
 export type Outcome = RowOutcome | { readonly _tag: "Stored"; readonly outcome: RowOutcome }
+
+/** An attempt of a waiting state, and the place of the signal in the inbox that it took. */
+export interface Waited {
+  readonly taken: number | undefined
+  /** The signal's tag, or `$timeout`. Undefined if nothing has happened. */
+  readonly event?: string | undefined
+}
 
 /** Whether its commit need not wait for the disk. */
 export const isAsync = (outcome: RowOutcome): boolean => "asyncCommit" in outcome
@@ -61,11 +99,31 @@ export const endingOf = (stop: Stop | undefined, outcome: Outcome): Ending => {
 /** Enough to see what is wrong: it is written each time. In characters; a cut may leave half of one. */
 const maxLastError = 2000
 
-const lastError = (error: string): string =>
+/** The beginning of an error, where it is written again and again. */
+export const shortError = (error: string): string =>
   error.length > maxLastError ? toPostgresText(error.slice(0, maxLastError)) : error
 
-const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag: "Finished" }>): RowChange => {
+/** What the end of an attempt on a waiting state writes. */
+const waitOf = ({ wait }: Fenced): Pick<RowChange, "waited" | "taken"> | undefined =>
+  wait && (wait.taken === undefined ? { waited: true } : { waited: true, taken: wait.taken })
+
+const toWaitChange = (fence: RowEnd, { at, deadline, delay, step, waits, wakes }: Waiting): RowChange => ({
+  kind: "Waiting",
+  waits,
+  wakes,
+  ...(step !== undefined && { step }),
+  ...(delay !== undefined && { delay }),
+  ...(at !== undefined && { at }),
+  ...deadline,
+  ...fence
+})
+
+type Change = Exclude<RowOutcome, { readonly _tag: "Finished" }> | Extract<RowOutcome, { readonly keep: number }>
+
+const toRowChange = (fence: RowEnd, outcome: Change): RowChange => {
   switch (outcome._tag) {
+    case "Finished":
+      return { kind: "Finished", step: outcome.step, keep: outcome.keep, ...fence }
     case "Released":
       return outcome.delay === undefined
         ? { kind: "Released", ...fence }
@@ -79,24 +137,51 @@ const toRowChange = (fence: RowEnd, outcome: Exclude<RowOutcome, { readonly _tag
         ...(outcome.at !== undefined ? { at: outcome.at } : { delay: outcome.delay ?? 0 }),
         ...fence
       }
+    case "Waiting":
+      return toWaitChange(fence, outcome)
     case "Retried":
-      return { kind: "Retried", delay: outcome.delay, error: lastError(outcome.error), ...fence }
+      return { kind: "Retried", delay: outcome.delay, error: shortError(outcome.error), ...fence }
     case "Parked":
     case "Rejected":
       return { kind: outcome._tag, error: outcome.error, ...fence }
   }
 }
 
+/** What an outcome needs to know of the attempt's row. */
+interface Fenced extends Lease {
+  readonly transitions: number
+  readonly wait: Waited | undefined
+}
+
 /** What a batch of outcomes writes. */
 export const toChanges = (
-  entries: ReadonlyArray<{ readonly claimed: Lease & { readonly transitions: number }; readonly outcome: RowOutcome }>
+  entries: ReadonlyArray<{
+    readonly claimed: Fenced
+    readonly outcome: RowOutcome
+    readonly history?: HistoryEntry | undefined
+  }>
 ): Changes => {
   const ends: Array<RowEnd> = []
   const changes: Array<RowChange> = []
-  for (const { claimed, outcome } of entries) {
+  let noted: Array<HistoryEntry> | undefined
+  for (const { claimed, history, outcome } of entries) {
+    if (history !== undefined) (noted ??= []).push(history)
     const fence = { id: claimed.id, token: claimed.token, n: claimed.transitions }
-    if (outcome._tag === "Finished") ends.push(fence)
-    else changes.push(toRowChange(fence, outcome))
+    if (outcome._tag === "Finished" && !("step" in outcome)) ends.push(fence)
+    else if (claimed.wait === undefined) changes.push(toRowChange(fence, outcome))
+    else changes.push({ ...toRowChange(fence, outcome), ...waitOf(claimed) })
   }
-  return { ends, changes }
+  return noted === undefined ? { ends, changes } : { ends, changes, history: noted }
+}
+
+/** An outcome, with what storing it has told. */
+export const withStored = (outcome: RowOutcome, { due, left }: StoredRow): RowOutcome => {
+  switch (outcome._tag) {
+    case "Waiting":
+      return { dueIn: due ?? null, ...outcome }
+    case "Finished":
+      return left === undefined || left === null || left === 0 ? outcome : { left, ...outcome }
+    default:
+      return outcome
+  }
 }

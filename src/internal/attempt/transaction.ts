@@ -10,8 +10,9 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { annotationsOf, type Attempt, type ClaimedTask } from "./claimedTask.ts"
+import type { ToHistory } from "./history.ts"
 import { findInCause, isConnectionLost, isContention, isReadOnly, mayPass, messageOf } from "../sql/errors.ts"
-import { type Outcome, type RowOutcome, toChanges } from "./outcome.ts"
+import { type Outcome, type RowOutcome, toChanges, withStored } from "./outcome.ts"
 import { reportStored } from "./log.ts"
 import { safely } from "../sql/safely.ts"
 import { storeInTransaction } from "../sql/outcome.ts"
@@ -43,6 +44,7 @@ interface Options {
   readonly limitTransactions: TransactionLimit
   /** In milliseconds. */
   readonly lease: number
+  readonly toHistory: ToHistory | undefined
   /** Whether debug messages are logged at all. */
   readonly debug: boolean
 }
@@ -101,17 +103,22 @@ const lockFirst = ({ sql }: Options, claimed: ClaimedTask) =>
  * An outer transaction means `TaskTest.rolledBack`: `now()` stands still there, so times begin with the transaction.
  */
 const store = Effect.fnUntraced(function*(
-  { lease, sql }: Options,
-  claimed: ClaimedTask,
+  { lease, sql, toHistory }: Options,
+  attempt: Attempt,
   outcome: RowOutcome,
   nested: boolean
 ) {
+  const { claimed } = attempt
   const from = nested ? "Transaction" : "Statement"
-  const send = storeInTransaction(sql, toChanges([{ claimed, outcome }]), { lease, from })
+  const send = storeInTransaction(sql, toChanges([{ claimed, outcome, history: toHistory?.(attempt, outcome) }]), {
+    lease,
+    from
+  })
   const [took, stored] = yield* Effect.timed(Effect.withTracerEnabled(send, false))
-  if (!stored) return yield* new LeaseLost()
+  if (stored === undefined) return yield* new LeaseLost()
   // It waited for a lock, and the new lease has begun before.
   if (outcome._tag === "Continued" && Duration.toMillis(took) > lease / 6) yield* send
+  return withStored(outcome, stored)
 })
 
 /**
@@ -134,13 +141,13 @@ const transact = (options: Options, attempt: Attempt, handled: Effect.Effect<Han
         const outcome = yield* Effect.scoped(withCommit(handled))
         progress.stage = "Store"
         progress.outcome = outcome
-        yield* store(options, claimed, outcome, progress.nested)
+        const written = yield* store(options, attempt, outcome, progress.nested)
         // An interruption that comes during COMMIT hides its success: this doesn't miss it.
         yield* sql.afterCommit(Effect.sync(() => {
-          attempt.committed = outcome
+          attempt.committed = written
         }))
         progress.stage = "Commit"
-        return outcome
+        return written
       }).pipe(Effect.onInterrupt(() => endSilence(sql)))
     )
   })

@@ -44,7 +44,7 @@ export interface ParsedStep {
   readonly fields: object
 }
 
-const malformed = (message: string) => new DecodeError({ message })
+export const malformed = (message: string) => new DecodeError({ message })
 
 const tooLong = `longer than ${maxStep / 1_000_000} MB, the most that can be read again: `
   + "keep large data elsewhere, and only a reference to it in the state"
@@ -91,16 +91,17 @@ export const parseStep = (text: string): Effect.Effect<ParsedStep, DecodeError> 
 /**
  * A `Schema.Number` also accepts the texts that stand for infinity and NaN in JSON. They would only confuse readers.
  */
-const describe = (error: Schema.SchemaError): string =>
+export const describe = (error: Schema.SchemaError): string =>
   error.message.replaceAll(/(?:number \| )?"Infinity" \| "-Infinity" \| "NaN"/g, "number")
 
-const isRecord = (u: unknown): u is Record<string, unknown> => isObject(u) && !Array.isArray(u)
+export const isRecord = (u: unknown): u is Record<string, unknown> => isObject(u) && !Array.isArray(u)
 
 /** As JSON. Made once for each step, not once for each row. */
-const jsonCodecOf = (step: TaggedState) => Schema.toCodecJson(step.state) as unknown as Schema.Codec<Tagged, unknown>
+export const jsonCodecOf = (schema: StateSchema) =>
+  Schema.toCodecJson(schema) as unknown as Schema.Codec<Tagged, unknown>
 
 const makeDecode = <S extends TaggedState>(task: string, step: S) => {
-  const decode = Schema.decodeUnknownEffect(jsonCodecOf(step))
+  const decode = Schema.decodeUnknownEffect(jsonCodecOf(step.state))
   const onDecoded = {
     onFailure: (error: Schema.SchemaError) =>
       malformed(`${task}: step doesn't fit the schema of state "${step.tag}": ${describe(error)}`),
@@ -161,38 +162,57 @@ const makeFormerDecoders = <S extends TaggedState>(task: string, step: S) => {
   })
 }
 
-const makeEncode = (task: string, step: TaggedState) => {
-  const encode = Schema.encodeUnknownEffect(jsonCodecOf(step))
-  const findExcess = searchOf(step.state.ast)
-  const prefix = `${JSON.stringify({ [task]: 0 }).slice(0, -2)}{${JSON.stringify(step.tag)}:`
-  const invalid = (what: string) =>
-    new TaskInvalidStateError({ task, state: step.tag, message: `${task}: the state "${step.tag}" ${what}` })
+/** How a value of a schema becomes text, and how mistakes in it are reported. */
+interface Encoding<out E> {
+  readonly schema: StateSchema
+  readonly prefix: string
+  readonly suffix: string
+  readonly isTooLong: (text: string) => boolean
+  readonly tooLong: string
+  /** Makes an error of what is wrong. */
+  readonly invalid: (what: string) => Effect.Effect<never, E>
+}
+
+/** Encodes the fields of a state or a signal, without its `_tag`. */
+export const makeEncode = <E>({ invalid, prefix, schema, suffix, ...limit }: Encoding<E>) => {
+  const encode = Schema.encodeUnknownEffect(jsonCodecOf(schema))
+  const findExcess = searchOf(schema.ast)
   const unfit = (why: string) => invalid(`doesn't fit its schema, so nothing was stored: ${why}`)
-  const toText = (encoded: unknown): Effect.Effect<string, TaskInvalidStateError> => {
+  const toText = (encoded: unknown): Effect.Effect<string, E> => {
     if (!isRecord(encoded)) return invalid("must encode to an object")
     const { _tag, ...fields } = encoded
-    const text = `${prefix}${JSON.stringify(fields)}}}`
-    return isTooLong(text) ? invalid(`is ${tooLong}. Nothing was stored`) : Exit.succeed(text)
+    const text = `${prefix}${JSON.stringify(fields)}${suffix}`
+    return limit.isTooLong(text) ? invalid(`is ${limit.tooLong}. Nothing was stored`) : Exit.succeed(text)
   }
   // The schema of a class refuses a plain object of its shape, but TypeScript accepts one: so make the instance.
-  const encodeMade = (state: Tagged) =>
-    step.state.makeEffect(state).pipe(
+  const encodeMade = (value: Tagged) =>
+    schema.makeEffect(value).pipe(
       Effect.mapError((issue) => new Schema.SchemaError(issue)),
       Effect.flatMap(encode),
       Effect.matchEffect({ onFailure: (error) => unfit(describe(error)), onSuccess: toText })
     )
-  return (state: Tagged): Effect.Effect<string, TaskInvalidStateError> => {
-    const excess = findExcess?.(state)
+  return (value: Tagged): Effect.Effect<string, E> => {
+    const excess = findExcess?.(value)
     if (excess !== undefined) return unfit(`it has no field "${excess}"`)
-    const encoded = encode(state)
+    const encoded = encode(value)
     return Exit.isExit(encoded) && Exit.isSuccess(encoded)
       ? toText(encoded.value)
-      : Effect.matchEffect(encoded, { onFailure: () => encodeMade(state), onSuccess: toText })
+      : Effect.matchEffect(encoded, { onFailure: () => encodeMade(value), onSuccess: toText })
   }
 }
 
+const makeStateEncode = (task: string, { state, tag }: TaggedState) =>
+  makeEncode({
+    schema: state,
+    prefix: `${JSON.stringify({ [task]: 0 }).slice(0, -2)}{${JSON.stringify(tag)}:`,
+    suffix: "}}",
+    isTooLong,
+    tooLong,
+    invalid: (what) => new TaskInvalidStateError({ task, state: tag, message: `${task}: the state "${tag}" ${what}` })
+  })
+
 export const makeCodec = <S extends TaggedState>(task: string, steps: ReadonlyArray<S>): Codec<S> => {
-  const encoders = new Map(steps.map((step) => [step.tag, makeEncode(task, step)]))
+  const encoders = new Map(steps.map((step) => [step.tag, makeStateEncode(task, step)]))
   const decoders = new Map(steps.map((step) => [step.tag, makeDecode(task, step)]))
   for (const step of steps) {
     for (const [tag, decode] of makeFormerDecoders(task, step)) decoders.set(tag, decode)

@@ -6,8 +6,13 @@ import { hasProperty, isObject } from "effect/Predicate"
 import type { Tagged } from "../../NextStep.ts"
 import { TaskDefinitionError, TaskInvalidStateError, type TaskOptionsError } from "../../TaskError.ts"
 import { dueAfter, dueAt, dueOf, type DueOptions } from "../enqueue/due.ts"
-import { insertTask, insertTasks } from "../enqueue/enqueue.ts"
+import { enqueueTask, insertTasks } from "../enqueue/enqueue.ts"
+import { keyOf, type KeyOptions, keysOf, type KeysOptions } from "../enqueue/key.ts"
+import { enqueueAllKeyed } from "../enqueue/keyed.ts"
 import type { Due } from "../sql/insert.ts"
+import type { TaskId } from "../../TaskId.ts"
+import { dedupeOf, sendSignal, type SignalOptions } from "../enqueue/signal.ts"
+import { makeSignalEncoder } from "./signalCodec.ts"
 import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
 import type { StateSchema } from "./state.ts"
 import { tagOf } from "./tag.ts"
@@ -20,7 +25,12 @@ export interface DeclarationDefinition<out S extends TaggedState = TaggedState> 
   readonly entry: ReadonlyArray<StateSchema>
   /** Their tags. Undefined: none were named, so a task may begin in any state. */
   readonly entryTags: ReadonlyArray<string> | undefined
+  readonly finals: ReadonlyArray<StateSchema>
+  readonly finalTags: ReadonlyArray<string>
   readonly codec: Codec<S>
+  /** The schemas of the signals that its states wait for, by their tags. */
+  readonly signalsByTag: ReadonlyMap<string, StateSchema>
+  readonly signals: ReadonlyArray<StateSchema>
 }
 
 /** Whether a value was made with `Task.declare` or `Task.make`. */
@@ -48,7 +58,8 @@ export const checkName = (name: string): void => {
 const entryTagsOf = (
   name: string,
   entry: ReadonlyArray<StateSchema>,
-  states: ReadonlyArray<TaggedState>
+  states: ReadonlyArray<TaggedState>,
+  finalTags: ReadonlyArray<string>
 ): ReadonlyArray<string> => {
   if (!Array.isArray(entry) || entry.length === 0) {
     return failDefinition(
@@ -60,6 +71,7 @@ const entryTagsOf = (
     const tag = tagOf(schema, `Each \`entry\` of task ${JSON.stringify(name)}`)
     const state = states.find((state) => state.tag === tag)
     if (state === undefined) return failDefinition(name, `\`entry\` names "${tag}", which is no state of this task`)
+    if (finalTags.includes(tag)) return failDefinition(name, `\`entry\` names "${tag}", which is a final state`)
     return state.state === schema
       ? tag
       : failDefinition(name, `\`entry\` names a "${tag}" that differs from this task's state "${tag}"`)
@@ -67,51 +79,109 @@ const entryTagsOf = (
   return [...new Set(tags)]
 }
 
+/** The schemas of signals by their tags. Signals of one tag must have one schema. */
+export const signalsByTag = (
+  name: string,
+  signals: ReadonlyArray<StateSchema>,
+  role: string
+): ReadonlyMap<string, StateSchema> => {
+  const byTag = new Map<string, StateSchema>()
+  for (const schema of signals) {
+    const tag = tagOf(schema, role)
+    if (tag.startsWith("$")) failDefinition(name, `the tag of a signal must not begin with "$", as "${tag}" does`)
+    if ((byTag.get(tag) ?? schema) !== schema) {
+      failDefinition(name, `two signals with the tag "${tag}" differ: use the same schema for both`)
+    }
+    byTag.set(tag, schema)
+  }
+  return byTag
+}
+
 /** A codec's `encode` that takes only states in which the task may begin. */
-const encodeEntry = ({ codec, entryTags, name }: DeclarationDefinition): Codec["encode"] => {
-  if (entryTags === undefined) return codec.encode
-  const known = entryTags.map((tag) => `"${tag}"`).join(", ")
+const encodeEntry = ({ codec, entryTags, finalTags, name, states }: DeclarationDefinition): Codec["encode"] => {
+  if (entryTags === undefined && finalTags.length === 0) return codec.encode
+  const tags = entryTags ??
+    states.map((state) => tagOf(state, "A state")).filter((tag) => !finalTags.includes(tag))
+  const known = tags.map((tag) => `"${tag}"`).join(", ")
   const refuse = (tag: string) =>
     new TaskInvalidStateError({
       task: name,
       state: tag,
-      message: `${name}: a task may not begin with "${tag}", but with ${known}: see its \`entry\`. Nothing was stored`
+      message: `${name}: a task may not begin with "${tag}"${
+        finalTags.includes(tag) ? ", a final state" : ""
+      }, but with ${known}${entryTags === undefined ? "" : ": see its `entry`"}. Nothing was stored`
     })
-  return (state) =>
-    Effect.tap(codec.encode(state), () => entryTags.includes(state._tag) ? Effect.void : refuse(state._tag))
+  return (state) => Effect.tap(codec.encode(state), () => tags.includes(state._tag) ? Effect.void : refuse(state._tag))
 }
 
 const makeMethods = (declaration: DeclarationDefinition) => {
   const { name } = declaration
   const encode = encodeEntry(declaration)
-  const store = (state: Tagged, due: Effect.Effect<Due, TaskOptionsError>) =>
-    Effect.flatMap(due, (due) => Effect.flatMap(encode(state), (step) => insertTask(step, due)))
+  const encodeSignal = makeSignalEncoder(name, declaration.signalsByTag)
+  const store = (state: Tagged, due: Effect.Effect<Due, TaskOptionsError>, options: KeyOptions | undefined) =>
+    Effect.flatMap(
+      due,
+      (due) =>
+        Effect.flatMap(
+          keyOf(name, options),
+          (key) => Effect.flatMap(encode(state), (step) => enqueueTask(name, step, { due, key }))
+        )
+    )
   return {
-    enqueue: (state: Tagged, options?: DueOptions) => store(state, dueOf(name, options)),
-    delay: (state: Tagged, duration: Duration.Input) => store(state, dueAfter(name, duration)),
-    schedule: (state: Tagged, dateTime: DateTime.DateTime) => store(state, dueAt(name, dateTime)),
-    enqueueAll: (states: Iterable<Tagged>, options?: DueOptions) => {
+    enqueue: (state: Tagged, options?: DueOptions & KeyOptions) => store(state, dueOf(name, options), options),
+    delay: (state: Tagged, duration: Duration.Input, options?: KeyOptions) =>
+      store(state, dueAfter(name, duration), options),
+    schedule: (state: Tagged, dateTime: DateTime.DateTime, options?: KeyOptions) =>
+      store(state, dueAt(name, dateTime), options),
+    signal: (id: TaskId, signal: Tagged, options?: SignalOptions) =>
+      Effect.flatMap(
+        dedupeOf(name, options),
+        (dedupe) =>
+          Effect.flatMap(encodeSignal(signal), (value) =>
+            sendSignal({ task: name, id }, { tag: signal._tag, value, dedupe }))
+      ),
+    enqueueAll: (states: Iterable<Tagged>, options?: DueOptions & KeysOptions<Tagged>) => {
       // A generator gives its states only once, but the effect may run again, for example when it is retried.
       const all = Array.from(states)
-      const steps = Effect.forEach(all, encode)
-      return Effect.flatMap(dueOf(name, options), (due) => Effect.flatMap(steps, (steps) => insertTasks(steps, due)))
+      return Effect.gen(function*() {
+        const due = yield* dueOf(name, options)
+        const keys = yield* keysOf(name, options, all)
+        const steps = yield* Effect.forEach(all, encode)
+        return yield* keys === undefined
+          ? insertTasks(steps, due)
+          : enqueueAllKeyed(steps, { task: name, ...due }, keys)
+      })
     }
   }
 }
 
-/** `states` are the steps of a task, or, if it is only declared, its tags and schemas. */
+/** What a declaration is made of. */
+interface Parts<out S extends TaggedState> {
+  /** The steps of a task, or, if it is only declared, its tags and schemas. */
+  readonly states: ReadonlyArray<S>
+  readonly entry: ReadonlyArray<StateSchema> | undefined
+  /** The tags of those of the states that are final. */
+  readonly finalTags: ReadonlyArray<string>
+  readonly signals: ReadonlyMap<string, StateSchema>
+}
+
 export const makeDeclaration = <S extends TaggedState>(
   name: string,
-  states: ReadonlyArray<S>,
-  entry: ReadonlyArray<StateSchema> | undefined
+  { entry, finalTags, signals, states }: Parts<S>
 ): DeclarationDefinition<S> & ReturnType<typeof makeMethods> => {
-  const schemas = states.map(({ state }) => state)
+  const schemasOf = (isWanted: (tag: string) => boolean) =>
+    states.filter(({ tag }) => isWanted(tag)).map(({ state }) => state)
+  const isFinal = (tag: string) => finalTags.includes(tag)
   const declaration: DeclarationDefinition<S> = {
     name,
-    states: schemas,
-    entry: entry ?? schemas,
-    entryTags: entry === undefined ? undefined : entryTagsOf(name, entry, states),
-    codec: makeCodec(name, states)
+    states: states.map(({ state }) => state),
+    entry: entry ?? schemasOf((tag) => !isFinal(tag)),
+    entryTags: entry === undefined ? undefined : entryTagsOf(name, entry, states, finalTags),
+    finals: schemasOf(isFinal),
+    finalTags,
+    codec: makeCodec(name, states),
+    signals: [...signals.values()],
+    signalsByTag: signals
   }
   const typeId = { "~effect-pg-task/Declaration": "~effect-pg-task/Declaration" }
   return Object.assign(typeId, declaration, makeMethods(declaration))
@@ -120,6 +190,19 @@ export const makeDeclaration = <S extends TaggedState>(
 interface DeclareOptions {
   readonly states: ReadonlyArray<StateSchema>
   readonly entry?: ReadonlyArray<StateSchema> | undefined
+  readonly signals?: ReadonlyArray<StateSchema> | undefined
+  readonly final?: ReadonlyArray<StateSchema> | undefined
+}
+
+const findTwice = (tags: ReadonlyArray<string>): string | undefined =>
+  tags.find((tag, index) => tags.indexOf(tag) !== index)
+
+const taggedStates = (name: string, key: string, schemas: ReadonlyArray<StateSchema>): ReadonlyArray<TaggedState> => {
+  const role = `Each of the \`${key}\` of task ${JSON.stringify(name)}`
+  const states = schemas.map((state) => ({ tag: tagOf(state, role), state }))
+  const twice = findTwice(states.map(({ tag }) => tag))
+  if (twice !== undefined) failDefinition(name, `two of its \`${key}\` have the tag "${twice}"`)
+  return states
 }
 
 /** Declares a task whose steps are elsewhere. */
@@ -127,10 +210,17 @@ export const declareTask = (name: string, options: DeclareOptions) => {
   checkName(name)
   const states: unknown = isObject(options) ? options.states : undefined
   if (!Array.isArray(states) || states.length === 0) failDefinition(name, "a task needs at least one state")
-  const role = `Each of the \`states\` of task ${JSON.stringify(name)}`
-  const tagged = options.states.map((state): TaggedState => ({ tag: tagOf(state, role), state }))
-  const tags = tagged.map(({ tag }) => tag)
-  const twice = tags.find((tag, index) => tags.indexOf(tag) !== index)
-  if (twice !== undefined) failDefinition(name, `two of its \`states\` have the tag "${twice}"`)
-  return makeDeclaration(name, tagged, options.entry)
+  const { final = [], signals = [] } = options
+  if (!Array.isArray(final)) failDefinition(name, "`final` must be an array of states")
+  if (!Array.isArray(signals)) failDefinition(name, "`signals` must be an array")
+  const finals = taggedStates(name, "final", final)
+  const tagged = [...taggedStates(name, "states", options.states), ...finals]
+  const both = findTwice(tagged.map(({ tag }) => tag))
+  if (both !== undefined) failDefinition(name, `"${both}" is among its \`states\` and among its \`final\` states`)
+  return makeDeclaration(name, {
+    states: tagged,
+    entry: options.entry,
+    finalTags: finals.map(({ tag }) => tag),
+    signals: signalsByTag(name, signals, `Each of the \`signals\` of task ${JSON.stringify(name)}`)
+  })
 }

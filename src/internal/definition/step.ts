@@ -1,4 +1,5 @@
 /** A step at run time, without its public types; and the checks that TypeScript's users get at compile time. */
+import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -12,14 +13,10 @@ import { isRetryLimit, toRetryDelay } from "./retry.ts"
 import type { StateSchema } from "./state.ts"
 import { tagOf } from "./tag.ts"
 
-/** A step as the worker sees it. */
-export interface StepDefinition {
-  readonly tag: string
-  readonly state: StateSchema
+/** What a handler may do, as the worker sees it: that of a step, or of one thing that a waiting state waits for. */
+export interface TransitionDefinition {
   readonly next: ReadonlyArray<StateSchema>
   readonly nextTags: ReadonlyArray<string>
-  /** The former states that this step takes over. */
-  readonly from: ReadonlyArray<FormerDefinition>
   readonly retryLimit: number | undefined
   readonly retryDelay: Duration.Duration | undefined
   readonly retry: Schedule.Schedule<unknown, unknown>
@@ -27,62 +24,82 @@ export interface StepDefinition {
   /** Its moves to other such steps, and to the end, need not be on the disk when they are committed. */
   readonly asyncCommit: boolean
   /** Its services are in the context with which the worker was started: the worker's type asks for them. */
-  readonly handler: (state: Tagged) => Effect.Effect<NextStep<unknown, unknown, unknown>, unknown>
+  readonly handler: (state: Tagged, input?: unknown) => Effect.Effect<NextStep<unknown, unknown, unknown>, unknown>
 }
 
-type Given = "from" | "next" | "retryLimit" | "retry" | "transactional" | "asyncCommit"
+/** A step as the worker sees it. */
+export interface StepDefinition extends TransitionDefinition {
+  readonly tag: string
+  readonly state: StateSchema
+  /** The former states that this step takes over. */
+  readonly from: ReadonlyArray<FormerDefinition>
+  /** For how long a task that has ended in this state is kept. Undefined if the state is not final. */
+  readonly keep: Duration.Duration | undefined
+  /** What its state waits for. Undefined for all but waiting states: their own handler is never called. */
+  readonly on?: ReadonlyArray<BranchDefinition>
+}
 
-interface StepOptions extends Partial<Pick<StepDefinition, Given>> {
+/** One thing that a waiting state waits for. */
+export interface BranchDefinition extends TransitionDefinition {
+  /** The tag of a signal, or a name that no signal can have: `$timeout`. */
+  readonly tag: string
+  readonly signal: StateSchema | undefined
+  /** When it happens by itself: what a timeout was given. */
+  readonly after: Duration.Input | ((state: Tagged) => Duration.Input | DateTime.DateTime) | undefined
+}
+
+type Given = "next" | "retryLimit" | "retry" | "transactional" | "asyncCommit"
+
+export interface TransitionOptions extends Partial<Pick<TransitionDefinition, Given>> {
   readonly retryDelay?: Duration.Input
-  readonly handler: StepDefinition["handler"]
+  readonly handler: TransitionDefinition["handler"]
 }
 
-const fail = (message: string): never => {
+const identity = (_: never): never => _
+
+export const failStep = (message: string): never => {
   throw new TaskDefinitionError({ message })
 }
 
-const delayOf = (tag: string, input: Duration.Input): Duration.Duration => {
+const delayOf = (who: string, input: Duration.Input): Duration.Duration => {
   const delay = toRetryDelay(input)
   return Option.isSome(delay)
     ? delay.value
-    : fail(`Step "${tag}": \`retryDelay\` must be a duration of 0 or more, such as "5 seconds"`)
+    : failStep(`${who}: \`retryDelay\` must be a duration of 0 or more, such as "5 seconds"`)
 }
 
-const checkOptions = (tag: string, options: StepOptions): void => {
-  if (!isObject(options) || !isFunction(options.handler)) fail(`Step "${tag}": \`handler\` must be a function`)
-  if (options.next !== undefined && !Array.isArray(options.next)) fail(`Step "${tag}": \`next\` must be an array`)
+const checkOptions = (who: string, options: TransitionOptions): void => {
+  if (!isObject(options) || !isFunction(options.handler)) failStep(`${who}: \`handler\` must be a function`)
+  if (options.next !== undefined && !Array.isArray(options.next)) failStep(`${who}: \`next\` must be an array`)
   if (options.transactional === true && options.asyncCommit === true) {
-    fail(`Step "${tag}": give either \`transactional\` or \`asyncCommit\`: a transactional step waits for the disk`)
+    failStep(`${who}: give either \`transactional\` or \`asyncCommit\`: a transactional step waits for the disk`)
   }
-  checkRetry(tag, options)
+  checkRetry(who, options)
 }
 
-const checkRetry = (tag: string, options: StepOptions): void => {
+const checkRetry = (who: string, options: TransitionOptions): void => {
   const { retry, retryDelay, retryLimit } = options
   if (retry !== undefined && (retryLimit !== undefined || retryDelay !== undefined)) {
-    fail(`Step "${tag}": give either \`retry\`, or \`retryLimit\` and \`retryDelay\``)
+    failStep(`${who}: give either \`retry\`, or \`retryLimit\` and \`retryDelay\``)
   }
-  if (retry !== undefined && !Schedule.isSchedule(retry)) fail(`Step "${tag}": \`retry\` must be a Schedule`)
+  if (retry !== undefined && !Schedule.isSchedule(retry)) failStep(`${who}: \`retry\` must be a Schedule`)
   if (retryLimit !== undefined && !isRetryLimit(retryLimit)) {
-    fail(`Step "${tag}": \`retryLimit\` must be a whole number of 0 or more, not ${String(retryLimit)}`)
+    failStep(`${who}: \`retryLimit\` must be a whole number of 0 or more, not ${String(retryLimit)}`)
   }
 }
 
-export const makeStep = (state: StateSchema, options: StepOptions): StepDefinition => {
-  const tag = tagOf(state, "The state of a step")
-  checkOptions(tag, options)
+/** Checks the options of a handler. `who` names it in messages. */
+export const makeTransition = (who: string, options: TransitionOptions): TransitionDefinition => {
+  checkOptions(who, options)
   const next = options.next ?? []
   const { retry } = options
   const retryLimit = retry === undefined ? options.retryLimit ?? RetryPolicy.defaultLimit : undefined
   const retryDelay = retry === undefined
-    ? delayOf(tag, options.retryDelay ?? RetryPolicy.defaultDelay)
+    ? delayOf(who, options.retryDelay ?? RetryPolicy.defaultDelay)
     : undefined
-  const definition: StepDefinition = {
-    tag,
-    state,
+  return {
     next,
-    nextTags: next.map((schema) => tagOf(schema, `Each \`next\` of step "${tag}"`)),
-    from: formersOf(tag, options.from),
+    nextTags: next.map((schema) => tagOf(schema, `Each \`next\` of ${who[0]!.toLowerCase()}${who.slice(1)}`)),
     retryLimit,
     retryDelay,
     retry: retry ?? RetryPolicy.make({ limit: retryLimit, delay: retryDelay }),
@@ -90,7 +107,17 @@ export const makeStep = (state: StateSchema, options: StepOptions): StepDefiniti
     asyncCommit: options.asyncCommit ?? false,
     handler: options.handler
   }
-  return Object.assign(definition, { "~effect-pg-task/Step": { _E: identity, _R: identity } })
 }
 
-const identity = (_: never): never => _
+/** What makes a value a step to `Step.isStep`. */
+export const stepTypeId = { "~effect-pg-task/Step": { _E: identity, _R: identity } }
+
+export interface FromOptions {
+  readonly from?: ReadonlyArray<FormerDefinition>
+}
+
+export const makeStep = (state: StateSchema, options: TransitionOptions & FromOptions): StepDefinition => {
+  const tag = tagOf(state, "The state of a step")
+  const transition = makeTransition(`Step "${tag}"`, options)
+  return { tag, state, from: formersOf(tag, options.from), keep: undefined, ...transition, ...stepTypeId }
+}

@@ -1,9 +1,19 @@
 /** A task at run time: its declaration and its steps. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
 import { TaskInvalidStateError } from "../../TaskError.ts"
 import { type Decoded, makeCodec, type ParsedStep, parseStep, type TaggedState } from "./codec.ts"
-import { checkName, type DeclarationDefinition, failDefinition, isDeclaration, makeDeclaration } from "./declaration.ts"
+import {
+  checkName,
+  type DeclarationDefinition,
+  failDefinition,
+  isDeclaration,
+  makeDeclaration,
+  signalsByTag
+} from "./declaration.ts"
+import { finalTagsOf } from "./final.ts"
 import { makeReach } from "./reach.ts"
 import type { StateSchema } from "./state.ts"
 import type { StepDefinition } from "./step.ts"
@@ -12,6 +22,12 @@ import { tagOf } from "./tag.ts"
 /** A task as the worker sees it. */
 export interface TaskDefinition extends DeclarationDefinition<StepDefinition> {
   readonly steps: ReadonlyArray<StepDefinition>
+  /** For how long its history is kept, in milliseconds. Undefined: it has none. */
+  readonly history: number | undefined
+  /** The steps of its waiting states, by their tags. */
+  readonly waits: ReadonlyMap<string, StepDefinition>
+  /** For how long rows are kept that have ended in a state, by its tag. Undefined if no state is final. */
+  readonly keeps: ReadonlyMap<string, Duration.Duration> | undefined
 }
 
 /** Whether a value was made with `Task.make`. */
@@ -44,10 +60,11 @@ const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void =>
   if (!Array.isArray(steps) || steps.length === 0) failDefinition(name, "a task needs at least one step")
   const tags = new Set<string>()
   for (const step of steps) {
-    if (!isStep(step)) failDefinition(name, "every step must be made with Step.make")
+    if (!isStep(step)) failDefinition(name, "every step must be made with Step.make or Step.wait")
     if (tags.has(step.tag)) failDefinition(name, `two steps of this task have the state "${step.tag}"`)
     tags.add(step.tag)
   }
+  if (steps.every(({ keep }) => keep !== undefined)) failDefinition(name, "a task needs a step that is not final")
   checkFormers(name, steps)
   for (const step of steps) {
     const missing = step.nextTags.find((tag) => !tags.has(tag))
@@ -58,18 +75,50 @@ const checkSteps = (name: string, steps: ReadonlyArray<StepDefinition>): void =>
 }
 
 /** Both schemas must be the same object: producers encode with the declared one, the worker decodes with the step's. */
-const checkDeclared = ({ name, states }: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
+const checkDeclared = (
+  { finalTags, name, states }: DeclarationDefinition,
+  steps: ReadonlyArray<StepDefinition>
+): void => {
   const declared = new Map(states.map((state) => [tagOf(state, "A state"), state]))
-  for (const { state, tag } of steps) {
+  for (const { keep, state, tag } of steps) {
     if (!declared.has(tag)) {
       failDefinition(name, `it has a step for the state "${tag}", which is not declared: add it to \`states\``)
     }
     if (declared.get(tag) !== state) {
       failDefinition(name, `the state of step "${tag}" differs from the "${tag}" that is declared: use the same schema`)
     }
+    if (finalTags.includes(tag) && keep === undefined) {
+      failDefinition(name, `"${tag}" is declared as a final state: make it with Step.final`)
+    }
+    if (!finalTags.includes(tag) && keep !== undefined) {
+      failDefinition(name, `"${tag}" is not declared as a final state: move it from \`states\` to \`final\``)
+    }
   }
   const missing = [...declared.keys()].find((tag) => !steps.some((step) => step.tag === tag))
   if (missing !== undefined) failDefinition(name, `no step for the state "${missing}", which is declared`)
+}
+
+/** The signals that a task's steps wait for. */
+const signalsOf = (name: string, steps: ReadonlyArray<StepDefinition>): ReadonlyMap<string, StateSchema> =>
+  signalsByTag(name, steps.flatMap(({ on }) => on?.flatMap(({ signal }) => signal ?? []) ?? []), "A signal")
+
+/** As with states, both schemas must be the same object. */
+const checkSignals = (declared: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
+  const { name, signalsByTag } = declared
+  const waited = signalsOf(name, steps)
+  for (const [tag, schema] of waited) {
+    if (!signalsByTag.has(tag)) {
+      failDefinition(name, `a step waits for the signal "${tag}", which is not declared: add it to \`signals\``)
+    }
+    if (signalsByTag.get(tag) !== schema) {
+      failDefinition(
+        name,
+        `a step waits for a "${tag}" that differs from the signal that is declared: use the same schema`
+      )
+    }
+  }
+  const missing = [...signalsByTag.keys()].find((tag) => !waited.has(tag))
+  if (missing !== undefined) failDefinition(name, `no step waits for the signal "${missing}", which is declared`)
 }
 
 const checkReached = ({ entryTags, name }: DeclarationDefinition, steps: ReadonlyArray<StepDefinition>): void => {
@@ -86,7 +135,13 @@ const checkReached = ({ entryTags, name }: DeclarationDefinition, steps: Readonl
   )
 }
 
+const keepsOf = (steps: ReadonlyArray<StepDefinition>): TaskDefinition["keeps"] => {
+  const keeps = steps.flatMap(({ keep, tag }) => keep === undefined ? [] : [[tag, keep] as const])
+  return keeps.length === 0 ? undefined : new Map(keeps)
+}
+
 interface TaskOptions {
+  readonly history?: Duration.Input | undefined
   readonly entry?: ReadonlyArray<StateSchema> | undefined
 }
 
@@ -96,10 +151,22 @@ const declarationOf = (
   steps: ReadonlyArray<StepDefinition>,
   entry: TaskOptions["entry"]
 ) => {
-  if (!isDeclaration(of)) return makeDeclaration(of, steps, entry)
+  if (!isDeclaration(of)) {
+    return makeDeclaration(of, { states: steps, entry, finalTags: finalTagsOf(steps), signals: signalsOf(of, steps) })
+  }
   checkDeclared(of, steps)
+  checkSignals(of, steps)
   if (entry !== undefined) failDefinition(of.name, "it is declared already: give `entry` to Task.declare")
   return { ...of, codec: makeCodec(of.name, steps) }
+}
+
+/** In milliseconds. */
+const historyOf = (name: string, input: Duration.Input | undefined): number | undefined => {
+  if (input === undefined) return undefined
+  const millis = Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })
+  return millis > 0
+    ? millis
+    : failDefinition(name, "`history` must be a duration of more than 0, such as \"30 days\"")
 }
 
 /** Makes a task of its name, which declares it at once, or of its declaration. */
@@ -113,7 +180,13 @@ export const makeTask = (
   checkSteps(name, steps)
   const declaration = declarationOf(of, steps, options?.entry)
   checkReached(declaration, steps)
-  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, { steps })
+  const waits = new Map(steps.filter(({ on }) => on !== undefined).map((step) => [step.tag, step]))
+  return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, {
+    steps,
+    history: historyOf(name, options?.history),
+    keeps: keepsOf(steps),
+    waits
+  })
 }
 
 /** A task without its public types. */

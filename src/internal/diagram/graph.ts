@@ -22,12 +22,14 @@ interface Options {
 }
 
 /** The colour of a step: that of its worst status. */
-export type NodeStatus = "parked" | "ready" | "running" | "scheduled" | "empty"
+export type NodeStatus = "parked" | "ready" | "running" | "scheduled" | "ended" | "empty"
 
 export interface Node {
   /** Safe in every notation: letters, digits and underscores. */
   readonly id: string
-  /** The `_tag` of the state, with every character that can't be drawn made visible. */
+  /** The `_tag` of the state, as it is. */
+  readonly tag: string
+  /** The same, with every character that can't be drawn made visible. */
   readonly label: string
   /** What is declared about the step beside its transitions. */
   readonly notes: ReadonlyArray<string>
@@ -84,12 +86,15 @@ const retryNote = ({ retryDelay, retryLimit }: StepDefinition): ReadonlyArray<st
 }
 
 const notesOf = (step: StepDefinition): ReadonlyArray<string> => [
-  ...retryNote(step),
+  ...(step.keep === undefined ? retryNote(step) : [keepNote(step.keep)]),
   ...(step.transactional ? ["transactional"] : [])
 ]
 
+const keepNote = (keep: Duration.Duration): string =>
+  Duration.isFinite(keep) ? `final, kept for ${durationText(keep)}` : "final, kept until it is cancelled"
+
 /** The worst one first. */
-const statuses = ["parked", "ready", "running", "scheduled"] as const
+const statuses = ["parked", "ready", "running", "scheduled", "ended"] as const
 
 const moodOf = (counts: ReadonlyArray<Count>): NodeStatus =>
   statuses.find((status) => counts.some((count) => count.status === status)) ?? "empty"
@@ -119,6 +124,7 @@ const makeNode = (
   counts: ReadonlyArray<Count> | undefined
 ): Node => ({
   id: idOf(step.tag, index),
+  tag: step.tag,
   label: visible(step.tag),
   notes: step.notes,
   counts: counts && linesOf(counts),
@@ -174,5 +180,6 @@ export const colours: Readonly<Record<NodeStatus, { readonly fill: string; reado
   ready: { fill: "#fff8c5", stroke: "#9a6700" },
   running: { fill: "#dafbe1", stroke: "#1a7f37" },
   scheduled: { fill: "#ddf4ff", stroke: "#0969da" },
+  ended: { fill: "#eaeef2", stroke: "#57606a" },
   empty: { fill: "#f6f8fa", stroke: "#57606a" }
 }

@@ -8,7 +8,9 @@ import {
   columns,
   conditionOf,
   conditions,
+  errorLineOf,
   Params,
+  present,
   sinceOf,
   type Status,
   statuses,
@@ -28,11 +30,15 @@ const number = (sql: SqlClient, text: string, params: ReadonlyArray<unknown>): E
 // ---------------------------------------------------------------------------------------------------------------
 
 export const get = (sql: SqlClient, id: string): Rows<AdminRow> =>
-  query(sql, `select ${columns} from pg_task t where t.id = $1::uuid`, [id])
+  query(sql, `select ${columns} from pg_task t where t.id = $1::uuid and ${present}`, [id])
 
 /** Returns two ids at most: enough to see that there is more than one. */
 export const idsBetween = (sql: SqlClient, from: string, to: string): Rows<{ readonly id: string }> =>
-  query(sql, "select id from pg_task where id between $1::uuid and $2::uuid order by id limit 2", [from, to])
+  query(
+    sql,
+    `select id from pg_task t where id between $1::uuid and $2::uuid and ${present} order by id limit 2`,
+    [from, to]
+  )
 
 export interface AdminCount {
   readonly task: string | null
@@ -45,7 +51,7 @@ export interface AdminCount {
 }
 
 /**
- * A group is one state, and its four statuses are counted side by side. With so few groups Postgres counts in parallel.
+ * A group is one state, and its statuses are counted side by side. With so few groups Postgres counts in parallel.
  */
 export const counts = (sql: SqlClient, where: Where): Rows<AdminCount> => {
   const params = new Params()
@@ -89,16 +95,13 @@ export interface AdminErrorCount {
   readonly newest: number
 }
 
-/** In characters. Longer lines are cut: what differs only after this counts as the same error. */
-const maxErrorLine = 500
-
 /** Parked rows by the first line of their error. */
 export const countErrors = (sql: SqlClient, where: Where, limit: number): Rows<AdminErrorCount> => {
   const params = new Params()
   const selected = whereClause([conditionOf.parked, ...conditions(where, params)])
   return query(
     sql,
-    `select t.task, t.state as step, left(split_part(t.error, e'\\n', 1), ${maxErrorLine}) as error,
+    `select t.task, t.state as step, ${errorLineOf} as error,
   count(*)::float8 as count, ${age("min(t.updated_at)")} as oldest, ${age("max(t.updated_at)")} as newest
 from pg_task t ${selected}
 group by 1, 2, 3 order by count(*) desc, 3, 1 nulls last, 2 nulls last limit ${params.add(limit)}::float8::bigint`,
@@ -168,6 +171,7 @@ export interface Edit {
 
 export interface Edited {
   readonly task: string | null
+  readonly ended: boolean
   readonly running: boolean
   readonly changed: boolean
 }
@@ -187,13 +191,14 @@ export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Row
   query(
     sql,
     `with found as (
-  select t.id, t.task, ${held} as running, t.transitions from pg_task t where t.id = $1::uuid for update
+  select t.id, t.task, t.ended_at is not null as ended, ${held} as running, t.transitions
+  from pg_task t where t.id = $1::uuid and ${present} for update
 ), changed as (
   update pg_task t set step = $2, transitions = ${nextTransitionSql("t.transitions")}, last_error = null,
     updated_at = now(), is_running = false, lease_token = null, lease_until = null from found f
-  where t.id = f.id and not f.running and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
+  where t.id = f.id and not f.running and not f.ended and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
   returning t.id
 )
-select f.task, f.running, exists(select 1 from changed) as changed from found f`,
+select f.task, f.ended, f.running, exists(select 1 from changed) as changed from found f`,
     [id, step, task ?? null, transitions ?? null]
   )

@@ -10,6 +10,7 @@ import { isOpen } from "./foundation.ts"
 import { maxStep } from "./schema.ts"
 import { notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
+import { hasWaitFacts, waitFacts } from "./waits.ts"
 
 /** The condition of the index of due rows. Each query that is to use the index must contain it, in the same words. */
 export const unparked = `error is null and ${isOpen}`
@@ -44,7 +45,7 @@ export interface ClaimedRow {
   readonly trace: string | null
   /**
    * Its relations to other rows and waiters, as JSON: its parent, the slot that it holds, whether somebody waits for
-   * its end. Null if it has none, as for most rows.
+   * its end, and what `WaitFacts` has. Null if it has none, as for most rows.
    */
   readonly facts: string | null
   /** When it became due, in milliseconds since 1970. */
@@ -74,9 +75,10 @@ export const everything: Window = { from: undefined, to: undefined }
 const readable = `case when octet_length(step) <= ${maxStep}`
 const bytes = `${readable} then octet_length(step) else 0 end`
 
-const facts =
-  `case when t.parent is not null or t.slot is not null or t.watched then json_strip_nulls(json_build_object(
-    'parent', t.parent, 'limitKey', t.limit_key, 'slot', t.slot, 'slots', t.slots, 'watched', t.watched))::text end`
+const facts = `case when t.parent is not null or t.slot is not null or t.watched or ${hasWaitFacts}
+    then json_strip_nulls(json_build_object(
+    'parent', t.parent, 'limitKey', t.limit_key, 'slot', t.slot, 'slots', t.slots, 'watched', t.watched,
+    ${waitFacts}))::text end`
 
 /** The columns of a claimed row, and the time in them as numbers, so that no driver's date type is involved. */
 const claimed = `t.id, t.tried, t.transitions, t.crashes, t.trace, ${readable} then step end as step, ${bytes} as bytes,

@@ -8,9 +8,12 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { isLocked } from "./errors.ts"
 import { createFoundation, replacedIndexes } from "./foundation.ts"
+import { createEndedIndex } from "./results.ts"
 import { lockTimeout, setLockTimeout } from "./lockTimeout.ts"
+import { createHistory } from "./historySchema.ts"
 import { createTable, createTriggers } from "./schema.ts"
 import { query, type Rows } from "./query.ts"
+import { createSignals } from "./signals.ts"
 
 interface Migration {
   readonly statements: ReadonlyArray<string>
@@ -21,7 +24,10 @@ interface Migration {
 const all: ReadonlyArray<Migration> = [
   { statements: createTable, followedBy: "crashes" },
   { statements: createTriggers, followedBy: "crashes" },
-  { statements: createFoundation }
+  { statements: createFoundation },
+  { statements: createEndedIndex },
+  { statements: createSignals },
+  { statements: createHistory }
 ]
 
 /** Two processes that both find no table must not both make it. */
@@ -105,7 +111,7 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
   Effect.map(query<{ value: boolean }>(sql, `select ${condition} as value`, []), (rows) => rows[0]!.value)
 
 /** Applies the migration of this number. It may have been applied before. */
-export const applyMigration = (number: 1 | 2 | 3): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
+export const applyMigration = (number: 1 | 2 | 3 | 4 | 5 | 6): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!
     const run: Rows<unknown> = Effect.forEach(statements, (statement) => sql.unsafe(statement))

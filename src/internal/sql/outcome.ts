@@ -3,9 +3,11 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
+import type { HistoryEntry } from "./history.ts"
 import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 import { maxTransitions, nextTransitionSql } from "./transitions.ts"
+import { dueOfWait, setWait, type WaitChange, waitColumns } from "./waits.ts"
 
 /** One row that another session has locked must not delay the whole batch, and deadlocks are broken early. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
@@ -13,13 +15,13 @@ const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not nu
 /** The last statement of a step's transaction waits for longer: if it gives up, the step's work is rolled back. */
 const patientLocks = "(select set_config('lock_timeout', '10s', true)) is not null"
 
-/** What the end of an attempt writes into its row. Absent fields leave the row's value as it is. */
-export interface RowChange {
+/** What the end of an attempt writes into its row, which stays. Absent fields leave the row's value as it is. */
+export interface RowChange extends WaitChange {
   readonly id: TaskId
   readonly token: string
   /** The attempt's `transitions`: with the token, it is the fence. */
   readonly n: number
-  readonly kind: "Continued" | "Rescheduled" | "Retried" | "Parked" | "Rejected" | "Released"
+  readonly kind: "Finished" | "Continued" | "Rescheduled" | "Waiting" | "Retried" | "Parked" | "Rejected" | "Released"
   readonly step?: string
   /** Due this many milliseconds from now. */
   readonly delay?: number
@@ -27,9 +29,11 @@ export interface RowChange {
   readonly at?: string
   /** Why it is parked, rejected or retried. */
   readonly error?: string
+  /** For how many milliseconds the row is kept, which has ended. */
+  readonly keep?: number
 }
 
-/** The end of a task: its row is deleted. */
+/** The end of a task whose row is deleted. */
 export type RowEnd = Pick<RowChange, "id" | "token" | "n">
 
 const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
@@ -41,59 +45,141 @@ const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
 const current = `t.id = c.id and t.lease_token = c.token
     and (t.transitions = c.n or (c.kind = 'Continued' and t.transitions = ${nextTransitionSql("c.n")}))`
 
+/** Which of the statements that store outcomes is needed. */
+interface Variant {
+  /** Where leases and delays begin. */
+  readonly time: string
+  readonly locks: string
+  /**
+   * Some row is kept that has ended, or waits, or has waited. Without any, the statement is much shorter: batches that
+   * need neither don't pay for it.
+   */
+  readonly full: boolean
+}
+
+/** The time of the statement, as others of its parts see it. */
+const clock = "(select time from clock)"
+
+/** A row that has ended is not in the index of due rows: see `isOpen`. */
+const ending = `ended_at = case when c.kind = 'Finished' then ${clock} else t.ended_at end,
+    kept_until = case when c.kind = 'Finished' then ${clock} + ${millis("c.keep")} else t.kept_until end`
+
+/** When a row is due that stays. */
+const dueTime = (full: boolean): string => {
+  const due = `coalesce(c.at, ${clock} + ${millis("c.delay")}, t.wakeup_at)`
+  return full ? `case when c.kind = 'Waiting' then ${dueOfWait(clock)} else ${due} end` : due
+}
+
+/** What an answer says of a row that stays: in how many milliseconds it is due, if it waits; its signals, if it ended. */
+const told = `case when c.kind = 'Waiting' and t.wakeup_at < 'infinity' then
+    ((extract(epoch from t.wakeup_at) - extract(epoch from ${clock})) * 1000)::float8 end as due,
+    case when c.kind = 'Finished' then jsonb_array_length(t.inbox -> 'signals') end as left`
+
 /**
  * Most outcomes end their task: those are passed as arrays, which are much cheaper to parse than JSON. Leases and
  * delays begin at `time`.
  */
-const storeChanges = (time: string, locks: string): string =>
+const storeChanges = ({ full, locks, time }: Variant): string =>
   `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${locks} and ${anyTransition}
 ), finished as (
-  delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n returning t.id
+  delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n
+  returning t.id, jsonb_array_length(t.inbox -> 'signals') as left
 ), c as materialized (
   select * from json_to_recordset($1::json)
-    as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text)
+    as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text${
+    full ? `, keep float8, ${waitColumns}` : ""
+  })
   where ${locks} and ${anyTransition}
 ), changed as (
   update pg_task t set
     step = coalesce(c.step, t.step),
     transitions = case when c.step is null then t.transitions else ${nextTransitionSql("c.n")} end,
-    tried = case when c.kind in ('Retried', 'Parked') then t.tried + 1 when c.step is null then t.tried else 0 end,
-    wakeup_at = coalesce(c.at, (select time from clock) + ${millis("c.delay")}, t.wakeup_at),
+    tried = case when c.kind in ('Retried', 'Parked') then t.tried + 1
+      when c.step is null and c.kind <> 'Waiting' then t.tried else 0 end,
+    wakeup_at = ${dueTime(full)},
     is_running = c.kind = 'Continued',
     lease_token = case when c.kind = 'Continued' then t.lease_token end,
     lease_until = case when c.kind = 'Continued' then (select time from clock) + ${millis("$2")} end,
     crashes = case when c.kind = 'Released' then t.crashes else 0 end,
     error = case c.kind when 'Released' then t.error when 'Retried' then null else c.error end,
-    last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,
-    updated_at = (select time from clock)
-  from c where ${current} returning t.id
-)
-select id from finished union all select id from changed`
+    last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,${
+    full ? `\n    ${setWait(clock)},\n    ${ending},` : ""
+  }
+    updated_at = ${clock}
+  from c where ${current} returning t.id, ${full ? told : "null::float8 as due, null::int as left"}
+)`
 
-/** For transitions that need not be on the disk when they are committed. */
+/** The rows that were written. It follows `storeChanges`. */
+const stored = `select id, null::float8 as due, "left" from finished union all select id, due, "left" from changed`
+
+/**
+ * Writes the history of the rows that were written, and returns these. In a CTE of its own, so that the function is
+ * called once. Its parameters follow the five of the statement.
+ */
+const recordAll = (stored: string): string =>
+  `, stored as materialized (${stored}), wrote as materialized (
+  select pg_task_write_history($6::json, array(select id from stored), $7::bool)
+)
+select stored.* from stored cross join wrote`
+
+const end = `\n${stored}`
+const endRecorded = recordAll(stored)
+
+/** For transitions that need not be on the disk when they are committed. Those of waiting states always are. */
 const asyncCommit = `${briefLocks} and ${notDurable}`
 
-const storeNow = storeChanges("now()", briefLocks)
-const storeAsync = storeChanges("now()", asyncCommit)
+const variants = (time: string, locks: string) => ({
+  plain: storeChanges({ time, locks, full: false }),
+  full: storeChanges({ time, locks, full: true })
+})
+
+const storeNow = variants("now()", briefLocks)
+const storeAsync = storeChanges({ time: "now()", locks: asyncCommit, full: false })
 
 /** In the transaction of a step `now()` is when the step began, perhaps longer ago than a lease. */
-const storeAtEnd = storeChanges("clock_timestamp()", patientLocks)
+const storeAtEnd = variants("clock_timestamp()", patientLocks)
+
+const isFull = ({ kind, waited }: RowChange): boolean => kind === "Finished" || kind === "Waiting" || waited === true
+
+/** A result, or a row that waits, is on the disk once it is committed: so no batch with one is asynchronous. */
+const textFor = ({ changes }: Changes, { isAsync }: StoreOptions): string =>
+  changes.some(isFull) ? storeNow.full : isAsync ? storeAsync : storeNow.plain
+
+/** A row that was written. */
+export interface StoredRow {
+  readonly id: TaskId
+  /** In how many milliseconds it is due, if it waits from now on. Null: never. */
+  readonly due?: number | null
+  /** How many signals it had at its end that it never took. */
+  readonly left?: number | null
+}
 
 /** What a batch of outcomes does. */
 export interface Changes {
   readonly ends: ReadonlyArray<RowEnd>
   readonly changes: ReadonlyArray<RowChange>
+  /** What is written into the history for those of them that are stored. */
+  readonly history?: ReadonlyArray<HistoryEntry>
 }
 
-const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<unknown> => [
-  JSON.stringify(changes),
-  lease,
-  ends.map((end) => end.id),
-  ends.map((end) => end.token),
-  ends.map((end) => end.n)
-]
+/** The parameters of `recordAll`. */
+const historyParams = ({ history }: Changes, again: boolean): ReadonlyArray<unknown> =>
+  history === undefined ? [] : [JSON.stringify(history), again]
+
+const storeBatch = (text: string, batch: Changes, { again = false, lease }: StoreOptions) =>
+  [
+    `${text}${batch.history === undefined ? end : endRecorded}`,
+    [
+      JSON.stringify(batch.changes),
+      lease,
+      batch.ends.map((end) => end.id),
+      batch.ends.map((end) => end.token),
+      batch.ends.map((end) => end.n),
+      ...historyParams(batch, again)
+    ]
+  ] as const
 
 /** Each step of a chain waits for this statement, so it is as short as possible. */
 const advanceOne = (settings: string) =>
@@ -111,37 +197,41 @@ const advanceAsync = advanceOne(asyncCommit)
 const storeContinued = (
   sql: SqlClient,
   { id, n, step, token }: RowChange,
-  { isAsync, lease }: StoreOptions
-): Rows<{ readonly id: TaskId }> => query(sql, isAsync ? advanceAsync : advanceNow, [id, token, n, step, lease])
-
-interface StoreOptions {
-  /** In milliseconds. */
-  readonly lease: number
-  /** Whether the commit need not wait for the disk: then a crash of the server may undo it. */
-  readonly isAsync: boolean
+  batch: Changes,
+  { again = false, isAsync = false, lease }: StoreOptions
+): Rows<StoredRow> => {
+  const advance = isAsync ? advanceAsync : advanceNow
+  const text = batch.history === undefined ? advance : `with moved as (${advance})${recordAll("select id from moved")}`
+  return query(sql, text, [id, token, n, step, lease, ...historyParams(batch, again)])
 }
 
-/** Stores the outcomes of many attempts, and returns the ids of those that were still the current ones. */
-export const storeOutcomes = (
-  sql: SqlClient,
-  changes: Changes,
-  options: StoreOptions
-): Rows<{ readonly id: TaskId }> => {
+export interface StoreOptions {
+  /** In milliseconds. */
+  readonly lease: number
+  /** Whether the commit need not wait for the disk: then a crash of the server may undo it. Default: it waits. */
+  readonly isAsync?: boolean | undefined
+  /** Whether the batch was sent before, and its answer was lost. Default: it was not. */
+  readonly again?: boolean | undefined
+}
+
+/** Stores the outcomes of many attempts, and returns those that were still the current ones. */
+export const storeOutcomes = (sql: SqlClient, changes: Changes, options: StoreOptions): Rows<StoredRow> => {
   const [only, more] = changes.changes
-  return only?.kind === "Continued" && more === undefined && changes.ends.length === 0
-    ? storeContinued(sql, only, options)
-    : queryAlone(sql, options.isAsync ? storeAsync : storeNow, storeParams(changes, options.lease))
+  return only?.kind === "Continued" && !isFull(only) && more === undefined && changes.ends.length === 0
+    ? storeContinued(sql, only, changes, options)
+    : queryAlone(sql, ...storeBatch(textFor(changes, options), changes, options))
 }
 
 /**
  * Stores one outcome in the transaction of the caller. `from` says where leases and delays begin: with the transaction,
- * or with this statement. False when the attempt is no longer the current one.
+ * or with this statement. Undefined when the attempt is no longer the current one.
  */
 export const storeInTransaction = (
   sql: SqlClient,
   changes: Changes,
   options: { readonly lease: number; readonly from: "Transaction" | "Statement" }
-): Effect.Effect<boolean, SqlError> => {
-  const rows = query(sql, options.from === "Transaction" ? storeNow : storeAtEnd, storeParams(changes, options.lease))
-  return Effect.map(rows, ({ length }) => length === 1)
+): Effect.Effect<StoredRow | undefined, SqlError> => {
+  const { full, plain } = options.from === "Transaction" ? storeNow : storeAtEnd
+  const text = changes.changes.some(isFull) ? full : plain
+  return Effect.map(query<StoredRow>(sql, ...storeBatch(text, changes, options)), ([row]) => row)
 }

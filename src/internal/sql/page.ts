@@ -8,33 +8,34 @@ export interface PageOptions extends Omit<Where, "ids"> {
   readonly limit: number
   readonly newestFirst: boolean
   /** The last row of the page before. */
-  readonly after: { readonly key: string; readonly id: string } | undefined
+  readonly after: { readonly position: string; readonly id: string } | undefined
 }
 
 /**
- * The two halves of the table that have an index on the task's name and `wakeup_at`. Rows that have ended, or wait for
- * a slot, are in neither of them: nothing writes such rows yet.
+ * The parts of the table that have an index on the task's name and `wakeup_at`. Rows that wait for a slot are in none of
+ * them: nothing writes such rows yet.
  */
-const halves = [
+export const parts = [
   { name: "unparked", part: unparked, statuses: ["ready", "scheduled", "running"] },
-  { name: "parked", part: "error is not null", statuses: ["parked"] }
+  { name: "parked", part: "error is not null", statuses: ["parked"] },
+  { name: "ended", part: "ended_at is not null and error is null", statuses: ["ended"] }
 ] as const
 
-type Half = typeof halves[number]
+export type Part = typeof parts[number]
 
 /** The order of a page, and where it begins. */
-interface Keyset {
+export interface Keyset {
   readonly past: ReadonlyArray<string>
   readonly order: (table: string) => string
   readonly limit: string
 }
 
-const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): Keyset => {
+export const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): Keyset => {
   const [direction, beyond] = newestFirst ? ["desc", "<"] : ["asc", ">"]
   const past: Array<string> = []
   if (after !== undefined) {
-    const [key, id] = [`${params.add(after.key)}::timestamptz`, `${params.add(after.id)}::uuid`]
-    past.push(`t.wakeup_at ${beyond}= ${key} and (t.wakeup_at ${beyond} ${key} or t.id ${beyond} ${id})`)
+    const [position, id] = [`${params.add(after.position)}::timestamptz`, `${params.add(after.id)}::uuid`]
+    past.push(`t.wakeup_at ${beyond}= ${position} and (t.wakeup_at ${beyond} ${position} or t.id ${beyond} ${id})`)
   }
   return {
     past,
@@ -44,35 +45,37 @@ const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): K
 }
 
 /** Whether most rows in the indexes match. Then a page reads few rows more than it returns. */
-const followsIndexes = ({ error, newerThan, olderThan, status, step, task }: PageOptions): boolean =>
-  [error, newerThan, olderThan, step, task].every((criterion) => criterion === undefined)
+const followsIndexes = (
+  { error, errorLine, key, newerThan, olderThan, status, step, task, text }: PageOptions
+): boolean =>
+  [error, errorLine, key, newerThan, olderThan, step, task, text].every((criterion) => criterion === undefined)
   && !(status?.includes("running") && !status.includes("ready") && !status.includes("scheduled"))
 
-/** The names of all tasks in one half, each found by one index lookup (a loose index scan). */
-const namesIn = ({ name, part }: Half) =>
+/** The names of all tasks in one part, each found by one index lookup (a loose index scan). */
+export const namesIn = ({ name, part }: Part) =>
   `${name} as (
   select (select min(task) from pg_task where ${part}) as task
   union all
   select (select min(task) from pg_task where ${part} and task > n.task) from ${name} n where n.task is not null
 )`
 
-/** The first rows of each task in one half, in the order of its index, and of those without a name. */
-const branchesOf = (half: Half, status: ReadonlyArray<Status> | undefined, { limit, order, past }: Keyset) => {
-  const wanted = half.statuses.filter((one) => status?.includes(one) ?? true)
+/** The first rows of each task in one part, in the order of its index, and of those without a name. */
+const branchesOf = (part: Part, status: ReadonlyArray<Status> | undefined, { limit, order, past }: Keyset) => {
+  const wanted = part.statuses.filter((one) => status?.includes(one) ?? true)
   if (wanted.length === 0) return []
-  const narrowed = wanted.length === half.statuses.length ? {} : { status: wanted }
-  const rest = [half.part, ...conditions(narrowed, new Params()), ...past]
+  const narrowed = wanted.length === part.statuses.length ? {} : { status: wanted }
+  const rest = [part.part, ...conditions(narrowed, new Params()), ...past]
   const select = (condition: string) =>
     `select t.id, t.wakeup_at from pg_task t ${whereClause([condition, ...rest])} ${order("t")} ${limit}`
   return [
-    `(select r.* from ${half.name} n cross join lateral (${select("t.task = n.task")}) r where n.task is not null)`,
+    `(select r.* from ${part.name} n cross join lateral (${select("t.task = n.task")}) r where n.task is not null)`,
     `(${select("t.task is null")})`
   ]
 }
 
 const merged = (options: PageOptions, keyset: Keyset): string => {
-  const branches = halves.flatMap((half) => branchesOf(half, options.status, keyset))
-  return `with recursive ${halves.map(namesIn).join(", ")}
+  const branches = parts.flatMap((part) => branchesOf(part, options.status, keyset))
+  return `with recursive ${parts.map(namesIn).join(", ")}
 select ${columns} from (
   select * from (${branches.join("\n  union all ")}) f ${keyset.order("f")} ${keyset.limit}
 ) p join pg_task t on t.id = p.id ${keyset.order("p")}`

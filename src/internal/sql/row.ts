@@ -2,7 +2,7 @@
 import * as Duration from "effect/Duration"
 import { maxStep } from "./schema.ts"
 
-export type Status = "ready" | "scheduled" | "running" | "parked"
+export type Status = "ready" | "scheduled" | "running" | "parked" | "ended"
 
 /** Which rows. A criterion that is undefined is not applied. */
 export interface Where {
@@ -10,9 +10,14 @@ export interface Where {
   /** Null: rows of no known shape. */
   readonly task?: string | null | undefined
   readonly step?: string | undefined
+  readonly key?: string | undefined
   readonly status?: ReadonlyArray<Status> | undefined
   /** A part of the error's text, with `*` for anything. */
   readonly error?: string | undefined
+  /** The first line of the error, as `countErrors` gives it. */
+  readonly errorLine?: string | undefined
+  /** A part of the `step` column, with `*` for anything. */
+  readonly text?: string | undefined
   readonly olderThan?: Duration.Input | undefined
   readonly newerThan?: Duration.Input | undefined
 }
@@ -31,11 +36,15 @@ export class Params {
 // ---------------------------------------------------------------------------------------------------------------
 
 export const conditionOf: Record<Status, string> = {
-  ready: "t.error is null and not t.is_running and t.wakeup_at <= now()",
-  scheduled: "t.error is null and not t.is_running and t.wakeup_at > now()",
-  running: "t.error is null and t.is_running",
-  parked: "t.error is not null"
+  ready: "t.error is null and t.ended_at is null and not t.is_running and t.wakeup_at <= now()",
+  scheduled: "t.error is null and t.ended_at is null and not t.is_running and t.wakeup_at > now()",
+  running: "t.error is null and t.ended_at is null and t.is_running",
+  parked: "t.error is not null and t.ended_at is null",
+  ended: "t.ended_at is not null"
 }
+
+/** A row that has ended counts as gone once its time is over, also if no worker has deleted it yet. */
+export const present = "(t.kept_until is null or t.kept_until > now())"
 
 export const statuses = Object.keys(conditionOf) as ReadonlyArray<Status>
 
@@ -44,19 +53,29 @@ export const sinceOf: Record<Status, string> = {
   ready: "t.wakeup_at",
   scheduled: "t.updated_at",
   running: "least(t.wakeup_at, t.updated_at)",
-  parked: "t.updated_at"
+  parked: "t.updated_at",
+  ended: "t.ended_at"
 }
 
 const byStatus = (values: Record<Status, string>) =>
-  `case when ${conditionOf.parked} then ${values.parked} when t.is_running then ${values.running}
-  when t.wakeup_at <= now() then ${values.ready} else ${values.scheduled} end`
+  `case when t.ended_at is not null then ${values.ended} when t.error is not null then ${values.parked}
+  when t.is_running then ${values.running} when t.wakeup_at <= now() then ${values.ready}
+  else ${values.scheduled} end`
 
-const status = byStatus({ ready: "'ready'", scheduled: "'scheduled'", running: "'running'", parked: "'parked'" })
-const since = byStatus(sinceOf)
+/** The status of a row, as a text. */
+export const status = byStatus({
+  ready: "'ready'",
+  scheduled: "'scheduled'",
+  running: "'running'",
+  parked: "'parked'",
+  ended: "'ended'"
+})
+export const since = byStatus(sinceOf)
 
 /** As milliseconds since 1970, limited to what JavaScript's dates can hold, because a time may be `infinity`. */
 export const millis = (time: string) =>
   `(least(greatest(extract(epoch from ${time}), -8.64e12), 8.64e12) * 1000)::float8`
+const millisOrNull = (time: string) => `case when ${time} is not null then ${millis(time)} end`
 export const age = (time: string) => `(extract(epoch from now()) * 1000)::float8 - ${millis(time)}`
 
 export interface AdminRow {
@@ -76,10 +95,13 @@ export interface AdminRow {
   readonly createdAt: number
   readonly updatedAt: number
   readonly leaseUntil: number | null
+  readonly endedAt: number | null
+  readonly keptUntil: number | null
   readonly since: number
   readonly age: number
+  readonly key: string | null
   /** `wakeup_at` to the microsecond, for the next page. */
-  readonly key: string
+  readonly position: string
 }
 
 /** A `step` that is too long to be read is cut. */
@@ -87,14 +109,21 @@ const raw = `case when octet_length(t.step) <= ${maxStep} then t.step else left(
 
 export const columns =
   `t.id, t.task, t.state as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
-  t.error, t.last_error as "lastError", t.trace, ${millis("t.wakeup_at")} as "wakeupAt",
+  t.error, t.last_error as "lastError", t.trace, t.key, ${millis("t.wakeup_at")} as "wakeupAt",
   ${millis("t.created_at")} as "createdAt", ${millis("t.updated_at")} as "updatedAt",
-  case when t.lease_until is not null then ${millis("t.lease_until")} end as "leaseUntil",
-  ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as key`
+  ${millisOrNull("t.lease_until")} as "leaseUntil", ${millisOrNull("t.ended_at")} as "endedAt",
+  ${millisOrNull("t.kept_until")} as "keptUntil",
+  ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as position`
 
 // ---------------------------------------------------------------------------------------------------------------
 // Which rows
 // ---------------------------------------------------------------------------------------------------------------
+
+/** In characters. Longer lines are cut: what differs only after this counts as the same error. */
+const maxErrorLine = 500
+
+/** The first line of an error. */
+export const errorLineOf = `left(split_part(t.error, e'\\n', 1), ${maxErrorLine})`
 
 const likePattern = (part: string) => `%${part.replace(/[\\%_]/g, "\\$&").replaceAll("*", "%")}%`
 
@@ -103,19 +132,28 @@ export const interval = (params: Params, duration: Duration.Input) =>
 
 const anyOf = (conditions: ReadonlyArray<string>) => `(${conditions.map((one) => `(${one})`).join(" or ")})`
 
-export const conditions = (where: Where, params: Params): ReadonlyArray<string> => {
-  const all: Array<string> = []
-  const { error, ids, newerThan, olderThan, status, step, task } = where
-  if (ids !== undefined) all.push(`t.id = any(${params.add(ids)}::uuid[])`)
-  if (task !== undefined) all.push(task === null ? "t.task is null" : `t.task = ${params.add(task)}`)
-  if (step !== undefined) all.push(`t.state = ${params.add(step)}`)
-  if (status !== undefined && status.length < statuses.length) {
-    all.push(status.length === 0 ? "false" : anyOf(status.map((one) => conditionOf[one])))
-  }
-  if (error !== undefined) all.push(`t.error ilike ${params.add(likePattern(error))}`)
-  if (olderThan !== undefined) all.push(`(${since}) <= now() - ${interval(params, olderThan)}`)
-  if (newerThan !== undefined) all.push(`(${since}) > now() - ${interval(params, newerThan)}`)
-  return all
-}
+const statusIn = (status: ReadonlyArray<Status>): string =>
+  status.length === 0 ? "false" : anyOf(status.map((one) => conditionOf[one]))
 
-export const whereClause = (all: ReadonlyArray<string>) => all.length === 0 ? "" : `where ${all.join("\n  and ")}`
+/** Where a row is, and since when. */
+const placeConditions = ({ ids, newerThan, olderThan, status, step, task }: Where, params: Params) => [
+  ids !== undefined && `t.id = any(${params.add(ids)}::uuid[])`,
+  task !== undefined && (task === null ? "t.task is null" : `t.task = ${params.add(task)}`),
+  step !== undefined && `t.state = ${params.add(step)}`,
+  status !== undefined && status.length < statuses.length && statusIn(status),
+  olderThan !== undefined && `(${since}) <= now() - ${interval(params, olderThan)}`,
+  newerThan !== undefined && `(${since}) > now() - ${interval(params, newerThan)}`
+]
+
+/** What is written in a row. */
+const textConditions = ({ error, errorLine, key, text }: Where, params: Params) => [
+  error !== undefined && `t.error ilike ${params.add(likePattern(error))}`,
+  errorLine !== undefined && `${errorLineOf} = ${params.add(errorLine)}`,
+  key !== undefined && `t.key = ${params.add(key)}`,
+  text !== undefined && `t.step ilike ${params.add(likePattern(text))}`
+]
+
+export const conditions = (where: Where, params: Params): ReadonlyArray<string> =>
+  [present, ...placeConditions(where, params), ...textConditions(where, params)].filter((one) => one !== false)
+
+export const whereClause = (all: ReadonlyArray<string>) => `where ${all.join("\n  and ")}`

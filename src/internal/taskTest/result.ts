@@ -13,7 +13,7 @@ import type { TaskId } from "../../TaskId.ts"
 /** What became of a step, before it gets the types of its task: `TaskTest.Outcome`. */
 type AnyOutcome =
   | { readonly _tag: "Finished" | "Lost" }
-  | { readonly _tag: "Continued"; readonly next: unknown }
+  | { readonly _tag: "Ended" | "Continued" | "Waiting"; readonly next: unknown }
   | { readonly _tag: "Delayed"; readonly next: unknown; readonly delay: Duration.Duration }
   | { readonly _tag: "Scheduled"; readonly next: unknown; readonly at: DateTime.Utc }
   | {
@@ -33,13 +33,18 @@ const stateOf = (task: TaskDefinition, raw: string) => Effect.map(decodeRaw(task
 
 const outcomeOf = (
   task: TaskDefinition,
+  step: string,
   outcome: Exclude<RowOutcome, { readonly _tag: "Rejected" }>
 ): Effect.Effect<AnyOutcome, TaskInvalidStateError> => {
   switch (outcome._tag) {
     case "Finished":
-      return Effect.succeed({ _tag: "Finished" })
+      return "step" in outcome
+        ? Effect.map(stateOf(task, outcome.step), (next) => ({ _tag: "Ended", next }))
+        : Effect.succeed({ _tag: "Finished" })
     case "Continued":
       return Effect.map(stateOf(task, outcome.step), (next) => ({ _tag: "Continued", next }))
+    case "Waiting":
+      return Effect.map(stateOf(task, outcome.step ?? step), (next) => ({ _tag: "Waiting", next }))
     case "Rescheduled":
       return Effect.map(stateOf(task, outcome.step), (next) =>
         outcome.at === undefined
@@ -65,5 +70,5 @@ export const toResult = Effect.fnUntraced(function*(
   if (outcome._tag === "Rejected") return { ...name, _tag: "Rejected", error: outcome.error }
   const task = tasks.get(claimed.task!)!
   const about = { ...name, state: yield* stateOf(task, claimed.step!), attempt: claimed.tried + 1 }
-  return { ...about, ...(yield* outcomeOf(task, current ? outcome : { _tag: "Released" })) }
+  return { ...about, ...(yield* outcomeOf(task, claimed.step!, current ? outcome : { _tag: "Released" })) }
 })

@@ -12,8 +12,10 @@ import { failureKindOf, findInCause, messageOf } from "../sql/errors.ts"
 import type { Database } from "./database.ts"
 import { Signal } from "./signal.ts"
 
-/** Work that depends on the outcomes of tasks with facts. May be done twice: so it must make no difference then. */
+/** Work that depends on the outcomes of some tasks. May be done twice: so it must make no difference then. */
 export interface FollowUp {
+  /** Whether an outcome calls for this work. Asked only about tasks with facts, or that somebody waits for. */
+  readonly concerns: (committed: Entry) => boolean
   /**
    * The outcomes since the last time. Without any, it looks for work that a crashed worker has not done. What fails is
    * done again, with what has come until then.
@@ -23,9 +25,9 @@ export interface FollowUp {
   readonly every: number
 }
 
-/** Nothing depends on another task yet. */
-export const CurrentFollowUp = Context.Reference<FollowUp | undefined>("effect-pg-task/internal/FollowUp", {
-  defaultValue: () => undefined
+/** What a worker does beside its own follow-ups: in tests. */
+export const ExtraFollowUps = Context.Reference<ReadonlyArray<FollowUp>>("effect-pg-task/internal/FollowUps", {
+  defaultValue: () => []
 })
 
 /** More outcomes than these are not remembered: what they call for is then looked for, as after a crash. */
@@ -47,29 +49,26 @@ const noteFailure = (cause: Cause.Cause<SqlError>): Effect.Effect<void> => {
 
 export interface AfterCommitOptions {
   readonly database: Database
-  readonly followUp: FollowUp | undefined
+  readonly followUps: ReadonlyArray<FollowUp>
   /** Notifies the workers. */
   readonly tell: Effect.Effect<unknown>
 }
 
 export class AfterCommit {
-  private readonly options: AfterCommitOptions
+  private readonly tell: Effect.Effect<unknown>
   private readonly leftTasks = new Signal()
-  private readonly mayFollow = new Signal()
-  private entries: Array<Entry> = []
-  /** It is time to look for what others have left undone. */
-  private mustLook = false
+  private readonly followers: ReadonlyArray<Follower>
 
-  constructor(options: AfterCommitOptions) {
-    this.options = options
+  constructor({ database, followUps, tell }: AfterCommitOptions) {
+    this.tell = tell
+    this.followers = followUps.map((followUp) => new Follower(database, followUp))
   }
 
   /** An outcome is in the row. */
   committed(entry: Entry): void {
-    if (entry.claimed.facts === null || this.options.followUp === undefined) return
-    if (this.entries.length < maxEntries) this.entries.push(entry)
-    else this.mustLook = true
-    this.mayFollow.set()
+    const { facts, watched } = entry.claimed
+    if (facts === null && !watched) return
+    for (const follower of this.followers) follower.committed(entry)
   }
 
   /** This worker leaves a task to others: they must be notified. */
@@ -79,31 +78,56 @@ export class AfterCommit {
 
   /** Works until its fiber is interrupted. Its parts don't wait for each other: work that hangs does so for long. */
   get run(): Effect.Effect<never> {
-    const { followUp, tell } = this.options
-    const telling = Effect.forever(Effect.andThen(this.leftTasks.wait(), tell))
-    if (followUp === undefined) return telling
+    const telling = Effect.forever(Effect.andThen(this.leftTasks.wait(), this.tell))
+    return Effect.raceAllFirst([telling, ...this.followers.map(({ run }) => run)])
+  }
+}
+
+/** Does one kind of work. */
+class Follower {
+  private readonly database: Database
+  private readonly followUp: FollowUp
+  private readonly mayFollow = new Signal()
+  private entries: Array<Entry> = []
+  /** It is time to look for what others have left undone. */
+  private mustLook = false
+
+  constructor(database: Database, followUp: FollowUp) {
+    this.database = database
+    this.followUp = followUp
+  }
+
+  committed(entry: Entry): void {
+    if (!this.followUp.concerns(entry)) return
+    if (this.entries.length < maxEntries) this.entries.push(entry)
+    else this.mustLook = true
+    this.mayFollow.set()
+  }
+
+  get run(): Effect.Effect<never> {
     const following = this.mayFollow.wait().pipe(
       // The others of a batch come in the same turn.
       Effect.andThen(Effect.yieldNow),
-      Effect.andThen(Effect.suspend(() => this.follow(followUp))),
+      Effect.andThen(Effect.suspend(() => this.follow())),
       Effect.forever
     )
-    const ticking = Effect.forever(Effect.map(Effect.sleep(followUp.every), () => {
+    const ticking = Effect.forever(Effect.map(Effect.sleep(this.followUp.every), () => {
       this.mustLook = true
       this.mayFollow.set()
     }))
-    return Effect.raceAllFirst([telling, following, ticking])
+    return Effect.raceAllFirst([following, ticking])
   }
 
   /** The look that is due, or else the outcomes so far. */
-  private follow({ every, work }: FollowUp): Effect.Effect<void> {
+  private follow(): Effect.Effect<void> {
+    const { every, work } = this.followUp
     const isLook = this.mustLook
     const entries = isLook ? [] : this.entries
     if (isLook) this.mustLook = false
     else this.entries = []
     if (!isLook && entries.length === 0) return Effect.void
     // Sent again for as long as the database is away.
-    return this.options.database.retryingUnless(work(entries), isRefused).pipe(
+    return this.database.retryingUnless(work(entries), isRefused).pipe(
       Effect.catchCause((cause) => {
         this.entries = [...entries, ...this.entries]
         return Effect.andThen(noteFailure(cause), Effect.sleep(Math.min(failedPause, every / 2)))

@@ -4,9 +4,7 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Hash from "effect/Hash"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
@@ -19,16 +17,20 @@ import { BorrowedScopes } from "./borrowedScopes.ts"
 import { limitTransactions } from "./transactionLimit.ts"
 import type { TaskId } from "../../TaskId.ts"
 import type { ClaimedTask, Entry, StoredOutcome } from "../attempt/claimedTask.ts"
-import { AfterCommit, CurrentFollowUp } from "./afterCommit.ts"
+import { AfterCommit, ExtraFollowUps } from "./afterCommit.ts"
 import { findCancelled } from "./cancelled.ts"
 import { toTableError, isMisconfiguration } from "../sql/errors.ts"
 import { Cancels } from "./cancellations.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain, end } from "./shutdown.ts"
 import { noteStarted } from "./launch.ts"
+import { makeFollowUps } from "./followUps.ts"
+import { keptHistories, makeToHistory } from "../attempt/history.ts"
+import { keepHistory } from "./historyKeeper.ts"
 import { keepLeases } from "./leaseRenewal.ts"
 import { Database } from "./database.ts"
-import { type Listener, lookOf, makeListener } from "./listener.ts"
+import { type Listener, lookOf } from "./listener.ts"
+import { groupOf, type Identity, listenFor } from "./notified.ts"
 import { WorkerMetrics } from "./metrics.ts"
 import { notifierOf } from "../enqueue/notifier.ts"
 import type { Settings } from "./settings.ts"
@@ -87,6 +89,7 @@ interface Parts {
   readonly cancels: Cancels
   readonly wakeup: Wakeup
   readonly afterCommit: AfterCommit
+  readonly keepHistory: Effect.Effect<never>
   /** Completed when somebody wants the worker to stop. */
   readonly stopRequest: Deferred.Deferred<void>
 }
@@ -118,7 +121,12 @@ const settleWith = ({ database, metrics, runner, settings, sql }: Core, pool: Po
   }
 }
 
-const makeCore = Effect.fnUntraced(function*(settings: Settings, database: Database, metrics: WorkerMetrics) {
+const makeCore = Effect.fnUntraced(function*(
+  settings: Settings,
+  worker: string,
+  database: Database,
+  metrics: WorkerMetrics
+) {
   const sql = yield* SqlClient.SqlClient
   const debug = yield* LogLevel.isEnabled("Debug")
   const { lease, tasks } = settings
@@ -130,6 +138,7 @@ const makeCore = Effect.fnUntraced(function*(settings: Settings, database: Datab
     tasks,
     lease,
     isCancelled,
+    toHistory: makeToHistory(tasks, now, worker),
     traced: yield* isTraced,
     debug
   }
@@ -148,7 +157,8 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   const outbox = yield* Queue.unbounded<Entry>()
   const asyncOutbox = yield* Queue.unbounded<Entry>()
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
-  const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUp: yield* CurrentFollowUp })
+  const followUps = [...makeFollowUps(sql), ...yield* ExtraFollowUps]
+  const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps })
   const pool = new Pool({
     concurrency,
     bufferSize,
@@ -159,7 +169,8 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
     outbox,
     asyncOutbox,
     afterCommit,
-    run: (attempt) => fork(runAttempt(runner, attempt))
+    run: (attempt) => fork(runAttempt(runner, attempt)),
+    toHistory: runner.toHistory
   })
   const writing = { sql, database, lease, metrics, onStored: settleWith(core, pool) }
   const writers = [
@@ -169,52 +180,17 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   return { wakeup, afterCommit, pool, writers, notifyWorkers }
 })
 
-/** Workers with the same tasks, on the same table, do some of their work for each other. */
-const groupOf = (schema: string, tasks: ReadonlyArray<string>): string =>
-  Hash.string(JSON.stringify([schema, ...[...tasks].sort()])).toString(36)
-
-/** What tells a worker from others. */
-interface Identity {
-  readonly id: string
-  /** Of its table. */
-  readonly schema: string
-}
-
-type Notified = Pick<Parts, "cancels" | "quarantine" | "rescue" | "stopRequest" | "wakeup"> & {
-  readonly database: Database
-}
-
-/** What notifications do. */
-const listenFor = (
-  { group, id, schema }: Identity & { readonly group: string },
-  { pollInterval }: Settings,
-  { cancels, database, quarantine, rescue, stopRequest, wakeup }: Notified
-) =>
-  makeListener({
-    workerId: id,
-    schema,
-    now,
-    pollInterval,
-    onChange: () => {
-      wakeup.wake()
-      quarantine.hint()
-    },
-    onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
-    onBroken: () => database.noteBroken(),
-    onCancel: (task) => cancels.hear(task),
-    onLook: (others, rest) => void (others === group && rescue.othersLook(rest))
-  })
-
 /** In the order in which data flows: what hears of due rows comes last, and the dispatcher that claims them. */
 const makeParts = Effect.fnUntraced(
-  function*(settings: Settings, { id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
-    const core = yield* makeCore(settings, database, metrics)
+  function*(settings: Settings, { id, schema }: Omit<Identity, "group">, database: Database, metrics: WorkerMetrics) {
+    const core = yield* makeCore(settings, id, database, metrics)
     const pipeline = yield* makePipeline(core)
     const { pool, wakeup } = pipeline
     const { lease, maxCrashes } = settings
     const tasks = [...settings.tasks.keys()]
     const shared = { sql: core.sql, database, pool, tasks, lease, now }
-    const leases = { ...shared, metrics, maxCrashes, pollInterval: Math.min(settings.pollInterval, lease) }
+    const kept = keptHistories(settings.tasks)
+    const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(settings.pollInterval, lease) }
     const group = groupOf(schema, tasks)
     const quarantine = new Quarantine(leases)
     const rescue = new Rescue(
@@ -224,7 +200,7 @@ const makeParts = Effect.fnUntraced(
     const cancels = new Cancels(leases)
     const stopRequest = yield* Deferred.make<void>()
     const notified = { wakeup, quarantine, rescue, cancels, database, stopRequest }
-    const listener = yield* listenFor({ id, schema, group }, settings, notified)
+    const listener = yield* listenFor({ id, schema, group }, settings.pollInterval, notified)
     const poll = new Poll({ ...shared, rescue, quarantine, listener })
     const pollInterval = () =>
       listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
@@ -237,6 +213,7 @@ const makeParts = Effect.fnUntraced(
       keepLeases: keepLeases(leases),
       rescue,
       cancels,
+      keepHistory: keepHistory({ sql: core.sql, database, tasks: settings.tasks }),
       stopRequest
     }
     return parts
@@ -279,7 +256,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
   const background = yield* Effect.forEach(
-    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run],
+    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run, parts.keepHistory],
     fork
   )
   if (listener !== undefined) {

@@ -13,8 +13,8 @@ import { messageOf, failureKindOf } from "../sql/errors.ts"
 import { toPostgresText } from "../attempt/causeText.ts"
 import type { Database } from "./database.ts"
 import type { WorkerMetrics } from "./metrics.ts"
-import { type RowOutcome, toChanges } from "../attempt/outcome.ts"
-import { storeOutcomes } from "../sql/outcome.ts"
+import { type RowOutcome, toChanges, withStored } from "../attempt/outcome.ts"
+import { type StoredRow, storeOutcomes } from "../sql/outcome.ts"
 
 /** More in one statement would not be faster, and would hold its rows' locks for longer. */
 const maxBatch = 1000
@@ -24,14 +24,14 @@ const maxBatchLength = 8_000_000
 
 /** Which rows of a batch were written. */
 interface Stored {
-  readonly has: (id: string) => boolean
+  readonly get: (id: string) => StoredRow | undefined
   /** Each of them: then no row is in the batch twice. */
   readonly all: boolean
   /** The answer to a first try was lost: it may have been written then. */
   readonly again: boolean
 }
 
-const nothing: Stored = { has: () => false, all: false, again: false }
+const nothing: Stored = { get: () => undefined, all: false, again: false }
 
 export interface WriterOptions {
   readonly sql: SqlClient
@@ -90,13 +90,13 @@ export class Writer {
     let sent = 0
     const statement = Effect.suspend(() => {
       sent++
-      return storeOutcomes(sql, changes, { lease, isAsync })
+      return storeOutcomes(sql, changes, { lease, isAsync, again: sent > 1 })
     })
     return Effect.map(
       database.retryingUnless(statement, (error) => failureKindOf(error) !== "Database"),
       (rows) => {
-        const ids = new Set<string>(rows.map((row) => row.id))
-        return { has: (id) => ids.has(id), all: ids.size === batch.length, again: sent > 1 }
+        const byId = new Map<string, StoredRow>(rows.map((row) => [row.id, row]))
+        return { get: (id) => byId.get(id), all: byId.size === batch.length, again: sent > 1 }
       }
     )
   }
@@ -104,15 +104,18 @@ export class Writer {
   private settle(batch: ReadonlyArray<Entry>, stored: Stored): Effect.Effect<void> {
     // A row that this worker lost and claimed again may be among them twice: the last of its attempts is the current one.
     const last = stored.all ? undefined : new Map(batch.map(({ claimed }) => [claimed.id, claimed]))
-    const isStored = (claimed: ClaimedTask) =>
-      stored.has(claimed.id) && (last === undefined || last.get(claimed.id) === claimed)
-    return this.options.onStored(batch.map(({ claimed, outcome }) => ({
-      claimed,
-      outcome,
-      // When a batch is sent again, a missing row usually means that the first send has stored its outcome. Only
-      // `Continued` keeps its token, and is matched again.
-      current: isStored(claimed) || (stored.again && outcome._tag !== "Continued")
-    })))
+    const rowOf = (claimed: ClaimedTask) =>
+      last === undefined || last.get(claimed.id) === claimed ? stored.get(claimed.id) : undefined
+    return this.options.onStored(batch.map(({ claimed, outcome }) => {
+      const row = rowOf(claimed)
+      return {
+        claimed,
+        outcome: row === undefined ? outcome : withStored(outcome, row),
+        // When a batch is sent again, a missing row usually means that the first send has stored its outcome. Only
+        // `Continued` keeps its token, and is matched again.
+        current: row !== undefined || (stored.again && outcome._tag !== "Continued")
+      }
+    }))
   }
 
   private takeApart(batch: ReadonlyArray<Entry>, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
@@ -124,12 +127,16 @@ export class Writer {
   /** The row at fault. What the database refuses for its content is parked with the reason in place of it. */
   private storeAlone(entry: Entry, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
     if (failureKindOf(error) === "Lock") return Effect.asVoid(Effect.forkScoped(this.storeWhenFree(entry)))
-    const { claimed, outcome } = entry
+    const { claimed, history, outcome } = entry
     const parked: RowOutcome = {
       _tag: "Parked",
       error: toPostgresText(`The outcome of this step (${outcome._tag}) could not be stored: ${messageOf(error)}`)
     }
-    const rest = { claimed, outcome: parked }
+    const rest = {
+      claimed,
+      outcome: parked,
+      history: history && { ...history, outcome: "parked", error: parked.error }
+    }
     return Effect.matchEffect(this.send([rest]), {
       onFailure: (error) =>
         Effect.andThen(

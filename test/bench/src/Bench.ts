@@ -21,6 +21,8 @@ export class Bench {
   readonly errors: Array<string> = []
   private readonly processes = new Map<SubjectName, Array<SubjectProcess>>()
   private readonly kept = new Map<string, Promise<Database>>()
+  /** Of the workload at hand. */
+  private commitWait: number | undefined
   readonly server: Server
   readonly options: BenchOptions
 
@@ -52,7 +54,7 @@ export class Bench {
     f: (database: Database, process: SubjectProcess) => Promise<A>
   ): Promise<A> {
     const process = await this.process(subject)
-    const database = await this.server.fresh()
+    const database = await this.server.fresh(this.commitWait)
     try {
       await process.call("prepare", { url: database.url })
       return await f(database, process)
@@ -70,6 +72,7 @@ export class Bench {
 
   /** All rounds of a workload, the subjects in turn. */
   async run(workload: Workload): Promise<void> {
+    this.commitWait = workload.commitWait
     const rounds = Math.min(this.options.rounds, workload.rounds ?? Infinity)
     const subjects = this.options.peers.filter((subject) => workload.sizes[subject] !== undefined)
     console.error(`\n(${workload.number}) ${workload.title}: ${subjects.join(", ")}`)

@@ -16,7 +16,8 @@ export interface Server {
   /** The version and the settings that matter, for the report. */
   readonly description: string
   readonly adminUrl: string
-  readonly fresh: () => Promise<Database>
+  /** `commitWait`: by how many milliseconds each of its commits takes longer. */
+  readonly fresh: (commitWait?: number) => Promise<Database>
   readonly close: () => Promise<unknown>
 }
 
@@ -45,7 +46,27 @@ const makeServer = async (adminUrl: string, close: () => Promise<unknown>): Prom
     }
   }
 
-  return { adminUrl, close, description: await describe(adminUrl), fresh: () => make("") }
+  const fresh = async (commitWait = 0) => {
+    const database = await make("")
+    if (commitWait > 0) await slowDown(database.url, commitWait)
+    return database
+  }
+
+  return { adminUrl, close, description: await describe(adminUrl), fresh }
+}
+
+/**
+ * Each flush of the log waits for so long before it, in the sessions of this database: `commit_delay` is what Postgres
+ * itself offers for that, and with `commit_siblings = 0` it waits also if no other transaction is open. Those who commit
+ * meanwhile share the flush. Only a superuser may set it.
+ */
+const slowDown = async (url: string, commitWait: number): Promise<void> => {
+  const name = new URL(url).pathname.slice(1)
+  await execute(
+    url,
+    `alter database ${name} set commit_siblings = 0`,
+    `alter database ${name} set commit_delay = ${commitWait * 1000}`
+  )
 }
 
 const execute = (url: string, ...statements: ReadonlyArray<string>): Promise<void> =>

@@ -10,6 +10,7 @@ export const subjectNames = [
   "floorNotify",
   "floorWaits",
   "ours",
+  "oursAsync",
   "graphile",
   "pgBoss",
   "persistedQueue",

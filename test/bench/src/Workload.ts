@@ -20,6 +20,8 @@ export interface Workload {
   readonly note: string
   /** Who takes part, and with how many tasks (or whatever `measure` calls size): slow subjects get fewer. */
   readonly sizes: Partial<Record<SubjectName, number>>
+  /** By how many milliseconds each commit takes longer, as on a slower disk; without it, as long as it takes. */
+  readonly commitWait?: number
   /** At most so many rounds; without it, as many as the run has. */
   readonly rounds?: number
   /** Whether unmeasured runs go first, for some seconds, so that no subject is measured while it still warms up. */

@@ -28,7 +28,7 @@ class Mailer extends Context.Service<Mailer, { readonly send: (text: string) => 
   "Mailer"
 ) {}
 
-// A final step: no `next`, no errors, no services.
+// A last step: no `next`, no errors, no services.
 const paid = Step.make(Paid, {
   handler: (state) => {
     holds<Equal<typeof state, typeof Paid.Type>>()

@@ -23,7 +23,7 @@ const makePool = Effect.fnUntraced(function*(concurrency: number) {
     wakeup: new Wakeup(now),
     outbox: yield* Queue.unbounded(),
     asyncOutbox: yield* Queue.unbounded(),
-    afterCommit: new AfterCommit({ database: new Database(metrics), followUp: undefined, tell: Effect.void }),
+    afterCommit: new AfterCommit({ database: new Database(metrics), followUps: [], tell: Effect.void }),
     run: () => {
       const attempt = Deferred.makeUnsafe<Outcome>()
       attempts.push(attempt)

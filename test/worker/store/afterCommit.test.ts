@@ -31,7 +31,11 @@ const make = (answer: (call: number) => Effect.Effect<void, SqlError>) =>
     yield* Effect.forkScoped(database.watch)
     const afterCommit = new AfterCommit({
       database,
-      followUp: { every, work: (committed) => Effect.suspend(() => answer(calls.push(committed))) },
+      followUps: [{
+        concerns: () => true,
+        every,
+        work: (committed) => Effect.suspend(() => answer(calls.push(committed)))
+      }],
       tell: Effect.sync(() => counts.told++)
     })
     yield* Effect.forkScoped(afterCommit.run)
@@ -166,4 +170,38 @@ it.effect("what is too much to be remembered is looked for as if somebody else h
     for (let n = 0; n < 10_001; n++) afterCommit.committed(entry())
     yield* settle
     assert.deepStrictEqual(calls.map(({ length }) => length), [0, 10_000])
+  }))
+
+it.effect("each follow-up is done apart from the others, with the outcomes that concern it", () =>
+  Effect.gen(function*() {
+    const calls: Array<readonly [string, number]> = []
+    const follow = (name: string, tag: Entry["outcome"]["_tag"], work: Effect.Effect<void>) => ({
+      concerns: ({ outcome }: Entry) => outcome._tag === tag,
+      every,
+      work: (committed: ReadonlyArray<Entry>) =>
+        Effect.andThen(Effect.sync(() => calls.push([name, committed.length])), work)
+    })
+    const afterCommit = new AfterCommit({
+      database: new Database(new WorkerMetrics(Context.empty())),
+      followUps: [follow("ended", "Finished", Effect.never), follow("parked", "Parked", Effect.void)],
+      tell: Effect.void
+    })
+    yield* Effect.forkScoped(afterCommit.run)
+    for (let n = 0; n < 2; n++) {
+      afterCommit.committed(entry())
+      afterCommit.committed({ ...entry(), outcome: { _tag: "Parked", error: "no" } })
+      afterCommit.committed({ ...entry(), outcome: { _tag: "Released" } })
+      yield* settle
+    }
+    assert.deepStrictEqual(calls, [["ended", 1], ["parked", 1], ["parked", 1]])
+  }))
+
+it.effect("outcomes of tasks that somebody waits for are followed, too", () =>
+  Effect.gen(function*() {
+    const { afterCommit, calls } = yield* make(() => Effect.void)
+    const watched = entry(null)
+    watched.claimed.watched = true
+    afterCommit.committed(watched)
+    yield* settle
+    assert.deepStrictEqual(calls, [[watched]])
   }))

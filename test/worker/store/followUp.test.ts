@@ -8,7 +8,7 @@ import { SqlClient } from "effect/sql"
 import { ConnectionError, SqlError, UniqueViolation } from "effect/sql/SqlError"
 import { NextStep, Step, Task } from "../../../src/index.ts"
 import type { Entry } from "../../../src/internal/attempt/claimedTask.ts"
-import { CurrentFollowUp, type FollowUp } from "../../../src/internal/worker/afterCommit.ts"
+import { ExtraFollowUps, type FollowUp } from "../../../src/internal/worker/afterCommit.ts"
 import { makePacedClock } from "../../support/worker/Clocks.ts"
 import { Job, jobs, makeGate, start, workerTests } from "../../support/worker/Fixture.ts"
 import { holding } from "../../support/worker/Locks.ts"
@@ -77,7 +77,7 @@ const makeStandIn = (options: {
         yield* Effect.forEach(committed, show, { discard: true })
       })
     return {
-      followUp: { every: options.every ?? 3_600_000, work },
+      followUp: { concerns: () => true, every: options.every ?? 3_600_000, work },
       sizes,
       /** The next call, as the ids that it was given. */
       call: within(Queue.take(calls), "the stand-in was not called"),
@@ -86,7 +86,7 @@ const makeStandIn = (options: {
     }
   })
 
-const followedBy = (followUp: FollowUp) => Effect.provideService(CurrentFollowUp, followUp)
+const followedBy = (followUp: FollowUp) => Effect.provideService(ExtraFollowUps, [followUp])
 
 /** A task whose steps go on as the names of its states say, from one outcome to the next. */
 const makeJobs = (transactional: boolean, handler: (job: Job) => Effect.Effect<NextStep.NextStep<Job>, string>) =>

@@ -16,6 +16,7 @@ export const chain: Workload = {
     floor: 1000,
     floorTable: 1000,
     ours: 1000,
+    oursAsync: 1000,
     absurd: 1000,
     dbos: 1000,
     openWorkflow: 1000,

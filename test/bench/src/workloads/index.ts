@@ -7,6 +7,7 @@ import { mix } from "./mix.ts"
 import { noops } from "./noops.ts"
 import { pickUp } from "./pickUp.ts"
 import { processes } from "./processes.ts"
+import { slowDisks } from "./slowDisk.ts"
 import { steady } from "./steady.ts"
 import { tasksOfSteps } from "./tasksOfSteps.ts"
 
@@ -21,5 +22,6 @@ export const workloads: ReadonlyArray<Workload> = [
   backlog,
   steady,
   processes,
-  idle
+  idle,
+  ...slowDisks
 ]

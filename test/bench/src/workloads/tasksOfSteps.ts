@@ -10,7 +10,7 @@ export const tasksOfSteps: Workload = {
   note:
     "Enqueued beforehand; from the first step's start until the last is stored. DBOS and OpenWorkflow run 500 of the " +
     "tasks, the Rust sequence 300, Effect Workflow 100.",
-  sizes: { ours: 1000, absurd: 1000, dbos: 500, openWorkflow: 500, effectWorkflow: 100, rust: 300 },
+  sizes: { ours: 1000, oursAsync: 1000, absurd: 1000, dbos: 500, openWorkflow: 500, effectWorkflow: 100, rust: 300 },
   warmUp: true,
   measure: (bench, subject, tasks) =>
     bench.withDatabase(subject, async (database, process) => {

@@ -64,6 +64,6 @@ export const text = Step.make(Draft, {
 
 export const otherMistakes = Step.make(Draft, {
   asyncCommit: true,
-  // error: this final step moves to "Sent": add it to `next`, or return NextStep.none
+  // error: this last step moves to "Sent": add it to `next`, or return NextStep.none
   handler: () => Effect.succeed(NextStep.now(new Sent()))
 })

@@ -44,7 +44,7 @@ export const itself = Step.make(Draft, {
 })
 
 export const final = Step.make(Sent, {
-  // error: this final step moves to "Paid": add it to `next`, or return NextStep.none
+  // error: this last step moves to "Paid": add it to `next`, or return NextStep.none
   handler: () => Effect.succeed(NextStep.now(new Paid()))
 })
 

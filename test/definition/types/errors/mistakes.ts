@@ -40,7 +40,7 @@ export const undeclaredMove = Step.make(Draft, {
 })
 
 export const noNext = Step.make(Draft, {
-  // error: this final step moves to "Sent": add it to `next`, or return NextStep.none
+  // error: this last step moves to "Sent": add it to `next`, or return NextStep.none
   handler: Effect.fnUntraced(function*(draft) {
     const id = yield* work(draft)
     return NextStep.now(new Sent({ to: "ada", id }))

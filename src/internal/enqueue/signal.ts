@@ -1,0 +1,70 @@
+/** Sending signals to tasks. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { isObject } from "effect/Predicate"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { TaskInboxFullError, TaskNotFoundError, TaskOptionsError, type TaskTableError } from "../../TaskError.ts"
+import { toTableError } from "../sql/errors.ts"
+import * as Signals from "../sql/signals.ts"
+import { notifierOf } from "./notifier.ts"
+import { currentTrace } from "./trace.ts"
+
+/** `Task.SignalOptions`. */
+export interface SignalOptions {
+  readonly dedupe?: string | undefined
+}
+
+/** In characters: it is stored for as long as the task lives. */
+const maxDedupe = 500
+
+export const dedupeOf = (
+  task: string,
+  options: SignalOptions | undefined
+): Effect.Effect<string | undefined, TaskOptionsError> => {
+  const refuse = (mistake: string) => new TaskOptionsError({ task, message: `${task}: ${mistake}. Nothing was sent` })
+  if (options === undefined) return Effect.undefined
+  if (!isObject(options)) return refuse("the options must be an object, such as { dedupe: \"webhook-7\" }")
+  const dedupe: unknown = options.dedupe
+  if (dedupe === undefined) return Effect.undefined
+  return typeof dedupe === "string" && dedupe !== "" && dedupe.length <= maxDedupe && !/[\0\p{Surrogate}]/u.test(dedupe)
+    ? Effect.succeed(dedupe)
+    : refuse(`\`dedupe\` must be a text of 1 to ${maxDedupe} characters, without NUL or half surrogate pairs`)
+}
+
+/** Tells how a signal was refused. */
+const refused = ({ id, task }: Signals.SignalTarget, tag: string, sent: Signals.Sent) => {
+  switch (sent) {
+    case "gone":
+      return new TaskNotFoundError({
+        id,
+        message: `The signal "${tag}" was not sent: there is no task "${task}" with the id ${id}. It has ended, or was `
+          + "cancelled, or it is a task of another name"
+      })
+    case "full":
+      return new TaskInboxFullError({
+        id,
+        message: `The signal "${tag}" was not sent: task ${id} has not taken the signals that it got before, and holds `
+          + `${Signals.maxInboxSignals} of them or 1 MB at most`
+      })
+    case "sent":
+    case "duplicate":
+      return undefined
+  }
+}
+
+/** Sends a signal to a task. A duplicate changes nothing, and is no error. */
+export const sendSignal = (
+  target: Signals.SignalTarget,
+  signal: Signals.EncodedSignal
+): Effect.Effect<void, TaskNotFoundError | TaskInboxFullError | SqlError | TaskTableError, SqlClient.SqlClient> =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const traced = { ...signal, trace: yield* currentTrace }
+    const transaction = yield* Effect.serviceOption(sql.transactionService)
+    const sent = yield* Option.isSome(transaction)
+      ? Signals.sendSignal(sql, target, traced, false)
+      : notifierOf(sql).store((quiet) => Signals.sendSignal(sql, target, traced, quiet))
+    const refusal = refused(target, signal.tag, sent)
+    if (refusal !== undefined) return yield* refusal
+  }).pipe(Effect.catchTag("SqlError", toTableError))

@@ -1,0 +1,201 @@
+/**
+ * Signals: how one is put into the inbox of a row, and what the table needs for that.
+ *
+ * `inbox` is `{"signals": [{"tag", "value", "at", "trace", "dedupe"}, …], "dedupe": ["…"]}`, or null. `signals` are those
+ * that the task has not taken, in the order in which they were committed; `dedupe` the last keys that were used.
+ */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { TaskId } from "../../TaskId.ts"
+import { query } from "./query.ts"
+
+/** How many signals a row holds at most. */
+export const maxInboxSignals = 1000
+
+/** How long an inbox may be, in bytes. */
+export const maxInboxBytes = 1_000_000
+
+/** How many keys of duplicates a row remembers. */
+const maxDedupe = 100
+
+interface SignalParams {
+  readonly tag: string
+  readonly value: string
+  readonly dedupe: string
+  readonly trace: string
+}
+
+/** The signal as it is stored. */
+const item = ({ dedupe, tag, trace, value }: SignalParams) =>
+  `jsonb_strip_nulls(jsonb_build_object('tag', ${tag}, 'at', now(), 'trace', ${trace}, 'dedupe', ${dedupe}))
+    || jsonb_build_object('value', ${value})`
+
+/** The keys of duplicates, with one more. */
+const remember = (dedupe: string) =>
+  `case when ${dedupe} is null then '{}' else jsonb_build_object('dedupe',
+    case when jsonb_array_length(t.inbox -> 'dedupe') >= ${maxDedupe} then (t.inbox -> 'dedupe') - 0
+      else coalesce(t.inbox -> 'dedupe', '[]') end || to_jsonb(${dedupe})) end`
+
+/**
+ * Puts a signal into a row. It makes the row due if the row waits for it and does not run, also if it is parked:
+ * otherwise the row would be left asleep when its error is cleared. `wakes` tells the attempt that runs the row that
+ * something came: see \`becomesDue\` in outcome.ts.
+ */
+const putSignal = (signal: SignalParams) =>
+  `inbox = coalesce(t.inbox, '{}')
+    || jsonb_build_object('signals', coalesce(t.inbox -> 'signals', '[]') || (${item(signal)}))
+    || ${remember(signal.dedupe)},
+  wakes = t.wakes + 1,
+  wakeup_at = case when not t.is_running and ${signal.tag} = any(t.waits_for) then least(t.wakeup_at, now())
+    else t.wakeup_at end,
+  updated_at = now()`
+
+const isDuplicate = (dedupe: string) => `coalesce(t.inbox -> 'dedupe' ? ${dedupe}, false)`
+
+const hasRoom = (value: string) =>
+  `(t.inbox is null or jsonb_array_length(t.inbox -> 'signals') < ${maxInboxSignals}
+    and octet_length(t.inbox::text) + octet_length(${value}::text) <= ${maxInboxBytes})`
+
+/** A row that has ended takes no signals. */
+const takesSignals = "t.ended_at is null"
+
+// ---------------------------------------------------------------------------------------------------------------
+// The library's own statements
+// ---------------------------------------------------------------------------------------------------------------
+
+/** To which row a signal goes: to the task of this name with this id. */
+export interface SignalTarget {
+  readonly task: string
+  readonly id: TaskId
+}
+
+/** A signal, with its fields as JSON. */
+export interface EncodedSignal {
+  readonly tag: string
+  readonly value: string
+  readonly dedupe: string | undefined
+}
+
+/** What became of a signal. */
+export type Sent = "sent" | "duplicate" | "full" | "gone"
+
+const params = { tag: "$3::text", value: "$4::jsonb", dedupe: "$5::text", trace: "$6::text" }
+
+const send = (quiet: boolean) =>
+  `${
+    quiet ? "with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))\n" : ""
+  }update pg_task t set
+  ${putSignal(params)}
+${quiet ? "from quiet\n" : ""}where t.id = $1::uuid and t.task = $2 and ${takesSignals} and not ${
+    isDuplicate(params.dedupe)
+  }
+  and ${hasRoom(params.value)} returning t.id`
+
+const sendWithNotify = send(false)
+const sendWithoutNotify = send(true)
+
+/** Why no row took a signal. If it is gone or has room by now, that is what is said. */
+const refusal = `select case when ${isDuplicate("$3::text")} then 'duplicate' else 'full' end as sent
+from pg_task t where t.id = $1::uuid and t.task = $2 and ${takesSignals}`
+
+/** Sends a signal. Use `quiet` only outside of transactions: the setting lasts until the transaction ends. */
+export const sendSignal = (
+  sql: SqlClient,
+  { id, task }: SignalTarget,
+  { dedupe = null, tag, trace, value }: Omit<EncodedSignal, "dedupe"> & {
+    readonly dedupe?: string | null | undefined
+    readonly trace: string | null
+  },
+  quiet: boolean
+): Effect.Effect<Sent, SqlError> =>
+  Effect.flatMap(
+    query(sql, quiet ? sendWithoutNotify : sendWithNotify, [id, task, tag, value, dedupe, trace]),
+    (rows) =>
+      rows.length > 0 ? Effect.succeed<Sent>("sent") : Effect.map(
+        query<{ sent: Sent }>(sql, refusal, [id, task, dedupe]),
+        (found) => found[0]?.sent ?? "gone"
+      )
+  )
+
+/** The signals of a row that an attempt holds. */
+export const readInbox = (
+  sql: SqlClient,
+  { id, token }: { readonly id: TaskId; readonly token: string }
+): Effect.Effect<string | undefined, SqlError> =>
+  Effect.map(
+    query<{ inbox: string | null }>(
+      sql,
+      "select inbox::text as inbox from pg_task where id = $1::uuid and lease_token = $2::uuid",
+      [id, token]
+    ),
+    (rows) => rows[0]?.inbox ?? undefined
+  )
+
+// ---------------------------------------------------------------------------------------------------------------
+// What a migration makes
+// ---------------------------------------------------------------------------------------------------------------
+
+const inFunction = putSignal({ tag: "signal", value: "value", dedupe: "pg_task_signal.dedupe", trace: "null::text" })
+
+/**
+ * The same for SQL. It runs with the rights of its caller. Arguments that are named as columns must be qualified.
+ */
+const createFunction = `create or replace function pg_task_signal(
+  task_id uuid, signal text, value jsonb default '{}', dedupe text default null
+) returns boolean language plpgsql as $$
+#variable_conflict use_variable
+begin
+  if signal is null or signal = '' or signal like '$%' then
+    raise exception 'pg_task_signal: % is no signal', coalesce(quote_literal(signal), 'null') using errcode = '22023';
+  end if;
+  if value is null or jsonb_typeof(value) <> 'object' then
+    raise exception 'pg_task_signal: the fields of the signal "%" must be a JSON object', signal using errcode = '22023';
+  end if;
+  update pg_task t set
+  ${inFunction}
+  where t.id = task_id and ${takesSignals} and not ${isDuplicate("pg_task_signal.dedupe")} and ${hasRoom("value")};
+  if found then return true; end if;
+  if exists (
+    select from pg_task t where t.id = task_id and ${takesSignals} and ${isDuplicate("pg_task_signal.dedupe")}
+  ) then return false; end if;
+  if exists (select from pg_task t where t.id = task_id and ${takesSignals}) then
+    raise exception 'pg_task_signal: the inbox of task % is full: it holds ${maxInboxSignals} signals or 1 MB at most', task_id
+      using errcode = '54000';
+  end if;
+  raise exception 'pg_task_signal: there is no task %', task_id
+    using errcode = 'P0002', hint = 'It has ended, was cancelled, or never was.';
+end $$`
+
+/**
+ * A hand's edit of the state of a waiting row makes it due: it no longer waits for what the old state waited for. The
+ * library's own writes of a state also change \`transitions\`; so they are told apart from a hand's also where two come in
+ * one transaction.
+ */
+const isEditedByHand = `(old.waits_for is not null or old.wait_until is not null)
+    and new.step is distinct from old.step and new.transitions = old.transitions`
+
+export const createSignals: ReadonlyArray<string> = [
+  createFunction,
+  `create or replace function pg_task_touch() returns trigger language plpgsql as $$
+begin
+  new.updated_at = now();
+  if ${isEditedByHand} then
+    new.waits_for = null;
+    new.wait_until = null;
+    if not new.is_running then new.wakeup_at = least(new.wakeup_at, now()); end if;
+  end if;
+  return new;
+end $$`,
+  "drop trigger if exists pg_task_touched on pg_task",
+  `create trigger pg_task_touched before update on pg_task for each row
+  when (new.updated_at = old.updated_at or ${isEditedByHand}) execute function pg_task_touch()`,
+  // Also when a row that comes into a waiting state is due at once, because a signal has come meanwhile.
+  "drop trigger if exists pg_task_freed on pg_task",
+  `create trigger pg_task_freed after update on pg_task for each row
+  when (not new.is_running and new.error is null and (
+    old.error is not null or new.wakeup_at < old.wakeup_at
+    or (old.is_running and new.waits_for is not null and new.wakeup_at <= now())
+  ))
+  execute function pg_task_notify()`
+]

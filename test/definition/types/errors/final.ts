@@ -1,0 +1,52 @@
+// Final states: mistakes.
+import { Effect, Schema } from "effect"
+import { NextStep, Step, Task } from "effect-pg-task"
+
+class Add extends Schema.TaggedClass<Add>()("Add", { a: Schema.Number }) {}
+class Sum extends Schema.TaggedClass<Sum>()("Sum", { sum: Schema.Number }) {}
+class Lost extends Schema.TaggedClass<Lost>()("Lost", {}) {}
+
+const add = Step.make(Add, {
+  next: [Sum],
+  handler: ({ a }) => Effect.succeed(NextStep.now(new Sum({ sum: a })))
+})
+const Adder = Task.make("Adder", [add, Step.final(Sum)])
+
+// error: a task "Adder" may begin with "Add": see its `entry`
+export const begun = Adder.enqueue(new Sum({ sum: 1 }))
+
+// error: a task needs a step that is not final
+export const onlyFinal = Task.make("Sums", [Step.final(Sum)])
+
+export const finalEntry = Task.make("Adder", [add, Step.final(Sum)], {
+  // error: "Sum" is a final state: no task begins there
+  entry: [Sum]
+})
+
+export const declaredEntry = Task.declare("Adder", {
+  states: [Add],
+  final: [Sum],
+  // error: "Sum" is a final state: no task begins there
+  entry: [Sum]
+})
+
+export const both = Task.declare("Adder", {
+  states: [Add, Sum],
+  // error: "Sum" is among `states`, too: a final state has no step there
+  final: [Sum]
+})
+
+export const notFinal = Task.make(Task.declare("Adder", { states: [Add], final: [Sum] }), [
+  add,
+  // error: "Sum" is declared as a final state: make it with Step.final
+  Step.make(Sum, { handler: () => Effect.succeed(NextStep.none) })
+])
+
+export const undeclaredFinal = Task.make(Task.declare("Adder", { states: [Add, Sum] }), [
+  add,
+  // error: "Sum" is not declared as a final state: move it from `states` to `final`
+  Step.final(Sum)
+])
+
+// error: no step for the state "Lost", which is declared
+export const missing = Task.make(Task.declare("Adder", { states: [Add], final: [Sum, Lost] }), [add, Step.final(Sum)])

@@ -1,0 +1,40 @@
+// Final states: what is inferred of them. Compiled only.
+import { type Duration, Effect, Schema } from "effect"
+import { NextStep, Step, Task } from "../../../src/index.ts"
+import { type Equal, holds } from "./Equal.ts"
+
+class Add extends Schema.TaggedClass<Add>()("Add", { a: Schema.Number }) {}
+class Sum extends Schema.TaggedClass<Sum>()("Sum", { sum: Schema.Number }) {}
+class TooLarge extends Schema.TaggedClass<TooLarge>()("TooLarge", {}) {}
+
+const add = Step.make(Add, {
+  next: [Sum, TooLarge],
+  handler: ({ a }) => Effect.succeed(a > 100 ? NextStep.now(new TooLarge()) : NextStep.now(new Sum({ sum: a })))
+})
+const sum = Step.final(Sum, { keep: "7 days" })
+holds<Equal<typeof sum, Step.Final<typeof Sum>>>()
+holds<Equal<typeof sum.keep, Duration.Duration>>()
+holds<Equal<Step.State<typeof sum>, Sum>>()
+holds<Equal<Step.Services<typeof sum>, never>>()
+holds<Equal<Step.Error<typeof sum>, never>>()
+
+const Adder = Task.make("Adder", [add, sum, Step.final(TooLarge)])
+holds<Equal<Task.Result<typeof Adder>, Sum | TooLarge>>()
+holds<Equal<Task.State<typeof Adder>, Add | Sum | TooLarge>>()
+holds<Equal<Task.EntryState<typeof Adder>, Add>>()
+holds<Equal<Task.Services<typeof Adder>, never>>()
+Adder.enqueue(new Add({ a: 1 }))
+
+const Declared = Task.declare("Adder", { states: [Add], final: [Sum, TooLarge] })
+holds<Equal<typeof Declared.finals, ReadonlyArray<typeof Sum | typeof TooLarge>>>()
+holds<Equal<Task.Result<typeof Declared>, Sum | TooLarge>>()
+holds<Equal<Task.EntryState<typeof Declared>, Add>>()
+const DeclaredTask = Task.make(Declared, [add, sum, Step.final(TooLarge)])
+holds<Equal<Task.Result<typeof DeclaredTask>, Sum | TooLarge>>()
+holds<Equal<Task.EntryState<typeof DeclaredTask>, Add>>()
+
+// A task without final states has no result.
+const Plain = Task.make("Plain", [Step.make(Add, { handler: () => Effect.succeed(NextStep.none) })])
+holds<Equal<Task.Result<typeof Plain>, never>>()
+
+export const tasks: ReadonlyArray<Task.Any<never>> = [Adder, DeclaredTask, Plain]
