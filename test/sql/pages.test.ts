@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Claims from "../../src/internal/sql/claim.ts"
+import type { KnownTask } from "../../src/internal/sql/known.ts"
 import * as Leases from "../../src/internal/sql/lease.ts"
 import { look, lookForLeases, type OutlookOptions } from "../../src/internal/sql/look.ts"
 import * as Outcome from "../../src/internal/sql/outcome.ts"
@@ -42,7 +43,7 @@ const fillTable = Effect.gen(function*() {
   yield* fill({ task: "Later", count: 200_000, wakeup: "n * interval '1 second' + interval '1 hour'" })
 })
 
-const claim = (tasks: ReadonlyArray<string>, limit: number) => ({ tasks, limit, bytes: 1e9, token, lease })
+const claim = (tasks: ReadonlyArray<KnownTask>, limit: number) => ({ tasks, limit, bytes: 1e9, token, lease })
 const every = { from: undefined, to: undefined }
 
 interface Attempt extends Leases.Lease {
@@ -56,15 +57,17 @@ const statements = ({ attempts, due }: {
   readonly attempts: ReadonlyArray<Attempt>
   readonly due: number
 }): ReadonlyArray<readonly [name: string, most: number, send: Send]> => {
-  const jobs = ["Jobs"]
-  const both = ["Jobs", "Later", "Others"]
+  const names = ["Jobs", "Later", "Others"]
+  const both = names.map((name) => ({ name, states: ["Before", "Job"] }))
+  const jobs = both.slice(0, 1)
+  const later = both.slice(1, 2)
   const ahead = { from: due, to: undefined }
   const suspicions = attempts.map(({ id }) => ({ id, since: due, ripe: true }))
   const fences = attempts.map(({ id, token, transitions: n }) => ({ id, token, n }))
   const step = `{"Jobs":{"Job":{"name":"next"}}}`
   const store = (changes: Outcome.Changes): Send => (sql) =>
     Outcome.storeOutcomes(sql, changes, { lease, isAsync: false })
-  const leases = { tasks: both, limit: 1000, notification: undefined }
+  const leases = { tasks: names, limit: 1000, notification: undefined }
   const next = (outlook: OutlookOptions): Send => (sql) =>
     look(sql, { outlook, leases: undefined, notification: undefined })
   const inFront: Send = (sql) => lookForLeases(sql, leases)
@@ -90,11 +93,11 @@ const statements = ({ attempts, due }: {
       (sql) => Claims.releaseBehind(sql, { token, task: "Jobs", position: Claims.positionAt(due) })
     ],
     ["the next due", 500, next({ tasks: both, start: undefined, horizon: 1e4 })],
-    ["the next due, much later", 20, next({ tasks: ["Later"], start: due, horizon: 1e9 })],
-    ["the next due, too late", 20, next({ tasks: ["Later"], start: undefined, horizon: 1e4 })],
+    ["the next due, much later", 20, next({ tasks: later, start: due, horizon: 1e9 })],
+    ["the next due, too late", 20, next({ tasks: later, start: undefined, horizon: 1e4 })],
     ["a renewal", 4000, (sql) => Leases.renewLeases(sql, attempts, lease)],
     ["a look for expired leases in front", 1500, inFront],
-    ["a look for expired leases in blocks", 300, (sql) => Leases.lookInBlocks(sql, both, { from: 0, to: 200 })],
+    ["a look for expired leases in blocks", 300, (sql) => Leases.lookInBlocks(sql, names, { from: 0, to: 200 })],
     ["a rescue", 4000, (sql) => Leases.judge(sql, suspicions, { maxCrashes: 3, lease })],
     ["one transition", 50, store({ ends: [], changes: [{ kind: "Continued", step, ...fences[0]! }] })],
     ["a hundred ends", 2000, store({ ends: fences, changes: [] })],

@@ -6,23 +6,35 @@
 import type * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { from, quarantined, ready } from "./claim.ts"
+import { from } from "./claim.ts"
+import { firstByDue, quarantined, ready } from "./due.ts"
+import { isKnown, type KnownTask, knownTasks, namesAndTags } from "./known.ts"
 import { frontLook, type LookRow } from "./lease.ts"
 import { channel } from "./notify.ts"
+import { skippedSince } from "./notifyTriggers.ts"
 import { Params } from "./params.ts"
 import { queryAlone } from "./query.ts"
-import { clampMillis, millis } from "./time.ts"
+import { clampMillis, millis, millisUntil } from "./time.ts"
 
 /** What is next for a worker of some tasks. */
 export interface Outlook {
   /** The time until the next row is due, in milliseconds: 0 or less if one is. Null if none is due soon. */
   readonly wait: number | null
+  /** When this was looked at, in milliseconds since 1970. What becomes visible later was not seen. */
+  readonly at: number
+  /** A row is due, perhaps in a state that is not known. */
+  readonly due: boolean
+  /**
+   * Whether tasks may come, or have come since, for which nobody will notify: the transactions that store them are
+   * still `open`, or the database has `changed` since this look began.
+   */
+  readonly skipped: "open" | "changed" | null
   /** A row is due that is in quarantine. */
   readonly quarantined: boolean
 }
 
 export interface OutlookOptions {
-  readonly tasks: ReadonlyArray<string>
+  readonly tasks: ReadonlyArray<KnownTask>
   /** Only rows that are (or were) due at this time or later count, in milliseconds since 1970. */
   readonly start: number | undefined
   /** A row that is due later than this many milliseconds from now does not count. */
@@ -31,24 +43,25 @@ export interface OutlookOptions {
 
 /**
  * Without the horizon the planner reads and sorts all waiting rows in spite of the limit, if there are less than about
- * half a million. `task` is in the order because the planner does not see that it is constant if the condition is
- * `task is null`: such rows are malformed, and are claimed to be parked.
+ * half a million. Malformed rows have no name: they are due, too, to be parked.
  */
 const outlook = ({ add }: Params, { horizon, start, tasks }: OutlookOptions): string => {
-  const names = add(tasks)
-  const bounds = `wakeup_at <= now() + ${millis(add(clampMillis(horizon)))}${
-    start === undefined ? "" : ` and ${from(add(start))}`
-  }`
-  const next = (condition: string) =>
-    `(select wakeup_at from pg_task p where ${condition} and ${ready} and ${bounds}
-    order by task, wakeup_at limit (select 1::int8))`
-  const quarantine = (condition: string) =>
-    `exists (select from pg_task where ${condition} and ${quarantined} and wakeup_at <= now())`
-  return `select ((extract(epoch from min(d.wakeup_at)) - extract(epoch from clock_timestamp())) * 1000)::float8 as wait,
+  const [names, tags] = namesAndTags(tasks).map(add)
+  const after = start === undefined ? "" : ` and ${from(add(start))}`
+  const before = ` and wakeup_at <= now() + ${millis(add(clampMillis(horizon)))}`
+  const isDue = (condition: string) => `exists (select from pg_task where ${condition} and wakeup_at <= now()${after})`
+  const quarantine = (condition: string) => isDue(`${condition} and ${quarantined}`)
+  return `select ${millisUntil("min(d.wakeup_at)")} as wait, (extract(epoch from now()) * 1000)::float8 as at,
+  ${isDue(`task = any(${names}::text[]) and ${ready}`)} as due, ${skippedSince} as skipped,
   ${quarantine(`task = any(${names}::text[])`)} or ${quarantine("task is null")} as quarantined
 from (
-  select d.wakeup_at from unnest(${names}::text[]) as n(name) cross join lateral ${next("task = n.name")} d
-  union all select d.wakeup_at from ${next("task is null")} d
+  select d.wakeup_at from ${knownTasks(names!, tags!)} cross join lateral (
+    select wakeup_at from pg_task p where p.task = n.task and ${ready} and ${isKnown("n.tags")}${before}${after}
+    ${firstByDue("1")}
+  ) d
+  union all select d.wakeup_at from (
+    select wakeup_at from pg_task where task is null and ${ready}${before}${after} ${firstByDue("1")}
+  ) d
 ) d`
 }
 

@@ -19,3 +19,7 @@ const maxMillis = 3.2e14
 export const clampMillis = (millis: number): number => Math.min(Math.max(millis, 0), maxMillis)
 
 export const millis = (param: string) => `${param}::float8 * interval '1 millisecond'`
+
+/** From now to `time`. It subtracts numbers, because infinite times can't be subtracted before Postgres 17. */
+export const millisUntil = (time: string) =>
+  `((extract(epoch from ${time}) - extract(epoch from clock_timestamp())) * 1000)::float8`

@@ -13,11 +13,15 @@ import {
   type Window
 } from "../sql/claim.ts"
 import { codeOf } from "../sql/errors.ts"
+import type { Outlook } from "../sql/look.ts"
+import type { KnownTask } from "../sql/known.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
 import type { Database } from "./database.ts"
 import type { Poll } from "./poll.ts"
 import type { Pool } from "./pool.ts"
+import { SkippedNotifications } from "./skippedNotifications.ts"
 import { releaseUnanswered, mayHaveRun, timeOnceBack } from "./unanswered.ts"
+import type { UnknownStates } from "./unknownStates.ts"
 import type { Wakeup } from "./wakeup.ts"
 
 /** More rows in one statement would not be cheaper each, and the first would wait for the last. */
@@ -57,6 +61,8 @@ export interface DispatcherOptions {
   readonly wakeup: Wakeup
   readonly poll: Poll
   readonly tasks: ReadonlyArray<string>
+  readonly known: ReadonlyArray<KnownTask>
+  readonly unknownStates: UnknownStates
   /** In milliseconds. */
   readonly lease: number
   readonly now: () => number
@@ -82,6 +88,8 @@ export class Dispatcher {
   /** The last poll took too long: the next one is a claim. */
   private isPollDear = false
   private jitter = 1
+  /** A dear claim has found nothing: a look for what is due next tells how far the next one need not look. */
+  private wadedInVain = false
   private lockedWait = lockedBackoff
   /** While claims pass over rows that other sessions hold. */
   private pass: Pass | undefined
@@ -90,6 +98,7 @@ export class Dispatcher {
   /** The last pass took long: the next look at everything is one, too. */
   private manyLocked = false
   private failedWait = failedBackoff.first
+  private readonly skipped = new SkippedNotifications()
 
   constructor(options: DispatcherOptions) {
     this.options = options
@@ -107,10 +116,16 @@ export class Dispatcher {
 
   private get turn(): Effect.Effect<unknown> {
     const { pool, wakeup } = this.options
-    if (wakeup.take()) this.lookAgain()
+    if (this.wadedInVain) return this.sleep
+    if (wakeup.take()) this.notified()
     if (!this.mayHaveDueRows) return this.sleep
     const limit = Math.min(pool.demand, maxClaim)
     return limit > 0 ? this.claim(limit) : wakeup.waitForRoom
+  }
+
+  private notified(): void {
+    this.skipped.notified()
+    this.lookAgain()
   }
 
   /** Rows may be due, in front of the cursor and behind it. */
@@ -122,17 +137,18 @@ export class Dispatcher {
   /** Asks what is due next, and sleeps until then, until something becomes ready, or until the poll. */
   private get sleep(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { database, longestPoll, now, poll, wakeup } = this.options
+      const { database, now, poll, wakeup } = this.options
       wakeup.forgetDue()
+      this.wadedInVain = false
       this.jitter = 1 + Math.random() * pollJitter
       const startedAt = now()
       const from = this.cursor.ahead
-      const horizon = longestPoll * (1 + pollJitter)
+      const horizon = this.options.longestPoll * (1 + pollJitter)
       return Effect.matchEffect(database.withTimeout(poll.look(from, horizon)), {
         onFailure: (error) => this.failed(error, { window: { from, to: undefined }, took: now() - startedAt }),
-        onSuccess: (due) => {
+        onSuccess: (next) => {
           if (this.isPoll) this.polled(now() - startedAt)
-          return this.doze(due, from)
+          return this.doze(next, from)
         }
       })
     })
@@ -148,19 +164,21 @@ export class Dispatcher {
     this.isPollDear = took * pollShare > this.options.pollInterval()
   }
 
-  private doze(due: number | undefined, from: number | undefined): Effect.Effect<void> {
-    const { now } = this.options
-    if (due !== undefined && due <= 0 && !this.passed) {
+  private doze({ at, due: isDue, skipped, wait: due }: Outlook, from: number | undefined): Effect.Effect<void> {
+    const { now, unknownStates } = this.options
+    if (this.isPoll && due !== null && due <= 0) return Effect.sync(() => this.lookAgain())
+    unknownStates.seen(isDue)
+    // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
+    if (due !== null && due <= 0 && !this.passed) {
       return Effect.sync(() => {
-        if (this.isPoll) return this.lookAgain()
-        // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
         this.pass = startOfPass(from)
         this.mayHaveDueRows = true
       })
     }
-    const wait = due === undefined ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
+    if (due === null || due > 0) this.cursor.seenAll(at)
+    const wait = due === null ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
     this.passed = false
-    return this.rest(Math.min(now() + wait, this.cursor.nextScan), now())
+    return this.rest(Math.min(now() + Math.min(wait, this.skipped.wait(skipped)), this.cursor.nextScan), now())
   }
 
   /** The poll interval may change meanwhile. */
@@ -183,10 +201,10 @@ export class Dispatcher {
 
   /** Claims at the cursor, or behind the rows that other sessions hold. */
   private claim(limit: number): Effect.Effect<void> {
-    const { lease, database, now, pool, sql, tasks, wakeup } = this.options
+    const { lease, database, known, now, pool, sql, wakeup } = this.options
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
-    const options = { tasks, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
+    const options = { tasks: known, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
     this.mayHaveDueRows = this.isPoll = this.isPollDear = false
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)
     return Effect.matchEffect(database.withTimeout(statement), {
@@ -223,6 +241,7 @@ export class Dispatcher {
 
   private claimed(look: Claimed): void {
     this.cursor.end(look)
+    this.wadedInVain = look.last === undefined && !this.cursor.isCheap
     if (look.full || this.cursor.goesOn(look.now)) this.mayHaveDueRows = true
     // Fewer than asked for: that was all in front of the cursor, but perhaps not behind it.
     else if (look.window.from !== undefined && this.cursor.isCheap) this.mayHaveDueRows = this.back = true

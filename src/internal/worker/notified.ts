@@ -16,7 +16,7 @@ export const groupOf = (schema: string, tasks: ReadonlyArray<string>): string =>
   Hash.string(JSON.stringify([schema, ...[...tasks].sort()])).toString(36)
 
 /** What tells a worker from others. */
-export interface Identity {
+interface Identity {
   readonly id: string
   /** Of its table. */
   readonly schema: string

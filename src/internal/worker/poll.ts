@@ -8,15 +8,16 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { failureKindOf } from "../sql/errors.ts"
+import type { KnownTask } from "../sql/known.ts"
 import type { LookRow } from "../sql/lease.ts"
-import { look, type LookOptions } from "../sql/look.ts"
+import { look, type LookOptions, type Outlook } from "../sql/look.ts"
 import type { Rescue } from "./leaseRescue.ts"
 import type { Listener } from "./listener.ts"
 import type { Quarantine } from "./quarantine.ts"
 
 export interface PollOptions {
   readonly sql: SqlClient
-  readonly tasks: ReadonlyArray<string>
+  readonly known: ReadonlyArray<KnownTask>
   readonly now: () => number
   readonly rescue: Rescue
   readonly quarantine: Quarantine
@@ -30,11 +31,11 @@ export class Poll {
     this.options = options
   }
 
-  /** The time until the next row is due that is (or was) due at `start` or later, if that is before `horizon`. */
-  look(start: number | undefined, horizon: number): Effect.Effect<number | undefined, SqlError> {
+  /** What is next among the rows that are (or were) due at `start` or later, and before `horizon`. */
+  look(start: number | undefined, horizon: number): Effect.Effect<Outlook, SqlError> {
     return Effect.suspend(() => {
-      const { listener, rescue, tasks } = this.options
-      const outlook = { tasks, start, horizon }
+      const { known, listener, rescue } = this.options
+      const outlook = { tasks: known, start, horizon }
       const leases = rescue.takeShared()
       const plain = { outlook, leases: undefined, notification: listener?.nextProbe() }
       if (leases === undefined) return this.send(plain)
@@ -47,14 +48,14 @@ export class Poll {
     })
   }
 
-  private send(options: LookOptions): Effect.Effect<number | undefined, SqlError> {
+  private send(options: LookOptions): Effect.Effect<Outlook, SqlError> {
     const { now, quarantine, rescue, sql } = this.options
     const startedAt = now()
     return Effect.map(look(sql, options), (rows) => {
-      const [first] = rows
-      quarantine.seen(first?.quarantined === true)
       if (options.leases !== undefined) rescue.looked(rows as ReadonlyArray<LookRow>, now() - startedAt)
-      return first?.wait ?? undefined
+      const next = rows[0] as Outlook
+      quarantine.seen(next.quarantined)
+      return next
     })
   }
 }

@@ -30,7 +30,7 @@ import { keepHistory } from "./historyKeeper.ts"
 import { keepLeases } from "./leaseRenewal.ts"
 import { Database } from "./database.ts"
 import { type Listener, lookOf } from "./listener.ts"
-import { groupOf, type Identity, listenFor } from "./notified.ts"
+import { groupOf, listenFor } from "./notified.ts"
 import { WorkerMetrics } from "./metrics.ts"
 import { notifierOf } from "../enqueue/notifier.ts"
 import type { Settings } from "./settings.ts"
@@ -41,7 +41,8 @@ import { Rescue, rescuedAfter } from "./leaseRescue.ts"
 import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
 import { Wakeup } from "./wakeup.ts"
 import { Quarantine } from "./quarantine.ts"
-import { probe } from "../sql/table.ts"
+import { type Place, probe } from "../sql/table.ts"
+import { knownOf, UnknownStates } from "./unknownStates.ts"
 import { Writer } from "./writer.ts"
 
 /** A running worker. */
@@ -89,7 +90,8 @@ interface Parts {
   readonly cancels: Cancels
   readonly wakeup: Wakeup
   readonly afterCommit: AfterCommit
-  readonly keepHistory: Effect.Effect<never>
+  /** What nothing else here refers to. */
+  readonly others: ReadonlyArray<Effect.Effect<never>>
   /** Completed when somebody wants the worker to stop. */
   readonly stopRequest: Deferred.Deferred<void>
 }
@@ -180,40 +182,46 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   return { wakeup, afterCommit, pool, writers, notifyWorkers }
 })
 
+/** What tells a worker from others, and where its table is. */
+interface Identity extends Place {
+  readonly id: string
+}
+
 /** In the order in which data flows: what hears of due rows comes last, and the dispatcher that claims them. */
 const makeParts = Effect.fnUntraced(
-  function*(settings: Settings, { id, schema }: Omit<Identity, "group">, database: Database, metrics: WorkerMetrics) {
+  function*(settings: Settings, { encoding, id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
     const core = yield* makeCore(settings, id, database, metrics)
     const pipeline = yield* makePipeline(core)
     const { pool, wakeup } = pipeline
-    const { lease, maxCrashes } = settings
+    const { lease, maxCrashes, pollInterval: longestPoll } = settings
+    const known = knownOf(settings.tasks, encoding)
     const tasks = [...settings.tasks.keys()]
-    const shared = { sql: core.sql, database, pool, tasks, lease, now }
+    const shared = { sql: core.sql, database, pool, tasks, known, lease, now }
     const kept = keptHistories(settings.tasks)
-    const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(settings.pollInterval, lease) }
+    const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(longestPoll, lease) }
     const group = groupOf(schema, tasks)
     const quarantine = new Quarantine(leases)
     const rescue = new Rescue(
       { ...leases, announce: (rest) => lookOf(id, group, rest) },
       () => quarantine.look()
     )
+    const unknownStates = new UnknownStates({ ...shared, pollInterval: longestPoll })
     const cancels = new Cancels(leases)
     const stopRequest = yield* Deferred.make<void>()
     const notified = { wakeup, quarantine, rescue, cancels, database, stopRequest }
-    const listener = yield* listenFor({ id, schema, group }, settings.pollInterval, notified)
+    const listener = yield* listenFor({ id, schema, group }, longestPoll, notified)
     const poll = new Poll({ ...shared, rescue, quarantine, listener })
-    const pollInterval = () =>
-      listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
+    const pollInterval = () => listener?.hears === true ? longestPoll : Math.min(longestPoll, deafPollInterval)
     const parts: Parts = {
       ...pipeline,
       settings,
-      dispatcher: new Dispatcher({ ...shared, wakeup, poll, pollInterval, longestPoll: settings.pollInterval }),
+      dispatcher: new Dispatcher({ ...shared, unknownStates, wakeup, poll, pollInterval, longestPoll }),
       listener,
       quarantine,
       keepLeases: keepLeases(leases),
       rescue,
       cancels,
-      keepHistory: keepHistory({ sql: core.sql, database, tasks: settings.tasks }),
+      others: [unknownStates.run, keepHistory({ sql: core.sql, database, tasks: settings.tasks })],
       stopRequest
     }
     return parts
@@ -256,7 +264,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
   const background = yield* Effect.forEach(
-    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run, parts.keepHistory],
+    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run, ...parts.others],
     fork
   )
   if (listener !== undefined) {
@@ -270,8 +278,8 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   yield* fork(stopping)
 })
 
-/** The schema of the table, once it can be used. */
-const checkTable = (database: Database): Effect.Effect<string, TaskTableError | SqlError, SqlClient.SqlClient> =>
+/** Where the table is, once it can be used. */
+const checkTable = (database: Database): Effect.Effect<Place, TaskTableError | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     return yield* database.retryingUnless(probe(sql), isMisconfiguration).pipe(
@@ -302,8 +310,8 @@ const start = Effect.fnUntraced(function*(
   const metrics = new WorkerMetrics(yield* Effect.context())
   const database = new Database(metrics)
   yield* Effect.forkScoped(database.watch)
-  const schema = yield* Effect.withTracerEnabled(checkTable(database), false)
-  const parts = yield* makeParts(settings, { id, schema }, database, metrics)
+  const place = yield* Effect.withTracerEnabled(checkTable(database), false)
+  const parts = yield* makeParts(settings, { id, ...place }, database, metrics)
   const ended = yield* Deferred.make<void>()
   yield* forkParts(parts, { borrowed, database, ended })
   const stopped = Deferred.await(ended)
