@@ -35,8 +35,8 @@ import {
   whereOf
 } from "./internal/admin/target.ts"
 import { messageOf as sqlMessage, toTableError } from "./internal/sql/errors.ts"
-import { dueOf, type DueOptions } from "./internal/enqueue/due.ts"
-import { insertTask } from "./internal/enqueue/enqueue.ts"
+import { storeRaw } from "./internal/admin/enqueueRaw.ts"
+import type { CheckEnqueue, EnqueuedWith, KeyError } from "./internal/definition/enqueueTypes.ts"
 import type * as Task from "./Task.ts"
 import type * as TaskError from "./TaskError.ts"
 import * as TaskId from "./TaskId.ts"
@@ -107,6 +107,8 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   error: Schema.NullOr(Schema.String),
   /** The error for which this step was last retried: its first 2000 characters. Null if it wasn't retried. */
   lastError: Schema.NullOr(Schema.String),
+  /** Its key: the only row of its task that has it. Null if it has none. */
+  key: Schema.NullOr(Schema.String),
   /** The trace that it belongs to: a W3C `traceparent`. */
   trace: Schema.NullOr(Schema.String),
   /** When it is due, or became due. */
@@ -130,7 +132,7 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
 
 const momentOrNull = (millis: number | null) => millis === null ? null : DateTime.makeUnsafe(millis)
 
-const toRow = ({ age, key: _, ...row }: AdminRow): Row =>
+const toRow = ({ age, position: _, ...row }: AdminRow): Row =>
   new Row({
     ...row,
     wakeupAt: DateTime.makeUnsafe(row.wakeupAt),
@@ -226,6 +228,8 @@ export interface Filter {
   readonly task?: string | Task.AnyDeclaration | null | undefined
   /** The `_tag` of the state. */
   readonly step?: string | undefined
+  /** The key that the task was enqueued with. */
+  readonly key?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
   /** A part of the error's text, in upper or lower case. `*` stands for any text. */
   readonly error?: string | undefined
@@ -751,7 +755,7 @@ export const editRaw = (
 
 /**
  * Stores a task without its declaration: `raw` becomes the `step` column. Only its shape is checked, so a task that
- * no worker knows waits for one that does.
+ * no worker knows waits for one that does. With a `key` it returns `{ id, created, status }`, as `enqueue` does.
  *
  * @example
  * ```ts
@@ -762,15 +766,11 @@ export const editRaw = (
  * @category changing
  * @since 0.1.0
  */
-export const enqueueRaw: (
+export const enqueueRaw = <O extends Task.EnqueueOptions = {}>(
   raw: string,
-  options?: Task.EnqueueOptions
-) => Effect.Effect<TaskId.TaskId, TaskError.EnqueueError, SqlClient.SqlClient> = Effect.fnUntraced(
-  function*(raw: string, options?: Task.EnqueueOptions) {
-    const { task } = yield* checkRaw(raw)
-    return yield* insertTask(raw, yield* dueOf(task, options as DueOptions))
-  }
-)
+  options?: O & CheckEnqueue<O>
+): Effect.Effect<EnqueuedWith<O>, TaskError.EnqueueError | KeyError<O>, SqlClient.SqlClient> =>
+  storeRaw(raw, options) as never
 
 // ---------------------------------------------------------------------------------------------------------------
 // Workers

@@ -18,13 +18,14 @@ import { show } from "./commands/show.ts"
 import { stats } from "./commands/stats.ts"
 import { stop } from "./commands/stop.ts"
 import { watch } from "./commands/watch.ts"
+import { web } from "./commands/web.ts"
 import { presenter } from "./output/help.ts"
 import { Json, Url } from "./input/flags.ts"
 
 const root = Command.make("pg-task").pipe(
   Command.withDescription("See and steer the tasks in a table pg_task"),
   Command.withSubcommands([
-    { group: "Look", commands: [list, show, history, stats, watch, diagram] },
+    { group: "Look", commands: [list, show, history, stats, watch, web, diagram] },
     { group: "Change", commands: [retry, edit, runNow, cancel, enqueue] },
     { group: "Operate", commands: [migrate, stop] }
   ]),

@@ -56,6 +56,7 @@ export type Failure =
   | TaskError.TaskFilterError
   | TaskError.TaskInvalidStateError
   | TaskError.TaskOptionsError
+  | TaskError.TaskKeyTakenError
   | TaskError.TaskEditError
   | TaskError.TaskStopTimeoutError
   | TaskError.TaskTableError
@@ -118,6 +119,7 @@ const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
   TaskNotFoundError: exitCode.failed,
   TaskInvalidStateError: exitCode.failed,
   TaskOptionsError: exitCode.failed,
+  TaskKeyTakenError: exitCode.failed,
   TaskEditError: exitCode.failed,
   TaskStopTimeoutError: exitCode.failed
 }

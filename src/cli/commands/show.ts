@@ -61,6 +61,7 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     ["task", oneLine(row.task ?? "?")],
     ["step", oneLine(row.step ?? "?")],
     ["status", status],
+    ["key", row.key === null ? undefined : oneLine(row.key)],
     ["due", row.endedAt === null ? time(row.wakeupAt) : undefined],
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],

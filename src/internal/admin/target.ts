@@ -15,6 +15,7 @@ import { toTableError } from "../sql/errors.ts"
 interface Filter {
   readonly task?: string | { readonly name: string } | null | undefined
   readonly step?: string | undefined
+  readonly key?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
   readonly error?: string | undefined
   readonly errorLine?: string | undefined
@@ -69,9 +70,10 @@ export const notOne = (beginning: string, several: boolean): TaskIdError | TaskN
       message: `No task has an id that begins with "${beginning}": it has finished, or was cancelled`
     })
 
-export const whereOf = ({ error, errorLine, newerThan, olderThan, status, step, task, text }: Filter): Where => ({
+export const whereOf = ({ error, errorLine, key, newerThan, olderThan, status, step, task, text }: Filter): Where => ({
   error,
   errorLine,
+  key,
   newerThan,
   olderThan,
   status: typeof status === "string" ? [status] : status,
@@ -107,11 +109,11 @@ export const change = Effect.fnUntraced(function*(statement: Statement, target: 
 export const cursorPattern =
   /^(-?infinity|\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d(?::\d\d){0,2}(?: BC)?)~([0-9a-f-]{36})$/
 
-export const cursorOf = (row: Pick<AdminRow, "key" | "id">): string => `${row.key}~${row.id}`
+export const cursorOf = (row: Pick<AdminRow, "position" | "id">): string => `${row.position}~${row.id}`
 
 export const parseCursor = (
   cursor: string | undefined
-): { readonly key: string; readonly id: string } | undefined => {
+): { readonly position: string; readonly id: string } | undefined => {
   const match = cursor === undefined ? null : cursorPattern.exec(cursor)
-  return match === null ? undefined : { key: match[1]!, id: match[2]! }
+  return match === null ? undefined : { position: match[1]!, id: match[2]! }
 }

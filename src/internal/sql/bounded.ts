@@ -58,7 +58,7 @@ export interface BoundedPageOptions extends PageOptions {
 export interface BoundedPage {
   readonly rows: ReadonlyArray<AdminRow>
   /** The last row that was looked at, if more may follow it. */
-  readonly stopped: { readonly key: string; readonly id: string } | undefined
+  readonly stopped: { readonly position: string; readonly id: string } | undefined
 }
 
 /** The time range of the rows of one status, where the index can leave out the others. */
@@ -113,7 +113,7 @@ left join lateral (
   const mayFollow = first !== undefined && first.seen >= options.lookAt
   return {
     rows: rows.filter(({ id }) => id !== null),
-    stopped: mayFollow ? { key: first.lastKey, id: first.lastId } : undefined
+    stopped: mayFollow ? { position: first.lastKey, id: first.lastId } : undefined
   }
 })
 

@@ -2,13 +2,13 @@
 import type { SqlClient } from "effect/sql/SqlClient"
 import { type AdminRow, columns, conditions, Params, type Status, type Where, whereClause } from "./row.ts"
 import { query, type Rows } from "./query.ts"
-import { unparked } from "./claim.ts"
+import { unparked } from "./due.ts"
 
 export interface PageOptions extends Omit<Where, "ids"> {
   readonly limit: number
   readonly newestFirst: boolean
   /** The last row of the page before. */
-  readonly after: { readonly key: string; readonly id: string } | undefined
+  readonly after: { readonly position: string; readonly id: string } | undefined
 }
 
 /**
@@ -34,8 +34,8 @@ export const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Par
   const [direction, beyond] = newestFirst ? ["desc", "<"] : ["asc", ">"]
   const past: Array<string> = []
   if (after !== undefined) {
-    const [key, id] = [`${params.add(after.key)}::timestamptz`, `${params.add(after.id)}::uuid`]
-    past.push(`t.wakeup_at ${beyond}= ${key} and (t.wakeup_at ${beyond} ${key} or t.id ${beyond} ${id})`)
+    const [position, id] = [`${params.add(after.position)}::timestamptz`, `${params.add(after.id)}::uuid`]
+    past.push(`t.wakeup_at ${beyond}= ${position} and (t.wakeup_at ${beyond} ${position} or t.id ${beyond} ${id})`)
   }
   return {
     past,
@@ -46,9 +46,9 @@ export const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Par
 
 /** Whether most rows in the indexes match. Then a page reads few rows more than it returns. */
 const followsIndexes = (
-  { error, errorLine, newerThan, olderThan, status, step, task, text }: PageOptions
+  { error, errorLine, key, newerThan, olderThan, status, step, task, text }: PageOptions
 ): boolean =>
-  [error, errorLine, newerThan, olderThan, step, task, text].every((criterion) => criterion === undefined)
+  [error, errorLine, key, newerThan, olderThan, step, task, text].every((criterion) => criterion === undefined)
   && !(status?.includes("running") && !status.includes("ready") && !status.includes("scheduled"))
 
 /** The names of all tasks in one part, each found by one index lookup (a loose index scan). */

@@ -10,6 +10,7 @@ export interface Where {
   /** Null: rows of no known shape. */
   readonly task?: string | null | undefined
   readonly step?: string | undefined
+  readonly key?: string | undefined
   readonly status?: ReadonlyArray<Status> | undefined
   /** A part of the error's text, with `*` for anything. */
   readonly error?: string | undefined
@@ -61,6 +62,7 @@ const byStatus = (values: Record<Status, string>) =>
   when t.is_running then ${values.running} when t.wakeup_at <= now() then ${values.ready}
   else ${values.scheduled} end`
 
+/** The status of a row, as a text. */
 export const status = byStatus({
   ready: "'ready'",
   scheduled: "'scheduled'",
@@ -97,8 +99,9 @@ export interface AdminRow {
   readonly keptUntil: number | null
   readonly since: number
   readonly age: number
+  readonly key: string | null
   /** `wakeup_at` to the microsecond, for the next page. */
-  readonly key: string
+  readonly position: string
 }
 
 /** A `step` that is too long to be read is cut. */
@@ -106,11 +109,11 @@ const raw = `case when octet_length(t.step) <= ${maxStep} then t.step else left(
 
 export const columns =
   `t.id, t.task, t.state as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
-  t.error, t.last_error as "lastError", t.trace, ${millis("t.wakeup_at")} as "wakeupAt",
+  t.error, t.last_error as "lastError", t.trace, t.key, ${millis("t.wakeup_at")} as "wakeupAt",
   ${millis("t.created_at")} as "createdAt", ${millis("t.updated_at")} as "updatedAt",
   ${millisOrNull("t.lease_until")} as "leaseUntil", ${millisOrNull("t.ended_at")} as "endedAt",
   ${millisOrNull("t.kept_until")} as "keptUntil",
-  ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as key`
+  ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as position`
 
 // ---------------------------------------------------------------------------------------------------------------
 // Which rows
@@ -143,9 +146,10 @@ const placeConditions = ({ ids, newerThan, olderThan, status, step, task }: Wher
 ]
 
 /** What is written in a row. */
-const textConditions = ({ error, errorLine, text }: Where, params: Params) => [
+const textConditions = ({ error, errorLine, key, text }: Where, params: Params) => [
   error !== undefined && `t.error ilike ${params.add(likePattern(error))}`,
   errorLine !== undefined && `${errorLineOf} = ${params.add(errorLine)}`,
+  key !== undefined && `t.key = ${params.add(key)}`,
   text !== undefined && `t.step ilike ${params.add(likePattern(text))}`
 ]
 
