@@ -21,6 +21,7 @@ import { checkRaw, declarationIn, decodeRaw } from "./internal/definition/task.t
 import { page } from "./internal/sql/page.ts"
 import type { AdminRow } from "./internal/sql/row.ts"
 import * as Statements from "./internal/sql/admin.ts"
+import { decodeSignal as decode_, inbox as readSignals, type InboxSignal, signalRaw } from "./internal/admin/signal.ts"
 import { stopAndWait } from "./internal/admin/stop.ts"
 import {
   change,
@@ -50,19 +51,15 @@ import * as TaskId from "./TaskId.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const Status: Schema.Literals<readonly ["ready", "scheduled", "running", "parked", "ended"]> = Schema.Literals([
-  "ready",
-  "scheduled",
-  "running",
-  "parked",
-  "ended"
-])
+export const Status: Schema.Literals<readonly ["ready", "scheduled", "waiting", "running", "parked", "ended"]> = Schema
+  .Literals(["ready", "scheduled", "waiting", "running", "parked", "ended"])
 
 /**
  * What a task is at this moment, by Postgres's clock.
  *
  * - `ready`: due, and no worker has taken it yet.
  * - `scheduled`: due later, because it was enqueued for later or delayed, or waits for its next try.
+ * - `waiting`: waits for a signal, or until its time is over: see `Step.wait`.
  * - `running`: held by a worker, which runs it or is about to.
  * - `parked`: failed for good. It keeps its state and its error until somebody retries or cancels it.
  * - `ended`: done, and kept for a while as its result: see `Step.final`. Once its time is over, it counts as gone.
@@ -118,9 +115,15 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   endedAt: Schema.NullOr(Schema.DateTimeUtcFromString),
   /** Until when it is kept as a result. Null if it hasn't ended. */
   keptUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
+  /** What it waits for: the tags of signals. Null if it is in no waiting state, or has not been run there yet. */
+  waitsFor: Schema.NullOr(Schema.Array(Schema.String)),
+  /** Until when it waits. Null if there is no such time. */
+  waitUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
+  /** How many signals it has that it has not taken: see {@link inbox}. */
+  signals: Schema.Number,
   /**
-   * Since when it has had its status. Ready and running: since it was due. Scheduled and parked: since it was last
-   * written, which is when it began to wait or was parked. Ended: since it ended.
+   * Since when it has had its status. Ready and running: since it was due. Scheduled, waiting and parked: since it was
+   * last written, which is when it began to wait, last got a signal, or was parked. Ended: since it ended.
    */
   since: Schema.DateTimeUtcFromString,
   /** For how long it has had its status. In milliseconds where it is encoded. */
@@ -138,6 +141,7 @@ const toRow = ({ age, key: _, ...row }: AdminRow): Row =>
     leaseUntil: momentOrNull(row.leaseUntil),
     endedAt: momentOrNull(row.endedAt),
     keptUntil: momentOrNull(row.keptUntil),
+    waitUntil: momentOrNull(row.waitUntil),
     since: DateTime.makeUnsafe(row.since),
     age: Duration.millis(Math.round(age))
   })
@@ -226,6 +230,8 @@ export interface Filter {
   /** The `_tag` of the state. */
   readonly step?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
+  /** Those that wait for the signal with this `_tag`. */
+  readonly waitsFor?: string | undefined
   /** A part of the error's text, in upper or lower case. `*` stands for any text. */
   readonly error?: string | undefined
   /** Those that have had their status for this long, or longer. */
@@ -572,7 +578,8 @@ export const retry: (target: Target) => Effect.Effect<number, TargetError, SqlCl
 })
 
 /**
- * Makes scheduled tasks due at once, whether they wait for their time, a delay or their next try. Returns how many
+ * Makes scheduled tasks due at once, whether they wait for their time, a delay or their next try. (What waits for a signal
+ * or its timeout is not scheduled: see {@link endWait}.) Returns how many
  * there were. The others stay as they are. Fails as {@link retry} does.
  *
  * @example
@@ -588,6 +595,25 @@ export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlC
   "Admin.runNow"
 )(function*(target: Target) {
   return yield* change(Statements.runNow, target)
+})
+
+/**
+ * Ends the time of waiting tasks that have one: what their state does `on.timeout` is done at once, unless a signal that
+ * they wait for comes first. Returns how many there were. The others stay as they are. Fails as {@link retry} does.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Admin.endWait({ task: "Order", step: "AwaitApproval", olderThan: "2 days" })
+ * ```
+ * @category changing
+ * @since 0.1.0
+ */
+export const endWait: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
+  "Admin.endWait"
+)(function*(target: Target) {
+  return yield* change(Statements.endWait, target)
 })
 
 /**
@@ -704,6 +730,89 @@ export const enqueueRaw: (
     return yield* insertTask(raw, yield* dueOf(task, options as DueOptions))
   }
 )
+
+// ---------------------------------------------------------------------------------------------------------------
+// Signals
+// ---------------------------------------------------------------------------------------------------------------
+
+/**
+ * What {@link signal} fails with. Then nothing was sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type SignalError = TaskError.SignalError | TaskError.TaskIdError
+
+/**
+ * Sends a signal without the task's declaration: `signal` is its `_tag`, `fields` are its fields as JSON. Only their
+ * shape is checked. If they don't fit the signal's schema, the task is parked when it takes the signal.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const approve = (id: string) => Admin.signal(id, "Approved", `{"by":"ada"}`)
+ * ```
+ * @category signals
+ * @since 0.1.0
+ */
+export const signal: (
+  id: string,
+  signal: string,
+  fields?: string,
+  options?: Task.SignalOptions
+) => Effect.Effect<void, SignalError, SqlClient.SqlClient> = signalRaw
+
+/**
+ * Decodes the fields of a signal by the schema that the task's declaration has for it, before they are sent.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Admin, type Task } from "effect-pg-task"
+ *
+ * export const approve = (task: Task.AnyDeclaration<never>, id: string, fields: string) =>
+ *   Admin.decodeSignal(task, "Approved", fields).pipe(Effect.andThen(Admin.signal(id, "Approved", fields)))
+ * ```
+ * @category signals
+ * @since 0.1.0
+ */
+export const decodeSignal = <T extends Task.AnyDeclaration>(
+  task: T,
+  signal: string,
+  fields: string
+): Effect.Effect<Task.Signal<T>, TaskError.TaskInvalidSignalError, T["signals"][number]["DecodingServices"]> =>
+  decode_(declarationIn(task), signal, fields)
+
+export type {
+  /**
+   * A signal that a task has got, and has not taken.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  InboxSignal
+}
+
+/**
+ * The signals that a task has got, and has not taken: the first one first.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Admin.inbox("018f4e1e-5d0c-7000-8000-000000000000")
+ * ```
+ * @category signals
+ * @since 0.1.0
+ */
+export const inbox: (
+  id: string
+) => Effect.Effect<
+  ReadonlyArray<InboxSignal>,
+  TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TaskTableError | SqlError,
+  SqlClient.SqlClient
+> = readSignals
 
 // ---------------------------------------------------------------------------------------------------------------
 // Workers

@@ -55,6 +55,8 @@ export type Failure =
   | TaskError.TaskNotFoundError
   | TaskError.TaskFilterError
   | TaskError.TaskInvalidStateError
+  | TaskError.TaskInvalidSignalError
+  | TaskError.TaskInboxFullError
   | TaskError.TaskOptionsError
   | TaskError.TaskEditError
   | TaskError.TaskStopTimeoutError
@@ -117,6 +119,8 @@ const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
   TaskDefinitionError: exitCode.failed,
   TaskNotFoundError: exitCode.failed,
   TaskInvalidStateError: exitCode.failed,
+  TaskInvalidSignalError: exitCode.failed,
+  TaskInboxFullError: exitCode.failed,
   TaskOptionsError: exitCode.failed,
   TaskEditError: exitCode.failed,
   TaskStopTimeoutError: exitCode.failed

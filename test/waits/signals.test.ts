@@ -1,7 +1,7 @@
 import { assert } from "@effect/vitest"
 import { Effect, Exit, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { NextStep, Step, Task, TaskId } from "../../src/index.ts"
+import { NextStep, Step, Task, type TaskId } from "../../src/index.ts"
 import { makeGate, start, workerTests } from "../support/worker/Fixture.ts"
 import { note, notes, prepareNotes } from "../support/worker/Notes.ts"
 import { Approved, AwaitApproval, makeOrders, Pack, Place, Rejected } from "../support/worker/Orders.ts"

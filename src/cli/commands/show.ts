@@ -18,7 +18,7 @@ const indent = (text: string) => text.split("\n").map((line) => `  ${line}`).joi
 type Hint = readonly [command: string, why: string]
 
 /** The commands that can be used next. */
-const hintsOf = ({ id, status }: Admin.Row): ReadonlyArray<Hint> => {
+const hintsOf = ({ id, status, waitsFor, waitUntil }: Admin.Row): ReadonlyArray<Hint> => {
   const short = id.slice(0, 8)
   const cancel: Hint = [`cancel ${short}`, "delete it for good"]
   switch (status) {
@@ -30,6 +30,12 @@ const hintsOf = ({ id, status }: Admin.Row): ReadonlyArray<Hint> => {
       ]
     case "scheduled":
       return [[`run-now ${short}`, "don't wait"], [`edit ${short}`, "change its state"], cancel]
+    case "waiting":
+      return [
+        [`signal ${short} ${waitsFor?.[0] ?? "Signal"} '{…}'`, "send it what it waits for"],
+        ...(waitUntil === null ? [] : [[`end-wait ${short}`, "let its time be over"] as const]),
+        cancel
+      ]
     case "running":
       return [[`watch ${short}`, "see what becomes of it"], [`cancel ${short}`, "interrupt it, and delete it for good"]]
     case "ended":
@@ -53,7 +59,28 @@ const failure = ({ error, lastError }: Admin.Row, style: Output.Style): Readonly
     : ["", style.bold(error === null ? "LAST ERROR" : "ERROR"), style.red(indent(printable(text)))]
 }
 
-const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> => {
+/** The signals that it has not taken. */
+const signalLines = (signals: ReadonlyArray<Admin.InboxSignal>, style: Output.Style): ReadonlyArray<string> =>
+  signals.length === 0 ? [] : [
+    "",
+    style.bold("SIGNALS"),
+    ...signals.map(({ dedupe, fields, sentAt, signal }) =>
+      [
+        `  ${oneLine(signal ?? "?")}  ${oneLine(fields)}`,
+        style.dim(
+          [sentAt === null ? "" : time(sentAt), dedupe === null ? "" : `key ${oneLine(dedupe)}`].filter(Boolean).join(
+            ", "
+          )
+        )
+      ].join("  ")
+    )
+  ]
+
+const describe = (
+  row: Admin.Row,
+  signals: ReadonlyArray<Admin.InboxSignal>,
+  style: Output.Style
+): ReadonlyArray<string> => {
   const status = `${paintStatus(style)(row.status, row)} for ${formatDuration(row.age)}`
   const facts: ReadonlyArray<readonly [string, string | undefined]> = [
     ["id", row.id],
@@ -64,6 +91,8 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],
     ["crashes", row.crashes === 0 ? undefined : `${row.crashes} in a row`],
+    ["waits for", row.waitsFor === null ? undefined : row.waitsFor.map(oneLine).join(", ")],
+    ["wait until", row.waitUntil === null ? undefined : time(row.waitUntil)],
     ["lease until", row.leaseUntil === null ? undefined : time(row.leaseUntil)],
     ["ended", row.endedAt === null ? undefined : time(row.endedAt)],
     ["kept until", row.keptUntil === null ? undefined : time(row.keptUntil)],
@@ -79,6 +108,7 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     "",
     style.bold("STATE"),
     indent(printable(pretty(fieldsOf(row)))),
+    ...signalLines(signals, style),
     ...failure(row, style),
     "",
     style.bold("NEXT"),
@@ -90,9 +120,14 @@ export const show = Command.make(
   "show",
   { id },
   Effect.fnUntraced(function*({ id }) {
-    const row = yield* connected(within(limits.read)(Effect.flatMap(Admin.findId(id), Admin.get)))
-    if (yield* Json) return yield* Output.json(Schema.encodeSync(Admin.Row)(row))
-    yield* Output.lines(describe(row, yield* Output.style))
+    const { row, signals } = yield* connected(
+      within(limits.read)(Effect.gen(function*() {
+        const row = yield* Effect.flatMap(Admin.findId(id), Admin.get)
+        return { row, signals: row.signals === 0 ? [] : yield* Admin.inbox(row.id) }
+      }))
+    )
+    if (yield* Json) return yield* Output.json({ ...Schema.encodeSync(Admin.Row)(row), inbox: signals })
+    yield* Output.lines(describe(row, signals, yield* Output.style))
   })
 ).pipe(
   Command.withDescription("Show everything about one task"),

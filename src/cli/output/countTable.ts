@@ -14,7 +14,7 @@ export interface Stats {
   readonly retrying: number
 }
 
-const none = { ready: 0, scheduled: 0, running: 0, parked: 0, ended: 0 }
+const none = { ready: 0, scheduled: 0, waiting: 0, running: 0, parked: 0, ended: 0 }
 
 const older = (one: Duration.Duration | undefined, other: Duration.Duration) =>
   one === undefined ? other : Duration.max(one, other)
@@ -61,6 +61,7 @@ export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<
     number("READY", ({ count }) => count.ready, style.yellow),
     ...wide(age("ready")),
     number("SCHEDULED", ({ count }) => count.scheduled, style.cyan),
+    ...wide(number("WAITING", ({ count }) => count.waiting, style.cyan)),
     ...wide(number("RETRY", ({ retrying }) => retrying, style.yellow)),
     number("RUNNING", ({ count }) => count.running, style.green),
     number("PARKED", ({ count }) => count.parked, style.red),

@@ -16,6 +16,7 @@ interface Filter {
   readonly task?: string | { readonly name: string } | null | undefined
   readonly step?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
+  readonly waitsFor?: string | undefined
   readonly error?: string | undefined
   readonly olderThan?: Duration.Input | undefined
   readonly newerThan?: Duration.Input | undefined
@@ -67,12 +68,13 @@ export const notOne = (beginning: string, several: boolean): TaskIdError | TaskN
       message: `No task has an id that begins with "${beginning}": it has finished, or was cancelled`
     })
 
-export const whereOf = ({ error, newerThan, olderThan, status, step, task }: Filter): Where => ({
+export const whereOf = ({ error, newerThan, olderThan, status, step, task, waitsFor }: Filter): Where => ({
   error,
   newerThan,
   olderThan,
   status: typeof status === "string" ? [status] : status,
   step,
+  waitsFor,
   task: isObject(task) ? task.name : task
 })
 

@@ -16,7 +16,7 @@ export interface PageOptions extends Omit<Where, "ids"> {
  * them: nothing writes such rows yet.
  */
 const parts = [
-  { name: "unparked", part: unparked, statuses: ["ready", "scheduled", "running"] },
+  { name: "unparked", part: unparked, statuses: ["ready", "scheduled", "waiting", "running"] },
   { name: "parked", part: "error is not null", statuses: ["parked"] },
   { name: "ended", part: "ended_at is not null and error is null", statuses: ["ended"] }
 ] as const
@@ -45,8 +45,8 @@ const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): K
 }
 
 /** Whether most rows in the indexes match. Then a page reads few rows more than it returns. */
-const followsIndexes = ({ error, newerThan, olderThan, status, step, task }: PageOptions): boolean =>
-  [error, newerThan, olderThan, step, task].every((criterion) => criterion === undefined)
+const followsIndexes = ({ error, newerThan, olderThan, status, step, task, waitsFor }: PageOptions): boolean =>
+  [error, newerThan, olderThan, step, task, waitsFor].every((criterion) => criterion === undefined)
   && !(status?.includes("running") && !status.includes("ready") && !status.includes("scheduled"))
 
 /** The names of all tasks in one part, each found by one index lookup (a loose index scan). */
