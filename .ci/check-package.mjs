@@ -44,7 +44,7 @@ const entries = () => {
   return [manifest.name, ...testing, ...modules("."), ...modules("testing")]
 }
 
-const closed = ["index", "internal/sql", "testing/internal/keeper", "cli/bin"]
+const closed = ["index", "internal/sql", "testing/internal/keeper", "cli/bin", "dashboard/server"]
 
 const javascript = (all) => `
 import assert from "node:assert/strict"

@@ -8,7 +8,6 @@
  * @since 0.1.0
  */
 import type * as Brand from "effect/Brand"
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -17,16 +16,18 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
 import { store } from "./internal/admin/edit.ts"
+import { type HistoryEntry, history as readHistory } from "./internal/admin/history.ts"
 import { checkRaw, declarationIn, decodeRaw } from "./internal/definition/task.ts"
-import { page } from "./internal/sql/page.ts"
+import { listPage } from "./internal/admin/list.ts"
+import { fieldsOf } from "./internal/admin/row.ts"
 import type { AdminRow } from "./internal/sql/row.ts"
 import * as Statements from "./internal/sql/admin.ts"
 import { decodeSignal as decode_, inbox as readSignals, type InboxSignal, signalRaw } from "./internal/admin/signal.ts"
+import * as Bounded from "./internal/sql/bounded.ts"
 import { stopAndWait } from "./internal/admin/stop.ts"
 import {
   change,
   checkId,
-  cursorOf,
   cursorPattern,
   idRange,
   notFound,
@@ -35,8 +36,8 @@ import {
   whereOf
 } from "./internal/admin/target.ts"
 import { messageOf as sqlMessage, toTableError } from "./internal/sql/errors.ts"
-import { dueOf, type DueOptions } from "./internal/enqueue/due.ts"
-import { insertTask } from "./internal/enqueue/enqueue.ts"
+import { storeRaw } from "./internal/admin/enqueueRaw.ts"
+import type { CheckEnqueue, EnqueuedWith, KeyError } from "./internal/definition/enqueueTypes.ts"
 import type * as Task from "./Task.ts"
 import type * as TaskError from "./TaskError.ts"
 import * as TaskId from "./TaskId.ts"
@@ -103,6 +104,8 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   error: Schema.NullOr(Schema.String),
   /** The error for which this step was last retried: its first 2000 characters. Null if it wasn't retried. */
   lastError: Schema.NullOr(Schema.String),
+  /** Its key: the only row of its task that has it. Null if it has none. */
+  key: Schema.NullOr(Schema.String),
   /** The trace that it belongs to: a W3C `traceparent`. */
   trace: Schema.NullOr(Schema.String),
   /** When it is due, or became due. */
@@ -130,21 +133,7 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   age: Schema.DurationFromMillis
 }) {}
 
-const momentOrNull = (millis: number | null) => millis === null ? null : DateTime.makeUnsafe(millis)
-
-const toRow = ({ age, key: _, ...row }: AdminRow): Row =>
-  new Row({
-    ...row,
-    wakeupAt: DateTime.makeUnsafe(row.wakeupAt),
-    createdAt: DateTime.makeUnsafe(row.createdAt),
-    updatedAt: DateTime.makeUnsafe(row.updatedAt),
-    leaseUntil: momentOrNull(row.leaseUntil),
-    endedAt: momentOrNull(row.endedAt),
-    keptUntil: momentOrNull(row.keptUntil),
-    waitUntil: momentOrNull(row.waitUntil),
-    since: DateTime.makeUnsafe(row.since),
-    age: Duration.millis(Math.round(age))
-  })
+const toRow = (row: AdminRow): Row => new Row(fieldsOf(row))
 
 /**
  * How many tasks are in one state with one status.
@@ -229,11 +218,17 @@ export interface Filter {
   readonly task?: string | Task.AnyDeclaration | null | undefined
   /** The `_tag` of the state. */
   readonly step?: string | undefined
+  /** The key that the task was enqueued with. */
+  readonly key?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
   /** Those that wait for the signal with this `_tag`. */
   readonly waitsFor?: string | undefined
   /** A part of the error's text, in upper or lower case. `*` stands for any text. */
   readonly error?: string | undefined
+  /** The first line of the error, exactly as {@link countErrors} gives it. */
+  readonly errorLine?: string | undefined
+  /** A part of `raw`, in upper or lower case: of the state's fields as they are stored. `*` stands for any text. */
+  readonly text?: string | undefined
   /** Those that have had their status for this long, or longer. */
   readonly olderThan?: Duration.Input | undefined
   /** Those that have had their status for less than this. */
@@ -288,6 +283,12 @@ export interface StreamOptions extends Filter {
 export interface ListOptions extends StreamOptions {
   /** The `next` of the page before. Default: from the beginning. */
   readonly after?: Cursor | undefined
+  /**
+   * How many rows of each task to look at, at most: this bounds what a page costs, whatever the filter and however many
+   * rows there are. A page may then have fewer rows than `limit`, or none, and still have a `next`: there it goes on
+   * looking. Default: no limit.
+   */
+  readonly lookAt?: number | undefined
 }
 
 /**
@@ -312,19 +313,15 @@ export interface ListOptions extends StreamOptions {
 export const list: (
   options?: ListOptions
 ) => Effect.Effect<Page, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.list")(
-  function*({ after, limit = 50, order, ...filter }: ListOptions = {}) {
-    const sql = yield* SqlClient.SqlClient
-    const found = yield* page(sql, {
+  function*({ after, limit = 50, lookAt, order, ...filter }: ListOptions = {}) {
+    const { next, rows } = yield* listPage(yield* SqlClient.SqlClient, {
       ...whereOf(filter),
-      // One more, to know whether there is another page.
-      limit: limit + 1,
+      limit,
+      lookAt,
       newestFirst: order === "newestFirst",
       after: parseCursor(after)
     })
-    return {
-      rows: found.slice(0, limit).map(toRow),
-      next: found.length > limit ? cursorOf(found[limit - 1]!) as Cursor : undefined
-    }
+    return { rows: rows.map(toRow), next: next as Cursor | undefined }
   },
   Effect.catchTag("SqlError", toTableError)
 )
@@ -465,6 +462,11 @@ export const count: (
 export interface CountErrorsOptions extends Filter {
   /** How many lines to return at most. Default 100. */
   readonly limit?: number | undefined
+  /**
+   * How many parked rows of each task to look at, at most: those that were due last. Then the counts are of these alone.
+   * Default: all.
+   */
+  readonly lookAt?: number | undefined
 }
 
 /**
@@ -489,8 +491,12 @@ export const countErrors: (
   options?: CountErrorsOptions
 ) => Effect.Effect<ReadonlyArray<ErrorCount>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
   "Admin.countErrors"
-)(function*({ limit = 100, ...filter }: CountErrorsOptions = {}) {
-  const rows = yield* Statements.countErrors(yield* SqlClient.SqlClient, whereOf(filter), limit)
+)(function*({ limit = 100, lookAt, ...filter }: CountErrorsOptions = {}) {
+  const sql = yield* SqlClient.SqlClient
+  const where = whereOf(filter)
+  const rows = yield* lookAt === undefined
+    ? Statements.countErrors(sql, where, limit)
+    : Bounded.boundedErrors(sql, where, { limit, lookAt })
   return rows.map(({ newest, oldest, ...row }) =>
     new ErrorCount({ ...row, oldest: Duration.millis(Math.round(oldest)), newest: Duration.millis(Math.round(newest)) })
   )
@@ -549,6 +555,57 @@ export const decode = <T extends Task.AnyDeclaration>(
   raw: string
 ): Effect.Effect<Task.State<T>, TaskError.TaskInvalidStateError, T["states"][number]["DecodingServices"]> =>
   Effect.map(decodeRaw(declarationIn(task), raw), ({ state }) => state)
+
+export {
+  /**
+   * An attempt of a task that keeps a history (see `history` of `Task.make`), once it has ended.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  HistoryEntry
+} from "./internal/admin/history.ts"
+
+/**
+ * Options of {@link history}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface HistoryOptions {
+  /** The most entries to return: the last ones. Default 1000. */
+  readonly limit?: number | undefined
+}
+
+/**
+ * The attempts of one task that have ended, the oldest one first: also when the task has ended and its row is gone. Give
+ * its id, or the first four or more digits. Empty if its task keeps no history (see `history` of `Task.make`), or kept
+ * it for a shorter time.
+ *
+ * An attempt that was cancelled writes no entry. What the entries are kept for is decided when they are written.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const show = Admin.history("5d0bb27f").pipe(
+ *   Effect.flatMap(Effect.forEach(({ endedAt, outcome, state }) => Console.log(endedAt, state, outcome)))
+ * )
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const history: (
+  id: string,
+  options?: HistoryOptions
+) => Effect.Effect<
+  ReadonlyArray<HistoryEntry>,
+  TaskError.TaskIdError | TaskError.TaskTableError | SqlError,
+  SqlClient.SqlClient
+> = Effect.fn("Admin.history")(function*(id: string, options: HistoryOptions = {}) {
+  return yield* readHistory(id, options.limit ?? 1000)
+})
 
 // ---------------------------------------------------------------------------------------------------------------
 // Changing
@@ -612,9 +669,7 @@ export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlC
  */
 export const endWait: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
   "Admin.endWait"
-)(function*(target: Target) {
-  return yield* change(Statements.endWait, target)
-})
+)((target: Target) => change(Statements.endWait, target))
 
 /**
  * Deletes tasks, whatever their status, and returns how many. If a task is running, its step is interrupted: at once if
@@ -710,7 +765,7 @@ export const editRaw = (
 
 /**
  * Stores a task without its declaration: `raw` becomes the `step` column. Only its shape is checked, so a task that
- * no worker knows waits for one that does.
+ * no worker knows waits for one that does. With a `key` it returns `{ id, created, status }`, as `enqueue` does.
  *
  * @example
  * ```ts
@@ -721,15 +776,11 @@ export const editRaw = (
  * @category changing
  * @since 0.1.0
  */
-export const enqueueRaw: (
+export const enqueueRaw = <O extends Task.EnqueueOptions = {}>(
   raw: string,
-  options?: Task.EnqueueOptions
-) => Effect.Effect<TaskId.TaskId, TaskError.EnqueueError, SqlClient.SqlClient> = Effect.fnUntraced(
-  function*(raw: string, options?: Task.EnqueueOptions) {
-    const { task } = yield* checkRaw(raw)
-    return yield* insertTask(raw, yield* dueOf(task, options as DueOptions))
-  }
-)
+  options?: O & CheckEnqueue<O>
+): Effect.Effect<EnqueuedWith<O>, TaskError.EnqueueError | KeyError<O>, SqlClient.SqlClient> =>
+  storeRaw(raw, options) as never
 
 // ---------------------------------------------------------------------------------------------------------------
 // Signals
@@ -756,12 +807,10 @@ export type SignalError = TaskError.SignalError | TaskError.TaskIdError
  * @category signals
  * @since 0.1.0
  */
-export const signal: (
-  id: string,
-  signal: string,
-  fields?: string,
-  options?: Task.SignalOptions
-) => Effect.Effect<void, SignalError, SqlClient.SqlClient> = signalRaw
+export const signal: (id: string, signal: string, fields?: string, options?: Task.SignalOptions) => Sent = signalRaw
+
+/** What a signal is sent by. */
+type Sent = Effect.Effect<void, SignalError, SqlClient.SqlClient>
 
 /**
  * Decodes the fields of a signal by the schema that the task's declaration has for it, before they are sent.

@@ -52,6 +52,89 @@ export interface Options {
 }
 
 /**
+ * A state in a {@link Graph}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GraphNode {
+  /** The `_tag` of the state. */
+  readonly tag: string
+  /** What is declared about its step, a line each: `5 retries, 1s apart`. */
+  readonly notes: ReadonlyArray<string>
+  /** Tasks begin here: see {@link toMermaid}. */
+  readonly begins: boolean
+  /** `always`: its step has no `next`. Any other step may end the task, too: `maybe`. */
+  readonly ends: "always" | "maybe"
+  /** Rows of the task have this state, but no step of it: nothing runs them. Only if counts were given. */
+  readonly unknown: boolean
+}
+
+/**
+ * A move from one state to another in a {@link Graph}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GraphEdge {
+  /** The `_tag` of a state. */
+  readonly from: string
+  /** The `_tag` of a state. */
+  readonly to: string
+  /** What makes the task move, where that is declared. */
+  readonly label?: string | undefined
+}
+
+/**
+ * A state machine as data: for pictures of your own.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Graph {
+  /** The task's name. */
+  readonly task: string
+  readonly nodes: ReadonlyArray<GraphNode>
+  readonly edges: ReadonlyArray<GraphEdge>
+}
+
+/**
+ * The state machine as data: its states in the order of the task's steps, then those that only rows have, and the moves
+ * between them.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Diagram, NextStep, Step, Task } from "effect-pg-task"
+ *
+ * class Ping extends Schema.TaggedClass<Ping>()("Ping", {}) {}
+ *
+ * const Pinger = Task.make("Pinger", [
+ *   Step.make(Ping, { next: [Ping], handler: () => Effect.succeed(NextStep.delay(new Ping(), "1 minute")) })
+ * ])
+ *
+ * // [{ from: "Ping", to: "Ping" }]
+ * console.log(Diagram.toGraph(Pinger).edges)
+ * ```
+ * @category drawing
+ * @since 0.1.0
+ */
+export const toGraph = (task: Task.Any, options: Pick<Options, "counts"> = {}): Graph => {
+  const { edges, entries, finals, nodes } = makeGraph(definitionOf(task), options)
+  return {
+    task: task.name,
+    nodes: nodes.map((node) => ({
+      tag: node.tag,
+      notes: node.notes,
+      begins: entries.includes(node),
+      ends: finals.includes(node) ? "always" : "maybe",
+      unknown: node.unknown
+    })),
+    edges: edges.map(([from, to]) => ({ from: from.tag, to: to.tag }))
+  }
+}
+
+/**
  * The state machine as a Mermaid state diagram, which GitHub, GitLab, Notion and many more show as a picture.
  *
  * Where tasks begin: at the states of their `entry`; without an `entry`, at the steps that no other step moves to,

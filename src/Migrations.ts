@@ -28,14 +28,15 @@ import type { TaskTableError } from "./TaskError.ts"
  * @since 0.1.0
  */
 export const migrations: Record<
-  "1_table" | "2_triggers" | "3_foundation" | "4_results" | "5_signals",
+  "1_table" | "2_triggers" | "3_foundation" | "4_results" | "5_signals" | "6_history",
   Effect.Effect<void, SqlError, SqlClient.SqlClient>
 > = {
   "1_table": applyMigration(1),
   "2_triggers": applyMigration(2),
   "3_foundation": applyMigration(3),
   "4_results": applyMigration(4),
-  "5_signals": applyMigration(5)
+  "5_signals": applyMigration(5),
+  "6_history": applyMigration(6)
 }
 
 /**

@@ -9,6 +9,18 @@ import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { declareTask } from "./internal/definition/declaration.ts"
+import type {
+  CheckEnqueue,
+  EnqueueAllOptions,
+  Enqueued,
+  EnqueuedWith,
+  EnqueuedWithKey,
+  EnqueueOptions,
+  KeyError,
+  KeyOptions,
+  KeysError,
+  OnConflict
+} from "./internal/definition/enqueueTypes.ts"
 import type { CheckFormers } from "./internal/definition/former.ts"
 import { makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
@@ -79,29 +91,44 @@ export interface Declaration<
   readonly finals: ReadonlyArray<Finals>
   /** The schemas of the signals that its states wait for. */
   readonly signals: ReadonlyArray<Signals>
-  /** Stores a task, and returns its id. It is due at once, or when the options say. */
-  readonly enqueue: <const S extends States["Type"]>(
-    state: S & CheckEntryState<Name, Entry, S>,
-    options?: EnqueueOptions
-  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<States, S>>
-  /** Stores a task that becomes due `duration` from now: short for `enqueue(state, { delay: duration })`. */
-  readonly delay: <const S extends States["Type"]>(
-    state: S & CheckEntryState<Name, Entry, S>,
-    duration: Duration.Input
-  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<States, S>>
-  /** Stores a task that becomes due at `dateTime`: short for `enqueue(state, { at: dateTime })`. */
-  readonly schedule: <const S extends States["Type"]>(
-    state: S & CheckEntryState<Name, Entry, S>,
-    dateTime: DateTime.DateTime
-  ) => Effect.Effect<TaskId, EnqueueError, SqlClient | EncodingServices<States, S>>
   /**
-   * Stores many tasks with one statement, all of them or none, and returns their ids in the order of `states`. The
-   * options apply to all of them.
+   * Stores a task, and returns its id. It is due at once, or when the options say.
+   *
+   * With a `key` it returns `{ id, created, status }`: of the new task, or, if the key is taken, of the task that has
+   * it. With `onConflict: "fail"` it fails with `TaskKeyTakenError` then.
    */
-  readonly enqueueAll: <const S extends States["Type"]>(
+  readonly enqueue: <const S extends States["Type"], O extends EnqueueOptions = {}>(
+    state: S & CheckEntryState<Name, Entry, S>,
+    options?: O & CheckEnqueue<O>
+  ) => Effect.Effect<EnqueuedWith<O>, EnqueueError | KeyError<O>, SqlClient | EncodingServices<States, S>>
+  /** Stores a task that becomes due `duration` from now: short for `enqueue(state, { delay: duration })`. */
+  readonly delay: <const S extends States["Type"], O extends KeyOptions = {}>(
+    state: S & CheckEntryState<Name, Entry, S>,
+    duration: Duration.Input,
+    options?: O & CheckEnqueue<O>
+  ) => Effect.Effect<EnqueuedWith<O>, EnqueueError | KeyError<O>, SqlClient | EncodingServices<States, S>>
+  /** Stores a task that becomes due at `dateTime`: short for `enqueue(state, { at: dateTime })`. */
+  readonly schedule: <const S extends States["Type"], O extends KeyOptions = {}>(
+    state: S & CheckEntryState<Name, Entry, S>,
+    dateTime: DateTime.DateTime,
+    options?: O & CheckEnqueue<O>
+  ) => Effect.Effect<EnqueuedWith<O>, EnqueueError | KeyError<O>, SqlClient | EncodingServices<States, S>>
+  /**
+   * Stores many tasks, all of them or none, and returns their ids in the order of `states`. The options apply to all of
+   * them; `key` makes a key of each state. Without keys it is one statement, with keys a transaction of a few.
+   */
+  readonly enqueueAll: <
+    const S extends States["Type"],
+    const Key extends string = never,
+    const Conflict extends OnConflict = "keep"
+  >(
     states: Iterable<S & CheckEntryState<Name, Entry, S>>,
-    options?: EnqueueOptions
-  ) => Effect.Effect<ReadonlyArray<TaskId>, EnqueueError, SqlClient | EncodingServices<States, S>>
+    options?: EnqueueAllOptions<NoInfer<S>, Key, Conflict>
+  ) => Effect.Effect<
+    ReadonlyArray<EnqueuedWithKey<Key>>,
+    EnqueueError | KeysError<Key, Conflict>,
+    SqlClient | EncodingServices<States, S>
+  >
   /**
    * Sends a signal to a task, with one statement. If the task waits for it, the task becomes due. If not, the signal is
    * kept until a state is reached that waits for it. A row keeps 1,000 signals or 1 MB at most: then it fails with
@@ -158,27 +185,43 @@ export interface Any<out R = unknown> extends AnyDeclaration<R> {
   readonly steps: ReadonlyArray<Step.Any<R>>
 }
 
-/**
- * When a new task becomes due: at once, or after `delay`, or `at` a moment. Give only one of the two.
- *
- * @category options
- * @since 0.1.0
- */
-export type EnqueueOptions = {
+export type {
   /**
-   * How long from now it becomes due, by Postgres's clock. In a transaction, that is from its beginning. With a
-   * negative duration it is due at once, with an infinite one never. Default: due at once.
+   * What {@link Declaration} `enqueueAll` takes: when the tasks become due, and their keys.
+   *
+   * @category options
+   * @since 0.1.0
    */
-  readonly delay?: Duration.Input | undefined
-  readonly at?: OneTime | undefined
-} | {
-  readonly delay?: OneTime | undefined
-  /** When it becomes due, in place of `delay`. A moment in the past is due at once. */
-  readonly at?: DateTime.DateTime | undefined
+  EnqueueAllOptions,
+  /**
+   * The task that has a key: what `enqueue` and its kin return if a key is given.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Enqueued,
+  /**
+   * What {@link Declaration} `enqueue` takes: when the task becomes due, and its key.
+   *
+   * @category options
+   * @since 0.1.0
+   */
+  EnqueueOptions,
+  /**
+   * A key, which only one row of a task can have, and what happens if it is taken.
+   *
+   * @category options
+   * @since 0.1.0
+   */
+  KeyOptions,
+  /**
+   * What happens if a key is taken.
+   *
+   * @category options
+   * @since 0.1.0
+   */
+  OnConflict
 }
-
-/** The type of an option that goes with the other's absence only. */
-type OneTime = "give either `delay` or `at`"
 
 /**
  * Options of `signal`.
@@ -481,7 +524,7 @@ export interface DeclareOptions<
 }
 
 /**
- * Options of {@link make}.
+ * Options of {@link declare}, and of {@link make}.
  *
  * @category options
  * @since 0.1.0
@@ -492,6 +535,21 @@ export interface Options<Entry extends ReadonlyArray<StateSchema>> {
    * reached from one of them. Default: any state that is not final.
    */
   readonly entry?: Entry | undefined
+}
+
+/**
+ * Options of {@link make}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface MakeOptions<Entry extends ReadonlyArray<StateSchema>> extends Options<Entry> {
+  /**
+   * Keep a history of this task's attempts for this long: each attempt that ends writes a row into the table
+   * `pg_task_history`, with the same statement that stores its outcome. See `Admin.history`. An infinite duration keeps
+   * it for ever. Default: no history. A positive duration.
+   */
+  readonly history?: Duration.Input | undefined
 }
 
 /**
@@ -588,7 +646,7 @@ export const make = <
 >(
   of: Name | Declaration<Name, Declared, DeclaredEntry, DeclaredFinals, DeclaredSignals>,
   steps: Steps & CheckSteps<Steps, Declared, DeclaredFinals, DeclaredSignals>,
-  options?: Options<Entry> & CheckOptions<Declared, Entry, Steps[number]>
+  options?: MakeOptions<Entry> & CheckOptions<Declared, Entry, Steps[number]>
 ): Task<Name, Steps[number], Entry[number]> => makeTask(of as never, steps as never, options) as never
 
 /**

@@ -88,6 +88,23 @@ export class TaskOptionsError
 {}
 
 /**
+ * Another row of the task has the key that was given with `onConflict: "fail"`. Nothing was stored.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskKeyTakenError
+  extends Schema.TaggedError<TaskKeyTakenError>("effect-pg-task/TaskKeyTakenError")("TaskKeyTakenError", {
+    /** The task's name. */
+    task: Schema.String,
+    key: Schema.String,
+    /** The id of the row that has the key. Null if it is one of the same `enqueueAll`. */
+    id: Schema.NullOr(Schema.String),
+    message: Schema.String
+  })
+{}
+
+/**
  * The database is reachable, but `pg_task` can't be used.
  *
  * - `Missing`: there is no such table where the connection's `search_path` leads.
@@ -176,7 +193,8 @@ export class TaskStopTimeoutError
 {}
 
 /**
- * What `enqueue`, `delay`, `schedule` and `enqueueAll` fail with.
+ * What `enqueue`, `delay`, `schedule` and `enqueueAll` fail with. With a key and `onConflict: "fail"`, also with
+ * {@link TaskKeyTakenError}.
  *
  * @category errors
  * @since 0.1.0

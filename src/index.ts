@@ -1,3 +1,4 @@
+export * as Activity from "./Activity.ts"
 export * as Admin from "./Admin.ts"
 export * as Diagram from "./Diagram.ts"
 export * as Metrics from "./Metrics.ts"

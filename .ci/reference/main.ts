@@ -16,7 +16,9 @@ const dprint = path.join(project, "node_modules/.bin/dprint")
 
 /** Where to read more about a module. */
 const guides: Readonly<Record<string, ReadonlyArray<string>>> = {
+  Activity: ["dashboard"],
   Admin: ["admin", "operations"],
+  Dashboard: ["dashboard", "operations"],
   Diagram: ["cli"],
   Metrics: ["telemetry", "operations"],
   Migrations: ["workers-and-deployment", "sql-reference"],

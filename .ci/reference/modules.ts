@@ -86,8 +86,13 @@ export const toModule = (name: string, specifier: string, source: Source): Modul
 
 const indexes = { "effect-pg-task": "src/index.ts", "effect-pg-task/testing": "src/testing/index.ts" }
 
+/** Modules that no index exports, because most programs don't need what they load. */
+const apart = { Dashboard: { specifier: "effect-pg-task/Dashboard", file: "src/Dashboard.ts" } }
+
 /** All public modules. */
-export const readModules = (): ReadonlyArray<Module> =>
-  Object.entries(indexes).flatMap(([specifier, index]) =>
+export const readModules = (): ReadonlyArray<Module> => [
+  ...Object.entries(indexes).flatMap(([specifier, index]) =>
     namespacesOf(index).map(({ file, name }) => toModule(name, specifier, readSource(file)))
-  )
+  ),
+  ...Object.entries(apart).map(([name, { file, specifier }]) => toModule(name, specifier, readSource(file)))
+]

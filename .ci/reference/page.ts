@@ -106,13 +106,17 @@ const renderHidden = ({ hidden }: Module, find: Find): ReadonlyArray<string> =>
     ])
   ]
 
+/** A module that has its own path is imported as a whole. */
+const importOf = ({ name, specifier }: Module): string =>
+  specifier.endsWith(`/${name}`) ? `import * as ${name} from "${specifier}"` : `import { ${name} } from "${specifier}"`
+
 const renderModule = (module: Module, guides: string, find: Find): string => {
   const anchors = anchorsOf(module)
   return [
     notice,
     `# ${module.name}`,
     linked(module.doc.description, find),
-    `\`\`\`ts\nimport { ${module.name} } from "${module.specifier}"\n\`\`\``,
+    `\`\`\`ts\n${importOf(module)}\n\`\`\``,
     guides,
     renderContents(module, anchors),
     ...categoriesOf(module).flatMap((category) => [

@@ -58,6 +58,7 @@ export type Failure =
   | TaskError.TaskInvalidSignalError
   | TaskError.TaskInboxFullError
   | TaskError.TaskOptionsError
+  | TaskError.TaskKeyTakenError
   | TaskError.TaskEditError
   | TaskError.TaskStopTimeoutError
   | TaskError.TaskTableError
@@ -122,6 +123,7 @@ const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
   TaskInvalidSignalError: exitCode.failed,
   TaskInboxFullError: exitCode.failed,
   TaskOptionsError: exitCode.failed,
+  TaskKeyTakenError: exitCode.failed,
   TaskEditError: exitCode.failed,
   TaskStopTimeoutError: exitCode.failed
 }

@@ -101,7 +101,7 @@ from generate_series(1, $1::int) n`,
         })
       assert.notInclude(yield* plan({}), "Seq Scan")
       assert.notInclude(yield* plan({ status: ["parked"], newestFirst: true }), "Seq Scan")
-      const after = { key: "2000-01-01T00:00:00+00:00", id: nobody }
+      const after = { position: "2000-01-01T00:00:00+00:00", id: nobody }
       assert.notInclude(yield* plan({ status: ["ready"], after }), "Seq Scan")
     })
   )

@@ -7,7 +7,7 @@ import { Admin } from "../../src/index.ts"
 import { declaring, module, pgTask } from "../support/cli/cli.ts"
 import { insertEach, nobody, readName } from "../support/cli/Greeter.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
-import { row } from "../support/worker/Table.ts"
+import { row, run } from "../support/worker/Table.ts"
 import { eventually, within } from "../support/worker/Wait.ts"
 
 workerTests("pg-task retry, run-now and cancel", (test) => {
@@ -116,6 +116,36 @@ workerTests("pg-task retry, run-now and cancel", (test) => {
       const some = yield* pgTask(["cancel", "--status", "running", "--yes", "--json"])
       assert.deepStrictEqual(JSON.parse(some.out), { changed: 1 })
       assert.strictEqual((yield* pgTask(["cancel", "--all", "--yes"])).out, "Cancelled 3 tasks\n")
+    })
+  )
+})
+
+workerTests("pg-task enqueue --key", (test) => {
+  test(
+    "stores a task once, and finds it by its key",
+    Effect.gen(function*() {
+      const { out } = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one"])
+      const id = out.trim()
+      const kept = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one", "--on-conflict", "keep"])
+      assert.deepInclude(kept, {
+        code: 0,
+        out: `${id}\n`,
+        err: "The key is taken: nothing was stored. The task that has it is ready\n"
+      })
+      const json = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one", "--json"])
+      assert.deepStrictEqual(JSON.parse(json.out), { id, created: false, status: "ready" })
+      const refused = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one", "--on-conflict", "fail"])
+      assert.deepInclude(refused, {
+        code: 1,
+        err: `Greeter: the key "one" is taken by the task ${id}. Nothing was stored`
+      })
+      yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "two"])
+      const listed = yield* pgTask(["list", "--key", "one", "--json"])
+      const { tasks } = JSON.parse(listed.out) as { readonly tasks: ReadonlyArray<{ id: string; key: string }> }
+      assert.deepStrictEqual(tasks.map(({ id, key }) => [id, key]), [[id, "one"]])
+      assert.include((yield* pgTask(["show", id])).out, "key           one")
+      yield* pgTask(["cancel", "--key", "one", "--yes"])
+      assert.deepStrictEqual(yield* run("select key from pg_task"), [{ key: "two" }])
     })
   )
 })

@@ -131,7 +131,7 @@ test("makes the table, and says so when it is missing", (env) =>
     assertRefused(yield* runProcess(["migrate"], { env }), 3, "Migration \"1_table\" failed: ")
     yield* run("drop view pg_task")
     const made = yield* runProcess(["migrate"], { env })
-    assert.match(made.out, /: applied 3 migrations \(table, triggers, foundation\)\n$/)
+    assert.match(made.out, /: applied \d+ migrations \(table, triggers, foundation, .*\)\n$/)
     const [again, printed] = yield* Effect.all([
       runProcess(["migrate", "--json"], { env }),
       runProcess(["migrate", "--print"])

@@ -5,6 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { type Module, readModules, toModule } from "../../.ci/reference/modules.ts"
 import { renderPages } from "../../.ci/reference/page.ts"
 import { parseSource } from "../../.ci/reference/source.ts"
+import * as Dashboard from "../../src/Dashboard.ts"
 import * as Root from "../../src/index.ts"
 import * as Testing from "../../src/testing/index.ts"
 
@@ -16,7 +17,7 @@ const tags = (category: string) => ` * @category ${category}\n * @since 0.1.0\n 
 
 describe("the API reference", () => {
   it("has every public module, and every export of it", () => {
-    const modules = { ...Root, ...Testing }
+    const modules = { ...Root, ...Testing, Dashboard }
     assert.sameMembers(readModules().map(({ name }) => name), Object.keys(modules))
     for (const { entries, hidden, name } of readModules()) {
       const shown = entries.map((entry) => entry.name)

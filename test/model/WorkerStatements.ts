@@ -70,6 +70,7 @@ const runnerOf = (sql: SqlClient.SqlClient, worker: number): Runner => ({
   tasks: new Map(workers[worker]!.map((task) => [task.name, task as unknown as TaskDefinition])),
   lease,
   isCancelled: () => Effect.succeed(false),
+  toHistory: undefined,
   traced: false,
   debug: false
 })

@@ -5,9 +5,11 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Admin from "../../Admin.ts"
+import type { Enqueued } from "../../Task.ts"
+import type { TaskId } from "../../TaskId.ts"
 import { connected, limits, within } from "../connection.ts"
 import { UsageError } from "../exit.ts"
-import { dateTime, duration, Json, optional, optionalModule } from "../input/flags.ts"
+import { dateTime, duration, Json, onConflict, optional, optionalModule } from "../input/flags.ts"
 import * as Output from "../output/print.ts"
 import { self } from "../output/ownCommand.ts"
 import { checkWith } from "../input/tasksModule.ts"
@@ -30,6 +32,17 @@ const rawOf = (task: string, state: Option.Option<string>, fields: Option.Option
   })
 }
 
+/** With a key the row may have been there before. */
+const print = Effect.fnUntraced(function*(stored: TaskId | Enqueued) {
+  const json = yield* Json
+  if (typeof stored === "string") return yield* json ? Output.json({ id: stored }) : Console.log(stored)
+  if (json) return yield* Output.json(stored)
+  if (!stored.created) {
+    yield* Output.note(`The key is taken: nothing was stored. The task that has it is ${stored.status}`)
+  }
+  yield* Console.log(stored.id)
+})
+
 export const enqueue = Command.make(
   "enqueue",
   {
@@ -43,22 +56,27 @@ export const enqueue = Command.make(
     ),
     delay: optional(duration("delay").pipe(Flag.withDescription("Due this long from now. Default: at once"))),
     at: optional(dateTime("at").pipe(Flag.withDescription("Due at this time"))),
+    key: optional(
+      Flag.String("key").pipe(Flag.withAlias("k"), Flag.withDescription("Only one row of a task can have it"))
+    ),
+    onConflict,
     module: optionalModule
   },
-  Effect.fnUntraced(function*({ at, delay, fields, module, state, task }) {
+  Effect.fnUntraced(function*({ at, delay, fields, key, module, onConflict, state, task }) {
     if (at !== undefined && delay !== undefined) {
       return yield* new UsageError({ message: "Give --delay or --at, not both" })
     }
     const raw = yield* rawOf(task, state, fields)
     const parsed = yield* Admin.parse(raw)
     if (module !== undefined) yield* checkWith(module, parsed.task, raw)
-    const id = yield* connected(within(limits.read)(Admin.enqueueRaw(raw, at === undefined ? { delay } : { at })))
-    yield* (yield* Json) ? Output.json({ id }) : Console.log(id)
+    const stored = yield* connected(within(limits.read)(Admin.enqueueRaw(raw, { at, delay, key, onConflict })))
+    yield* print(stored)
   })
 ).pipe(
   Command.withDescription("Store a new task, and print its id. With --module, its schema checks it"),
   Command.withExamples([
     { command: `pg-task enqueue Greeter ReadName '{"filename":"name.txt"}'`, description: "Due at once" },
-    { command: `pg-task enqueue '{"Greeter":{"ReadName":{"filename":"name.txt"}}}' --delay 1h`, description: "Later" }
+    { command: `pg-task enqueue '{"Greeter":{"ReadName":{"filename":"name.txt"}}}' --delay 1h`, description: "Later" },
+    { command: `pg-task enqueue Reindex Start --key products`, description: "Not twice at the same time" }
   ])
 )

@@ -87,6 +87,7 @@ const describe = (
     ["task", oneLine(row.task ?? "?")],
     ["step", oneLine(row.step ?? "?")],
     ["status", status],
+    ["key", row.key === null ? undefined : oneLine(row.key)],
     ["due", row.endedAt === null ? time(row.wakeupAt) : undefined],
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],

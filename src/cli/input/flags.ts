@@ -80,6 +80,7 @@ export const filter = {
     )
   ),
   step: optional(Flag.String("step").pipe(Flag.withAlias("s"), Flag.withDescription("The tag of its state"))),
+  key: optional(Flag.String("key").pipe(Flag.withAlias("k"), Flag.withDescription("Its key"))),
   error: optional(
     Flag.String("error").pipe(
       Flag.withAlias("e"),
@@ -123,6 +124,13 @@ export const module = Flag.File("module").pipe(
   Flag.withAlias("m"),
   Flag.withMetavar("./tasks.ts"),
   Flag.withDescription("The module that exports your tasks")
+)
+
+/** What happens if the key of a new task is taken. */
+export const onConflict = optional(
+  Flag.Literals("on-conflict", ["keep", "fail"]).pipe(
+    Flag.withDescription("If the key is taken: keep the task that has it (the default), or fail")
+  )
 )
 
 export const optionalModule = optional(module)

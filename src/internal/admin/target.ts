@@ -15,9 +15,12 @@ import { toTableError } from "../sql/errors.ts"
 interface Filter {
   readonly task?: string | { readonly name: string } | null | undefined
   readonly step?: string | undefined
+  readonly key?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
   readonly waitsFor?: string | undefined
   readonly error?: string | undefined
+  readonly errorLine?: string | undefined
+  readonly text?: string | undefined
   readonly olderThan?: Duration.Input | undefined
   readonly newerThan?: Duration.Input | undefined
 }
@@ -68,14 +71,19 @@ export const notOne = (beginning: string, several: boolean): TaskIdError | TaskN
       message: `No task has an id that begins with "${beginning}": it has finished, or was cancelled`
     })
 
-export const whereOf = ({ error, newerThan, olderThan, status, step, task, waitsFor }: Filter): Where => ({
+export const whereOf = (
+  { error, errorLine, key, newerThan, olderThan, status, step, task, text, waitsFor }: Filter
+): Where => ({
   error,
+  errorLine,
+  key,
   newerThan,
   olderThan,
   status: typeof status === "string" ? [status] : status,
   step,
-  waitsFor,
-  task: isObject(task) ? task.name : task
+  task: isObject(task) ? task.name : task,
+  text,
+  waitsFor
 })
 
 const isList = (target: Target): target is ReadonlyArray<string> => Array.isArray(target)
@@ -105,11 +113,11 @@ export const change = Effect.fnUntraced(function*(statement: Statement, target: 
 export const cursorPattern =
   /^(-?infinity|\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d(?::\d\d){0,2}(?: BC)?)~([0-9a-f-]{36})$/
 
-export const cursorOf = (row: AdminRow): string => `${row.key}~${row.id}`
+export const cursorOf = (row: Pick<AdminRow, "position" | "id">): string => `${row.position}~${row.id}`
 
 export const parseCursor = (
   cursor: string | undefined
-): { readonly key: string; readonly id: string } | undefined => {
+): { readonly position: string; readonly id: string } | undefined => {
   const match = cursor === undefined ? null : cursorPattern.exec(cursor)
-  return match === null ? undefined : { key: match[1]!, id: match[2]! }
+  return match === null ? undefined : { position: match[1]!, id: match[2]! }
 }

@@ -15,6 +15,7 @@ import * as Step from "../../Step.ts"
 import { annotationsOf, type Attempt, type ClaimedTask, wasStopped } from "./claimedTask.ts"
 import type { StepDefinition } from "../definition/step.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
+import type { ToHistory } from "./history.ts"
 import { endingOf, type MoveOutcome, type Outcome } from "./outcome.ts"
 import { reportCancelled, reportLost } from "./log.ts"
 import { hasLooked, inputOf } from "../definition/retry.ts"
@@ -33,6 +34,7 @@ export interface Runner {
   readonly lease: number
   /** Whether the task of an attempt that was refused has been cancelled. */
   readonly isCancelled: (claimed: ClaimedTask) => Effect.Effect<boolean>
+  readonly toHistory: ToHistory | undefined
   /** Spans are made only where somebody reads them. */
   readonly traced: boolean
   /** Whether debug messages are logged at all. */

@@ -2,6 +2,7 @@
 import * as Cause from "effect/Cause"
 import type * as Fiber from "effect/Fiber"
 import type { ClaimedRow } from "../sql/claim.ts"
+import type { HistoryEntry } from "../sql/history.ts"
 import { nextTransition } from "../sql/transitions.ts"
 import type { Outcome, RowOutcome, Stop, Waited } from "./outcome.ts"
 import type { TaskId } from "../../TaskId.ts"
@@ -100,6 +101,8 @@ export const wasStopped = ({ stop }: Attempt, cause: Cause.Cause<unknown>): bool
 export interface Entry {
   readonly claimed: ClaimedTask
   readonly outcome: RowOutcome
+  /** Undefined for a row that did not run, and for a task that keeps no history. */
+  readonly history?: HistoryEntry | undefined
 }
 
 /** The outcome is in the row, or (not `current`) was refused because the row is no longer the attempt's. */

@@ -2,6 +2,7 @@
 import type * as Cause from "effect/Cause"
 import * as Exit from "effect/Exit"
 import type { Deadline } from "../definition/wait.ts"
+import type { HistoryEntry } from "../sql/history.ts"
 import type { Lease } from "../sql/lease.ts"
 import type { Changes, RowChange, RowEnd, StoredRow } from "../sql/outcome.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
@@ -68,6 +69,8 @@ export type Outcome = RowOutcome | { readonly _tag: "Stored"; readonly outcome: 
 /** An attempt of a waiting state, and the place of the signal in the inbox that it took. */
 export interface Waited {
   readonly taken: number | undefined
+  /** The signal's tag, or `$timeout`. Undefined if nothing has happened. */
+  readonly event?: string | undefined
 }
 
 /** Whether its commit need not wait for the disk. */
@@ -96,7 +99,8 @@ export const endingOf = (stop: Stop | undefined, outcome: Outcome): Ending => {
 /** Enough to see what is wrong: it is written each time. In characters; a cut may leave half of one. */
 const maxLastError = 2000
 
-const lastError = (error: string): string =>
+/** The beginning of an error, where it is written again and again. */
+export const shortError = (error: string): string =>
   error.length > maxLastError ? toPostgresText(error.slice(0, maxLastError)) : error
 
 /** What the end of an attempt on a waiting state writes. */
@@ -136,7 +140,7 @@ const toRowChange = (fence: RowEnd, outcome: Change): RowChange => {
     case "Waiting":
       return toWaitChange(fence, outcome)
     case "Retried":
-      return { kind: "Retried", delay: outcome.delay, error: lastError(outcome.error), ...fence }
+      return { kind: "Retried", delay: outcome.delay, error: shortError(outcome.error), ...fence }
     case "Parked":
     case "Rejected":
       return { kind: outcome._tag, error: outcome.error, ...fence }
@@ -151,17 +155,23 @@ interface Fenced extends Lease {
 
 /** What a batch of outcomes writes. */
 export const toChanges = (
-  entries: ReadonlyArray<{ readonly claimed: Fenced; readonly outcome: RowOutcome }>
+  entries: ReadonlyArray<{
+    readonly claimed: Fenced
+    readonly outcome: RowOutcome
+    readonly history?: HistoryEntry | undefined
+  }>
 ): Changes => {
   const ends: Array<RowEnd> = []
   const changes: Array<RowChange> = []
-  for (const { claimed, outcome } of entries) {
+  let noted: Array<HistoryEntry> | undefined
+  for (const { claimed, history, outcome } of entries) {
+    if (history !== undefined) (noted ??= []).push(history)
     const fence = { id: claimed.id, token: claimed.token, n: claimed.transitions }
     if (outcome._tag === "Finished" && !("step" in outcome)) ends.push(fence)
     else if (claimed.wait === undefined) changes.push(toRowChange(fence, outcome))
     else changes.push({ ...toRowChange(fence, outcome), ...waitOf(claimed) })
   }
-  return { ends, changes }
+  return noted === undefined ? { ends, changes } : { ends, changes, history: noted }
 }
 
 /** An outcome, with what storing it has told. */

@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { annotationsOf, type Attempt, type ClaimedTask } from "./claimedTask.ts"
+import type { ToHistory } from "./history.ts"
 import { findInCause, isConnectionLost, isContention, isReadOnly, mayPass, messageOf } from "../sql/errors.ts"
 import { type Outcome, type RowOutcome, toChanges, withStored } from "./outcome.ts"
 import { reportStored } from "./log.ts"
@@ -43,6 +44,7 @@ interface Options {
   readonly limitTransactions: TransactionLimit
   /** In milliseconds. */
   readonly lease: number
+  readonly toHistory: ToHistory | undefined
   /** Whether debug messages are logged at all. */
   readonly debug: boolean
 }
@@ -101,13 +103,17 @@ const lockFirst = ({ sql }: Options, claimed: ClaimedTask) =>
  * An outer transaction means `TaskTest.rolledBack`: `now()` stands still there, so times begin with the transaction.
  */
 const store = Effect.fnUntraced(function*(
-  { lease, sql }: Options,
-  claimed: ClaimedTask,
+  { lease, sql, toHistory }: Options,
+  attempt: Attempt,
   outcome: RowOutcome,
   nested: boolean
 ) {
+  const { claimed } = attempt
   const from = nested ? "Transaction" : "Statement"
-  const send = storeInTransaction(sql, toChanges([{ claimed, outcome }]), { lease, from })
+  const send = storeInTransaction(sql, toChanges([{ claimed, outcome, history: toHistory?.(attempt, outcome) }]), {
+    lease,
+    from
+  })
   const [took, stored] = yield* Effect.timed(Effect.withTracerEnabled(send, false))
   if (stored === undefined) return yield* new LeaseLost()
   // It waited for a lock, and the new lease has begun before.
@@ -135,7 +141,7 @@ const transact = (options: Options, attempt: Attempt, handled: Effect.Effect<Han
         const outcome = yield* Effect.scoped(withCommit(handled))
         progress.stage = "Store"
         progress.outcome = outcome
-        const written = yield* store(options, claimed, outcome, progress.nested)
+        const written = yield* store(options, attempt, outcome, progress.nested)
         // An interruption that comes during COMMIT hides its success: this doesn't miss it.
         yield* sql.afterCommit(Effect.sync(() => {
           attempt.committed = written

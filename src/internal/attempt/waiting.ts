@@ -122,11 +122,12 @@ const findEvent = Effect.fnUntraced(function*(
   if (fit !== undefined) {
     const { branch, place, schema, signal } = fit
     const input = yield* decoderOf(schema, branch.tag)(signal.value)
-    claimed.wait = { taken: place }
+    claimed.wait = { taken: place, event: branch.tag }
     const trace = typeof signal.trace === "string" ? signal.trace : null
     return { _tag: "Event", step: withBranch(step, branch, input), tag: branch.tag, trace }
   }
   const timeout = facts.timedOut === true ? on.find(({ tag }) => tag === timeoutTag) : undefined
+  if (timeout !== undefined) claimed.wait = { taken: undefined, event: timeoutTag }
   return timeout && { _tag: "Event", step: withBranch(step, timeout, undefined), tag: timeoutTag, trace: null }
 })
 

@@ -6,7 +6,9 @@ import { hasProperty, isObject } from "effect/Predicate"
 import type { Tagged } from "../../NextStep.ts"
 import { TaskDefinitionError, TaskInvalidStateError, type TaskOptionsError } from "../../TaskError.ts"
 import { dueAfter, dueAt, dueOf, type DueOptions } from "../enqueue/due.ts"
-import { insertTask, insertTasks } from "../enqueue/enqueue.ts"
+import { enqueueTask, insertTasks } from "../enqueue/enqueue.ts"
+import { keyOf, type KeyOptions, keysOf, type KeysOptions } from "../enqueue/key.ts"
+import { enqueueAllKeyed } from "../enqueue/keyed.ts"
 import type { Due } from "../sql/insert.ts"
 import type { TaskId } from "../../TaskId.ts"
 import { dedupeOf, sendSignal, type SignalOptions } from "../enqueue/signal.ts"
@@ -116,12 +118,21 @@ const makeMethods = (declaration: DeclarationDefinition) => {
   const { name } = declaration
   const encode = encodeEntry(declaration)
   const encodeSignal = makeSignalEncoder(name, declaration.signalsByTag)
-  const store = (state: Tagged, due: Effect.Effect<Due, TaskOptionsError>) =>
-    Effect.flatMap(due, (due) => Effect.flatMap(encode(state), (step) => insertTask(step, due)))
+  const store = (state: Tagged, due: Effect.Effect<Due, TaskOptionsError>, options: KeyOptions | undefined) =>
+    Effect.flatMap(
+      due,
+      (due) =>
+        Effect.flatMap(
+          keyOf(name, options),
+          (key) => Effect.flatMap(encode(state), (step) => enqueueTask(name, step, { due, key }))
+        )
+    )
   return {
-    enqueue: (state: Tagged, options?: DueOptions) => store(state, dueOf(name, options)),
-    delay: (state: Tagged, duration: Duration.Input) => store(state, dueAfter(name, duration)),
-    schedule: (state: Tagged, dateTime: DateTime.DateTime) => store(state, dueAt(name, dateTime)),
+    enqueue: (state: Tagged, options?: DueOptions & KeyOptions) => store(state, dueOf(name, options), options),
+    delay: (state: Tagged, duration: Duration.Input, options?: KeyOptions) =>
+      store(state, dueAfter(name, duration), options),
+    schedule: (state: Tagged, dateTime: DateTime.DateTime, options?: KeyOptions) =>
+      store(state, dueAt(name, dateTime), options),
     signal: (id: TaskId, signal: Tagged, options?: SignalOptions) =>
       Effect.flatMap(
         dedupeOf(name, options),
@@ -129,11 +140,17 @@ const makeMethods = (declaration: DeclarationDefinition) => {
           Effect.flatMap(encodeSignal(signal), (value) =>
             sendSignal({ task: name, id }, { tag: signal._tag, value, dedupe }))
       ),
-    enqueueAll: (states: Iterable<Tagged>, options?: DueOptions) => {
+    enqueueAll: (states: Iterable<Tagged>, options?: DueOptions & KeysOptions<Tagged>) => {
       // A generator gives its states only once, but the effect may run again, for example when it is retried.
       const all = Array.from(states)
-      const steps = Effect.forEach(all, encode)
-      return Effect.flatMap(dueOf(name, options), (due) => Effect.flatMap(steps, (steps) => insertTasks(steps, due)))
+      return Effect.gen(function*() {
+        const due = yield* dueOf(name, options)
+        const keys = yield* keysOf(name, options, all)
+        const steps = yield* Effect.forEach(all, encode)
+        return yield* keys === undefined
+          ? insertTasks(steps, due)
+          : enqueueAllKeyed(steps, { task: name, ...due }, keys)
+      })
     }
   }
 }

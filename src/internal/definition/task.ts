@@ -1,6 +1,7 @@
 /** A task at run time: its declaration and its steps. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
 import { TaskInvalidStateError } from "../../TaskError.ts"
 import { type Decoded, makeCodec, type ParsedStep, parseStep, type TaggedState } from "./codec.ts"
@@ -21,6 +22,8 @@ import { tagOf } from "./tag.ts"
 /** A task as the worker sees it. */
 export interface TaskDefinition extends DeclarationDefinition<StepDefinition> {
   readonly steps: ReadonlyArray<StepDefinition>
+  /** For how long its history is kept, in milliseconds. Undefined: it has none. */
+  readonly history: number | undefined
   /** The steps of its waiting states, by their tags. */
   readonly waits: ReadonlyMap<string, StepDefinition>
   /** For how long rows are kept that have ended in a state, by its tag. Undefined if no state is final. */
@@ -138,6 +141,7 @@ const keepsOf = (steps: ReadonlyArray<StepDefinition>): TaskDefinition["keeps"] 
 }
 
 interface TaskOptions {
+  readonly history?: Duration.Input | undefined
   readonly entry?: ReadonlyArray<StateSchema> | undefined
 }
 
@@ -156,6 +160,15 @@ const declarationOf = (
   return { ...of, codec: makeCodec(of.name, steps) }
 }
 
+/** In milliseconds. */
+const historyOf = (name: string, input: Duration.Input | undefined): number | undefined => {
+  if (input === undefined) return undefined
+  const millis = Option.match(Duration.fromInput(input), { onNone: () => NaN, onSome: Duration.toMillis })
+  return millis > 0
+    ? millis
+    : failDefinition(name, "`history` must be a duration of more than 0, such as \"30 days\"")
+}
+
 /** Makes a task of its name, which declares it at once, or of its declaration. */
 export const makeTask = (
   of: string | DeclarationDefinition,
@@ -170,6 +183,7 @@ export const makeTask = (
   const waits = new Map(steps.filter(({ on }) => on !== undefined).map((step) => [step.tag, step]))
   return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, {
     steps,
+    history: historyOf(name, options?.history),
     keeps: keepsOf(steps),
     waits
   })

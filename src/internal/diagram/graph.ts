@@ -27,7 +27,9 @@ export type NodeStatus = "parked" | "ready" | "running" | "scheduled" | "waiting
 export interface Node {
   /** Safe in every notation: letters, digits and underscores. */
   readonly id: string
-  /** The `_tag` of the state, with every character that can't be drawn made visible. */
+  /** The `_tag` of the state, as it is. */
+  readonly tag: string
+  /** The same, with every character that can't be drawn made visible. */
   readonly label: string
   /** What is declared about the step beside its transitions. */
   readonly notes: ReadonlyArray<string>
@@ -122,6 +124,7 @@ const makeNode = (
   counts: ReadonlyArray<Count> | undefined
 ): Node => ({
   id: idOf(step.tag, index),
+  tag: step.tag,
   label: visible(step.tag),
   notes: step.notes,
   counts: counts && linesOf(counts),

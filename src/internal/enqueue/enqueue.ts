@@ -6,11 +6,22 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { TaskTableError } from "../../TaskError.ts"
 import type { TaskId } from "../../TaskId.ts"
 import { toTableError } from "../sql/errors.ts"
+import type { KeyRow } from "../sql/keys.ts"
+import type { Key } from "./key.ts"
+import { enqueueKeyed, type KeyedError } from "./keyed.ts"
 import { notifierOf } from "./notifier.ts"
 import * as Insert from "../sql/insert.ts"
 import { currentTrace } from "./trace.ts"
 
-export const insertTask = (
+/** Stores a task: with its key, if it has one. */
+export const enqueueTask = (
+  task: string,
+  step: string,
+  { due, key }: { readonly due: Insert.Due; readonly key: Key | undefined }
+): Effect.Effect<TaskId | KeyRow, KeyedError, SqlClient.SqlClient> =>
+  key === undefined ? insertTask(step, due) : enqueueKeyed(step, { task, ...due }, key)
+
+const insertTask = (
   step: string,
   due: Insert.Due
 ): Effect.Effect<TaskId, SqlError | TaskTableError, SqlClient.SqlClient> =>

@@ -26,18 +26,22 @@ export class Notifier {
   }
 
   /**
-   * Runs a statement that stores tasks: without a notification if other such statements are in flight. The first caller
+   * Runs a statement that stores tasks: without a notification if other such statements are in flight. None follows if
+   * it has stored nothing, which `hasStored` says of what it returned. The first caller
    * that asks for a notification waits until it was sent, so that a program that ends has notified of its tasks. This
    * wait may be interrupted.
    */
-  store<A, E>(statement: (quiet: boolean) => Effect.Effect<A, E>): Effect.Effect<A, E> {
+  store<A, E>(
+    statement: (quiet: boolean) => Effect.Effect<A, E>,
+    hasStored: (a: A) => boolean = () => true
+  ): Effect.Effect<A, E> {
     return Effect.suspend(() => {
       const quiet = this.storing > 0
       this.storing++
       let told: Effect.Effect<void> = Effect.void
       const stored = Effect.onExit(statement(quiet), (exit) => {
         this.storing--
-        if (!quiet || exit._tag === "Failure") return Effect.void
+        if (!quiet || exit._tag === "Failure" || !hasStored(exit.value)) return Effect.void
         const isFirst = this.next === undefined
         return Effect.map(this.tell, (sent) => {
           if (isFirst) told = sent

@@ -8,6 +8,7 @@ import {
   columns,
   conditionOf,
   conditions,
+  errorLineOf,
   Params,
   present,
   sinceOf,
@@ -94,16 +95,13 @@ export interface AdminErrorCount {
   readonly newest: number
 }
 
-/** In characters. Longer lines are cut: what differs only after this counts as the same error. */
-const maxErrorLine = 500
-
 /** Parked rows by the first line of their error. */
 export const countErrors = (sql: SqlClient, where: Where, limit: number): Rows<AdminErrorCount> => {
   const params = new Params()
   const selected = whereClause([conditionOf.parked, ...conditions(where, params)])
   return query(
     sql,
-    `select t.task, t.state as step, left(split_part(t.error, e'\\n', 1), ${maxErrorLine}) as error,
+    `select t.task, t.state as step, ${errorLineOf} as error,
   count(*)::float8 as count, ${age("min(t.updated_at)")} as oldest, ${age("max(t.updated_at)")} as newest
 from pg_task t ${selected}
 group by 1, 2, 3 order by count(*) desc, 3, 1 nulls last, 2 nulls last limit ${params.add(limit)}::float8::bigint`,

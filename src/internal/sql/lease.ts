@@ -2,6 +2,7 @@
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../../TaskId.ts"
 import { unparked } from "./claim.ts"
+import { type KeptHistories, lostParam, writeLost } from "./history.ts"
 import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 
@@ -177,7 +178,7 @@ const isHeld = (row: string) =>
 export const judge = (
   sql: SqlClient,
   suspicions: ReadonlyArray<Suspicion>,
-  options: { readonly maxCrashes: number; readonly lease: number }
+  options: { readonly maxCrashes: number; readonly lease: number; readonly kept?: KeptHistories }
 ): Rows<JudgedRow> =>
   queryAlone(
     sql,
@@ -198,17 +199,18 @@ export const judge = (
     error = case when t.crashes + 1 >= $4 then
       format('The worker crashed %s times in a row while it ran this step: it was killed, ran out of memory, or lost '
         || 'the database for longer than its lease. Fix the cause, then clear this error.', t.crashes + 1) end
-  where t.ctid = any(array(select ctid from free where id = any(array(select id from expired where ripe)))) returning t.id, t.task, t.crashes, t.error is not null as parked
-)
+  where t.ctid = any(array(select ctid from free where id = any(array(select id from expired where ripe)))) returning t.id, t.task, t.state, t.transitions, t.tried, t.crashes, t.error is not null as parked
+), ${writeLost("rescued", "$6")}
 select e.id, case when r.id is not null then 'rescued'
   when e.ripe or e.held or e.held is null and f.id is null then 'locked' else 'expired' end
   as state, r.task, r.crashes, r.parked
-from expired e left join free f on f.id = e.id left join rescued r on r.id = e.id`,
+from expired e left join free f on f.id = e.id left join rescued r on r.id = e.id left join wrote on true`,
     [
       suspicions.map(({ id }) => id),
       suspicions.map(({ since }) => since),
       suspicions.map(({ ripe }) => ripe),
       options.maxCrashes,
-      options.lease
+      options.lease,
+      lostParam(options.kept)
     ]
   )

@@ -10,6 +10,7 @@ import { isLocked } from "./errors.ts"
 import { createFoundation, replacedIndexes } from "./foundation.ts"
 import { createEndedIndex } from "./results.ts"
 import { lockTimeout, setLockTimeout } from "./lockTimeout.ts"
+import { createHistory } from "./historySchema.ts"
 import { createTable, createTriggers } from "./schema.ts"
 import { query, type Rows } from "./query.ts"
 import { createSignals } from "./signals.ts"
@@ -25,7 +26,8 @@ const all: ReadonlyArray<Migration> = [
   { statements: createTriggers, followedBy: "crashes" },
   { statements: createFoundation },
   { statements: createEndedIndex },
-  { statements: createSignals }
+  { statements: createSignals },
+  { statements: createHistory }
 ]
 
 /** Two processes that both find no table must not both make it. */
@@ -109,7 +111,7 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
   Effect.map(query<{ value: boolean }>(sql, `select ${condition} as value`, []), (rows) => rows[0]!.value)
 
 /** Applies the migration of this number. It may have been applied before. */
-export const applyMigration = (number: 1 | 2 | 3 | 4 | 5): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
+export const applyMigration = (number: 1 | 2 | 3 | 4 | 5 | 6): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!
     const run: Rows<unknown> = Effect.forEach(statements, (statement) => sql.unsafe(statement))

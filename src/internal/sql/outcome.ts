@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
+import type { HistoryEntry } from "./history.ts"
 import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 import { maxTransitions, nextTransitionSql } from "./transitions.ts"
@@ -108,8 +109,23 @@ const storeChanges = ({ full, locks, time }: Variant): string =>
   }
     updated_at = ${clock}
   from c where ${current} returning t.id, ${full ? told : "null::float8 as due, null::int as left"}
+)`
+
+/** The rows that were written. It follows `storeChanges`. */
+const stored = `select id, null::float8 as due, "left" from finished union all select id, due, "left" from changed`
+
+/**
+ * Writes the history of the rows that were written, and returns these. In a CTE of its own, so that the function is
+ * called once. Its parameters follow the five of the statement.
+ */
+const recordAll = (stored: string): string =>
+  `, stored as materialized (${stored}), wrote as materialized (
+  select pg_task_write_history($6::json, array(select id from stored), $7::bool)
 )
-select id, null::float8 as due, "left" from finished union all select id, due, "left" from changed`
+select stored.* from stored cross join wrote`
+
+const end = `\n${stored}`
+const endRecorded = recordAll(stored)
 
 /** For transitions that need not be on the disk when they are committed. Those of waiting states always are. */
 const asyncCommit = `${briefLocks} and ${notDurable}`
@@ -144,15 +160,26 @@ export interface StoredRow {
 export interface Changes {
   readonly ends: ReadonlyArray<RowEnd>
   readonly changes: ReadonlyArray<RowChange>
+  /** What is written into the history for those of them that are stored. */
+  readonly history?: ReadonlyArray<HistoryEntry>
 }
 
-const storeParams = ({ changes, ends }: Changes, lease: number): ReadonlyArray<unknown> => [
-  JSON.stringify(changes),
-  lease,
-  ends.map((end) => end.id),
-  ends.map((end) => end.token),
-  ends.map((end) => end.n)
-]
+/** The parameters of `recordAll`. */
+const historyParams = ({ history }: Changes, again: boolean): ReadonlyArray<unknown> =>
+  history === undefined ? [] : [JSON.stringify(history), again]
+
+const storeBatch = (text: string, batch: Changes, { again = false, lease }: StoreOptions) =>
+  [
+    `${text}${batch.history === undefined ? end : endRecorded}`,
+    [
+      JSON.stringify(batch.changes),
+      lease,
+      batch.ends.map((end) => end.id),
+      batch.ends.map((end) => end.token),
+      batch.ends.map((end) => end.n),
+      ...historyParams(batch, again)
+    ]
+  ] as const
 
 /** Each step of a chain waits for this statement, so it is as short as possible. */
 const advanceOne = (settings: string) =>
@@ -170,22 +197,29 @@ const advanceAsync = advanceOne(asyncCommit)
 const storeContinued = (
   sql: SqlClient,
   { id, n, step, token }: RowChange,
-  { isAsync, lease }: StoreOptions
-): Rows<StoredRow> => query(sql, isAsync ? advanceAsync : advanceNow, [id, token, n, step, lease])
+  batch: Changes,
+  { again = false, isAsync = false, lease }: StoreOptions
+): Rows<StoredRow> => {
+  const advance = isAsync ? advanceAsync : advanceNow
+  const text = batch.history === undefined ? advance : `with moved as (${advance})${recordAll("select id from moved")}`
+  return query(sql, text, [id, token, n, step, lease, ...historyParams(batch, again)])
+}
 
-interface StoreOptions {
+export interface StoreOptions {
   /** In milliseconds. */
   readonly lease: number
-  /** Whether the commit need not wait for the disk: then a crash of the server may undo it. */
-  readonly isAsync: boolean
+  /** Whether the commit need not wait for the disk: then a crash of the server may undo it. Default: it waits. */
+  readonly isAsync?: boolean | undefined
+  /** Whether the batch was sent before, and its answer was lost. Default: it was not. */
+  readonly again?: boolean | undefined
 }
 
 /** Stores the outcomes of many attempts, and returns those that were still the current ones. */
 export const storeOutcomes = (sql: SqlClient, changes: Changes, options: StoreOptions): Rows<StoredRow> => {
   const [only, more] = changes.changes
   return only?.kind === "Continued" && !isFull(only) && more === undefined && changes.ends.length === 0
-    ? storeContinued(sql, only, options)
-    : queryAlone(sql, textFor(changes, options), storeParams(changes, options.lease))
+    ? storeContinued(sql, only, changes, options)
+    : queryAlone(sql, ...storeBatch(textFor(changes, options), changes, options))
 }
 
 /**
@@ -199,5 +233,5 @@ export const storeInTransaction = (
 ): Effect.Effect<StoredRow | undefined, SqlError> => {
   const { full, plain } = options.from === "Transaction" ? storeNow : storeAtEnd
   const text = changes.changes.some(isFull) ? full : plain
-  return Effect.map(query<StoredRow>(sql, text, storeParams(changes, options.lease)), ([row]) => row)
+  return Effect.map(query<StoredRow>(sql, ...storeBatch(text, changes, options)), ([row]) => row)
 }

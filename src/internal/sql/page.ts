@@ -8,34 +8,34 @@ export interface PageOptions extends Omit<Where, "ids"> {
   readonly limit: number
   readonly newestFirst: boolean
   /** The last row of the page before. */
-  readonly after: { readonly key: string; readonly id: string } | undefined
+  readonly after: { readonly position: string; readonly id: string } | undefined
 }
 
 /**
  * The parts of the table that have an index on the task's name and `wakeup_at`. Rows that wait for a slot are in none of
  * them: nothing writes such rows yet.
  */
-const parts = [
+export const parts = [
   { name: "unparked", part: unparked, statuses: ["ready", "scheduled", "waiting", "running"] },
   { name: "parked", part: "error is not null", statuses: ["parked"] },
   { name: "ended", part: "ended_at is not null and error is null", statuses: ["ended"] }
 ] as const
 
-type Part = typeof parts[number]
+export type Part = typeof parts[number]
 
 /** The order of a page, and where it begins. */
-interface Keyset {
+export interface Keyset {
   readonly past: ReadonlyArray<string>
   readonly order: (table: string) => string
   readonly limit: string
 }
 
-const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): Keyset => {
+export const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): Keyset => {
   const [direction, beyond] = newestFirst ? ["desc", "<"] : ["asc", ">"]
   const past: Array<string> = []
   if (after !== undefined) {
-    const [key, id] = [`${params.add(after.key)}::timestamptz`, `${params.add(after.id)}::uuid`]
-    past.push(`t.wakeup_at ${beyond}= ${key} and (t.wakeup_at ${beyond} ${key} or t.id ${beyond} ${id})`)
+    const [position, id] = [`${params.add(after.position)}::timestamptz`, `${params.add(after.id)}::uuid`]
+    past.push(`t.wakeup_at ${beyond}= ${position} and (t.wakeup_at ${beyond} ${position} or t.id ${beyond} ${id})`)
   }
   return {
     past,
@@ -45,12 +45,16 @@ const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Params): K
 }
 
 /** Whether most rows in the indexes match. Then a page reads few rows more than it returns. */
-const followsIndexes = ({ error, newerThan, olderThan, status, step, task, waitsFor }: PageOptions): boolean =>
-  [error, newerThan, olderThan, step, task, waitsFor].every((criterion) => criterion === undefined)
+const followsIndexes = (
+  { error, errorLine, key, newerThan, olderThan, status, step, task, text, waitsFor }: PageOptions
+): boolean =>
+  [error, errorLine, key, newerThan, olderThan, step, task, text, waitsFor].every((criterion) =>
+    criterion === undefined
+  )
   && !(status?.includes("running") && !status.includes("ready") && !status.includes("scheduled"))
 
 /** The names of all tasks in one part, each found by one index lookup (a loose index scan). */
-const namesIn = ({ name, part }: Part) =>
+export const namesIn = ({ name, part }: Part) =>
   `${name} as (
   select (select min(task) from pg_task where ${part}) as task
   union all

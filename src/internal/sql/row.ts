@@ -10,11 +10,16 @@ export interface Where {
   /** Null: rows of no known shape. */
   readonly task?: string | null | undefined
   readonly step?: string | undefined
+  readonly key?: string | undefined
   readonly status?: ReadonlyArray<Status> | undefined
   /** The tag of a signal. */
   readonly waitsFor?: string | undefined
   /** A part of the error's text, with `*` for anything. */
   readonly error?: string | undefined
+  /** The first line of the error, as `countErrors` gives it. */
+  readonly errorLine?: string | undefined
+  /** A part of the `step` column, with `*` for anything. */
+  readonly text?: string | undefined
   readonly olderThan?: Duration.Input | undefined
   readonly newerThan?: Duration.Input | undefined
 }
@@ -63,7 +68,8 @@ const byStatus = (values: Record<Status, string>) =>
   when t.is_running then ${values.running} when t.wakeup_at <= now() then ${values.ready}
   when t.waits_for is not null then ${values.waiting} else ${values.scheduled} end`
 
-const status = byStatus({
+/** The status of a row, as a text. */
+export const status = byStatus({
   ready: "'ready'",
   scheduled: "'scheduled'",
   waiting: "'waiting'",
@@ -71,7 +77,7 @@ const status = byStatus({
   parked: "'parked'",
   ended: "'ended'"
 })
-const since = byStatus(sinceOf)
+export const since = byStatus(sinceOf)
 
 /** As milliseconds since 1970, limited to what JavaScript's dates can hold, because a time may be `infinity`. */
 export const millis = (time: string) =>
@@ -104,8 +110,9 @@ export interface AdminRow {
   readonly signals: number
   readonly since: number
   readonly age: number
+  readonly key: string | null
   /** `wakeup_at` to the microsecond, for the next page. */
-  readonly key: string
+  readonly position: string
 }
 
 /** A `step` that is too long to be read is cut. */
@@ -117,17 +124,23 @@ const signals = `case when jsonb_typeof(t.inbox -> 'signals') = 'array'
 
 export const columns =
   `t.id, t.task, t.state as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
-  t.error, t.last_error as "lastError", t.trace, ${millis("t.wakeup_at")} as "wakeupAt",
+  t.error, t.last_error as "lastError", t.trace, t.key, ${millis("t.wakeup_at")} as "wakeupAt",
   ${millis("t.created_at")} as "createdAt", ${millis("t.updated_at")} as "updatedAt",
   ${millisOrNull("t.lease_until")} as "leaseUntil", ${millisOrNull("t.ended_at")} as "endedAt",
   ${millisOrNull("t.kept_until")} as "keptUntil", t.waits_for as "waitsFor", ${
     millisOrNull("t.wait_until")
   } as "waitUntil", ${signals} as signals,
-  ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as key`
+  ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as position`
 
 // ---------------------------------------------------------------------------------------------------------------
 // Which rows
 // ---------------------------------------------------------------------------------------------------------------
+
+/** In characters. Longer lines are cut: what differs only after this counts as the same error. */
+const maxErrorLine = 500
+
+/** The first line of an error. */
+export const errorLineOf = `left(split_part(t.error, e'\\n', 1), ${maxErrorLine})`
 
 const likePattern = (part: string) => `%${part.replace(/[\\%_]/g, "\\$&").replaceAll("*", "%")}%`
 
@@ -136,20 +149,29 @@ export const interval = (params: Params, duration: Duration.Input) =>
 
 const anyOf = (conditions: ReadonlyArray<string>) => `(${conditions.map((one) => `(${one})`).join(" or ")})`
 
-export const conditions = (where: Where, params: Params): ReadonlyArray<string> => {
-  const all = [present]
-  const { error, ids, newerThan, olderThan, status, step, task, waitsFor } = where
-  if (ids !== undefined) all.push(`t.id = any(${params.add(ids)}::uuid[])`)
-  if (task !== undefined) all.push(task === null ? "t.task is null" : `t.task = ${params.add(task)}`)
-  if (step !== undefined) all.push(`t.state = ${params.add(step)}`)
-  if (status !== undefined && status.length < statuses.length) {
-    all.push(status.length === 0 ? "false" : anyOf(status.map((one) => conditionOf[one])))
-  }
-  if (waitsFor !== undefined) all.push(`t.waits_for @> array[${params.add(waitsFor)}::text] and ${conditionOf.waiting}`)
-  if (error !== undefined) all.push(`t.error ilike ${params.add(likePattern(error))}`)
-  if (olderThan !== undefined) all.push(`(${since}) <= now() - ${interval(params, olderThan)}`)
-  if (newerThan !== undefined) all.push(`(${since}) > now() - ${interval(params, newerThan)}`)
-  return all
-}
+const statusIn = (status: ReadonlyArray<Status>): string =>
+  status.length === 0 ? "false" : anyOf(status.map((one) => conditionOf[one]))
+
+/** Where a row is, and since when. */
+const placeConditions = ({ ids, newerThan, olderThan, status, step, task, waitsFor }: Where, params: Params) => [
+  ids !== undefined && `t.id = any(${params.add(ids)}::uuid[])`,
+  task !== undefined && (task === null ? "t.task is null" : `t.task = ${params.add(task)}`),
+  step !== undefined && `t.state = ${params.add(step)}`,
+  status !== undefined && status.length < statuses.length && statusIn(status),
+  waitsFor !== undefined && `t.waits_for @> array[${params.add(waitsFor)}::text] and ${conditionOf.waiting}`,
+  olderThan !== undefined && `(${since}) <= now() - ${interval(params, olderThan)}`,
+  newerThan !== undefined && `(${since}) > now() - ${interval(params, newerThan)}`
+]
+
+/** What is written in a row. */
+const textConditions = ({ error, errorLine, key, text }: Where, params: Params) => [
+  error !== undefined && `t.error ilike ${params.add(likePattern(error))}`,
+  errorLine !== undefined && `${errorLineOf} = ${params.add(errorLine)}`,
+  key !== undefined && `t.key = ${params.add(key)}`,
+  text !== undefined && `t.step ilike ${params.add(likePattern(text))}`
+]
+
+export const conditions = (where: Where, params: Params): ReadonlyArray<string> =>
+  [present, ...placeConditions(where, params), ...textConditions(where, params)].filter((one) => one !== false)
 
 export const whereClause = (all: ReadonlyArray<string>) => `where ${all.join("\n  and ")}`

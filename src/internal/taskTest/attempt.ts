@@ -59,10 +59,12 @@ export const isInTransaction = (sql: SqlClient): Effect.Effect<boolean> =>
 const runAndStore = Effect.fnUntraced(function*(runner: Runner, claimed: ClaimedTask) {
   const { lease, sql } = runner
   const inTransaction = yield* isInTransaction(sql)
-  const attempt = runAttempt(runner, makeAttempt(claimed, 0))
-  const outcome = yield* inTransaction ? behindSavepoint(sql, claimed, attempt) : attempt
+  const attempt = makeAttempt(claimed, performance.now())
+  const running = runAttempt(runner, attempt)
+  const outcome = yield* inTransaction ? behindSavepoint(sql, claimed, running) : running
   if (outcome._tag === "Stored") return { outcome: outcome.outcome, current: true }
-  const stored = yield* storeInTransaction(sql, toChanges([{ claimed, outcome }]), { lease, from: "Transaction" })
+  const changes = toChanges([{ claimed, outcome, history: runner.toHistory?.(attempt, outcome) }])
+  const stored = yield* storeInTransaction(sql, changes, { lease, from: "Transaction" })
   return { outcome, current: stored !== undefined }
 })
 

@@ -7,6 +7,7 @@ import { claim, everything, releaseClaim } from "../sql/claim.ts"
 import { toTableError } from "../sql/errors.ts"
 import { toSettings } from "../worker/settings.ts"
 import { isTraced, type Runner } from "../attempt/attempt.ts"
+import { makeToHistory } from "../attempt/history.ts"
 import { unlimited } from "../attempt/transaction.ts"
 import type { TaskDefinitionError, TaskInvalidStateError, TaskTableError } from "../../TaskError.ts"
 import { attemptInTest, isInTransaction } from "./attempt.ts"
@@ -36,6 +37,7 @@ const makeRunner = Effect.fnUntraced(function*({ tasks }: Settings) {
     tasks: settings.tasks,
     lease,
     isCancelled: () => Effect.succeed(false),
+    toHistory: makeToHistory(settings.tasks, () => performance.now()),
     traced: yield* isTraced,
     debug: false
   }

@@ -9,6 +9,7 @@ import { renewLeases, type RenewedRow } from "../sql/lease.ts"
 import type { Database } from "./database.ts"
 import type { WorkerMetrics } from "./metrics.ts"
 import type { Pool } from "./pool.ts"
+import type { KeptHistories } from "../sql/history.ts"
 
 export interface LeaseOptions {
   readonly sql: SqlClient
@@ -19,6 +20,8 @@ export interface LeaseOptions {
   /** In milliseconds. */
   readonly lease: number
   readonly maxCrashes: number
+  /** The tasks that keep a history. */
+  readonly kept: KeptHistories
   readonly now: () => number
   /** How often to look, if nothing says when, in milliseconds. */
   readonly pollInterval: number

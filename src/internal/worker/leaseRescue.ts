@@ -172,7 +172,7 @@ export class Rescue {
 
   private get judge(): Effect.Effect<void, SqlError> {
     return Effect.gen({ self: this }, function*() {
-      const { lease, maxCrashes, now, sql } = this.options
+      const { kept, lease, maxCrashes, now, sql } = this.options
       // Whatever has kept this worker from judging may have kept the others from renewing.
       if (now() - this.judgedAt > lease / 3) { for (const watched of this.watched.values()) watched.judged = 0 }
       this.judgedAt = now()
@@ -183,7 +183,7 @@ export class Rescue {
           since,
           ripe: judged >= judgements - 1
         }))
-        const rows = yield* this.send(judge(sql, some, { maxCrashes, lease }))
+        const rows = yield* this.send(judge(sql, some, { maxCrashes, lease, kept }))
         this.judged(some.map(({ id }) => id), rows)
         yield* this.rescued(rows.filter(({ state }) => state === "rescued"))
       }

@@ -10,7 +10,9 @@ import * as Queue from "effect/Queue"
 import type { TaskId } from "../../TaskId.ts"
 import { type Attempt, ClaimedTask, type Entry, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
 import { endingOf, isAsync, type Outcome, type RowOutcome, type Waiting, withoutOutcome } from "../attempt/outcome.ts"
+import type { ToHistory } from "../attempt/history.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
+import type { HistoryEntry } from "../sql/history.ts"
 import type { AfterCommit } from "./afterCommit.ts"
 import { Buffer, type BufferOptions } from "./buffer.ts"
 import type { WorkerMetrics } from "./metrics.ts"
@@ -29,6 +31,7 @@ export interface PoolOptions extends BufferOptions {
   readonly afterCommit: AfterCommit
   /** Runs an attempt, and notes its outcome in it. */
   readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
+  readonly toHistory?: ToHistory | undefined
 }
 
 /** Steps to start before other work gets its turn. */
@@ -275,7 +278,8 @@ export class Pool {
     })
   }
 
-  private ended({ claimed, startedAt, stop }: Attempt, outcome: Outcome): void {
+  private ended(attempt: Attempt, outcome: Outcome): void {
+    const { claimed, startedAt, stop } = attempt
     this.endedAt = this.options.now()
     claimed.onEnd?.()
     claimed.onEnd = undefined
@@ -283,7 +287,7 @@ export class Pool {
     if (stop === "Lost" || stop === "Cancelled") return this.forget(claimed)
     claimed.storedAt = this.endedAt
     if (outcome._tag === "Stored") return this.afterStored(claimed, outcome.outcome)
-    this.store(claimed, this.limitChain(outcome))
+    this.store(claimed, this.limitChain(outcome), this.options.toHistory?.(attempt, outcome))
   }
 
   /** An outcome is in the row. */
@@ -312,12 +316,15 @@ export class Pool {
       : outcome
   }
 
-  private store(claimed: ClaimedTask, outcome: RowOutcome): void {
+  private store(claimed: ClaimedTask, outcome: RowOutcome, history?: HistoryEntry): void {
     claimed.stage = "Storing"
     if ("step" in outcome && this.isHeld(claimed)) this.buffer.memory.hold(claimed, outcome.step)
     this.storing++
     const { asyncOutbox, outbox } = this.options
-    Queue.offerUnsafe(isAsync(outcome) ? asyncOutbox : outbox, { claimed, outcome })
+    Queue.offerUnsafe(
+      isAsync(outcome) ? asyncOutbox : outbox,
+      history === undefined ? { claimed, outcome } : { claimed, outcome, history }
+    )
   }
 
   private advance(claimed: ClaimedTask, step: string): void {

@@ -26,6 +26,8 @@ import { Dispatcher } from "./dispatcher.ts"
 import { drain, end } from "./shutdown.ts"
 import { noteStarted } from "./launch.ts"
 import { makeFollowUps } from "./followUps.ts"
+import { keptHistories, makeToHistory } from "../attempt/history.ts"
+import { keepHistory } from "./historyKeeper.ts"
 import { keepLeases } from "./leaseRenewal.ts"
 import { Database } from "./database.ts"
 import { type Listener, makeListener } from "./listener.ts"
@@ -86,6 +88,7 @@ interface Parts {
   readonly cancels: Cancels
   readonly wakeup: Wakeup
   readonly afterCommit: AfterCommit
+  readonly keepHistory: Effect.Effect<never>
   /** Completed when somebody wants the worker to stop. */
   readonly stopRequest: Deferred.Deferred<void>
 }
@@ -117,7 +120,12 @@ const settleWith = ({ database, metrics, runner, settings, sql }: Core, pool: Po
   }
 }
 
-const makeCore = Effect.fnUntraced(function*(settings: Settings, database: Database, metrics: WorkerMetrics) {
+const makeCore = Effect.fnUntraced(function*(
+  settings: Settings,
+  worker: string,
+  database: Database,
+  metrics: WorkerMetrics
+) {
   const sql = yield* SqlClient.SqlClient
   const debug = yield* LogLevel.isEnabled("Debug")
   const { lease, tasks } = settings
@@ -129,6 +137,7 @@ const makeCore = Effect.fnUntraced(function*(settings: Settings, database: Datab
     tasks,
     lease,
     isCancelled,
+    toHistory: makeToHistory(tasks, now, worker),
     traced: yield* isTraced,
     debug
   }
@@ -159,7 +168,8 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
     outbox,
     asyncOutbox,
     afterCommit,
-    run: (attempt) => fork(runAttempt(runner, attempt))
+    run: (attempt) => fork(runAttempt(runner, attempt)),
+    toHistory: runner.toHistory
   })
   const writing = { sql, database, lease, metrics, onStored: settleWith(core, pool) }
   const writers = [
@@ -179,12 +189,13 @@ interface Identity {
 /** In the order in which data flows: what hears of due rows comes last, and the dispatcher that claims them. */
 const makeParts = Effect.fnUntraced(
   function*(settings: Settings, { id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
-    const core = yield* makeCore(settings, database, metrics)
+    const core = yield* makeCore(settings, id, database, metrics)
     const pipeline = yield* makePipeline(core)
     const { pool, wakeup } = pipeline
     const { lease, maxCrashes } = settings
     const shared = { sql: core.sql, database, pool, tasks: [...settings.tasks.keys()], lease, now }
-    const leases = { ...shared, metrics, maxCrashes, pollInterval: Math.min(settings.pollInterval, lease) }
+    const kept = keptHistories(settings.tasks)
+    const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(settings.pollInterval, lease) }
     const quarantine = new Quarantine(leases)
     const cancels = new Cancels(leases)
     const stopRequest = yield* Deferred.make<void>()
@@ -210,6 +221,7 @@ const makeParts = Effect.fnUntraced(
       keepLeases: keepLeases(leases),
       rescue: new Rescue(leases, () => quarantine.look()),
       cancels,
+      keepHistory: keepHistory({ sql: core.sql, database, tasks: settings.tasks }),
       stopRequest
     }
     return parts
@@ -252,7 +264,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
   const background = yield* Effect.forEach(
-    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run],
+    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run, parts.keepHistory],
     fork
   )
   if (listener !== undefined) {

@@ -90,7 +90,7 @@ export class Writer {
     let sent = 0
     const statement = Effect.suspend(() => {
       sent++
-      return storeOutcomes(sql, changes, { lease, isAsync })
+      return storeOutcomes(sql, changes, { lease, isAsync, again: sent > 1 })
     })
     return Effect.map(
       database.retryingUnless(statement, (error) => failureKindOf(error) !== "Database"),
@@ -127,12 +127,16 @@ export class Writer {
   /** The row at fault. What the database refuses for its content is parked with the reason in place of it. */
   private storeAlone(entry: Entry, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
     if (failureKindOf(error) === "Lock") return Effect.asVoid(Effect.forkScoped(this.storeWhenFree(entry)))
-    const { claimed, outcome } = entry
+    const { claimed, history, outcome } = entry
     const parked: RowOutcome = {
       _tag: "Parked",
       error: toPostgresText(`The outcome of this step (${outcome._tag}) could not be stored: ${messageOf(error)}`)
     }
-    const rest = { claimed, outcome: parked }
+    const rest = {
+      claimed,
+      outcome: parked,
+      history: history && { ...history, outcome: "parked", error: parked.error }
+    }
     return Effect.matchEffect(this.send([rest]), {
       onFailure: (error) =>
         Effect.andThen(

@@ -55,6 +55,39 @@ holds<Equal<typeof either, Enqueued<TaskId.TaskId, EncodeKey>>>()
 Order.enqueue({ _tag: "Place", order: "1" })
 Free.enqueue(Pack.make({ order: "1" }), undefined)
 
+// With a key it returns more than the id. What may fail, and what is returned, depends on the options.
+type Keyed<A, E = never> = Effect.Effect<A, TaskError.EnqueueError | E, SqlClient.SqlClient>
+declare const state: Place
+declare const perhaps: string | undefined
+declare const anyOptions: Task.EnqueueOptions
+declare const anyKey: Task.KeyOptions
+const kept = Order.enqueue(state, { key: "1" })
+const keptLater = Order.delay(state, "1 day", { key: "1", onConflict: "keep" })
+const refused = Order.enqueue(state, { key: "1", onConflict: "fail", delay: "1 day" })
+const refusedLater = Order.schedule(state, moment!, { key: "1", onConflict: "fail" })
+const keptPerhaps = Order.enqueue(state, { key: perhaps })
+const keptNever = Order.enqueue(state, { key: undefined })
+const refusedPerhaps = Order.enqueue(state, { key: perhaps, onConflict: "fail" })
+const open = Order.enqueue(state, anyOptions)
+const openLater = Order.delay(state, "1 day", anyKey)
+const keptAll = Order.enqueueAll([state], { key: (state) => state.order })
+const refusedAll = Order.enqueueAll([state], { key: ({ order }) => order, onConflict: "fail", delay: "1 day" })
+const keptRaw = Admin.enqueueRaw("", { key: "1" })
+const noKeyRaw = Admin.enqueueRaw("")
+holds<Equal<typeof kept, Keyed<Task.Enqueued>>>()
+holds<Equal<typeof keptLater, Keyed<Task.Enqueued>>>()
+holds<Equal<typeof refused, Keyed<Task.Enqueued, TaskError.TaskKeyTakenError>>>()
+holds<Equal<typeof refusedLater, Keyed<Task.Enqueued, TaskError.TaskKeyTakenError>>>()
+holds<Equal<typeof keptPerhaps, Keyed<TaskId.TaskId | Task.Enqueued>>>()
+holds<Equal<typeof keptNever, Keyed<TaskId.TaskId>>>()
+holds<Equal<typeof refusedPerhaps, Keyed<TaskId.TaskId | Task.Enqueued, TaskError.TaskKeyTakenError>>>()
+holds<Equal<typeof open, Keyed<TaskId.TaskId | Task.Enqueued, TaskError.TaskKeyTakenError>>>()
+holds<Equal<typeof openLater, Keyed<TaskId.TaskId | Task.Enqueued, TaskError.TaskKeyTakenError>>>()
+holds<Equal<typeof keptAll, Keyed<ReadonlyArray<Task.Enqueued>>>>()
+holds<Equal<typeof refusedAll, Keyed<ReadonlyArray<Task.Enqueued>, TaskError.TaskKeyTakenError>>>()
+holds<Equal<typeof keptRaw, Keyed<Task.Enqueued>>>()
+holds<Equal<typeof noKeyRaw, Keyed<TaskId.TaskId>>>()
+
 // Its steps may come in any order.
 const handler = () => Effect.succeed(NextStep.none)
 const place = Step.make(Place, {

@@ -40,6 +40,24 @@ export const dateByOption = Drafts.enqueue(new Draft(), { at: new Date() })
 // error: 'in' does not exist in type
 export const misspelt = Drafts.enqueue(new Draft(), { in: "1 day" })
 
+// error: Type 'string' is not assignable to type 'Wrong<"there is no such option">'
+export const misspeltBeside = Drafts.enqueue(new Draft(), { key: "a", dely: "1 day" })
+
+// error: Type 'string' is not assignable to type 'Wrong<"`onConflict` needs a `key`">'
+export const withoutItsKey = Drafts.enqueue(new Draft(), { onConflict: "fail" })
+
+// error: Type '"overwrite"' is not assignable to type 'OnConflict | undefined'
+export const unknownConflict = Drafts.enqueue(new Draft(), { key: "a", onConflict: "overwrite" })
+
+// error: Type 'number' is not assignable to type 'string'
+export const numberForKey = Drafts.enqueue(new Draft(), { key: 42 })
+
+// error: Type 'string' is not assignable to type '(state: NoInfer<Draft>)
+export const oneKeyForMany = Drafts.enqueueAll([new Draft()], { key: "a" })
+
+// error: 'delay' does not exist in type
+export const delayTwice = Drafts.delay(new Draft(), "1 day", { delay: "1 day" })
+
 // error: Argument of type '"soon"' is not assignable to parameter of type 'Input'
 export const soon = Drafts.delay(new Draft(), "soon")
 

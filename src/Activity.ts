@@ -1,0 +1,136 @@
+/**
+ * What is going on in the table, at a cost that does not grow with it: for dashboards, and whatever looks again and again.
+ *
+ * @since 0.1.0
+ */
+import * as DateTime from "effect/DateTime"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import * as Admin from "./Admin.ts"
+import * as Statements from "./internal/sql/activity.ts"
+import * as Bounded from "./internal/sql/bounded.ts"
+import { toTableError } from "./internal/sql/errors.ts"
+import type * as TaskError from "./TaskError.ts"
+
+/**
+ * How many tasks are in one state with one status, as far as they were counted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class BoundedCount extends Admin.Count.extend<BoundedCount>("effect-pg-task/Activity/BoundedCount")({
+  /** There may be more of them: counting stopped at the limit. */
+  atLeast: Schema.Boolean
+}) {}
+
+/**
+ * `Admin.counts` for tables of any size: it stops at `limit` rows of each task that are due, as many that are due later,
+ * and as many that are parked. What has fewer is counted exactly. The oldest of each are always among those that are
+ * counted. It costs about a microsecond or two for each row that it reads.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Activity } from "effect-pg-task"
+ *
+ * export const program = Effect.gen(function*() {
+ *   for (const { atLeast, count, status, step, task } of yield* Activity.counts(10_000)) {
+ *     yield* Console.log(task, step, status, atLeast ? `${count} or more` : count)
+ *   }
+ * })
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const counts: (
+  limit: number
+) => Effect.Effect<ReadonlyArray<BoundedCount>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+  "Activity.counts"
+)(function*(limit: number) {
+  const rows = yield* Bounded.boundedCounts(yield* SqlClient.SqlClient, limit)
+  return rows.map((row) => new BoundedCount({ ...row, oldest: Duration.millis(Math.round(row.oldest)) }))
+}, Effect.catchTag("SqlError", toTableError))
+
+/**
+ * How many rows of the table were written since Postgres's statistics were last reset: the difference of two looks is
+ * the traffic between them, of all workers together.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Traffic {
+  /** Tasks that were enqueued. */
+  readonly inserted: number
+  /** Claims, transitions, renewed leases and edits. */
+  readonly updated: number
+  /** Tasks that finished or were cancelled. */
+  readonly deleted: number
+}
+
+/**
+ * The traffic of the table, as Postgres's statistics have it. It touches no row, and is up to a second old.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Activity } from "effect-pg-task"
+ *
+ * export const finishedInAMinute = Effect.gen(function*() {
+ *   const before = yield* Activity.traffic
+ *   yield* Effect.sleep("1 minute")
+ *   return (yield* Activity.traffic).deleted - before.deleted
+ * })
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const traffic: Effect.Effect<Traffic, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect
+  .suspend(() => Effect.flatMap(SqlClient.SqlClient, Statements.traffic)).pipe(
+    Effect.map((rows): Traffic => rows[0] ?? { inserted: 0, updated: 0, deleted: 0 }),
+    Effect.catchTag("SqlError", toTableError),
+    Effect.withSpan("Activity.traffic")
+  )
+
+/**
+ * A worker that listens for notifications: its database session.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Listener extends Schema.Class<Listener>("effect-pg-task/Activity/Listener")({
+  /** The process id of its session in Postgres. */
+  pid: Schema.Number,
+  /** The `applicationName` of its client. */
+  application: Schema.String,
+  /** Null if it is connected through a Unix socket, or this role may not see it. */
+  address: Schema.NullOr(Schema.String),
+  /** When it connected. */
+  since: Schema.DateTimeUtcFromString
+}) {}
+
+/**
+ * The workers that listen for notifications, in any schema of this database, longest connected first. Workers that poll
+ * are not among them. A role that is neither theirs nor a member of `pg_read_all_stats` sees none.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Activity } from "effect-pg-task"
+ *
+ * export const howMany = Effect.map(Activity.listeners, (workers) => workers.length)
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const listeners: Effect.Effect<
+  ReadonlyArray<Listener>,
+  TaskError.TaskTableError | SqlError,
+  SqlClient.SqlClient
+> = Effect.suspend(() => Effect.flatMap(SqlClient.SqlClient, Statements.listeners)).pipe(
+  Effect.map((rows) => rows.map((row) => new Listener({ ...row, since: DateTime.makeUnsafe(row.since) }))),
+  Effect.catchTag("SqlError", toTableError),
+  Effect.withSpan("Activity.listeners")
+)

@@ -1,0 +1,192 @@
+/** What changes tasks: at once for one, after a look at what would be changed for many. */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import * as Admin from "../../Admin.ts"
+import { type Asked, askedOf, filterOf } from "../filter.ts"
+import { address, type Html, html } from "../html.ts"
+import { respond, seeOther } from "../shell.ts"
+import { type Action, actions, type Handler, may, type PageError, Refusal, type Visit } from "../site.ts"
+import { several } from "../text.ts"
+import { rowTable } from "./rowTable.ts"
+
+export const titleOf: Readonly<Record<Action, string>> = {
+  retry: "Retry",
+  runNow: "Run now",
+  cancel: "Cancel",
+  edit: "Edit"
+}
+
+const doneOf: Readonly<Record<Action, string>> = {
+  retry: "will run again",
+  runNow: "due now",
+  cancel: "cancelled",
+  edit: "saved"
+}
+
+const isAction = (text: string | null): text is Action => actions.some((action) => action === text)
+
+/** Says what was done. The address has only a number and a known word, because anybody may have made it. */
+export const doneNote = (query: URLSearchParams): Html => {
+  const action = query.get("done")
+  const n = Number(query.get("n") ?? 1)
+  if (!isAction(action) || !Number.isSafeInteger(n) || n < 0) return html``
+  return html`<p class="note" role="status">${several(n, "task")} ${doneOf[action]}.</p>`
+}
+
+export const refuseUnless = (visit: Visit, action: Action): Effect.Effect<void, Refusal> =>
+  may(visit, action)
+    ? Effect.void
+    : new Refusal({
+      status: 403,
+      title: "Refused",
+      message: `${visit.visitor.name} may not do this: ${titleOf[action]}. Nothing was changed.`
+    })
+
+const actionOf = (params: URLSearchParams): Effect.Effect<Exclude<Action, "edit">, Refusal> => {
+  const action = params.get("action")
+  return isAction(action) && action !== "edit"
+    ? Effect.succeed(action)
+    : new Refusal({ status: 400, title: "Not understood", message: "There is no such action." })
+}
+
+const run: Readonly<Record<Exclude<Action, "edit">, typeof Admin.retry>> = {
+  retry: Admin.retry,
+  runNow: Admin.runNow,
+  cancel: Admin.cancel
+}
+
+/** Notes who did what, in the log and as a span. */
+export const noted = <A, E, R>(
+  { visitor }: Visit,
+  action: Action,
+  { effect, target, text }: {
+    readonly target: string
+    readonly effect: Effect.Effect<A, E, R>
+    readonly text: (result: A) => string
+  }
+): Effect.Effect<A, E, R> =>
+  effect.pipe(
+    Effect.tap((result) => Effect.logInfo(`${visitor.name}: ${titleOf[action]}, ${text(result)}`)),
+    Effect.annotateLogs({ visitor: visitor.name, action, target }),
+    Effect.withSpan(`Dashboard.${action}`, { attributes: { visitor: visitor.name, target } })
+  )
+
+const perform = (
+  visit: Visit,
+  action: Exclude<Action, "edit">,
+  target: Admin.Target,
+  name: string
+): Effect.Effect<number, PageError, SqlClient> =>
+  Effect.andThen(
+    refuseUnless(visit, action),
+    noted<number, Admin.TargetError, SqlClient>(visit, action, {
+      effect: Effect.tap(run[action](target), (changed) => Effect.annotateCurrentSpan({ changed })),
+      target: name,
+      text: (changed) => several(changed, "task")
+    })
+  )
+
+/** One task, from its own page. */
+export const act: Handler = Effect.fnUntraced(function*(visit) {
+  const action = yield* actionOf(visit.form)
+  const id = visit.form.get("id") ?? ""
+  const n = yield* perform(visit, action, id, id)
+  return seeOther(address("row", { id, done: action, n }))
+})
+
+// ---------------------------------------------------------------------------------------------------------------
+// Many
+// ---------------------------------------------------------------------------------------------------------------
+
+interface Selection {
+  readonly action: Exclude<Action, "edit">
+  readonly ids: ReadonlyArray<string>
+  readonly asked: Asked
+  readonly target: ReadonlyArray<string> | Admin.Filter
+}
+
+/** A retry is of what is parked, whatever the filter says of the status. */
+const narrowed = (action: Action, filter: Admin.Filter): Admin.Filter =>
+  action === "retry"
+    ? { ...filter, status: "parked" }
+    : action === "runNow"
+    ? { ...filter, status: "scheduled" }
+    : filter
+
+const selectionOf = Effect.fnUntraced(function*(
+  params: URLSearchParams
+): Effect.fn.Return<Selection, Refusal> {
+  const action = yield* actionOf(params)
+  const ids = params.getAll("id")
+  const asked = ids.length > 0 ? {} : askedOf(params)
+  const filter = yield* Effect.try({ try: () => filterOf(asked), catch: (refusal) => refusal as Refusal })
+  if (ids.length === 0 && Object.keys(asked).length === 0) {
+    return yield* new Refusal({
+      status: 400,
+      title: "Nothing was chosen",
+      message: "Check some tasks, or set a filter."
+    })
+  }
+  return { action, ids, asked, target: ids.length > 0 ? ids : narrowed(action, filter) }
+})
+
+const sample = 10
+
+/** Those that would be changed: how many, and the first of them. */
+const preview = ({ action, ids, target }: Selection) =>
+  ids.length > 0
+    ? Effect.map(
+      Effect.forEach(ids.slice(0, 200), (id) => Effect.option(Admin.get(id)), { concurrency: 4 }),
+      (found) => {
+        const rows = found.flatMap((one) => one._tag === "Some" ? [one.value] : [])
+          .filter(({ status }) => action === "cancel" || status === (action === "retry" ? "parked" : "scheduled"))
+        return { count: rows.length, rows: rows.slice(0, sample) }
+      }
+    )
+    : Effect.all({
+      count: Admin.count(target as Admin.Filter),
+      rows: Effect.map(Admin.list({ ...target as Admin.Filter, limit: sample }), ({ rows }) => rows)
+    })
+
+const criteria = (asked: Asked): Html =>
+  html`<dl class="facts">${Object.entries(asked).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`
+
+const hidden = (name: string, value: string) => html`<input type="hidden" name="${name}" value="${value}">`
+
+/** A look at what would be changed, and the button that changes it. */
+export const bulkPage: Handler = Effect.fnUntraced(function*(visit) {
+  const selection = yield* selectionOf(visit.query)
+  yield* refuseUnless(visit, selection.action)
+  const { count, rows } = yield* preview(selection)
+  const title = `${titleOf[selection.action]}: ${several(count, "task")}`
+  return respond(visit, {
+    title,
+    current: "rows",
+    body: html`<h1>${title}</h1><section class="card">${criteria(selection.asked)}
+<p>Nothing has been changed yet. ${
+      selection.action === "cancel" ? html`<b>Cancelled tasks are deleted, and can't be brought back.</b>` : ""
+    }</p>
+${
+      count === 0 ?
+        "" :
+        html`<form method="post" action="bulk">${hidden("token", visit.token)}${hidden("action", selection.action)}${
+          selection.ids.map((id) => hidden("id", id))
+        }${Object.entries(selection.asked).map(([name, value]) => hidden(name, value))}<p class="bar"><button class="${
+          selection.action === "cancel" ? "danger" : "main"
+        }">${titleOf[selection.action]} ${several(count, "task")}</button> <a href="${
+          address("rows", { ...selection.asked })
+        }">Back</a></p></form>`
+    }
+${rows.length < count ? html`<p class="quiet">The first ${rows.length} of them:</p>` : ""}${
+      rowTable(rows, false)
+    }</section>`
+  })
+})
+
+export const bulk: Handler = Effect.fnUntraced(function*(visit) {
+  const { action, asked, ids, target } = yield* selectionOf(visit.form)
+  const name = ids.length > 0 ? ids.join(" ") : JSON.stringify(asked)
+  const n = yield* perform(visit, action, target, name)
+  const { line: _, status: __, ...rest } = asked
+  return seeOther(address("rows", { ...rest, done: action, n }))
+})

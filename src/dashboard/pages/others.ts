@@ -1,0 +1,63 @@
+/** The small pages. */
+import * as Effect from "effect/Effect"
+import * as Activity from "../../Activity.ts"
+import * as Admin from "../../Admin.ts"
+import { address, html } from "../html.ts"
+import { respond, seeOther } from "../shell.ts"
+import type { Handler } from "../site.ts"
+import { several, time } from "../text.ts"
+
+/** By an id or its first digits, else by a text in the state's fields. */
+export const find: Handler = Effect.fnUntraced(function*(visit) {
+  const given = (visit.query.get("q") ?? "").trim()
+  if (given === "") return seeOther("rows")
+  if (!/^[0-9a-f-]{4,36}$/i.test(given)) return seeOther(address("rows", { text: given }))
+  const id = yield* Admin.findId(given).pipe(
+    Effect.catchTag(["TaskNotFoundError", "TaskIdError"], () => Effect.succeed(undefined))
+  )
+  return seeOther(id === undefined ? address("rows", { text: given }) : address("row", { id }))
+})
+
+/** The workers that are seen from here. */
+export const workers: Handler = Effect.fnUntraced(function*(visit) {
+  const seen = yield* Activity.listeners
+  return respond(visit, {
+    title: "Workers",
+    current: "workers",
+    body: html`<h1>Workers</h1><section class="card"><p>${
+      several(seen.length, "worker")
+    } of this database listen for notifications. Workers that poll, for example behind a pooler, are not seen, nor are those whose sessions this database role may not see.</p>
+${
+      seen.length === 0 ? "" : html`<div class="scroll" tabindex="0" role="region" aria-label="Workers"><table>
+<thead><tr><th scope="col">Application</th><th scope="col">Address</th><th scope="col">Connected since</th><th scope="col" class="num">Postgres's process</th></tr></thead>
+<tbody>${
+        seen.map(({ address, application, pid, since }) =>
+          html`<tr><td>${application === "" ? "–" : application}</td><td>${address ?? "–"}</td><td>${
+            time(since)
+          }</td><td class="num">${pid}</td></tr>`
+        )
+      }</tbody></table></div>`
+    }<p><a class="plain" href="${address("rows", { status: "running" })}">What is running now</a></p></section>`
+  })
+})
+
+const keyTexts = [
+  ["/", "Find"],
+  ["h", "Machines"],
+  ["e", "Edit this task, or else: errors"],
+  ["t", "Tasks"],
+  ["j, k", "Down and up in a list"],
+  ["Enter", "Open"],
+  ["x", "Check the task of this line"],
+  ["n", "Next page"],
+  ["Esc", "Leave a field"],
+  ["?", "This page"]
+] as const
+
+export const keys: Handler = (visit) =>
+  Effect.succeed(respond(visit, {
+    title: "Keys",
+    body: html`<h1>Keys</h1><section class="card"><dl class="facts">${
+      keyTexts.map(([key, text]) => html`<dt><kbd>${key}</kbd></dt><dd>${text}</dd>`)
+    }</dl></section>`
+  }))

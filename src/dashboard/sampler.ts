@@ -1,0 +1,161 @@
+/**
+ * The counts that all pages show: taken by one fiber, only while somebody looks. It rests for twenty times as long as
+ * the counting took, so that all viewers together cost at most a twentieth of one connection. What takes longer than a
+ * quarter of a second is not counted to its end.
+ */
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as RcRef from "effect/RcRef"
+import type * as Scope from "effect/Scope"
+import type { SqlClient } from "effect/sql/SqlClient"
+import * as Stream from "effect/Stream"
+import * as SubscriptionRef from "effect/SubscriptionRef"
+import * as Activity from "../Activity.ts"
+import * as Admin from "../Admin.ts"
+
+/** Numbers per second. */
+export interface Rates {
+  readonly inserted: number
+  readonly updated: number
+  readonly deleted: number
+}
+
+/** What plots show of one sample. */
+export interface Moment {
+  /** In milliseconds since 1970, as all times here. */
+  readonly at: number
+  /** What waits for a worker, and what is parked, by the name of the task. */
+  readonly ready: ReadonlyMap<string | null, number>
+  readonly parked: ReadonlyMap<string | null, number>
+  readonly rates: Rates | undefined
+}
+
+/** One look at the table. */
+export interface Sample {
+  readonly at: number
+  /** How long it took, in milliseconds. */
+  readonly took: number
+  readonly counts: ReadonlyArray<Activity.BoundedCount>
+  /** Since the sample before. */
+  readonly rates: Rates | undefined
+  /** The samples of the last minutes, this one included. */
+  readonly history: ReadonlyArray<Moment>
+}
+
+/** `undefined`: nothing was counted yet. A text says why nothing can be counted. */
+export type Look = Sample | string | undefined
+
+/** Hands out samples. */
+export interface Sampler {
+  /** The latest sample, and each that follows, for as long as the scope is open. */
+  readonly looks: Effect.Effect<Stream.Stream<Look>, never, Scope.Scope>
+  /** One sample: the latest, or the first. A text says why there is none. */
+  readonly look: Effect.Effect<Sample | string>
+}
+
+/** How long samples are kept for the plots. */
+export const remembered = Duration.minutes(10)
+
+/** Rests this many times as long as a sample took. */
+const restFactor = 20
+
+/** In milliseconds. */
+const minRest = 1000
+const maxCost = 250
+
+/** Rows of each task. */
+const firstCap = 10_000
+const minCap = 1000
+const maxCap = 10_000_000
+
+/** A database that does not answer holds up no page for longer. */
+const timeout = "10 seconds"
+
+const sumBy = (counts: ReadonlyArray<Activity.BoundedCount>, status: Admin.Status) => {
+  const sums = new Map<string | null, number>()
+  for (const one of counts) {
+    if (one.status === status) sums.set(one.task, (sums.get(one.task) ?? 0) + one.count)
+  }
+  return sums
+}
+
+/** Statistics may be reset, and come late: then there is no rate. */
+const ratesOf = (now: Activity.Traffic, before: Activity.Traffic, seconds: number): Rates | undefined => {
+  const per = (key: keyof Activity.Traffic) => (now[key] - before[key]) / seconds
+  const rates = { inserted: per("inserted"), updated: per("updated"), deleted: per("deleted") }
+  return Object.values(rates).every((rate) => rate >= 0) ? rates : undefined
+}
+
+/** Takes samples, and remembers what the next one needs of those before. */
+class Memory {
+  private cap = firstCap
+  private history: ReadonlyArray<Moment> = []
+  private before: { readonly at: number; readonly traffic: Activity.Traffic } | undefined
+
+  get take(): Effect.Effect<Sample, Effect.Error<typeof Activity.traffic>, SqlClient> {
+    return Effect.suspend(() => Effect.timed(Effect.zip(Activity.counts(this.cap), Activity.traffic))).pipe(
+      Effect.zipWith(
+        Clock.currentTimeMillis,
+        ([took, [counts, traffic]], at) => this.note({ at, took: Duration.toMillis(took), counts, traffic })
+      )
+    )
+  }
+
+  private note(
+    { at, counts, took, traffic }: Pick<Sample, "at" | "took" | "counts"> & { readonly traffic: Activity.Traffic }
+  ): Sample {
+    if (took > maxCost) this.cap = Math.max(minCap, Math.floor(this.cap / 2))
+    else if (took < maxCost / 4 && counts.some(({ atLeast }) => atLeast)) this.cap = Math.min(maxCap, this.cap * 2)
+    const rates = this.before && ratesOf(traffic, this.before.traffic, (at - this.before.at) / 1000)
+    this.before = { at, traffic }
+    const moment = { at, ready: sumBy(counts, "ready"), parked: sumBy(counts, "parked"), rates }
+    this.history = [
+      ...this.history.filter((one) => at - one.at <= Duration.toMillis(remembered)),
+      moment
+    ]
+    return { at, took, counts, rates, history: this.history }
+  }
+}
+
+const isKnown = (look: Look): look is Sample | string => look !== undefined
+
+const reasonOf = (error: Effect.Error<typeof Activity.traffic>): string =>
+  error._tag === "SqlError" ? Admin.messageOf(error) : error.message
+
+/** Takes samples until it is interrupted. Never fails: what can't be counted now is counted later. */
+const watch = (memory: Memory, latest: SubscriptionRef.SubscriptionRef<Look>): Effect.Effect<never, never, SqlClient> =>
+  memory.take.pipe(
+    Effect.catch((error) => Effect.succeed(reasonOf(error))),
+    Effect.timeoutOrElse({
+      duration: timeout,
+      orElse: () => Effect.succeed(`The database didn't answer within ${timeout}`)
+    }),
+    Effect.tap((look) => SubscriptionRef.set(latest, look as Look)),
+    Effect.flatMap((look) =>
+      Effect.sleep(Math.max(minRest, typeof look === "string" ? minRest : look.took * restFactor))
+    ),
+    Effect.forever,
+    // Spans of these regular statements would only hide the others.
+    Effect.withTracerEnabled(false)
+  )
+
+/** Makes a sampler. It goes on for some seconds after the last viewer has left: pages without scripts come one by one. */
+export const makeSampler: Effect.Effect<Sampler, never, Scope.Scope | SqlClient> = Effect.gen(function*() {
+  const memory = new Memory()
+  const watched = yield* RcRef.make({
+    acquire: Effect.gen(function*() {
+      const latest = yield* SubscriptionRef.make<Look>(undefined)
+      yield* Effect.forkScoped(watch(memory, latest))
+      return latest
+    }),
+    idleTimeToLive: "5 seconds"
+  })
+  const looks = Effect.map(RcRef.get(watched), SubscriptionRef.changes)
+  return {
+    looks,
+    look: Effect.scoped(Effect.flatMap(looks, (all) => Stream.runHead(Stream.filter(all, isKnown)))).pipe(
+      Effect.map((found) => found._tag === "Some" ? found.value : "The dashboard is stopping")
+    )
+  }
+})

@@ -1,0 +1,156 @@
+/** Storing tasks with keys, whoever else stores tasks with the same keys at the same time. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { TaskKeyTakenError, TaskTableError } from "../../TaskError.ts"
+import { codeOf, toTableError } from "../sql/errors.ts"
+import type { Due } from "../sql/insert.ts"
+import * as Keys from "../sql/keys.ts"
+import type { Key, Keys as KeysOfMany } from "./key.ts"
+import { notifierOf } from "./notifier.ts"
+import { currentTrace } from "./trace.ts"
+
+export type KeyedError = SqlError | TaskTableError | TaskKeyTakenError
+
+/** A new task, or more of them, before they have keys. */
+interface NewTask extends Due {
+  readonly task: string
+}
+
+const taken = (task: string, key: string, id: string | null) =>
+  new TaskKeyTakenError({
+    task,
+    key,
+    id,
+    message: `${task}: the key "${key}" is taken by ${
+      id === null ? "another one of these tasks" : `the task ${id}`
+    }. Nothing was stored`
+  })
+
+/** The key is taken, so nothing was inserted; but nobody has it: that row has ended meanwhile, or can't be seen. */
+const hidden = (task: string, key: string) =>
+  new TaskTableError({
+    reason: "PermissionDenied",
+    message: `${task}: the key "${key}" is taken by a row that this role can't read: let it read all rows of pg_task `
+      + "(see row-level security). Nothing was stored",
+    cause: undefined
+  })
+
+/** Each further look means that a row with the key has ended between two statements: so many in a row don't. */
+const maxLooks = 100
+
+const isInTransaction = (sql: SqlClient.SqlClient): Effect.Effect<boolean> =>
+  Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
+
+// ---------------------------------------------------------------------------------------------------------------
+// One task
+// ---------------------------------------------------------------------------------------------------------------
+
+type Rows = ReturnType<typeof Keys.findHolder>
+
+/** One look, and the insert if there was none. Nothing: another row got the key meanwhile. */
+const findOrInsert = (sql: SqlClient.SqlClient, task: Keys.KeyedTask, inTransaction: boolean): Rows =>
+  inTransaction
+    ? Effect.flatMap(
+      Keys.findHolder(sql, task.task, task.key),
+      (found) => found.length > 0 ? Effect.succeed(found) : Keys.insertKeyed(sql, task)
+    )
+    : notifierOf(sql).store(
+      (quiet) => Keys.findOrInsertKeyed(sql, task, quiet),
+      (found) => found[0]?.created === true
+    )
+
+const again = (
+  look: Rows,
+  exhausted: () => TaskTableError,
+  looks = 1
+): Effect.Effect<Keys.KeyRow, SqlError | TaskTableError> =>
+  Effect.flatMap(look, ([row]) => {
+    if (row !== undefined) return Effect.succeed(row)
+    return looks < maxLooks ? again(look, exhausted, looks + 1) : exhausted()
+  })
+
+/** Stores a task, unless a row has its key. */
+export const enqueueKeyed = (
+  step: string,
+  due: NewTask,
+  { key, onConflict }: Key
+): Effect.Effect<Keys.KeyRow, KeyedError, SqlClient.SqlClient> =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const { at, delay, task } = due
+    const keyed = { step, task, key, delay, at, trace: yield* currentTrace }
+    const look = findOrInsert(sql, keyed, yield* isInTransaction(sql))
+    const { created, id, status } = yield* again(look, () => hidden(task, key))
+    return created || onConflict === "keep" ? { id, created, status } : yield* taken(task, key, id)
+  }).pipe(Effect.catchTag("SqlError", toTableError))
+
+// ---------------------------------------------------------------------------------------------------------------
+// Many tasks
+// ---------------------------------------------------------------------------------------------------------------
+
+/** The first state of each key. A later one with the same key meets the row of the first. */
+const firstOfEach = (steps: ReadonlyArray<string>, keys: ReadonlyArray<string>) => {
+  const first = new Map<string, number>()
+  keys.forEach((key, index) => {
+    if (!first.has(key)) first.set(key, index)
+  })
+  return Array.from(first, ([key, index]) => ({ key, index, step: steps[index]! }))
+}
+
+type Steps = Keys.KeyedTasks["steps"]
+
+/** Finds or inserts each of them, in the transaction of the caller. */
+const findOrInsertAll = Effect.fnUntraced(function*(
+  sql: SqlClient.SqlClient,
+  tasks: Keys.KeyedTasks,
+  onConflict: Keys.OnConflict
+): Effect.fn.Return<ReadonlyMap<string, Keys.KeysRow>, KeyedError> {
+  const found = new Map<string, Keys.KeysRow>()
+  let missing: Steps = tasks.steps
+  const note = (rows: ReadonlyArray<Keys.KeysRow>) => {
+    for (const row of rows) found.set(row.key, row)
+    missing = missing.filter(({ key }) => !found.has(key))
+  }
+  for (let looks = 0; missing.length > 0; looks++) {
+    if (looks === maxLooks) return yield* hidden(tasks.task, missing[0]!.key)
+    const holders = yield* Keys.findHolders(sql, tasks.task, missing.map(({ key }) => key))
+    if (onConflict === "fail" && holders.length > 0) return yield* taken(tasks.task, holders[0]!.key, holders[0]!.id)
+    note(holders)
+    if (missing.length > 0) note(yield* Keys.insertAllKeyed(sql, { ...tasks, steps: missing }))
+  }
+  return found
+})
+
+/** Transactions with the same keys may wait for each other: Postgres ends one of them, which begins anew. */
+const deadlockRetries = 4
+
+const isDeadlock = (error: KeyedError): boolean => error._tag === "SqlError" && codeOf(error) === "40P01"
+
+/** Stores tasks, each unless a row has its key: all of them or none. */
+export const enqueueAllKeyed = (
+  steps: ReadonlyArray<string>,
+  due: NewTask,
+  { keys, onConflict }: KeysOfMany
+): Effect.Effect<ReadonlyArray<Keys.KeyRow>, KeyedError, SqlClient.SqlClient> =>
+  Effect.gen(function*() {
+    const first = firstOfEach(steps, keys)
+    if (onConflict === "fail" && first.length < keys.length) {
+      const twice = keys.find((key, index) => keys.indexOf(key) !== index)!
+      return yield* taken(due.task, twice, null)
+    }
+    if (first.length === 0) return []
+    const sql = yield* SqlClient.SqlClient
+    const { at, delay, task } = due
+    const tasks = { task, delay, at, trace: yield* currentTrace, steps: first }
+    const stored = sql.withTransaction(findOrInsertAll(sql, tasks, onConflict))
+    const found = yield* (yield* isInTransaction(sql))
+      ? stored
+      : Effect.retry(stored, { times: deadlockRetries, while: isDeadlock })
+    const firsts = new Set(first.map(({ index }) => index))
+    return keys.map((key, index): Keys.KeyRow => {
+      const { created, id, status } = found.get(key)!
+      return { id, created: created && firsts.has(index), status }
+    })
+  }).pipe(Effect.catchTag("SqlError", toTableError))

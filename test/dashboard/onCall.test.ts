@@ -1,0 +1,110 @@
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { row, rowWhere } from "../support/worker/Table.ts"
+import { start } from "../support/worker/Fixture.ts"
+import { contentOf, dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
+import { as, serve } from "../support/dashboard/Server.ts"
+import { charging, Order, rawOf, Sweep } from "../support/dashboard/Shop.ts"
+
+const refused = { error: "'Error: the card was refused: 5000 is too much\n    at charge'", tried: "2" }
+
+dashboardTests("whoever is on call, in the browser", (test) => {
+  test(
+    "finds what fails, edits the state wrongly, then rightly, and watches it finish",
+    Effect.gen(function*() {
+      const id = yield* insert(rawOf("Charge", charging(7)), refused)
+      yield* insert(rawOf("Pack", { order: 1 }), { wakeup_at: "now() + interval '1 hour'" })
+      const url = yield* serve({ tasks: [Order, Sweep], access: as("ada", "write") })
+      const { faults, page } = yield* visit()
+
+      yield* play(() => page.goto(url))
+      assert.match((yield* play(() => page.locator("a.node", { hasText: "Charge" }).textContent()))!, /1 parked/)
+      yield* play(() => page.locator("a.node", { hasText: "Charge" }).click())
+      yield* play(() => page.locator("a.row").click())
+      assert.include(yield* contentOf(page), "the card was refused")
+      assert.notInclude(yield* play(() => page.content()), "4242-secret")
+
+      yield* play(() => page.getByRole("link", { name: "Edit its state" }).click())
+      assert.notInclude(yield* play(() => page.content()), "4242-secret")
+      yield* play(() => page.getByLabel("amount").fill("cheap"))
+      yield* play(() => page.getByLabel("order", { exact: true }).fill("7.5"))
+      yield* play(() => page.getByRole("button", { name: "Save and retry" }).click())
+      const messageOf = (name: string) => play(() => page.locator(`[id="w/${name}"]`).innerText())
+      assert.strictEqual(yield* messageOf("amount"), "Expected number")
+      assert.match(yield* messageOf("order"), /integer/)
+      assert.strictEqual(yield* play(() => page.getByLabel("amount").inputValue()), "cheap")
+      assert.include((yield* row(id))!.step, "5000")
+
+      yield* play(() => page.getByLabel("amount").fill("50"))
+      yield* play(() => page.getByLabel("order", { exact: true }).fill("8"))
+      yield* play(() => page.getByRole("button", { name: "Save and retry" }).click())
+      yield* play(() => page.getByRole("status").waitFor())
+      const saved = yield* row(id)
+      assert.deepStrictEqual(JSON.parse(saved!.step), JSON.parse(rawOf("Charge", charging(8, { amount: 50 }))))
+      assert.strictEqual(saved!.status, "ready")
+
+      // The page follows the task by itself.
+      yield* start({ tasks: [Order] })
+      yield* play(() => page.getByText("It has finished, or was cancelled.").first().waitFor())
+      assert.deepStrictEqual(faults.filter((fault) => !fault.includes("422") && !fault.includes("404")), [])
+    })
+  )
+
+  test(
+    "retries one of a group of errors, then all like it",
+    Effect.gen(function*() {
+      for (const order of [1, 2, 3]) yield* insert(rawOf("Charge", charging(order)), refused)
+      const other = yield* insert(rawOf("Charge", charging(4)), { error: "'Error: another one'" })
+      const url = yield* serve({ tasks: [Order], access: as("ada", "write") })
+      const { page } = yield* visit()
+      yield* play(() => page.goto(`${url}errors`))
+      const group = page.locator("section", { hasText: "the card was refused" })
+      assert.include(yield* play(() => group.innerText()), "3 tasks in Order.Charge")
+      yield* play(() => group.getByRole("button", { name: "Retry one" }).click())
+      yield* play(() => page.getByText("1 task will run again").waitFor())
+
+      yield* play(() => page.goto(`${url}errors`))
+      assert.include(yield* play(() => group.innerText()), "2 tasks in Order.Charge")
+      yield* play(() => group.getByRole("link", { name: "Retry all like it" }).click())
+      assert.include(yield* contentOf(page), "Nothing has been changed yet")
+      yield* play(() => page.getByRole("button", { name: "Retry 2 tasks" }).click())
+      yield* play(() => page.getByText("2 tasks will run again").waitFor())
+      assert.strictEqual((yield* row(other))!.status, "parked")
+    })
+  )
+
+  test(
+    "checks some, and cancels them after a look",
+    Effect.gen(function*() {
+      const ids = []
+      for (const order of [1, 2, 3]) ids.push(yield* insert(rawOf("Pack", { order })))
+      const url = yield* serve({ tasks: [Order], access: as("ada", "write") })
+      const { page } = yield* visit()
+      yield* play(() => page.goto(`${url}rows?task=Order`))
+      for (const id of ids.slice(0, 2)) yield* play(() => page.locator(`input[value="${id}"]`).check())
+      yield* play(() => page.locator("form[action=bulk] button[value=cancel]").click())
+      assert.include(yield* contentOf(page), "can't be brought back")
+      yield* play(() => page.getByRole("button", { name: "Cancel 2 tasks" }).click())
+      yield* play(() => page.getByText("2 tasks cancelled").waitFor())
+      assert.deepStrictEqual([yield* row(ids[0]!), yield* row(ids[1]!)], [undefined, undefined])
+      assert.strictEqual((yield* row(ids[2]!))!.status, "ready")
+    })
+  )
+
+  test(
+    "works without scripts",
+    Effect.gen(function*() {
+      const id = yield* insert(rawOf("Charge", charging(7)), refused)
+      const url = yield* serve({ tasks: [Order], access: as("ada", "write") })
+      const { page } = yield* visit({ javaScriptEnabled: false })
+      yield* play(() => page.goto(url))
+      yield* play(() => page.locator("a.node", { hasText: "Charge" }).click())
+      yield* play(() => page.locator("a.row").click())
+      yield* play(() => page.getByRole("link", { name: "Edit its state" }).click())
+      yield* play(() => page.getByLabel("amount").fill("50"))
+      yield* play(() => page.getByRole("button", { name: "Save and retry" }).click())
+      yield* rowWhere(id, (row) => row?.status === "ready")
+      yield* play(() => page.getByText("1 task will run again").waitFor())
+    })
+  )
+})
