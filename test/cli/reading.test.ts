@@ -137,7 +137,9 @@ const graphviz = "dot"
 
 const twoTasks = fileURLToPath(new URL("../support/cli/twoTasks.ts", import.meta.url))
 
-const commands = "list show stats watch diagram retry edit run-now cancel enqueue migrate stop".split(" ")
+const commands = "list show stats watch diagram retry edit run-now signal end-wait cancel enqueue migrate stop".split(
+  " "
+)
 
 workerTests("pg-task --help", (test) => {
   test(

@@ -42,6 +42,9 @@ export const toStats = (counts: ReadonlyArray<Admin.Count>): ReadonlyArray<Stats
 /** A narrower screen has room only for the counts. */
 const roomForAges = 80
 
+/** Only a wide screen has room for what is at rest. */
+const roomForResting = 100
+
 export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<Stats>> => {
   const number = (title: string, value: (stats: Stats) => number, paint: (text: string) => string): Column<Stats> => ({
     title,
@@ -55,17 +58,19 @@ export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<
     align: "right"
   })
   const wide = (...columns: ReadonlyArray<Column<Stats>>) => width < roomForAges ? [] : columns
+  const widest = (column: Column<Stats>) => width < roomForResting ? [] : [column]
   return [
     { title: "TASK", value: ({ task }) => oneLine(task), min: 8 },
     { title: "STEP", value: ({ step }) => oneLine(step), min: 8 },
     number("READY", ({ count }) => count.ready, style.yellow),
     ...wide(age("ready")),
     number("SCHEDULED", ({ count }) => count.scheduled, style.cyan),
-    ...wide(number("WAITING", ({ count }) => count.waiting, style.cyan)),
+    ...widest(number("WAITING", ({ count }) => count.waiting, style.cyan)),
     ...wide(number("RETRY", ({ retrying }) => retrying, style.yellow)),
     number("RUNNING", ({ count }) => count.running, style.green),
     number("PARKED", ({ count }) => count.parked, style.red),
-    ...wide(age("parked"), number("ENDED", ({ count }) => count.ended, style.dim))
+    ...wide(age("parked")),
+    ...widest(number("ENDED", ({ count }) => count.ended, style.dim))
   ]
 }
 
