@@ -19,13 +19,14 @@ import { show } from "./commands/show.ts"
 import { stats } from "./commands/stats.ts"
 import { stop } from "./commands/stop.ts"
 import { watch } from "./commands/watch.ts"
+import { web } from "./commands/web.ts"
 import { presenter } from "./output/help.ts"
 import { Json, Url } from "./input/flags.ts"
 
 const root = Command.make("pg-task").pipe(
   Command.withDescription("See and steer the tasks in a table pg_task"),
   Command.withSubcommands([
-    { group: "Look", commands: [list, show, stats, watch, diagram] },
+    { group: "Look", commands: [list, show, stats, watch, web, diagram] },
     { group: "Change", commands: [retry, edit, runNow, signal, endWait, cancel, enqueue] },
     { group: "Operate", commands: [migrate, stop] }
   ]),

@@ -53,7 +53,8 @@ const databaseUrl = Effect.gen(function*() {
 
 /** Runs an effect on the database. */
 export const connected = <A, E, R>(
-  effect: Effect.Effect<A, E, R>
+  effect: Effect.Effect<A, E, R>,
+  { maxConnections = 2 }: { readonly maxConnections?: number } = {}
 ): Effect.Effect<
   A,
   E | SqlError | UsageError,
@@ -63,7 +64,7 @@ export const connected = <A, E, R>(
     Effect.provide(
       effect,
       // Statements are not prepared, so that a pooler in transaction mode works.
-      PgClient.layer({ url: Redacted.make(url), applicationName: "pg-task", maxConnections: 2, prepare: false })
+      PgClient.layer({ url: Redacted.make(url), applicationName: "pg-task", maxConnections, prepare: false })
     ))
 
 /** Fails when an answer takes longer than that. */

@@ -19,6 +19,7 @@ import {
 } from "./row.ts"
 import { channel } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
+import { endedChannel } from "./results.ts"
 import { nextTransitionSql } from "./transitions.ts"
 
 /** The number that a statement returns. */
@@ -149,15 +150,16 @@ export const runNow = (sql: SqlClient, where: Where): Effect.Effect<number, SqlE
 export const endWait = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
   update(sql, "wait_until = now(), wakeup_at = now()", where, `${conditionOf.waiting} and t.wait_until is not null`)
 
-/** Deletes rows, and notifies the workers that hold them. */
+/** Deletes rows, and notifies the workers that hold them, and those who wait for their end. */
 export const cancel = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> => {
   const params = new Params()
   return number(
     sql,
     `with gone as (
-  delete from pg_task t ${whereClause(conditions(where, params))} returning t.id, t.is_running
+  delete from pg_task t ${whereClause(conditions(where, params))} returning t.id, t.is_running, t.watched
 ), told as (
   select pg_notify('${channel}', 'cancel ' || id) from gone where is_running
+  union all select pg_notify('${endedChannel}', id::text) from gone where watched
 )
 select ((select count(*) from gone) + 0 * (select count(*) from told))::float8 as n`,
     params.values
@@ -202,7 +204,7 @@ export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Row
     waits_for = null, wait_until = null,
     wakeup_at = case when t.waits_for is null and t.wait_until is null then t.wakeup_at
       else least(t.wakeup_at, now()) end,
-    updated_at = now(), is_running = false, lease_token = null, lease_until = null from found f
+    pending = null, updated_at = now(), is_running = false, lease_token = null, lease_until = null from found f
   where t.id = f.id and not f.running and not f.ended and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
   returning t.id
 )

@@ -1,0 +1,90 @@
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Console from "effect/Console"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as HttpRouter from "effect/http/HttpRouter"
+import { HttpServer } from "effect/http/HttpServer"
+import * as Layer from "effect/Layer"
+import { createServer } from "node:http"
+import { userInfo } from "node:os"
+import * as Dashboard from "../../Dashboard.ts"
+import { connected, databaseName, limits, within } from "../connection.ts"
+import { UsageError } from "../exit.ts"
+import { gate, makeToken } from "../input/gate.ts"
+import { Json, optionalModule } from "../input/flags.ts"
+import { loadTasks } from "../input/tasksModule.ts"
+import * as Output from "../output/print.ts"
+import * as Activity from "../../Activity.ts"
+
+/** Nobody but this machine reaches it. */
+const host = "127.0.0.1"
+
+const defaultPort = 5480
+
+/** Containers may run as a user that has no name. */
+const ownName = Effect.sync(() => {
+  try {
+    return userInfo().username
+  } catch {
+    return "somebody"
+  }
+})
+
+const server = (port: number) =>
+  NodeHttpServer.layer(createServer, { port, host, gracefulShutdownTimeout: "100 millis" }).pipe(
+    Layer.catchTag("ServeError", ({ cause }) =>
+      Layer.effectContext(Effect.fail(
+        new UsageError({ message: `Port ${port} can't be used (${String(cause)}): give another one with --port` })
+      )))
+  )
+
+interface Options {
+  readonly module: string | undefined
+  readonly port: number
+  readonly write: boolean
+}
+
+const serve = Effect.fnUntraced(function*({ module, port, write }: Options) {
+  const tasks = module === undefined ? [] : yield* loadTasks(module)
+  // Before anybody looks: so that a wrong address or a missing table is an error of the command.
+  yield* within(limits.read)(Activity.traffic)
+  const name = yield* ownName
+  const token = makeToken()
+  const dashboard = Dashboard.layer({
+    path: "/",
+    tasks,
+    access: Effect.succeed({ name, may: write ? "write" : "read" })
+  })
+  const app = HttpRouter.serve(Layer.merge(dashboard, gate(token)), { disableLogger: true, disableListenLog: true })
+  const context = yield* Layer.build(Layer.provideMerge(app, server(port)))
+  const { address } = Context.get(context, HttpServer)
+  const url = `http://${host}:${"port" in address ? address.port : port}/?token=${token}`
+  yield* (yield* Json)
+    ? Output.jsonLine({ url })
+    : Console.log(`The dashboard of ${yield* databaseName}${write ? "" : ", read only"}: ${url}`)
+  return yield* Effect.never
+}, Effect.scoped)
+
+export const web = Command.make(
+  "web",
+  {
+    module: optionalModule,
+    port: Flag.Int("port").pipe(
+      Flag.withDescription(`Where it listens, on this machine only; 0 takes any free one. Default ${defaultPort}`),
+      Flag.withDefault(defaultPort)
+    ),
+    write: Flag.Boolean("write").pipe(
+      Flag.withDescription("Also change tasks: retry, edit, run now, cancel"),
+      Flag.withDefault(false)
+    )
+  },
+  (options) => connected(serve(options), { maxConnections: 4 })
+).pipe(
+  Command.withDescription("Show the machines of your tasks in the browser, until Ctrl-C"),
+  Command.withExamples([
+    { command: "pg-task web --module ./tasks.ts", description: "Look" },
+    { command: "pg-task web --module ./tasks.ts --write", description: "Look, and repair" }
+  ])
+)
