@@ -41,7 +41,6 @@ export const toStats = (counts: ReadonlyArray<Admin.Count>): ReadonlyArray<Stats
 
 /** A narrower screen has room only for the counts. */
 const roomForAges = 80
-const roomForEnded = 100
 
 /** Only a wide screen has room for what is at rest. */
 const roomForResting = 100
