@@ -26,16 +26,7 @@ import * as Statements from "./internal/sql/admin.ts"
 import { decodeSignal as decode_, inbox as readSignals, type InboxSignal, signalRaw } from "./internal/admin/signal.ts"
 import * as Bounded from "./internal/sql/bounded.ts"
 import { stopAndWait } from "./internal/admin/stop.ts"
-import {
-  change,
-  checkId,
-  cursorPattern,
-  idRange,
-  notFound,
-  notOne,
-  parseCursor,
-  whereOf
-} from "./internal/admin/target.ts"
+import * as Targets from "./internal/admin/target.ts"
 import { messageOf as sqlMessage, toTableError } from "./internal/sql/errors.ts"
 import { storeRaw } from "./internal/admin/enqueueRaw.ts"
 import type { CheckEnqueue, EnqueuedWith, KeyError } from "./internal/definition/enqueueTypes.ts"
@@ -191,7 +182,7 @@ export type Cursor = string & Brand.Brand<"effect-pg-task/Admin/Cursor">
  * @since 0.1.0
  */
 export const Cursor: Schema.Codec<Cursor, string> = Schema.String.check(
-  Schema.isPattern(cursorPattern, { message: "the `next` of a page" })
+  Schema.isPattern(Targets.cursorPattern, { message: "the `next` of a page" })
 ).pipe(
   Schema.brand("effect-pg-task/Admin/Cursor")
 )
@@ -320,7 +311,7 @@ export const list: (
       limit,
       lookAt,
       newestFirst: order === "newestFirst",
-      after: parseCursor(after)
+      after: Targets.parseCursor(after)
     })
     return { rows: rows.map(toRow), next: next as Cursor | undefined }
   },
@@ -372,9 +363,9 @@ export const get: (
   TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TaskTableError | SqlError,
   SqlClient.SqlClient
 > = Effect.fn("Admin.get")(function*(given: string) {
-  const id = yield* checkId(given)
+  const id = yield* Targets.checkId(given)
   const [row] = yield* Statements.get(yield* SqlClient.SqlClient, id)
-  return row === undefined ? yield* notFound(id) : toRow(row)
+  return row === undefined ? yield* Targets.notFound(id) : toRow(row)
 }, Effect.catchTag("SqlError", toTableError))
 
 /**
@@ -399,10 +390,10 @@ export const findId: (
   TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TaskTableError | SqlError,
   SqlClient.SqlClient
 > = Effect.fn("Admin.findId")(function*(beginning: string) {
-  const range = yield* idRange(beginning)
+  const range = yield* Targets.idRange(beginning)
   const [found, another] = yield* Statements.idsBetween(yield* SqlClient.SqlClient, range.from, range.to)
   if (found !== undefined && another === undefined) return found.id as TaskId.TaskId
-  return yield* notOne(beginning, found !== undefined)
+  return yield* Targets.notOne(beginning, found !== undefined)
 }, Effect.catchTag("SqlError", toTableError))
 
 /**
@@ -428,7 +419,7 @@ export const counts: (
 ) => Effect.Effect<ReadonlyArray<Count>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
   "Admin.counts"
 )(function*(filter: Filter = {}) {
-  const rows = yield* Statements.counts(yield* SqlClient.SqlClient, whereOf(filter))
+  const rows = yield* Statements.counts(yield* SqlClient.SqlClient, Targets.whereOf(filter))
   return rows.map((row) => new Count({ ...row, oldest: Duration.millis(Math.round(row.oldest)) }))
 }, Effect.catchTag("SqlError", toTableError))
 
@@ -449,7 +440,7 @@ export const count: (
   filter?: Filter
 ) => Effect.Effect<number, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.count")(
   function*(filter: Filter = {}) {
-    return yield* Statements.count(yield* SqlClient.SqlClient, whereOf(filter))
+    return yield* Statements.count(yield* SqlClient.SqlClient, Targets.whereOf(filter))
   },
   Effect.catchTag("SqlError", toTableError)
 )
@@ -494,7 +485,7 @@ export const countErrors: (
   "Admin.countErrors"
 )(function*({ limit = 100, lookAt, ...filter }: CountErrorsOptions = {}) {
   const sql = yield* SqlClient.SqlClient
-  const where = whereOf(filter)
+  const where = Targets.whereOf(filter)
   const rows = yield* lookAt === undefined
     ? Statements.countErrors(sql, where, limit)
     : Bounded.boundedErrors(sql, where, { limit, lookAt })
@@ -657,7 +648,7 @@ export const history: (
 export const retry: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
   "Admin.retry"
 )(function*(target: Target) {
-  return yield* change(Statements.retry, target)
+  return yield* Targets.change(Statements.retry, target)
 })
 
 /**
@@ -677,7 +668,7 @@ export const retry: (target: Target) => Effect.Effect<number, TargetError, SqlCl
 export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
   "Admin.runNow"
 )(function*(target: Target) {
-  return yield* change(Statements.runNow, target)
+  return yield* Targets.change(Statements.runNow, target)
 })
 
 /**
@@ -695,7 +686,7 @@ export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlC
  */
 export const endWait: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
   "Admin.endWait"
-)((target: Target) => change(Statements.endWait, target))
+)((target: Target) => Targets.change(Statements.endWait, target))
 
 /**
  * Deletes tasks, whatever their status, and returns how many. If a task is running, its step is interrupted: at once if
@@ -714,7 +705,7 @@ export const endWait: (target: Target) => Effect.Effect<number, TargetError, Sql
 export const cancel: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
   "Admin.cancel"
 )(function*(target: Target) {
-  return yield* change(Statements.cancel, target)
+  return yield* Targets.change(Statements.cancel, target)
 })
 
 /**
