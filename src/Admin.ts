@@ -16,6 +16,7 @@ import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Stream from "effect/Stream"
+import { awaitEnd as waitForEnd } from "./internal/admin/awaitEnd.ts"
 import { store } from "./internal/admin/edit.ts"
 import { type HistoryEntry, history as readHistory } from "./internal/admin/history.ts"
 import { checkRaw, declarationIn, decodeRaw } from "./internal/definition/task.ts"
@@ -563,6 +564,31 @@ export const decode = <T extends Task.AnyDeclaration>(
   raw: string
 ): Effect.Effect<Task.State<T>, TaskError.TaskInvalidStateError, T["states"][number]["DecodingServices"]> =>
   Effect.map(decodeRaw(declarationIn(task), raw), ({ state }) => state)
+
+/**
+ * Waits until a task has ended in a final state, and returns its row: what `await` of its declaration does, for programs
+ * that don't have it. If the task is parked, it fails with a `TaskParkedError`, or, with `onParked: "wait"`, waits until
+ * somebody has retried it. If the task is gone, or goes, it fails with a `TaskNotFoundError`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const result = (id: string) =>
+ *   Admin.awaitEnd(id).pipe(Effect.map((row) => row.raw), Effect.timeout("1 minute"))
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const awaitEnd = (
+  id: string,
+  options?: Task.AwaitOptions
+): Effect.Effect<
+  Row,
+  Exclude<TaskError.AwaitError, TaskError.TaskInvalidStateError>,
+  SqlClient.SqlClient
+> => Effect.map(waitForEnd(id, options), toRow)
 
 export {
   /**

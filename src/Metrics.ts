@@ -140,3 +140,16 @@ export const oldestReadyAge: Metric.Gauge<number> = Metric.gauge("pg_task_oldest
   description: "For how long the oldest ready task has been due",
   attributes: inMillis
 })
+
+/**
+ * How many due tasks wait in a state that this worker does not know, with attributes `task` and `step`: another build
+ * wrote them. It counts among the first due ones, up to 5,000. In a rolling deploy the old workers see some, until the
+ * new ones have worked them off. If every worker sees some for long, none of them knows the state.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const unknownStates: Metric.Gauge<number> = Metric.gauge("pg_task_unknown_states", {
+  description: "Due tasks in states that this worker does not know",
+  attributes: inTasks
+})

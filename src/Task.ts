@@ -19,14 +19,24 @@ import type {
   KeyError,
   KeyOptions,
   KeysError,
+  OneOfDueOptions,
   OnConflict
 } from "./internal/definition/enqueueTypes.ts"
+import type {
+  CheckFinality,
+  CheckFinals,
+  FinalityOf,
+  FinalOf,
+  NotFinalOf,
+  Tagged,
+  TwiceDeclared
+} from "./internal/definition/finalTypes.ts"
 import type { CheckFormers } from "./internal/definition/former.ts"
 import { makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
 import type { Tagged as AnyState } from "./NextStep.ts"
-import type { EnqueueError, SignalError } from "./TaskError.ts"
+import type { AwaitError, EnqueueError, ExecuteError, PeekError, SignalError } from "./TaskError.ts"
 import type { TaskId } from "./TaskId.ts"
 
 /**
@@ -130,6 +140,35 @@ export interface Declaration<
     SqlClient | EncodingServices<States, S>
   >
   /**
+   * Stores a task, waits until it has ended in a final state, and returns that state. It fails with a `TaskParkedError`
+   * if the task is parked, and with a `TaskNotFoundError` if it ends without a final state or is cancelled. If the
+   * caller is interrupted, the task goes on.
+   *
+   * It waits for as long as it takes: give it an `Effect.timeout`. Within a transaction it fails with a
+   * `TaskTransactionError`. In a step it keeps the step's slot for all that time: a task that executes another one of
+   * its own worker may wait for a slot that it holds itself.
+   */
+  readonly execute: [Finals] extends [never] ? NoFinalState : <const S extends States["Type"]>(
+    state: S & CheckEntryState<Name, Entry, S>,
+    options?: ExecuteOptions
+  ) => Effect.Effect<
+    Finals["Type"],
+    ExecuteError,
+    SqlClient | EncodingServices<States, S> | Finals["DecodingServices"]
+  >
+  /**
+   * Waits until a task has ended in a final state, and returns that state: at once if it has ended before. It fails
+   * as `execute` does, and with a `TaskInvalidStateError` if it is a task of another name.
+   */
+  readonly await: [Finals] extends [never] ? NoFinalState : (
+    id: TaskId,
+    options?: AwaitOptions
+  ) => Effect.Effect<Finals["Type"], AwaitError, SqlClient | Finals["DecodingServices"]>
+  /** The state in which a task is now: also a final one, for as long as it is kept. */
+  readonly peek: (
+    id: TaskId
+  ) => Effect.Effect<States["Type"], PeekError, SqlClient | States["DecodingServices"]>
+  /**
    * Sends a signal to a task, with one statement. If the task waits for it, the task becomes due. If not, the signal is
    * kept until a state is reached that waits for it. A row keeps 1,000 signals or 1 MB at most: then it fails with
    * `TaskInboxFullError`. It fails with `TaskNotFoundError` if there is no such task (any more).
@@ -140,6 +179,11 @@ export interface Declaration<
     options?: SignalOptions
   ) => Effect.Effect<void, SignalError, SqlClient | EncodingServices<Signals, S>>
 }
+
+/** What stands in place of `execute` and `await` where they would never end. */
+type NoFinalState = (
+  state: "this task has no final state to wait for: add one, made with Step.final"
+) => Effect.Effect<never>
 
 /**
  * A task with the given name, whose steps are `Steps`, and that may begin in the states of `Entry`. It is a
@@ -222,6 +266,29 @@ export type {
    */
   OnConflict
 }
+
+/**
+ * Options of `await`.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface AwaitOptions {
+  /**
+   * What to do while the task is parked: `"fail"` with a `TaskParkedError`, or `"wait"` until somebody has retried it.
+   * Default `"fail"`.
+   */
+  readonly onParked?: "fail" | "wait" | undefined
+}
+
+/**
+ * Options of `execute`: when the task becomes due, its key, and how to wait for it. All who execute with one key share
+ * one task, and its result, for as long as its row is there.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export type ExecuteOptions = OneOfDueOptions & Pick<KeyOptions, "key"> & AwaitOptions
 
 /**
  * Options of `signal`.
@@ -361,14 +428,6 @@ type SignalsOf<Steps> = Steps extends { readonly on: ReadonlyArray<infer O> }
 
 type Tag<S> = S extends { readonly tag: infer T extends string } ? T : never
 
-/** The schemas of the final states among steps. */
-type FinalOf<S> = S extends { readonly final: true; readonly state: infer St extends StateSchema } ? St : never
-
-/** The schemas of all other states: by default a task may begin in each of them. */
-type NotFinalOf<S> = S extends { readonly final: true } ? never
-  : S extends { readonly state: infer St extends StateSchema } ? St
-  : never
-
 type Nexts<S> = S extends { readonly next: ReadonlyArray<infer N> } ? N : never
 
 /** Makes schemas comparable in both directions: a field that only one of them has would be lost. */
@@ -410,16 +469,6 @@ type CheckDeclared<States, Finals, Signals, Steps extends ReadonlyArray<Step.Any
     : { readonly [I in keyof Steps]: CheckDeclaredStep<States, Steps[I]> }
   : `no step for the state "${Exclude<SchemaTag<States>, Tag<Steps[number]>>}", which is declared`
 
-/** What is wrong with a step that is final and was not declared so, or the other way round. `never` if nothing is. */
-type FinalityOf<S, Finals extends string> = S extends Step.Any
-  ? S extends { readonly final: true } ? S["tag"] extends Finals ? never
-    : `"${S["tag"]}" is not declared as a final state: move it from \`states\` to \`final\``
-  : S["tag"] extends Finals ? `"${S["tag"]}" is declared as a final state: make it with Step.final`
-  : never
-  : never
-
-type CheckFinality<Mistake> = [Mistake] extends [never] ? unknown : Mistake
-
 /** Compile errors that name what differs between declared signals and those that the steps wait for, or `unknown`. */
 type CheckSignals<Signals, Steps extends ReadonlyArray<Step.Any>> =
   [Exclude<SchemaTag<Signals>, SchemaTag<SignalsOf<Steps[number]>>>] extends [never]
@@ -448,11 +497,6 @@ type DeclaredError<Differing extends string, T extends string> = [Differing] ext
   ? `a step for the state "${T}", which is not declared: add it to \`states\``
   : `the state of step "${T}" differs from the "${T}" that is declared: use the same schema`
 
-/** The tags of schemas, where {@link Duplicates} finds them. */
-type Tagged<Schemas extends ReadonlyArray<StateSchema>> = {
-  readonly [I in keyof Schemas]: { readonly tag: SchemaTag<Schemas[I]> }
-}
-
 /** Compile errors that name what is wrong with declared states, each at its state, or `unknown`. */
 type CheckStates<States extends ReadonlyArray<StateSchema>> = States extends readonly []
   ? { readonly states: "a task needs at least one state" }
@@ -462,26 +506,6 @@ type CheckStates<States extends ReadonlyArray<StateSchema>> = States extends rea
       readonly [I in keyof States]: TwiceDeclared<Extract<SchemaTag<States[I]>, Duplicates<Tagged<States>, "tag">>>
     }
   }
-
-type TwiceDeclared<T extends string> = [T] extends [never] ? unknown : `two states of this task have the tag "${T}"`
-
-/** Compile errors that name final states which are declared twice, each at its state, or `unknown`. */
-type CheckFinals<Finals extends ReadonlyArray<StateSchema>, States extends ReadonlyArray<StateSchema>> =
-  [Duplicates<Tagged<Finals>, "tag"> | Extract<SchemaTag<Finals[number]>, SchemaTag<States[number]>>] extends [never]
-    ? unknown
-    : {
-      readonly final?:
-        | {
-          readonly [I in keyof Finals]: FinalTwice<
-            Extract<SchemaTag<Finals[I]>, SchemaTag<States[number]>>,
-            Extract<SchemaTag<Finals[I]>, Duplicates<Tagged<Finals>, "tag">>
-          >
-        }
-        | undefined
-    }
-
-type FinalTwice<AlsoState extends string, Twice extends string> = [AlsoState] extends [never] ? TwiceDeclared<Twice>
-  : `"${AlsoState}" is among \`states\`, too: a final state has no step there`
 
 /** Compile errors that name what is wrong with `entry`, each at its state, or `unknown`. */
 type CheckEntry<Entry extends ReadonlyArray<StateSchema>, States, Finals> = Entry extends readonly []

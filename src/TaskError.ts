@@ -136,7 +136,8 @@ export class TaskIdError extends Schema.TaggedError<TaskIdError>("effect-pg-task
 }) {}
 
 /**
- * There is no task with this id (any more): it has finished, or was cancelled.
+ * There is no task with this id (any more): it has finished, or was cancelled. If it ended in a final state, its time as
+ * a result is over.
  *
  * @category errors
  * @since 0.1.0
@@ -145,6 +146,40 @@ export class TaskNotFoundError extends Schema.TaggedError<TaskNotFoundError>("ef
   "TaskNotFoundError",
   { id: Schema.String, message: Schema.String }
 ) {}
+
+/**
+ * Somebody waits for the result of a task, and it is parked: it has failed for good, and goes on only if somebody
+ * retries it.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskParkedError extends Schema.TaggedError<TaskParkedError>("effect-pg-task/TaskParkedError")(
+  "TaskParkedError",
+  {
+    id: Schema.String,
+    /** The task's name. */
+    task: Schema.String,
+    /** Why it is parked: the text that its row holds. */
+    error: Schema.String,
+    message: Schema.String
+  }
+) {}
+
+/**
+ * `execute` or `await` was called within a transaction. There it would wait for itself: no worker sees the task before
+ * the transaction is committed. Nothing was stored.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskTransactionError
+  extends Schema.TaggedError<TaskTransactionError>("effect-pg-task/TaskTransactionError")("TaskTransactionError", {
+    /** The task's name. */
+    task: Schema.String,
+    message: Schema.String
+  })
+{}
 
 /**
  * A filter without any criterion, which would select every task. Nothing was changed.
@@ -214,6 +249,30 @@ export type SignalError =
   | TaskOptionsError
   | TaskTableError
   | SqlError
+
+/**
+ * What `peek` fails with. `TaskInvalidStateError`: the task is one of another name, or its state doesn't fit its schema.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type PeekError = TaskIdError | TaskNotFoundError | TaskInvalidStateError | TaskTableError | SqlError
+
+/**
+ * What `await` fails with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type AwaitError = PeekError | TaskParkedError | TaskTransactionError
+
+/**
+ * What `execute` fails with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type ExecuteError = EnqueueError | AwaitError
 
 /**
  * What `Worker.make`, `Worker.layer` and `Worker.run` fail with when they start. They don't fail if the database can't

@@ -59,6 +59,8 @@ export type Failure =
   | TaskError.TaskKeyTakenError
   | TaskError.TaskEditError
   | TaskError.TaskStopTimeoutError
+  | TaskError.TaskParkedError
+  | TaskError.TaskTransactionError
   | TaskError.TaskTableError
 
 /** The message to print, if any, and the exit code. */
@@ -121,7 +123,9 @@ const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
   TaskOptionsError: exitCode.failed,
   TaskKeyTakenError: exitCode.failed,
   TaskEditError: exitCode.failed,
-  TaskStopTimeoutError: exitCode.failed
+  TaskStopTimeoutError: exitCode.failed,
+  TaskParkedError: exitCode.failed,
+  TaskTransactionError: exitCode.failed
 }
 
 const isSyntax = (error: Failure): error is CliError.CliError => !(error._tag in codes)

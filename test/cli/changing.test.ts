@@ -1,12 +1,12 @@
 import { assert } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Schema } from "effect"
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Admin } from "../../src/index.ts"
+import { Admin, NextStep, Step, Task } from "../../src/index.ts"
 import { declaring, module, pgTask } from "../support/cli/cli.ts"
 import { insertEach, nobody, readName } from "../support/cli/Greeter.ts"
-import { workerTests } from "../support/worker/Fixture.ts"
+import { start, workerTests } from "../support/worker/Fixture.ts"
 import { row, run } from "../support/worker/Table.ts"
 import { eventually, within } from "../support/worker/Wait.ts"
 
@@ -116,6 +116,33 @@ workerTests("pg-task retry, run-now and cancel", (test) => {
       const some = yield* pgTask(["cancel", "--status", "running", "--yes", "--json"])
       assert.deepStrictEqual(JSON.parse(some.out), { changed: 1 })
       assert.strictEqual((yield* pgTask(["cancel", "--all", "--yes"])).out, "Cancelled 3 tasks\n")
+    })
+  )
+})
+
+class Add extends Schema.TaggedClass<Add>()("Add", { a: Schema.Number }) {}
+class Sum extends Schema.TaggedClass<Sum>()("Sum", { sum: Schema.Number }) {}
+
+const Adder = Task.make("Adder", [
+  Step.make(Add, {
+    next: [Sum],
+    handler: ({ a }) => a < 0 ? Effect.fail("negative") : Effect.succeed(NextStep.now(new Sum({ sum: a + 1 })))
+  }),
+  Step.final(Sum)
+])
+
+workerTests("pg-task enqueue --wait", (test) => {
+  test(
+    "prints what the task comes to, or why it doesn't",
+    Effect.gen(function*() {
+      yield* start({ tasks: [Adder] })
+      const ended = yield* pgTask(["enqueue", "Adder", "Add", `{"a":1}`, "--wait"])
+      assert.deepInclude(ended, { out: `Sum {"sum":2}\n`, code: 0 })
+      const json = yield* pgTask(["enqueue", "Adder", "Add", `{"a":2}`, "--wait", "--json"])
+      assert.deepInclude(JSON.parse(json.out), { status: "ended", step: "Sum", raw: `{"Adder":{"Sum":{"sum":3}}}` })
+      const parked = yield* pgTask(["enqueue", "Adder", "Add", `{"a":-1}`, "--wait"])
+      assert.deepInclude(parked, { out: "", code: 1 })
+      assert.include(parked.err, "is parked, and goes on only if somebody retries it: negative")
     })
   )
 })

@@ -88,9 +88,19 @@ export const transfer = (
     yield* sql`update account set balance = balance + ${op.amount}::int where id = ${op.to}::int`
   })
 
+export interface NotedRun {
+  readonly attempt: number
+  readonly key: string
+  /**
+   * Whether a crash of the server may undo the note. A note that waits for the disk takes all moves before it along:
+   * none would ever be undone.
+   */
+  readonly isAsync: boolean
+}
+
 /** What steps note on a connection of their own, outside of their transactions. */
 export interface Notes {
-  readonly ran: (place: Place, attempt: number, key: string) => Effect.Effect<void>
+  readonly ran: (place: Place, run: NotedRun) => Effect.Effect<void>
   readonly isFixed: Effect.Effect<boolean>
   /** Counts a crash before it happens, and returns the number with this one. */
   readonly dies: (place: Place) => Effect.Effect<number>
@@ -103,11 +113,15 @@ export interface Notes {
 }
 
 export const makeNotes = (observer: SqlClient.SqlClient, worker: string): Notes => ({
-  ran: ({ plan, round, seq }, attempt, key) => {
+  ran: ({ plan, round, seq }, { attempt, isAsync, key }) => {
     const run = crypto.randomUUID()
     return Effect.asVoid(persist(
-      observer`insert into ran (run, plan, seq, round, attempt, key, worker) values
-        (${run}::uuid, ${plan}, ${seq}::int, ${round}::int, ${attempt}::int, ${key}, ${worker}) on conflict do nothing`
+      observer`with setting as materialized (
+        select set_config('synchronous_commit', ${isAsync ? "off" : "on"}, true)
+      )
+      insert into ran (run, plan, seq, round, attempt, key, worker)
+      select ${run}::uuid, ${plan}, ${seq}::int, ${round}::int, ${attempt}::int, ${key}, ${worker} from setting
+      on conflict do nothing`
     ))
   },
   isFixed: Effect.map(persist(observer<{ fixed: boolean }>`select fixed from world`), (rows) => rows[0]!.fixed),

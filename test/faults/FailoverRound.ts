@@ -93,7 +93,7 @@ const play = (setting: Setting, urls: Urls, random: Random, { log, millis, plans
       spell: failOver(setting, outage),
       // Where the standby only reads, it refuses the steps' own writes.
       style: { lease: spellLease, writes: outage !== "early", longTransactions: false },
-      strict: { losses: 2, boundAgain: true },
+      strict: { losses: 2, boundAgain: true, forgets: true },
       atOnce: false
     }, { url: urls.observer, millis, plans })
     yield* crew.close

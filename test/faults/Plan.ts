@@ -24,9 +24,15 @@ export const Kind = Schema.Literals([
 ])
 export type Kind = typeof Kind.Type
 
-/** Where its effects in the database are: nowhere, in the transaction of the whole step, or in that of its `commit`. */
-export const Mode = Schema.Literals(["free", "bound", "commit"])
+/**
+ * Where its effects in the database are: nowhere, in the transaction of the whole step, or in that of its `commit`.
+ * "async" is "free" with `asyncCommit`: a crash of the server may undo its moves to other such steps.
+ */
+export const Mode = Schema.Literals(["free", "async", "bound", "commit"])
 export type Mode = typeof Mode.Type
+
+/** Whether such a step has effects in the database. */
+export const writes = (mode: Mode): boolean => mode === "bound" || mode === "commit"
 
 const fields = {
   kind: Kind,
@@ -90,13 +96,13 @@ export const accounts = 12
 export const forever = 1000
 
 const childOp = (random: Random, given: Partial<ChildOp>): ChildOp => {
-  const mode = given.mode ?? random.weighted({ free: 3, bound: 3, commit: 3 })
+  const mode = given.mode ?? random.weighted({ free: 3, async: 2, bound: 3, commit: 3 })
   const from = random.int(1, accounts)
   return {
     kind: "plain",
     mode,
     rounds: 1,
-    failures: mode !== "free" && random.chance(0.15) ? random.int(1, 3) : 0,
+    failures: writes(mode) && random.chance(0.15) ? random.int(1, 3) : 0,
     millis: 0,
     from,
     to: 1 + (from % accounts),
@@ -126,7 +132,10 @@ export interface Style {
 const shapes = {
   chain: (random: Random) => Array.from({ length: random.int(1, 8) }, () => makeOp(random, {})),
   loop: (random: Random) => [makeOp(random, { rounds: random.int(2, 12) }), makeOp(random, {})],
-  "long loop": (random: Random) => [makeOp(random, { mode: "free", rounds: 60, onward: "now" }), makeOp(random, {})],
+  "long loop": (random: Random) => [
+    makeOp(random, { mode: random.pick(["free", "async"] as const), rounds: 60, onward: "now" }),
+    makeOp(random, {})
+  ],
   slow: (random: Random, { slow }: Style) => [
     makeOp(random, {}),
     makeOp(random, { kind: "slow", failures: 0, millis: random.int(slow, slow * 1.5) }),

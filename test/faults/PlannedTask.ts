@@ -20,18 +20,20 @@ const fields = {
 
 export class Free extends Schema.TaggedClass<Free>()("Free", fields) {}
 export class Novel extends Schema.TaggedClass<Novel>()("Novel", fields) {}
+export class Async extends Schema.TaggedClass<Async>()("Async", fields) {}
 export class Flaky extends Schema.TaggedClass<Flaky>()("Flaky", fields) {}
 export class Strict extends Schema.TaggedClass<Strict>()("Strict", fields) {}
 export class Bound extends Schema.TaggedClass<Bound>()("Bound", fields) {}
 export class Commit extends Schema.TaggedClass<Commit>()("Commit", fields) {}
 
-const older = [Free, Flaky, Strict, Bound, Commit] as const
+const older = [Free, Async, Flaky, Strict, Bound, Commit] as const
 type Older = (typeof older)[number]["Type"]
 export type State = Older | Novel
 
+const byMode = { async: Async, bound: Bound, commit: Commit }
+
 const tagOf = ({ kind, mode }: Op) => {
-  if (mode === "bound") return Bound
-  if (mode === "commit") return Commit
+  if (mode !== "free") return byMode[mode]
   switch (kind) {
     case "novel":
       return Novel
@@ -170,7 +172,7 @@ const perform = (shop: Workshop) => (state: State): Effect.Effect<Next, Error, S
   const op = state.ops[state.seq]!
   return Effect.gen(function*() {
     const { attempt, idempotencyKey } = yield* Step.Context
-    yield* shop.notes.ran(state, attempt, idempotencyKey)
+    yield* shop.notes.ran(state, { attempt, key: idempotencyKey, isAsync: op.mode === "async" })
     yield* behave(shop, op, state)
     if (op.mode === "bound") yield* effects(shop, op, state)
     const next = yield* onward(shop, op, state)
@@ -187,8 +189,10 @@ const exponential = Schedule.exponential("20 millis", 1.5).pipe(Schedule.upTo({ 
 
 const stepsOf = (shop: Workshop) => {
   const handler = perform(shop)
+  const withoutCommit = handler as (state: State) => Effect.Effect<NextStep.NextStep<Older>, Error, Services>
   return [
     Step.make(Free, { next: older, handler }),
+    Step.make(Async, { next: older, asyncCommit: true, handler: withoutCommit }),
     Step.make(Flaky, { next: older, retry: exponential, handler }),
     Step.make(Strict, { next: older, retryLimit: 1, retryDelay: "50 millis", handler }),
     Step.make(Bound, { next: older, ...patient, transactional: true, handler }),

@@ -4,7 +4,7 @@ import * as Script from "../support/process/Script.ts"
 import { gather, readRows, type Row } from "./RoundResult.ts"
 import { rage } from "./Faults.ts"
 import { emptyLedger, initialBalance, persist } from "./EffectTables.ts"
-import { judge, staysAt, type Strictness } from "./Oracle.ts"
+import { countAgain, judge, staysAt, type Strictness } from "./Oracle.ts"
 import { accounts, makePlans, Plan } from "./Plan.ts"
 import type { Random } from "./Random.ts"
 import type { Scene, World } from "./FaultContext.ts"
@@ -44,7 +44,7 @@ export const produce = ({ log }: Scene, url: string, rest: number, victims: Read
   )
 
 /** What a row may be parked for, on the way. */
-export const plannedErrors = [/planned (failure|defect)/, /has no state "Novel"/]
+export const plannedErrors = [/planned (failure|defect)/]
 const afterFaults = [...plannedErrors, /^The worker crashed/]
 
 /** Tells which rows have come to where they stay. */
@@ -100,6 +100,7 @@ export const conclude = ({ log, sql }: Scene, plans: ReadonlyArray<Plan>, strict
   Effect.gen(function*() {
     const evidence = yield* gather(sql)
     for (const complaint of judge({ plans, evidence, strict })) log.wrong(complaint)
+    if (strict?.forgets === true) log.count("asynchronous steps run again", countAgain({ plans, evidence }))
     log.count("tasks", evidence.enqueued.size + evidence.sent.size)
     log.count("steps", [...evidence.runs.values()].reduce((sum, runs) => sum + runs.length, 0))
     log.count("transfers", [...evidence.transfers.values()].flat().length)
@@ -168,6 +169,7 @@ export const calmRound = (world: Scene, random: Random, options: { readonly url:
       losses: 0,
       boundAgain: true,
       ownFailures: true,
+      forgets: false,
       stalled: false
     })
   })

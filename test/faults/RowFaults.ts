@@ -60,7 +60,6 @@ const malformed = [
   `{"Journey":{}}`,
   `{"Journey":{"Free":{}}}`,
   `{"Journey":{"Free":null}}`,
-  `{"Journey":{"Nope":{}}}`,
   `{"Errand":{"Bound":{"plan":1,"seq":0,"round":1,"ops":[]}}}`,
   `{"Journey":{"Free":{"plan":"x","seq":0,"round":1,"ops":[{"kind":"nope"}]}}}`,
   `{"Journey":{"Free":{}},"Errand":{}}`,
@@ -70,8 +69,13 @@ const malformed = [
   deep
 ]
 
-/** Rows of tasks that no worker here knows. */
-const foreign = [`{"Foreign":{"State":{}}}`, `{"journey":{"Free":{}}}`, `{"Journey ":{"Free":{"x":1}}}`]
+/** Rows of tasks, and in states, that no worker here knows. */
+const foreign = [
+  `{"Journey":{"Nope":{}}}`,
+  `{"Foreign":{"State":{}}}`,
+  `{"journey":{"Free":{}}}`,
+  `{"Journey ":{"Free":{"x":1}}}`
+]
 
 const garbage: Fault = ({ sql }, random) => {
   const parked = random.chance(0.8)

@@ -34,6 +34,11 @@ const shapes = {
   ],
   chain: (random: Random, style: SpellStyle) => Array.from({ length: random.int(2, 8) }, () => opOf(random, style)),
   loop: (random: Random, style: SpellStyle) => [opOf(random, style, { rounds: random.int(5, 20), onward: "now" })],
+  "fast loop": (random: Random, style: SpellStyle) => [
+    opOf(random, style, { mode: "async", rounds: random.int(10, 40), onward: "now" }),
+    opOf(random, style, { mode: "free" }),
+    opOf(random, style, { mode: "async", rounds: random.int(2, 10) })
+  ],
   flaky: (random: Random, style: SpellStyle) => [
     opOf(random, style, { kind: "flaky", mode: "free", failures: random.int(1, 3) }),
     slow(random, style)
@@ -51,6 +56,7 @@ const weights: Record<keyof typeof shapes, number> = {
   "slow chain": 4,
   chain: 4,
   loop: 2,
+  "fast loop": 3,
   flaky: 2,
   parent: 2
 }

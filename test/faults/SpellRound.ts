@@ -23,7 +23,7 @@ export interface SpellKind {
   readonly spell: Spell
   readonly style: SpellStyle
   readonly draw: Draw
-  readonly strict: Pick<Strictness, "losses" | "boundAgain">
+  readonly strict: Pick<Strictness, "losses" | "boundAgain" | "forgets">
   /** Whether all tasks are enqueued at once, and not spread over the spell. */
   readonly atOnce: boolean
 }
@@ -31,19 +31,19 @@ export interface SpellKind {
 const style: SpellStyle = { lease: spellLease, writes: true, longTransactions: false }
 
 export const spells = {
-  locks: { spell: locks, style, draw: sound, strict: { losses: 0, boundAgain: false }, atOnce: false },
+  locks: { spell: locks, style, draw: sound, strict: { losses: 0, boundAgain: false, forgets: false }, atOnce: false },
   readonly: {
     spell: readOnly,
     style: { ...style, writes: false },
     draw: sound,
-    strict: { losses: mostReconnects, boundAgain: true },
+    strict: { losses: mostReconnects, boundAgain: true, forgets: false },
     atOnce: false
   },
   longTransactions: {
     spell: quiet,
     style: { ...style, longTransactions: true },
     draw: tight,
-    strict: { losses: 0, boundAgain: false },
+    strict: { losses: 0, boundAgain: false, forgets: false },
     atOnce: true
   }
 } satisfies Record<string, SpellKind>

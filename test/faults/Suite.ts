@@ -8,6 +8,7 @@ import { Crew } from "./WorkerProcesses.ts"
 import { createLedger, persist } from "./EffectTables.ts"
 import type { Logbook } from "./RunLog.ts"
 import { makeProxy } from "./Proxy.ts"
+import { crashRound } from "./CrashRound.ts"
 import { failoverRound } from "./FailoverRound.ts"
 import { type FrontOptions, frontRound } from "./FrontRound.ts"
 import { makeRandom, type Random } from "./Random.ts"
@@ -17,7 +18,7 @@ import { odd, plain, sound, type Urls, type Variant } from "./WorkerVariant.ts"
 import type { World } from "./FaultContext.ts"
 
 /** The kinds of rounds, in the order in which they are played. The calm one is played once. */
-export const kinds = ["calm", "wild", "locks", "front", "readonly", "failover", "longTransactions"] as const
+export const kinds = ["calm", "wild", "locks", "front", "readonly", "crashes", "failover", "longTransactions"] as const
 export type Kind = (typeof kinds)[number]
 
 export interface Options {
@@ -80,6 +81,13 @@ const spell = ({ hireSuch, urls, world }: Setting, name: keyof typeof spells, ra
     yield* playSpell(world, random, kind, { ...spellOptions, url: urls.observer })
   })
 
+const crash = ({ hireSuch, urls, world }: Setting, random: Random) =>
+  Effect.gen(function*() {
+    hireSuch((name, random) => sound(name, urls, random, spellLease))
+    yield* world.crew.replaceAll(Effect.void)
+    yield* crashRound(world, random, { ...spellOptions, url: urls.observer })
+  })
+
 const front = ({ hireSuch, urls, world }: Setting, random: Random) => {
   const hire: FrontOptions["hire"] = (settings) => {
     hireSuch((name, random) => {
@@ -99,6 +107,7 @@ const playRound = (setting: Setting, name: Exclude<Kind, "calm">, number: number
   log.count(`rounds (${name})`)
   if (name === "wild") return wild(setting, random)
   if (name === "front") return front(setting, random)
+  if (name === "crashes") return crash(setting, random)
   return name === "failover" ? failoverRound(random, { log, ...spellOptions }) : spell(setting, name, random)
 }
 

@@ -95,12 +95,18 @@ const isDue = (row: Row, clock: number) => typeof row.wakeup === "number" && row
 const isKnown = (row: Row, tasks: ReadonlyArray<string>) => row.task === null || tasks.includes(row.task)
 export const isFree = (row: Row) => row.error === null && !row.running
 
+/** Whether workers that know the task know the state, too. Each of them knows all but one. */
+const isInKnownState = (row: Row) => {
+  const state = /^\{"\w+":\{"(\w+)":/.exec(row.step)?.[1]
+  return state === undefined || retries[state] !== undefined
+}
+
 export const isClaimable = (row: Row, tasks: ReadonlyArray<string>, clock: number): boolean =>
-  isFree(row) && row.crashes === 0 && isDue(row, clock) && isKnown(row, tasks)
+  isFree(row) && row.crashes === 0 && isDue(row, clock) && isKnown(row, tasks) && isInKnownState(row)
 
 /** Its worker crashed while it held it: it is claimed alone. */
 export const isSuspect = (row: Row, tasks: ReadonlyArray<string>, clock: number): boolean =>
-  isFree(row) && row.crashes > 0 && isDue(row, clock) && isKnown(row, tasks)
+  isFree(row) && row.crashes > 0 && isDue(row, clock) && isKnown(row, tasks) && isInKnownState(row)
 
 export const claimed = (row: Row, token: string): Row => ({
   ...row,

@@ -12,7 +12,8 @@ import { type Outcome, toChanges } from "../../src/internal/attempt/outcome.ts"
 import { runAttempt, type Runner } from "../../src/internal/attempt/attempt.ts"
 import { unlimited } from "../../src/internal/attempt/transaction.ts"
 import * as Outcomes from "../../src/internal/sql/outcome.ts"
-import type { TaskDefinition } from "../../src/internal/definition/task.ts"
+import { definitionOf, tagsIn, type TaskDefinition } from "../../src/internal/definition/task.ts"
+import type { KnownTask } from "../../src/internal/sql/known.ts"
 import type { Task } from "../../src/index.ts"
 import { lease, maxCrashes } from "./Model.ts"
 import { type Answer, Ears, Other, Script, type Told, Walk } from "./ModelTasks.ts"
@@ -21,6 +22,10 @@ export type { ClaimedTask, Entry, Outcome }
 export type ClaimedRow = Claims.ClaimedRow
 
 const workers: ReadonlyArray<ReadonlyArray<Task.Any>> = [[Walk], [Walk, Other]]
+
+/** The tasks that a worker knows, with their states. */
+const knownBy = (worker: number): ReadonlyArray<KnownTask> =>
+  workers[worker]!.map((task) => ({ name: task.name, states: tagsIn(definitionOf(task)) }))
 
 /** The names of the tasks that a worker knows. */
 export const tasksOf = (worker: number): ReadonlyArray<string> => workers[worker]!.map(({ name }) => name)
@@ -39,13 +44,13 @@ export interface ClaimOptions {
 export const claim = ({ from, limit, token, worker }: ClaimOptions) =>
   withSql((sql) =>
     Effect.map(
-      Claims.claim(sql, { tasks: tasksOf(worker), limit, bytes: 1e9, token, lease }, { from, to: undefined }),
+      Claims.claim(sql, { tasks: knownBy(worker), limit, bytes: 1e9, token, lease }, { from, to: undefined }),
       ({ rows }) => rows
     )
   )
 
 export const claimQuarantined = (worker: number, token: string, mostDeaths: number) =>
-  withSql((sql) => Claims.claimQuarantined(sql, { tasks: tasksOf(worker), token, lease, maxCrashes: mostDeaths }))
+  withSql((sql) => Claims.claimQuarantined(sql, { tasks: knownBy(worker), token, lease, maxCrashes: mostDeaths }))
 
 export const releaseClaim = (token: string) => withSql((sql) => Claims.releaseClaim(sql, token))
 

@@ -1,7 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { PgClient, PgMigrator } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer, Redacted } from "effect"
+import { Effect, Layer, Queue, Redacted } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
 import { execFileSync, spawnSync } from "node:child_process"
 import { Migrations } from "../../src/index.ts"
@@ -10,6 +10,7 @@ import { ownDatabaseTest as test, type Services } from "../support/database/ownD
 import { allMigrations } from "../support/database/migrations.ts"
 import { makeCrateTable, shape } from "../support/database/tableShape.ts"
 import { run } from "../support/worker/Table.ts"
+import { within } from "../support/worker/Wait.ts"
 
 const runText = run(Migrations.script)
 
@@ -136,6 +137,24 @@ describe("every way", () => {
       const { url: other } = yield* makeDatabase
       assert.deepStrictEqual(yield* Effect.provide(Effect.andThen(Migrations.run, shape), client(other)), made)
     }))
+})
+
+describe("a transaction that has stored tasks", () => {
+  const ways: Record<string, Effect.Effect<unknown, unknown, Services>> = {
+    "Migrations.run": Migrations.run,
+    "Migrations.script": runText
+  }
+  for (const [name, migrate] of Object.entries(ways)) {
+    test(`may apply the migrations again, by ${name}: its notification is not lost`, () =>
+      Effect.gen(function*() {
+        yield* runText
+        const sql = yield* PgClient.PgClient
+        const heard = yield* sql.listen("pg_task_changed")
+        yield* sql.withTransaction(Effect.andThen(run(`insert into pg_task (step) values ('{"A":{"B":{}}}')`), migrate))
+        assert.strictEqual((yield* within(Queue.take(heard), "the notification")).payload, "")
+        assert.deepStrictEqual(yield* run("select task from pg_task"), [{ task: "A" }])
+      }))
+  }
 })
 
 describe("many at once", () => {

@@ -32,7 +32,7 @@ workerTests("of the updates,", (test) => {
           [count, length]
         )
         const token = crypto.randomUUID()
-        const options = { tasks: ["Jobs"], limit: 100, bytes: 1e9, token, lease }
+        const options = { tasks: [{ name: "Jobs", states: ["Job"] }], limit: 100, bytes: 1e9, token, lease }
         const claims = yield* Effect.forEach(Array.from({ length: count / 100 }), () => claim(sql, options, everything))
         const rows = claims.flatMap((found) => found.rows)
         assert.lengthOf(rows, count)

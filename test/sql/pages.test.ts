@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Claims from "../../src/internal/sql/claim.ts"
+import type { KnownTask } from "../../src/internal/sql/known.ts"
 import * as Leases from "../../src/internal/sql/lease.ts"
 import * as Outcome from "../../src/internal/sql/outcome.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
@@ -41,7 +42,7 @@ const fillTable = Effect.gen(function*() {
   yield* fill({ task: "Later", count: 200_000, wakeup: "n * interval '1 second' + interval '1 hour'" })
 })
 
-const claim = (tasks: ReadonlyArray<string>, limit: number) => ({ tasks, limit, bytes: 1e9, token, lease })
+const claim = (tasks: ReadonlyArray<KnownTask>, limit: number) => ({ tasks, limit, bytes: 1e9, token, lease })
 const every = { from: undefined, to: undefined }
 
 interface Attempt extends Leases.Lease {
@@ -55,8 +56,10 @@ const statements = ({ attempts, due }: {
   readonly attempts: ReadonlyArray<Attempt>
   readonly due: number
 }): ReadonlyArray<readonly [name: string, most: number, send: Send]> => {
-  const jobs = ["Jobs"]
-  const both = ["Jobs", "Later", "Others"]
+  const names = ["Jobs", "Later", "Others"]
+  const both = names.map((name) => ({ name, states: ["Before", "Job"] }))
+  const jobs = both.slice(0, 1)
+  const later = both.slice(1, 2)
   const ahead = { from: due, to: undefined }
   const suspicions = attempts.map(({ id }) => ({ id, since: due, ripe: true }))
   const fences = attempts.map(({ id, token, transitions: n }) => ({ id, token, n }))
@@ -84,16 +87,16 @@ const statements = ({ attempts, due }: {
       8000,
       (sql) => Claims.releaseBehind(sql, { token, task: "Jobs", position: Claims.positionAt(due) })
     ],
-    ["the next due", 500, (sql) => Claims.untilNextDue(sql, { tasks: both, start: undefined, horizon: 1e4 })],
-    ["the next due, much later", 20, (sql) => Claims.untilNextDue(sql, { tasks: ["Later"], start: due, horizon: 1e9 })],
+    ["the next due", 500, (sql) => Claims.nextDue(sql, { tasks: both, start: undefined, horizon: 1e4 })],
+    ["the next due, much later", 20, (sql) => Claims.nextDue(sql, { tasks: later, start: due, horizon: 1e9 })],
     [
       "the next due, too late",
       20,
-      (sql) => Claims.untilNextDue(sql, { tasks: ["Later"], start: undefined, horizon: 1e4 })
+      (sql) => Claims.nextDue(sql, { tasks: later, start: undefined, horizon: 1e4 })
     ],
     ["a renewal", 4000, (sql) => Leases.renewLeases(sql, attempts, lease)],
-    ["a look for expired leases in front", 1500, (sql) => Leases.lookInFront(sql, both, 1000)],
-    ["a look for expired leases in blocks", 300, (sql) => Leases.lookInBlocks(sql, both, { from: 0, to: 200 })],
+    ["a look for expired leases in front", 1500, (sql) => Leases.lookInFront(sql, names, 1000)],
+    ["a look for expired leases in blocks", 300, (sql) => Leases.lookInBlocks(sql, names, { from: 0, to: 200 })],
     ["a rescue", 4000, (sql) => Leases.judge(sql, suspicions, { maxCrashes: 3, lease })],
     ["one transition", 50, store({ ends: [], changes: [{ kind: "Continued", step, ...fences[0]! }] })],
     ["a hundred ends", 2000, store({ ends: fences, changes: [] })],

@@ -4,6 +4,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import type { Enqueued } from "../../Task.ts"
 import type { TaskId } from "../../TaskId.ts"
@@ -12,6 +13,8 @@ import { UsageError } from "../exit.ts"
 import { dateTime, duration, Json, onConflict, optional, optionalModule } from "../input/flags.ts"
 import * as Output from "../output/print.ts"
 import { self } from "../output/ownCommand.ts"
+import { fieldsOf } from "../output/rowTable.ts"
+import { oneLine } from "../output/text.ts"
 import { checkWith } from "../input/tasksModule.ts"
 
 /** The text of the `step` column, which is given as a whole or in parts. */
@@ -31,6 +34,16 @@ const rawOf = (task: string, state: Option.Option<string>, fields: Option.Option
     catch: (error) => new UsageError({ message: `The fields are not JSON: ${(error as Error).message}` })
   })
 }
+
+/** Says the id at once: whoever interrupts the wait may want it. */
+const printResult = Effect.fnUntraced(function*(stored: TaskId | Enqueued) {
+  const id = typeof stored === "string" ? stored : stored.id
+  yield* Output.note(id)
+  const row = yield* Admin.awaitEnd(id)
+  yield* (yield* Json)
+    ? Output.json(Schema.encodeSync(Admin.Row)(row))
+    : Console.log(`${oneLine(row.step ?? "?")} ${oneLine(fieldsOf(row))}`)
+})
 
 /** With a key the row may have been there before. */
 const print = Effect.fnUntraced(function*(stored: TaskId | Enqueued) {
@@ -60,23 +73,29 @@ export const enqueue = Command.make(
       Flag.String("key").pipe(Flag.withAlias("k"), Flag.withDescription("Only one row of a task can have it"))
     ),
     onConflict,
+    wait: Flag.Boolean("wait").pipe(
+      Flag.withDescription("Wait until it has ended, and print its final state"),
+      Flag.withDefault(false)
+    ),
     module: optionalModule
   },
-  Effect.fnUntraced(function*({ at, delay, fields, key, module, onConflict, state, task }) {
+  Effect.fnUntraced(function*({ at, delay, fields, key, module, onConflict, state, task, wait }) {
     if (at !== undefined && delay !== undefined) {
       return yield* new UsageError({ message: "Give --delay or --at, not both" })
     }
     const raw = yield* rawOf(task, state, fields)
     const parsed = yield* Admin.parse(raw)
     if (module !== undefined) yield* checkWith(module, parsed.task, raw)
-    const stored = yield* connected(within(limits.read)(Admin.enqueueRaw(raw, { at, delay, key, onConflict })))
-    yield* print(stored)
+    const stored = within(limits.read)(Admin.enqueueRaw(raw, { at, delay, key, onConflict }))
+    if (wait) return yield* connected(Effect.flatMap(stored, printResult))
+    yield* print(yield* connected(stored))
   })
 ).pipe(
   Command.withDescription("Store a new task, and print its id. With --module, its schema checks it"),
   Command.withExamples([
     { command: `pg-task enqueue Greeter ReadName '{"filename":"name.txt"}'`, description: "Due at once" },
     { command: `pg-task enqueue '{"Greeter":{"ReadName":{"filename":"name.txt"}}}' --delay 1h`, description: "Later" },
-    { command: `pg-task enqueue Reindex Start --key products`, description: "Not twice at the same time" }
+    { command: `pg-task enqueue Reindex Start --key products`, description: "Not twice at the same time" },
+    { command: `pg-task enqueue Adder Add '{"a":1,"b":2}' --wait`, description: "What it comes to" }
   ])
 )

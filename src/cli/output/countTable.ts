@@ -41,6 +41,7 @@ export const toStats = (counts: ReadonlyArray<Admin.Count>): ReadonlyArray<Stats
 
 /** A narrower screen has room only for the counts. */
 const roomForAges = 80
+const roomForEnded = 100
 
 export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<Stats>> => {
   const number = (title: string, value: (stats: Stats) => number, paint: (text: string) => string): Column<Stats> => ({
@@ -63,8 +64,9 @@ export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<
     number("SCHEDULED", ({ count }) => count.scheduled, style.cyan),
     ...wide(number("RETRY", ({ retrying }) => retrying, style.yellow)),
     number("RUNNING", ({ count }) => count.running, style.green),
+    ...(width < roomForEnded ? [] : [number("ENDED", ({ count }) => count.ended, style.dim)]),
     number("PARKED", ({ count }) => count.parked, style.red),
-    ...wide(age("parked"), number("ENDED", ({ count }) => count.ended, style.dim))
+    ...wide(age("parked"))
   ]
 }
 

@@ -116,6 +116,7 @@ const store = Effect.fnUntraced(function*(
   })
   const [took, stored] = yield* Effect.timed(Effect.withTracerEnabled(send, false))
   if (stored === undefined) return yield* new LeaseLost()
+  claimed.watched = stored.watched === true
   // It waited for a lock, and the new lease has begun before.
   if (outcome._tag === "Continued" && Duration.toMillis(took) > lease / 6) yield* send
   return withStored(outcome, stored)

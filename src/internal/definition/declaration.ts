@@ -14,6 +14,7 @@ import type { TaskId } from "../../TaskId.ts"
 import { dedupeOf, sendSignal, type SignalOptions } from "../enqueue/signal.ts"
 import { makeSignalEncoder } from "./signalCodec.ts"
 import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
+import { makeResultMethods } from "./results.ts"
 import type { StateSchema } from "./state.ts"
 import { tagOf } from "./tag.ts"
 
@@ -114,25 +115,41 @@ const encodeEntry = ({ codec, entryTags, finalTags, name, states }: DeclarationD
   return (state) => Effect.tap(codec.encode(state), () => tags.includes(state._tag) ? Effect.void : refuse(state._tag))
 }
 
-const makeMethods = (declaration: DeclarationDefinition) => {
+/** Stores one task. `watched`: somebody waits for its end. */
+const storeWith = (declaration: DeclarationDefinition) => {
   const { name } = declaration
   const encode = encodeEntry(declaration)
-  const encodeSignal = makeSignalEncoder(name, declaration.signalsByTag)
-  const store = (state: Tagged, due: Effect.Effect<Due, TaskOptionsError>, options: KeyOptions | undefined) =>
+  return (
+    state: Tagged,
+    due: Effect.Effect<Due, TaskOptionsError>,
+    options: KeyOptions | undefined,
+    watched = false
+  ) =>
     Effect.flatMap(
       due,
       (due) =>
         Effect.flatMap(
           keyOf(name, options),
-          (key) => Effect.flatMap(encode(state), (step) => enqueueTask(name, step, { due, key }))
+          (key) => Effect.flatMap(encode(state), (step) => enqueueTask(name, step, { due, key, watched }))
         )
     )
+}
+
+const makeMethods = (declaration: DeclarationDefinition) => {
+  const { name } = declaration
+  const encode = encodeEntry(declaration)
+  const encodeSignal = makeSignalEncoder(name, declaration.signalsByTag)
+  const store = storeWith(declaration)
   return {
     enqueue: (state: Tagged, options?: DueOptions & KeyOptions) => store(state, dueOf(name, options), options),
     delay: (state: Tagged, duration: Duration.Input, options?: KeyOptions) =>
       store(state, dueAfter(name, duration), options),
     schedule: (state: Tagged, dateTime: DateTime.DateTime, options?: KeyOptions) =>
       store(state, dueAt(name, dateTime), options),
+    ...makeResultMethods(
+      declaration,
+      (state: Tagged, options?: DueOptions & KeyOptions) => store(state, dueOf(name, options), options, true)
+    ),
     signal: (id: TaskId, signal: Tagged, options?: SignalOptions) =>
       Effect.flatMap(
         dedupeOf(name, options),

@@ -20,7 +20,7 @@ interface DueOptions {
 type OneTime = "give either `delay` or `at`"
 
 /** The same, for types that are not inferred: one of the two. */
-type OneOfDueOptions =
+export type OneOfDueOptions =
   | { readonly delay?: DueOptions["delay"]; readonly at?: OneTime | undefined }
   | { readonly delay?: OneTime | undefined; readonly at?: DueOptions["at"] }
 

@@ -189,6 +189,10 @@ export const makeTask = (
   })
 }
 
+/** The tags of all states that rows of a task may hold: those of today, and the former ones. */
+export const tagsIn = ({ steps }: TaskDefinition): ReadonlyArray<string> =>
+  steps.flatMap(({ from, tag }) => [tag, ...from.map((former) => former.tag)])
+
 /** A task without its public types. */
 export const definitionOf = (task: unknown): TaskDefinition => task as TaskDefinition
 

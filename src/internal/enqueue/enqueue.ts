@@ -17,17 +17,23 @@ import { currentTrace } from "./trace.ts"
 export const enqueueTask = (
   task: string,
   step: string,
-  { due, key }: { readonly due: Insert.Due; readonly key: Key | undefined }
+  { due, key, watched = false }: {
+    readonly due: Insert.Due
+    readonly key: Key | undefined
+    /** Somebody waits for its end. With a key, they must mark the row themselves: it may be there already. */
+    readonly watched?: boolean
+  }
 ): Effect.Effect<TaskId | KeyRow, KeyedError, SqlClient.SqlClient> =>
-  key === undefined ? insertTask(step, due) : enqueueKeyed(step, { task, ...due }, key)
+  key === undefined ? insertTask(step, due, watched) : enqueueKeyed(step, { task, ...due }, key)
 
 const insertTask = (
   step: string,
-  due: Insert.Due
+  due: Insert.Due,
+  watched: boolean
 ): Effect.Effect<TaskId, SqlError | TaskTableError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    const task = { step, delay: due.delay, at: due.at, trace: yield* currentTrace }
+    const task = { step, delay: due.delay, at: due.at, trace: yield* currentTrace, watched }
     const transaction = yield* Effect.serviceOption(sql.transactionService)
     return yield* Option.isSome(transaction)
       ? Insert.insertTask(sql, task, false)

@@ -19,6 +19,7 @@ import {
 } from "./row.ts"
 import { channel } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
+import { endedChannel } from "./results.ts"
 import { nextTransitionSql } from "./transitions.ts"
 
 /** The number that a statement returns. */
@@ -145,15 +146,16 @@ export const retry = (sql: SqlClient, where: Where): Effect.Effect<number, SqlEr
 export const runNow = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
   update(sql, "wakeup_at = now()", where, conditionOf.scheduled)
 
-/** Deletes rows, and notifies the workers that hold them. */
+/** Deletes rows, and notifies the workers that hold them, and those who wait for their end. */
 export const cancel = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> => {
   const params = new Params()
   return number(
     sql,
     `with gone as (
-  delete from pg_task t ${whereClause(conditions(where, params))} returning t.id, t.is_running
+  delete from pg_task t ${whereClause(conditions(where, params))} returning t.id, t.is_running, t.watched
 ), told as (
   select pg_notify('${channel}', 'cancel ' || id) from gone where is_running
+  union all select pg_notify('${endedChannel}', id::text) from gone where watched
 )
 select ((select count(*) from gone) + 0 * (select count(*) from told))::float8 as n`,
     params.values

@@ -6,31 +6,13 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
-import { isOpen } from "./foundation.ts"
+import { firstByDue, quarantined, ready, unparked } from "./due.ts"
+import { isKnown, type KnownTask, knownTasks, namesAndTags, tagsOf } from "./known.ts"
+import { skippedSince } from "./notifyTriggers.ts"
 import { maxStep } from "./schema.ts"
 import { notDurable, query, queryAlone, type Rows } from "./query.ts"
-import { clampMillis, millis, until, type Wait } from "./time.ts"
+import { clampMillis, millis, millisUntil } from "./time.ts"
 import { hasWaitFacts, waitFacts } from "./waits.ts"
-
-/** The condition of the index of due rows. Each query that is to use the index must contain it, in the same words. */
-export const unparked = `error is null and ${isOpen}`
-
-/**
- * A row that may be claimed, once it is due. The index of due rows holds the running ones, too: so a claim changes no
- * column of any index, and is a heap-only update.
- *
- * `crashes < 1` in place of `= 0`: without statistics the planner assumes that few rows meet an equality. Then it reads
- * and sorts all rows of the index, instead of reading the first ones in the index's order.
- */
-export const ready = `not is_running and ${unparked} and crashes < 1`
-const quarantined = `${unparked} and crashes > 0 and not is_running`
-
-/**
- * The first rows in the order of an index. If the planner knew the limit, it might believe that there are fewer rows
- * than that, because it has no statistics: then it would read and sort all of them. It doesn't know the value of a
- * subquery, so it plans for a part of the rows.
- */
-const firstByDue = (limit: string) => `order by wakeup_at limit (select (${limit})::int8)`
 
 /** A claimed row. */
 export interface ClaimedRow {
@@ -55,7 +37,7 @@ export interface ClaimedRow {
 }
 
 export interface Claim {
-  readonly tasks: ReadonlyArray<string>
+  readonly tasks: ReadonlyArray<KnownTask>
   readonly limit: number
   /** Rows are taken until their states have this many bytes together, but at least one row. */
   readonly bytes: number
@@ -107,9 +89,16 @@ const from = (param: string) => `wakeup_at >= ${time(param)}`
 /** The columns of a locked row that `takeWhatFits` needs. */
 const locked = `ctid, wakeup_at, ${bytes} as bytes`
 
+/** The parameters of the tasks begin here: first the names, then the tags of each. */
+const firstTask = 5
+
+/** The parameter of the states of a task that a claim takes. */
+const tags = (tasks: number, index: number) => `$${firstTask + tasks + index}::text[]`
+
 /** One task, past the dead rows: a plain scan of the index. */
 const claimOneFrom = `with due as (
-  select ${locked} from pg_task where task = $5 and ${ready} and wakeup_at <= now() and ${from("$6")}
+  select ${locked} from pg_task where task = $5 and ${ready} and ${isKnown(tags(1, 0))} and wakeup_at <= now()
+    and ${from("$7")}
   ${firstByDue("$1")} for update skip locked
 ) ${takeWhatFits}`
 
@@ -122,31 +111,45 @@ const inOrder = (
   tasks: number,
   { limit, malformed, more }: { readonly more: string; readonly limit: string; readonly malformed: boolean }
 ): string => {
-  const branch = (condition: string) =>
-    `(select ctid, wakeup_at from pg_task where ${condition} and ${ready} and wakeup_at <= now()${more}
+  const branch = (condition: string, index: number) =>
+    `(select ctid, wakeup_at, ${index} as branch from pg_task where ${condition} and wakeup_at <= now()${more}
     ${firstByDue(limit)})`
-  const branches = Array.from({ length: tasks }, (_, index) => branch(`task = $${5 + index}`))
-  return [...branches, ...(malformed ? [branch("task is null")] : [])].join("\n  union all ")
+  const branches = Array.from(
+    { length: tasks },
+    (_, index) => branch(`task = $${firstTask + index} and ${ready} and ${isKnown(tags(tasks, index))}`, index)
+  )
+  return [...branches, ...(malformed ? [branch(`task is null and ${ready}`, tasks)] : [])].join("\n  union all ")
 }
+
+/** The states of the task of a row in `c`: null for a row without a name. */
+const tagsOfBranch = (tasks: number): string =>
+  tasks === 1 ?
+    tags(1, 0) :
+    `case c.branch ${
+      Array.from({ length: tasks }, (_, index) => `when ${index} then ${tags(tasks, index)}`).join(" ")
+    } end`
 
 /**
  * Locks those of these rows that no other session has locked. `for update` can't be used with a union, so each row is
- * fetched again, in a lateral subquery, so that the planner keeps the order.
+ * fetched again, in a lateral subquery, so that the planner keeps the order. Another session may have changed the row
+ * meanwhile: so the conditions are checked again.
  */
-const lockEachOf = (rows: string) =>
+const lockEachOf = (rows: string, tasks: number) =>
   `select r.* from ${rows} c cross join lateral (
-    select ${locked} from pg_task where ctid = c.ctid and ${ready} for update skip locked
+    select ${locked} from pg_task where ctid = c.ctid and ${ready} and ${isKnown(tagsOfBranch(tasks))}
+    for update skip locked
   ) r limit $1`
 
 /** Each branch leaves room for rows that other workers are claiming. */
 const claimMany = (tasks: number, window: Window): string => {
   const fromStart = window.from === undefined
-  const after = fromStart ? "" : ` and ${from(`$${5 + tasks}`)}`
-  const before = window.to === undefined ? "" : ` and wakeup_at < ${time(`$${(fromStart ? 5 : 6) + tasks}`)}`
+  const bound = firstTask + 2 * tasks
+  const after = fromStart ? "" : ` and ${from(`$${bound}`)}`
+  const before = window.to === undefined ? "" : ` and wakeup_at < ${time(`$${fromStart ? bound : bound + 1}`)}`
   const malformed = fromStart || window.to !== undefined
   const rows = inOrder(tasks, { more: after + before, limit: "4 * $1::int", malformed })
   return `with due as (
-  ${lockEachOf(`(${rows} order by wakeup_at)`)}
+  ${lockEachOf(`(${rows} order by wakeup_at)`, tasks)}
 ) ${takeWhatFits}`
 }
 
@@ -159,6 +162,8 @@ export interface Found {
   readonly furthest?: number | undefined
 }
 
+const paramsOf = (tasks: ReadonlyArray<KnownTask>) => [...tasks.map(({ name }) => name), ...tasks.map(tagsOf)]
+
 /** Claims the first rows of a window. Looks at a few more than it wants. */
 export const claim = (sql: SqlClient, options: Claim, window: Window): Effect.Effect<Found, SqlError> => {
   const { bytes, lease, limit, tasks, token } = options
@@ -166,7 +171,7 @@ export const claim = (sql: SqlClient, options: Claim, window: Window): Effect.Ef
     ? claimOneFrom
     : claimMany(tasks.length, window)
   const bounds = [window.from, window.to].filter((bound) => bound !== undefined)
-  const rows = queryAlone<ClaimedRow>(sql, text, [limit, token, lease, bytes, ...tasks, ...bounds])
+  const rows = queryAlone<ClaimedRow>(sql, text, [limit, token, lease, bytes, ...paramsOf(tasks), ...bounds])
   return Effect.map(rows, (rows) => ({ rows }))
 }
 
@@ -206,12 +211,13 @@ const goOnFrom = ({ lastDue, lastPlace, seen }: Seen): Position | undefined =>
   seen < maxSeen ? undefined : { due: lastDue!, place: lastPlace! }
 
 const claimBehindText = (tasks: number): string => {
-  const more = behind(`$${5 + tasks}`, `$${6 + tasks}`)
+  const bound = firstTask + 2 * tasks
+  const more = behind(`$${bound}`, `$${bound + 1}`)
   return `with seen as materialized (
-  select ctid, wakeup_at from (${inOrder(tasks, { more, limit: String(maxSeen), malformed: true })}) c
+  select ctid, wakeup_at, branch from (${inOrder(tasks, { more, limit: String(maxSeen), malformed: true })}) c
   order by wakeup_at, ctid limit ${maxSeen}
 ), due as (
-  ${lockEachOf("seen")}
+  ${lockEachOf("seen", tasks)}
 ), taken as (
 ${takeWhatFits}
 )
@@ -231,7 +237,7 @@ export const claimBehind = (
     queryAlone<Seen & (ClaimedRow | { readonly id: null })>(
       sql,
       claimBehindText(tasks.length),
-      [limit, token, lease, bytes, ...tasks, position.due, position.place]
+      [limit, token, lease, bytes, ...paramsOf(tasks), position.due, position.place]
     ),
     (found) => ({
       rows: found.filter((row) => row.id !== null),
@@ -286,7 +292,8 @@ where ${notDurable} and is_running and lease_token = $1::uuid returning id`,
 // ---------------------------------------------------------------------------------------------------------------
 
 const firstQuarantined = (condition: string) =>
-  `select ctid, wakeup_at from pg_task where ${condition} and ${quarantined} and crashes <= $5 and wakeup_at <= now()
+  `select ctid, wakeup_at from pg_task
+    where ${condition} and ${quarantined} and crashes <= $6 and wakeup_at <= now()
     ${firstByDue("1")} for update skip locked`
 
 /** Claims one row whose worker crashed while it held the row: the oldest of each task's first one in the index. */
@@ -297,40 +304,61 @@ export const claimQuarantined = (
   query(
     sql,
     `with due as (
-  select d.* from unnest($4::text[]) as n(task) cross join lateral (
-    ${firstQuarantined("task = n.task")}
+  select d.* from ${knownTasks("$4", "$5")} cross join lateral (
+    ${firstQuarantined(`task = n.task and ${isKnown("n.tags")}`)}
   ) d
   union all select * from (
     ${firstQuarantined("task is null")}
   ) d
 ) ${markClaimed("array(select ctid from due order by wakeup_at limit $1)")}`,
-    [1, claim.token, claim.lease, claim.tasks, claim.maxCrashes]
+    [1, claim.token, claim.lease, ...namesAndTags(claim.tasks), claim.maxCrashes]
   )
+
+/** When to look again. */
+export interface NextDue {
+  /** In milliseconds: 0 or less when a row is due. Null when there is nothing to wait for. */
+  readonly wait: number | null
+  /** When this was looked at, in milliseconds since 1970. What becomes visible later was not seen. */
+  readonly at: number
+  /** A row is due, perhaps in a state that is not known. */
+  readonly due: boolean
+  /**
+   * Whether tasks may come, or have come since, for which nobody will notify: the transactions that store them are
+   * still `open`, or the database has `changed` since this look began.
+   */
+  readonly skipped: "open" | "changed" | null
+}
 
 /**
  * The time until the next row of these tasks becomes due, among those that are (or were) due at `start` or later.
- * Undefined if that is later than `horizon` milliseconds from now. Without this bound the planner reads and sorts all
+ * Null if that is later than `horizon` milliseconds from now. Without this bound the planner reads and sorts all
  * waiting rows in spite of the limit, if there are less than about half a million.
  */
-export const untilNextDue = (
+export const nextDue = (
   sql: SqlClient,
   { horizon, start, tasks }: {
-    readonly tasks: ReadonlyArray<string>
+    readonly tasks: ReadonlyArray<KnownTask>
     readonly start: number | undefined
     readonly horizon: number
   }
-): Wait =>
-  until(
-    sql,
-    "min(d.wakeup_at)",
-    `unnest($1::text[]) as n(task) cross join lateral (
-  select wakeup_at from pg_task p where p.task = n.task and ${ready} and wakeup_at <= now() + ${millis("$2")}${
-      start === undefined ? "" : ` and ${from("$3")}`
-    }
+): Effect.Effect<NextDue, SqlError> => {
+  const after = start === undefined ? "" : ` and ${from("$4")}`
+  return Effect.map(
+    query<NextDue>(
+      sql,
+      `select ${millisUntil("min(d.wakeup_at)")} as wait, (extract(epoch from now()) * 1000)::float8 as at,
+  exists (select from pg_task where task = any($1::text[]) and ${ready} and wakeup_at <= now()${after}) as due,
+  ${skippedSince} as skipped
+from ${knownTasks("$1", "$2")} cross join lateral (
+  select wakeup_at from pg_task p where p.task = n.task and ${ready} and ${isKnown("n.tags")}
+    and wakeup_at <= now() + ${millis("$3")}${after}
   ${firstByDue("1")}
 ) d`,
-    start === undefined ? [tasks, clampMillis(horizon)] : [tasks, clampMillis(horizon), start]
+      [...namesAndTags(tasks), clampMillis(horizon), ...(start === undefined ? [] : [start])]
+    ),
+    (rows) => rows[0]!
   )
+}
 
 /** Postgres's time, in milliseconds since 1970. */
 export const serverTime = (sql: SqlClient): Effect.Effect<number, SqlError> =>

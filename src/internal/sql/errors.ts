@@ -6,10 +6,14 @@ import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { TaskTableError } from "../../TaskError.ts"
 import { safely } from "./safely.ts"
 
-/** Postgres's own code of an error (SQLSTATE), or undefined: the connection broke, or a statement timed out here. */
+/**
+ * Postgres's own code of an error (SQLSTATE), or undefined: the connection broke, or a statement timed out here. Errors
+ * of Node have codes, too, and `EPIPE` looks like one of Postgres's. But only Node's name a system call.
+ */
 export const codeOf = (error: SqlError): string | undefined => {
   const cause: unknown = error.reason.cause
   return hasProperty(cause, "code") && typeof cause.code === "string" && /^[0-9A-Z]{5}$/.test(cause.code)
+      && !hasProperty(cause, "syscall")
     ? cause.code
     : undefined
 }

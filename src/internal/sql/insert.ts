@@ -15,7 +15,16 @@ export interface Due {
 interface NewTask extends Due {
   readonly step: string
   readonly trace: string | null
+  /** Somebody waits for its end. */
+  readonly watched?: boolean
 }
+
+const textOf = ({ watched }: NewTask, quiet: boolean): string =>
+  watched === true
+    ? quiet ? insertWatchedWithoutNotify : insertWatchedWithNotify
+    : quiet
+    ? insertWithoutNotify
+    : insertWithNotify
 
 const dueTime = `coalesce($2::timestamptz, now() + ${millis("$3")})`
 const newTask = `$1, ${dueTime}, $4`
@@ -23,12 +32,18 @@ const insertWithNotify = `insert into pg_task (step, wakeup_at, trace) values ($
 const insertWithoutNotify = `with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))
 insert into pg_task (step, wakeup_at, trace) select ${newTask} from quiet returning id`
 
+/** Whoever ends the task sees that somebody waits for it. */
+const asWatched = (insert: string): string =>
+  insert.replace("trace)", "trace, watched)").replace(newTask, `${newTask}, true`)
+const insertWatchedWithNotify = asWatched(insertWithNotify)
+const insertWatchedWithoutNotify = asWatched(insertWithoutNotify)
+
 /** Stores a task. Use `quiet` only outside of transactions: the setting lasts until the transaction ends. */
 export const insertTask = (sql: SqlClient, task: NewTask, quiet: boolean): Effect.Effect<TaskId, SqlError> =>
   Effect.map(
     query<{ id: TaskId }>(
       sql,
-      quiet ? insertWithoutNotify : insertWithNotify,
+      textOf(task, quiet),
       [task.step, task.at, clampMillis(task.delay), task.trace]
     ),
     (rows) => rows[0]!.id

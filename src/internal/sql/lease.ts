@@ -1,7 +1,7 @@
 /** The statements about leases: renewing those of a live worker, finding and rescuing those of a dead one. */
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../../TaskId.ts"
-import { unparked } from "./claim.ts"
+import { unparked } from "./due.ts"
 import { type KeptHistories, lostParam, writeLost } from "./history.ts"
 import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"

@@ -11,6 +11,7 @@ import { createFoundation, replacedIndexes } from "./foundation.ts"
 import { createEndedIndex } from "./results.ts"
 import { lockTimeout, setLockTimeout } from "./lockTimeout.ts"
 import { createHistory } from "./historySchema.ts"
+import { callPendingTriggers, createNotifyTriggers } from "./notifyTriggers.ts"
 import { createTable, createTriggers } from "./schema.ts"
 import { query, type Rows } from "./query.ts"
 import { createSignals } from "./signals.ts"
@@ -27,7 +28,8 @@ const all: ReadonlyArray<Migration> = [
   { statements: createFoundation },
   { statements: createEndedIndex },
   { statements: createSignals },
-  { statements: createHistory }
+  { statements: createHistory },
+  { statements: createNotifyTriggers }
 ]
 
 /** Two processes that both find no table must not both make it. */
@@ -111,13 +113,14 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
   Effect.map(query<{ value: boolean }>(sql, `select ${condition} as value`, []), (rows) => rows[0]!.value)
 
 /** Applies the migration of this number. It may have been applied before. */
-export const applyMigration = (number: 1 | 2 | 3 | 4 | 5 | 6): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
+export const applyMigration = (number: 1 | 2 | 3 | 4 | 5 | 6 | 7): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!
     const run: Rows<unknown> = Effect.forEach(statements, (statement) => sql.unsafe(statement))
     return Effect.asVoid(sql.withTransaction(Effect.gen(function*() {
       yield* query(sql, `select ${oneAtATime}`, [])
       if (followedBy !== undefined && (yield* isTrue(sql, hasColumn(followedBy)))) return
+      yield* query(sql, callPendingTriggers, [])
       if (yield* isTrue(sql, isToBeLocked)) yield* acquireTable(sql)
       yield* run
     })))
@@ -148,7 +151,8 @@ const inScript = ({ followedBy, statements }: Migration): ReadonlyArray<string> 
 export const script: string = `do $pg_task$ begin
 
 ${
-  [`perform ${oneAtATime}`, acquireInScript, ...all.flatMap(inScript)].map((one) => `${one};\n\n`).join("")
+  [`perform ${oneAtATime}`, callPendingTriggers, acquireInScript, ...all.flatMap(inScript)].map((one) => `${one};\n\n`)
+    .join("")
 }end $pg_task$;
 `
 
@@ -170,5 +174,5 @@ export const made = {
     named(/rename column (\w+) to/g)
   ),
   indexes: without(named(/create (?:unique )?index if not exists (\w+)/g), replacedIndexes),
-  triggers: named(/create trigger (\w+)/g)
+  triggers: without(named(/create (?:constraint )?trigger (\w+)/g), [])
 }

@@ -85,7 +85,7 @@ const storeChanges = ({ full, locks, time }: Variant): string =>
   where ${locks} and ${anyTransition}
 ), finished as (
   delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n
-  returning t.id, jsonb_array_length(t.inbox -> 'signals') as left
+  returning t.id, t.watched, jsonb_array_length(t.inbox -> 'signals') as left
 ), c as materialized (
   select * from json_to_recordset($1::json)
     as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text${
@@ -108,11 +108,12 @@ const storeChanges = ({ full, locks, time }: Variant): string =>
     full ? `\n    ${setWait(clock)},\n    ${ending},` : ""
   }
     updated_at = ${clock}
-  from c where ${current} returning t.id, ${full ? told : "null::float8 as due, null::int as left"}
+  from c where ${current} returning t.id, t.watched, ${full ? told : "null::float8 as due, null::int as left"}
 )`
 
 /** The rows that were written. It follows `storeChanges`. */
-const stored = `select id, null::float8 as due, "left" from finished union all select id, due, "left" from changed`
+const stored =
+  `select id, watched, null::float8 as due, "left" from finished union all select id, watched, due, "left" from changed`
 
 /**
  * Writes the history of the rows that were written, and returns these. In a CTE of its own, so that the function is
@@ -150,6 +151,8 @@ const textFor = ({ changes }: Changes, { isAsync }: StoreOptions): string =>
 /** A row that was written. */
 export interface StoredRow {
   readonly id: TaskId
+  /** Somebody waits for the end of the task. Absent where only its next step was stored. */
+  readonly watched?: boolean
   /** In how many milliseconds it is due, if it waits from now on. Null: never. */
   readonly due?: number | null
   /** How many signals it had at its end that it never took. */

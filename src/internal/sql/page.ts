@@ -2,7 +2,7 @@
 import type { SqlClient } from "effect/sql/SqlClient"
 import { type AdminRow, columns, conditions, Params, type Status, type Where, whereClause } from "./row.ts"
 import { query, type Rows } from "./query.ts"
-import { unparked } from "./claim.ts"
+import { unparked } from "./due.ts"
 
 export interface PageOptions extends Omit<Where, "ids"> {
   readonly limit: number

@@ -19,10 +19,17 @@ export const stopIn = (schema: string) => `${stopAll} ${schema}`
 export const notifyStop = (sql: SqlClient): Effect.Effect<void, SqlError> =>
   Effect.asVoid(query(sql, `select pg_notify($1, $2 || ${schema})`, [channel, stopIn("")]))
 
-/** The schema of the table. Fails when the table, a column of it, or a right on it is missing. Touches no row. */
-export const probe = (sql: SqlClient): Effect.Effect<string, SqlError> =>
+/** What a worker must know of its table. */
+export interface Place {
+  readonly schema: string
+  /** Of the database. */
+  readonly encoding: string
+}
+
+/** Where the table is. Fails when the table, a column of it, or a right on it is missing. Touches no row. */
+export const probe = (sql: SqlClient): Effect.Effect<Place, SqlError> =>
   Effect.map(
-    query<{ schema: string }>(
+    query<Place>(
       sql,
       `with u as (update pg_task set updated_at = now() where false returning 1),
   d as (delete from pg_task where false returning 1),
@@ -31,10 +38,10 @@ export const probe = (sql: SqlClient): Effect.Effect<string, SqlError> =>
       last_error, ended_at, limit_key, slot, waits_for, wait_until, inbox, wakes
     from pg_task where false
   )
-select ${schema} as schema where not exists (select 1 from s)`,
+select ${schema} as schema, getdatabaseencoding()::text as encoding where not exists (select 1 from s)`,
       []
     ),
-    (rows) => rows[0]!.schema
+    (rows) => rows[0]!
   )
 
 // ---------------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { ready } from "./claim.ts"
+import { ready } from "./due.ts"
 import { type AdminRow, columns } from "./row.ts"
 import { query } from "./query.ts"
 

@@ -1,9 +1,5 @@
 /** Times as parameters and as results. They are Postgres's: durations go in and come out as milliseconds. */
 import * as DateTime from "effect/DateTime"
-import * as Effect from "effect/Effect"
-import type { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
-import { query } from "./query.ts"
 
 /**
  * Only for years of four digits do ISO 8601, JavaScript and Postgres agree. Times outside of them are cut to the
@@ -24,19 +20,6 @@ export const clampMillis = (millis: number): number => Math.min(Math.max(millis,
 
 export const millis = (param: string) => `${param}::float8 * interval '1 millisecond'`
 
-/** In milliseconds: 0 or less when it is over, and undefined when there is nothing to wait for. */
-export type Wait = Effect.Effect<number | undefined, SqlError>
-
-/**
- * How long it is until `time`. It subtracts numbers, because infinite times can't be subtracted before Postgres 17.
- */
-export const until = (sql: SqlClient, time: string, from: string, params: ReadonlyArray<unknown>): Wait =>
-  Effect.map(
-    query<{ wait: number | null }>(
-      sql,
-      `select ((extract(epoch from ${time}) - extract(epoch from clock_timestamp())) * 1000)::float8 as wait
-from ${from}`,
-      params
-    ),
-    (rows) => rows[0]?.wait ?? undefined
-  )
+/** From now to `time`. It subtracts numbers, because infinite times can't be subtracted before Postgres 17. */
+export const millisUntil = (time: string) =>
+  `((extract(epoch from ${time}) - extract(epoch from clock_timestamp())) * 1000)::float8`

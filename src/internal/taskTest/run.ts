@@ -48,7 +48,13 @@ const claimDue = ({ lease, sql, tasks }: Runner): Effect.Effect<ClaimedTask | un
   Effect.suspend(() => {
     const token = crypto.randomUUID()
     return Effect.map(
-      claim(sql, { tasks: [...tasks.keys()], limit: 1, bytes: 0, token, lease }, everything),
+      claim(sql, {
+        tasks: [...tasks.keys()].map((name) => ({ name, states: undefined })),
+        limit: 1,
+        bytes: 0,
+        token,
+        lease
+      }, everything),
       ({ rows: [row] }) => row && new ClaimedTask(row, token, 0)
     )
   })

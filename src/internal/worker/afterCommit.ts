@@ -21,7 +21,7 @@ export interface FollowUp {
    * done again, with what has come until then.
    */
   readonly work: (committed: ReadonlyArray<Entry>) => Effect.Effect<void, SqlError>
-  /** How often it looks, also while there are outcomes all the time, in milliseconds. */
+  /** How often it looks, also while there are outcomes all the time, in milliseconds. Infinite: never. */
   readonly every: number
 }
 
@@ -111,6 +111,7 @@ class Follower {
       Effect.andThen(Effect.suspend(() => this.follow())),
       Effect.forever
     )
+    if (this.followUp.every === Infinity) return following
     const ticking = Effect.forever(Effect.map(Effect.sleep(this.followUp.every), () => {
       this.mustLook = true
       this.mayFollow.set()

@@ -112,6 +112,14 @@ export class ClaimCursor {
     this.advance({ full, last })
   }
 
+  /**
+   * Nothing that may be claimed was due at this time, at the cursor or behind it: so claims need not begin before it.
+   * Rows that this worker can't claim may be there, in any number.
+   */
+  seenAll(at: number): void {
+    this.advance({ full: false, last: at })
+  }
+
   private advance({ full, last }: Pick<Claimed, "full" | "last">): void {
     if (last !== undefined) this.furthest = Math.max(this.furthest, last)
     if (full) this.reached = last

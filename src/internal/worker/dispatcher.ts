@@ -9,15 +9,19 @@ import {
   everything,
   type Found,
   type Position,
+  type NextDue,
+  nextDue,
   positionAt,
-  untilNextDue,
   type Window
 } from "../sql/claim.ts"
 import { codeOf } from "../sql/errors.ts"
+import type { KnownTask } from "../sql/known.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
 import type { Database } from "./database.ts"
 import type { Pool } from "./pool.ts"
+import { SkippedNotifications } from "./skippedNotifications.ts"
 import { releaseUnanswered, mayHaveRun, timeOnceBack } from "./unanswered.ts"
+import type { UnknownStates } from "./unknownStates.ts"
 import type { Wakeup } from "./wakeup.ts"
 
 /** More rows in one statement would not be cheaper each, and the first would wait for the last. */
@@ -50,6 +54,8 @@ export interface DispatcherOptions {
   readonly pool: Pool
   readonly wakeup: Wakeup
   readonly tasks: ReadonlyArray<string>
+  readonly known: ReadonlyArray<KnownTask>
+  readonly unknownStates: UnknownStates
   /** In milliseconds. */
   readonly lease: number
   readonly now: () => number
@@ -68,6 +74,8 @@ export class Dispatcher {
   private readonly cursor: ClaimCursor
   /** Something may be due behind the cursor. */
   private back = true
+  /** A dear claim has found nothing: a look for what is due next tells how far the next one need not look. */
+  private wadedInVain = false
   private lockedWait = lockedBackoff
   /** While claims pass over rows that other sessions hold. */
   private pass: Pass | undefined
@@ -76,6 +84,7 @@ export class Dispatcher {
   /** The last pass took long: the next look at everything is one, too. */
   private manyLocked = false
   private failedWait = failedBackoff.first
+  private readonly skipped = new SkippedNotifications()
 
   constructor(options: DispatcherOptions) {
     this.options = options
@@ -93,10 +102,16 @@ export class Dispatcher {
 
   private get turn(): Effect.Effect<unknown> {
     const { pool, wakeup } = this.options
-    if (wakeup.take()) this.lookAgain()
+    if (this.wadedInVain) return this.sleep
+    if (wakeup.take()) this.notified()
     if (!this.mayHaveDueRows) return this.sleep
     const limit = Math.min(pool.demand, maxClaim)
     return limit > 0 ? this.claim(limit) : wakeup.waitForRoom
+  }
+
+  private notified(): void {
+    this.skipped.notified()
+    this.lookAgain()
   }
 
   /** Rows may be due, in front of the cursor and behind it. */
@@ -108,30 +123,36 @@ export class Dispatcher {
   /** Sleeps until something becomes ready, until the next row is due, or until the poll. */
   private get sleep(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { database, now, pollInterval, sql, tasks, wakeup } = this.options
+      const { database, known, now, pollInterval, sql, unknownStates, wakeup } = this.options
       wakeup.forgetDue()
+      this.wadedInVain = false
       const startedAt = now()
       const from = this.cursor.ahead
-      const look = untilNextDue(sql, { tasks, start: from, horizon: pollInterval() })
+      const look = nextDue(sql, { tasks: known, start: from, horizon: pollInterval() })
       return Effect.matchEffect(database.withTimeout(look), {
         onFailure: (error) => this.failed(error, { window: { from, to: undefined }, took: now() - startedAt }),
-        onSuccess: (due) => this.doze(due, from)
+        onSuccess: (next) => {
+          unknownStates.seen(next.due)
+          return this.doze(next, from)
+        }
       })
     })
   }
 
-  private doze(due: number | undefined, from: number | undefined): Effect.Effect<void> {
+  private doze({ at, skipped, wait: due }: NextDue, from: number | undefined): Effect.Effect<void> {
     const { now, pollInterval, wakeup } = this.options
     // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
-    if (due !== undefined && due <= 0 && !this.passed) {
+    if (due !== null && due <= 0 && !this.passed) {
       return Effect.sync(() => {
         this.pass = startOfPass(from)
         this.mayHaveDueRows = true
       })
     }
-    const wait = due === undefined ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
+    if (due === null || due > 0) this.cursor.seenAll(at)
+    const wait = due === null ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
     this.passed = false
-    const until = Math.min(now() + Math.min(wait, pollInterval()), this.cursor.nextScan)
+    const longest = Math.min(this.skipped.wait(skipped), pollInterval())
+    const until = Math.min(now() + Math.min(wait, longest), this.cursor.nextScan)
     return Effect.map(wakeup.sleepUntil(until), () => this.lookAgain())
   }
 
@@ -143,10 +164,10 @@ export class Dispatcher {
 
   /** Claims at the cursor, or behind the rows that other sessions hold. */
   private claim(limit: number): Effect.Effect<void> {
-    const { lease, database, now, pool, sql, tasks, wakeup } = this.options
+    const { lease, database, known, now, pool, sql, wakeup } = this.options
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
-    const options = { tasks, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
+    const options = { tasks: known, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
     this.mayHaveDueRows = false
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)
     return Effect.matchEffect(database.withTimeout(statement), {
@@ -183,6 +204,7 @@ export class Dispatcher {
 
   private claimed(look: Claimed): void {
     this.cursor.end(look)
+    this.wadedInVain = look.last === undefined && !this.cursor.isCheap
     if (look.full || this.cursor.goesOn(look.now)) this.mayHaveDueRows = true
     // Fewer than asked for: that was all in front of the cursor, but perhaps not behind it.
     else if (look.window.from !== undefined && this.cursor.isCheap) this.mayHaveDueRows = this.back = true

@@ -13,6 +13,7 @@ import * as Scope from "effect/Scope"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { CurrentBorrowed } from "../sql/borrowed.ts"
 import { messageOf } from "../sql/errors.ts"
+import { countWorkers, workersOf } from "../enqueue/listeners.ts"
 import { Signal } from "./signal.ts"
 import { channel, notify } from "../sql/notify.ts"
 import { stopAll, stopIn } from "../sql/table.ts"
@@ -181,12 +182,6 @@ export class Listener {
 /** The size of a pool that was given none. */
 const defaultConnections = 10
 
-/** How many workers listen on each client. Each holds a connection of it for as long as it lives. */
-const listeners = new WeakMap<PgClient, number>()
-
-const count = (client: PgClient, change: number) =>
-  Effect.sync(() => listeners.set(client, (listeners.get(client) ?? 0) + change))
-
 /** A listener, where the client can listen and has a connection to spare for it. Undefined when the worker must poll. */
 export const makeListener = (
   options: Omit<ListenerOptions, "client">
@@ -196,13 +191,13 @@ export const makeListener = (
     if (client === undefined) return undefined
     const { maxConnections = defaultConnections } = client.config as { readonly maxConnections?: number }
     // Listening takes its connection for good, and the last one is for everything else.
-    if ((listeners.get(client) ?? 0) + 1 >= maxConnections) {
+    if (workersOf(client) + 1 >= maxConnections) {
       yield* Effect.logWarning(
         `The pool has no connection to spare for LISTEN: polling. Give it more than its ${maxConnections}: one for ` +
           "each of its workers, and those that the steps need"
       )
       return undefined
     }
-    yield* Effect.acquireRelease(count(client, 1), () => count(client, -1))
+    yield* Effect.acquireRelease(countWorkers(client, 1), () => countWorkers(client, -1))
     return new Listener({ ...options, client })
   })

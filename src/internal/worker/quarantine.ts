@@ -61,11 +61,11 @@ export class Quarantine {
   }
 
   private claim(token: string): Effect.Effect<ClaimedRow | undefined> {
-    const { lease, database, maxCrashes, now, sql, tasks } = this.options
+    const { lease, database, known, maxCrashes, now, sql } = this.options
     const release = Effect.ignore(database.withTimeout(releaseClaim(sql, token)))
     const startedAt = now()
     const mayRun = this.lastAttemptRunning ? maxCrashes - 2 : maxInt
-    return database.withTimeout(claimQuarantined(sql, { tasks, token, lease, maxCrashes: mayRun })).pipe(
+    return database.withTimeout(claimQuarantined(sql, { tasks: known, token, lease, maxCrashes: mayRun })).pipe(
       // After a standstill of this process another worker may have it.
       Effect.flatMap(([row]) =>
         now() - startedAt < rescuedAfter(lease) ? Effect.succeed(row) : Effect.as(release, undefined)

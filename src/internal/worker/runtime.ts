@@ -40,7 +40,8 @@ import { Rescue, rescuedAfter } from "./leaseRescue.ts"
 import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
 import { Wakeup } from "./wakeup.ts"
 import { Quarantine } from "./quarantine.ts"
-import { probe } from "../sql/table.ts"
+import { type Place, probe } from "../sql/table.ts"
+import { knownOf, UnknownStates } from "./unknownStates.ts"
 import { Writer } from "./writer.ts"
 
 /** A running worker. */
@@ -88,7 +89,8 @@ interface Parts {
   readonly cancels: Cancels
   readonly wakeup: Wakeup
   readonly afterCommit: AfterCommit
-  readonly keepHistory: Effect.Effect<never>
+  /** What nothing else here refers to. */
+  readonly others: ReadonlyArray<Effect.Effect<never>>
   /** Completed when somebody wants the worker to stop. */
   readonly stopRequest: Deferred.Deferred<void>
 }
@@ -179,24 +181,24 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   return { wakeup, afterCommit, pool, writers, notifyWorkers }
 })
 
-/** What tells a worker from others. */
-interface Identity {
+/** What tells a worker from others, and where its table is. */
+interface Identity extends Place {
   readonly id: string
-  /** Of its table. */
-  readonly schema: string
 }
 
 /** In the order in which data flows: what hears of due rows comes last, and the dispatcher that claims them. */
 const makeParts = Effect.fnUntraced(
-  function*(settings: Settings, { id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
+  function*(settings: Settings, { encoding, id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
     const core = yield* makeCore(settings, id, database, metrics)
     const pipeline = yield* makePipeline(core)
     const { pool, wakeup } = pipeline
     const { lease, maxCrashes } = settings
-    const shared = { sql: core.sql, database, pool, tasks: [...settings.tasks.keys()], lease, now }
+    const known = knownOf(settings.tasks, encoding)
+    const shared = { sql: core.sql, database, pool, tasks: [...settings.tasks.keys()], known, lease, now }
     const kept = keptHistories(settings.tasks)
     const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(settings.pollInterval, lease) }
     const quarantine = new Quarantine(leases)
+    const unknownStates = new UnknownStates({ ...shared, pollInterval: settings.pollInterval })
     const cancels = new Cancels(leases)
     const stopRequest = yield* Deferred.make<void>()
     const listener = yield* makeListener({
@@ -215,13 +217,13 @@ const makeParts = Effect.fnUntraced(
     const parts: Parts = {
       ...pipeline,
       settings,
-      dispatcher: new Dispatcher({ ...shared, wakeup, pollInterval }),
+      dispatcher: new Dispatcher({ ...shared, unknownStates, wakeup, pollInterval }),
       listener,
       quarantine,
       keepLeases: keepLeases(leases),
       rescue: new Rescue(leases, () => quarantine.look()),
       cancels,
-      keepHistory: keepHistory({ sql: core.sql, database, tasks: settings.tasks }),
+      others: [unknownStates.run, keepHistory({ sql: core.sql, database, tasks: settings.tasks })],
       stopRequest
     }
     return parts
@@ -264,7 +266,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   yield* fork(parts.keepLeases)
   // What a worker that has stopped needs no more, though its scope may stay open.
   const background = yield* Effect.forEach(
-    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run, parts.keepHistory],
+    [parts.rescue.run, quarantine.run, parts.cancels.run, parts.afterCommit.run, ...parts.others],
     fork
   )
   if (listener !== undefined) {
@@ -279,8 +281,8 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   yield* fork(stopping)
 })
 
-/** The schema of the table, once it can be used. */
-const checkTable = (database: Database): Effect.Effect<string, TaskTableError | SqlError, SqlClient.SqlClient> =>
+/** Where the table is, once it can be used. */
+const checkTable = (database: Database): Effect.Effect<Place, TaskTableError | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     return yield* database.retryingUnless(probe(sql), isMisconfiguration).pipe(
@@ -311,8 +313,8 @@ const start = Effect.fnUntraced(function*(
   const metrics = new WorkerMetrics(yield* Effect.context())
   const database = new Database(metrics)
   yield* Effect.forkScoped(database.watch)
-  const schema = yield* Effect.withTracerEnabled(checkTable(database), false)
-  const parts = yield* makeParts(settings, { id, schema }, database, metrics)
+  const place = yield* Effect.withTracerEnabled(checkTable(database), false)
+  const parts = yield* makeParts(settings, { id, ...place }, database, metrics)
   const ended = yield* Deferred.make<void>()
   yield* forkParts(parts, { borrowed, database, ended })
   const stopped = Deferred.await(ended)

@@ -108,6 +108,8 @@ export class Writer {
       last === undefined || last.get(claimed.id) === claimed ? stored.get(claimed.id) : undefined
     return this.options.onStored(batch.map(({ claimed, outcome }) => {
       const row = rowOf(claimed)
+      // Of a row that was written by a first try whose answer was lost, nothing is known.
+      claimed.watched = row?.watched ?? stored.again
       return {
         claimed,
         outcome: row === undefined ? outcome : withStored(outcome, row),

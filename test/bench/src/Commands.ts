@@ -26,8 +26,19 @@ export interface Commands {
   readonly stop: () => Promise<Stats>
   /** Enqueues one task after the other, `gap` ms apart and jittered, each stamped with the time. */
   readonly trickle: (request: { url: string; tasks: number; gap: number }) => Promise<void>
+  /** Inserts by plain SQL, from many sessions at the same time; answers how many tasks a second. */
+  readonly insertBySql: (request: InsertRequest) => Promise<number>
   /** Enqueues in bulk at a steady rate; answers how many. */
   readonly feed: (request: { url: string; perSecond: number; seconds: number }) => Promise<number>
+}
+
+export interface InsertRequest {
+  readonly url: string
+  readonly clients: number
+  readonly seconds: number
+  readonly inTransaction: boolean
+  /** Without the table's triggers. */
+  readonly silent: boolean
 }
 
 export interface DrainRequest {
@@ -101,6 +112,37 @@ const feed = async (producer: Producer, perSecond: number, seconds: number): Pro
   return sent
 }
 
+const insert = {
+  name: "insert",
+  text: "insert into pg_task (step) values ($1)",
+  values: [`{"Bench":{"State":{"seq":0,"steps":1,"waits":false,"sentAt":0,"index":0}}}`]
+}
+
+const insertBySql = (request: InsertRequest): Promise<number> =>
+  withClient(request.url, async (client) => {
+    await client.query("truncate pg_task")
+    await client.query(`alter table pg_task ${request.silent ? "disable" : "enable"} trigger user`)
+    const end = now() + request.seconds * 1000
+    const session = (session: pg.Client) => insertUntil(end, session, request.inTransaction)
+    const counts = await Promise.all(
+      Array.from({ length: request.clients }, () => withClient(request.url, session))
+    )
+    return counts.reduce((sum, count) => sum + count, 0) / request.seconds
+  })
+
+const insertUntil = async (end: number, session: pg.Client, inTransaction: boolean): Promise<number> => {
+  let count = 0
+  for (; now() < end; count++) {
+    if (inTransaction) {
+      await session.query("begin")
+      await session.query("select 1")
+    }
+    await session.query(insert)
+    if (inTransaction) await session.query("commit")
+  }
+  return count
+}
+
 /** The commands of one subject's process. */
 export const makeCommands = (subject: Subject): Commands => {
   let serving: { readonly recorder: Recorder; readonly worker: Worker } | undefined
@@ -146,6 +188,7 @@ export const makeCommands = (subject: Subject): Commands => {
         }
       })
     },
+    insertBySql,
     feed: async ({ url, perSecond, seconds }) => {
       let sent = 0
       await timed(subject, url, async (producer) => void (sent = await feed(producer, perSecond, seconds)))

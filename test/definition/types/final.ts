@@ -1,6 +1,7 @@
 // Final states: what is inferred of them. Compiled only.
 import { type Duration, Effect, Schema } from "effect"
-import { NextStep, Step, Task } from "../../../src/index.ts"
+import type { SqlClient } from "effect/sql"
+import { NextStep, Step, Task, type TaskError, type TaskId } from "../../../src/index.ts"
 import { type Equal, holds } from "./Equal.ts"
 
 class Add extends Schema.TaggedClass<Add>()("Add", { a: Schema.Number }) {}
@@ -38,3 +39,13 @@ const Plain = Task.make("Plain", [Step.make(Add, { handler: () => Effect.succeed
 holds<Equal<Task.Result<typeof Plain>, never>>()
 
 export const tasks: ReadonlyArray<Task.Any<never>> = [Adder, DeclaredTask, Plain]
+
+// What a task comes to.
+declare const id: TaskId.TaskId
+const executed = Adder.execute(new Add({ a: 1 }), { delay: "1 minute", onParked: "wait" })
+holds<Equal<typeof executed, Effect.Effect<Sum | TooLarge, TaskError.ExecuteError, SqlClient.SqlClient>>>()
+const awaited = Declared.await(id)
+holds<Equal<typeof awaited, Effect.Effect<Sum | TooLarge, TaskError.AwaitError, SqlClient.SqlClient>>>()
+const peeked = Declared.peek(id)
+holds<Equal<typeof peeked, Effect.Effect<Add | Sum | TooLarge, TaskError.PeekError, SqlClient.SqlClient>>>()
+Plain.peek(id)

@@ -21,6 +21,8 @@ export interface ClientOptions {
   readonly maxConnections?: number
   /** Pipelines queries of many fibers on each connection. Default: off. */
   readonly multiplex?: boolean
+  /** What the server calls its connections. */
+  readonly applicationName?: string
 }
 
 /** A client on the database of `url`. */

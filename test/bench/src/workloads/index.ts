@@ -1,6 +1,7 @@
 import type { Workload } from "../Workload.ts"
 import { backlog } from "./backlog.ts"
 import { chain } from "./chain.ts"
+import { manyClients } from "./clients.ts"
 import { enqueue } from "./enqueue.ts"
 import { idle } from "./idle.ts"
 import { mix } from "./mix.ts"
@@ -23,5 +24,6 @@ export const workloads: ReadonlyArray<Workload> = [
   steady,
   processes,
   idle,
+  manyClients,
   ...slowDisks
 ]

@@ -1,6 +1,6 @@
 // Final states: mistakes.
 import { Effect, Schema } from "effect"
-import { NextStep, Step, Task } from "effect-pg-task"
+import { NextStep, Step, Task, type TaskId } from "effect-pg-task"
 
 class Add extends Schema.TaggedClass<Add>()("Add", { a: Schema.Number }) {}
 class Sum extends Schema.TaggedClass<Sum>()("Sum", { sum: Schema.Number }) {}
@@ -50,3 +50,18 @@ export const undeclaredFinal = Task.make(Task.declare("Adder", { states: [Add, S
 
 // error: no step for the state "Lost", which is declared
 export const missing = Task.make(Task.declare("Adder", { states: [Add], final: [Sum, Lost] }), [add, Step.final(Sum)])
+
+declare const id: TaskId.TaskId
+const Plain = Task.make("Plain", [Step.make(Add, { handler: () => Effect.succeed(NextStep.none) })])
+
+// error: this task has no final state to wait for: add one, made with Step.final
+Plain.execute(new Add({ a: 1 }))
+
+// error: this task has no final state to wait for: add one, made with Step.final
+Plain.await(id)
+
+// error: a task "Adder" may begin with "Add": see its `entry`
+Adder.execute(new Sum({ sum: 1 }))
+
+// error: give either `delay` or `at`
+Adder.execute(new Add({ a: 1 }), { delay: "1 minute", at: new Date() })
