@@ -197,7 +197,7 @@ export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Row
   from pg_task t where t.id = $1::uuid and ${present} for update
 ), changed as (
   update pg_task t set step = $2, transitions = ${nextTransitionSql("t.transitions")}, last_error = null,
-    updated_at = now(), is_running = false, lease_token = null, lease_until = null from found f
+    pending = null, updated_at = now(), is_running = false, lease_token = null, lease_until = null from found f
   where t.id = f.id and not f.running and not f.ended and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
   returning t.id
 )
