@@ -56,7 +56,7 @@ dashboardTests("live numbers", (test) => {
           const states: Array<string> = []
           Object.assign(globalThis, { states })
           const element = document.querySelector("[data-feed-state]")!
-          new MutationObserver(() => states.push(element.textContent!)).observe(element, { childList: true })
+          new MutationObserver(() => states.push(element.textContent)).observe(element, { childList: true })
         })
       )
       proxy.cut()
