@@ -307,7 +307,7 @@ export const list: (
 ) => Effect.Effect<Page, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.list")(
   function*({ after, limit = 50, lookAt, order, ...filter }: ListOptions = {}) {
     const { next, rows } = yield* listPage(yield* SqlClient.SqlClient, {
-      ...whereOf(filter),
+      ...Targets.whereOf(filter),
       limit,
       lookAt,
       newestFirst: order === "newestFirst",
