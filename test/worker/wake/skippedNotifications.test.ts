@@ -186,6 +186,23 @@ workerTests("a transaction that hangs in its commit, when it had its turn to not
   )
 })
 
+workerTests("many sessions that store tasks at the same time, each with its own pace,", (test) => {
+  test(
+    "leave none behind, though their worker doesn't poll: in each of 20 bursts the last one is found, too",
+    Effect.gen(function*() {
+      yield* sleeper("1 hour")
+      const sql = yield* SqlClient.SqlClient
+      const pause = run("select pg_sleep(random() * 0.003)")
+      const one = sql.withTransaction(Effect.andThen(run(insert("a")), pause))
+      const session = Effect.andThen(pause, Effect.andThen(one, run(insert("b"))))
+      for (let burst = 0; burst < 20; burst++) {
+        yield* Effect.all(Array.from({ length: 6 }, () => session), { concurrency: "unbounded" })
+        yield* nothingLeft
+      }
+    })
+  )
+})
+
 workerTests("a transaction notifies once,", (test) => {
   const cases: Record<string, readonly [notifications: number, ...statements: ReadonlyArray<string>]> = {
     "however much it stores": [1, insert("a"), insert("b"), `${insert("c")}, ('x'), ('y')`],
