@@ -13,6 +13,7 @@ import { list } from "./commands/list.ts"
 import { migrate } from "./commands/migrate.ts"
 import { retry } from "./commands/retry.ts"
 import { runNow } from "./commands/runNow.ts"
+import { schedules } from "./commands/schedules.ts"
 import { show } from "./commands/show.ts"
 import { stats } from "./commands/stats.ts"
 import { stop } from "./commands/stop.ts"
@@ -26,7 +27,7 @@ const root = Command.make("pg-task").pipe(
   Command.withSubcommands([
     { group: "Look", commands: [list, show, stats, watch, web, diagram] },
     { group: "Change", commands: [retry, edit, runNow, cancel, enqueue] },
-    { group: "Operate", commands: [migrate, stop] }
+    { group: "Operate", commands: [schedules, migrate, stop] }
   ]),
   Command.withGlobalFlags([Url, Json])
 )

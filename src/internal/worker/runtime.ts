@@ -38,6 +38,7 @@ import { Pool } from "./pool.ts"
 import { reportAll } from "../attempt/log.ts"
 import { Rescue, rescuedAfter } from "./leaseRescue.ts"
 import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
+import { Ticker } from "./ticker.ts"
 import { Wakeup } from "./wakeup.ts"
 import { Quarantine } from "./quarantine.ts"
 import { type Place, probe } from "../sql/table.ts"
@@ -186,6 +187,26 @@ interface Identity extends Place {
   readonly id: string
 }
 
+interface Hearing {
+  readonly cancels: Cancels
+  readonly database: Database
+  /** What looks for rows after a change. */
+  readonly looking: ReadonlyArray<() => void>
+  readonly stopRequest: Deferred.Deferred<void>
+}
+
+/** What notifications lead to. */
+const heardBy = ({ id, schema }: Identity, { cancels, database, looking, stopRequest }: Hearing) => ({
+  workerId: id,
+  schema,
+  onChange: () => {
+    for (const look of looking) look()
+  },
+  onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
+  onBroken: () => database.noteBroken(),
+  onCancel: (task: string) => cancels.hear(task)
+})
+
 /** In the order in which data flows: what hears of due rows comes last, and the dispatcher that claims them. */
 const makeParts = Effect.fnUntraced(
   function*(settings: Settings, { encoding, id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
@@ -200,19 +221,11 @@ const makeParts = Effect.fnUntraced(
     const quarantine = new Quarantine(leases)
     const unknownStates = new UnknownStates({ ...shared, pollInterval: settings.pollInterval })
     const cancels = new Cancels(leases)
+    const ticker = new Ticker({ sql: core.sql, database, metrics, recurring: settings.recurring })
     const stopRequest = yield* Deferred.make<void>()
-    const listener = yield* makeListener({
-      workerId: id,
-      schema,
-      onChange: () => {
-        wakeup.wake()
-        quarantine.look()
-      },
-      onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
-      onBroken: () => database.noteBroken(),
-      onCancel: (task) => cancels.hear(task)
-    })
-    const pollInterval = () =>
+    const looking = [() => wakeup.wake(), () => quarantine.look(), () => ticker.look()]
+    const listener = yield* makeListener(heardBy({ id, encoding, schema }, { cancels, database, looking, stopRequest }))
+    const pollInterval: () => number = () =>
       listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
     const parts: Parts = {
       ...pipeline,
@@ -223,7 +236,7 @@ const makeParts = Effect.fnUntraced(
       keepLeases: keepLeases(leases),
       rescue: new Rescue(leases, () => quarantine.look()),
       cancels,
-      others: [unknownStates.run, keepHistory({ sql: core.sql, database, tasks: settings.tasks })],
+      others: [ticker.run(pollInterval), unknownStates.run, keepHistory({ ...core, tasks: settings.tasks })],
       stopRequest
     }
     return parts
