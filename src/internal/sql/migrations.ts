@@ -11,6 +11,7 @@ import { createFoundation, replacedIndexes } from "./foundation.ts"
 import { createEndedIndex } from "./results.ts"
 import { lockTimeout, setLockTimeout } from "./lockTimeout.ts"
 import { createHistory } from "./historySchema.ts"
+import { createJoinIndex } from "./children.ts"
 import { callPendingTriggers, createNotifyTriggers } from "./notifyTriggers.ts"
 import { createTable, createTriggers } from "./schema.ts"
 import { query, type Rows } from "./query.ts"
@@ -29,7 +30,8 @@ const all: ReadonlyArray<Migration> = [
   { statements: createEndedIndex },
   { statements: createSignals },
   { statements: createHistory },
-  { statements: createNotifyTriggers }
+  { statements: createNotifyTriggers },
+  { statements: createJoinIndex }
 ]
 
 /** Two processes that both find no table must not both make it. */
@@ -113,7 +115,9 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
   Effect.map(query<{ value: boolean }>(sql, `select ${condition} as value`, []), (rows) => rows[0]!.value)
 
 /** Applies the migration of this number. It may have been applied before. */
-export const applyMigration = (number: 1 | 2 | 3 | 4 | 5 | 6 | 7): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
+export const applyMigration = (
+  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8
+): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!
     const run: Rows<unknown> = Effect.forEach(statements, (statement) => sql.unsafe(statement))
