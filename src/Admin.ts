@@ -8,7 +8,6 @@
  * @since 0.1.0
  */
 import type * as Brand from "effect/Brand"
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -24,6 +23,8 @@ import { listPage } from "./internal/admin/list.ts"
 import type { AdminRow } from "./internal/sql/row.ts"
 import * as Statements from "./internal/sql/admin.ts"
 import * as Bounded from "./internal/sql/bounded.ts"
+import { cancel as cancelRows } from "./internal/sql/cancel.ts"
+import { rowFields } from "./internal/admin/rowFields.ts"
 import { stopAndWait } from "./internal/admin/stop.ts"
 import {
   change,
@@ -104,6 +105,8 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   crashes: Schema.Number,
   /** How many steps the task has taken. */
   transitions: Schema.Number,
+  /** The id of the task that waits for it. Null if it isn't a child: see `Task.child`. */
+  parent: Schema.NullOr(TaskId.TaskId),
   /** Why it is parked: the error with everything that caused it. Null if it isn't parked. */
   error: Schema.NullOr(Schema.String),
   /** The error for which this step was last retried: its first 2000 characters. Null if it wasn't retried. */
@@ -131,20 +134,7 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   age: Schema.DurationFromMillis
 }) {}
 
-const momentOrNull = (millis: number | null) => millis === null ? null : DateTime.makeUnsafe(millis)
-
-const toRow = ({ age, position: _, ...row }: AdminRow): Row =>
-  new Row({
-    ...row,
-    wakeupAt: DateTime.makeUnsafe(row.wakeupAt),
-    createdAt: DateTime.makeUnsafe(row.createdAt),
-    updatedAt: DateTime.makeUnsafe(row.updatedAt),
-    leaseUntil: momentOrNull(row.leaseUntil),
-    endedAt: momentOrNull(row.endedAt),
-    keptUntil: momentOrNull(row.keptUntil),
-    since: DateTime.makeUnsafe(row.since),
-    age: Duration.millis(Math.round(age))
-  })
+const toRow = (row: AdminRow): Row => new Row(rowFields(row))
 
 /**
  * How many tasks are in one state with one status.
@@ -229,6 +219,8 @@ export interface Filter {
   readonly task?: string | Task.AnyDeclaration | null | undefined
   /** The `_tag` of the state. */
   readonly step?: string | undefined
+  /** The id of the task that waits for them. */
+  readonly parent?: TaskId.TaskId | undefined
   /** The key that the task was enqueued with. */
   readonly key?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
@@ -584,11 +576,7 @@ export const decode = <T extends Task.AnyDeclaration>(
 export const awaitEnd = (
   id: string,
   options?: Task.AwaitOptions
-): Effect.Effect<
-  Row,
-  Exclude<TaskError.AwaitError, TaskError.TaskInvalidStateError>,
-  SqlClient.SqlClient
-> => Effect.map(waitForEnd(id, options), toRow)
+): Effect.Effect<Row, TaskError.AwaitEndError, SqlClient.SqlClient> => Effect.map(waitForEnd(id, options), toRow)
 
 export {
   /**
@@ -689,8 +677,8 @@ export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlC
 
 /**
  * Deletes tasks, whatever their status, and returns how many. If a task is running, its step is interrupted: at once if
- * its worker receives notifications, else when it next renews its lease. What the step returns is not stored. Fails as
- * {@link retry} does.
+ * its worker receives notifications, else when it next renews its lease. What the step returns is not stored. Their
+ * children are deleted with them (and counted), unless the options say otherwise. Fails as {@link retry} does.
  *
  * @example
  * ```ts
@@ -701,11 +689,23 @@ export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlC
  * @category changing
  * @since 0.1.0
  */
-export const cancel: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
-  "Admin.cancel"
-)(function*(target: Target) {
-  return yield* change(Statements.cancel, target)
-})
+export const cancel: (
+  target: Target,
+  options?: CancelOptions
+) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn("Admin.cancel")(
+  (target: Target, options?: CancelOptions) => change(cancelRows(options?.children !== false), target)
+)
+
+/**
+ * Options of {@link cancel}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface CancelOptions {
+  /** Whether the children of the tasks are deleted, too, and the children of these. Default true. */
+  readonly children?: boolean | undefined
+}
 
 /**
  * Options of {@link edit} and {@link editRaw}.

@@ -9,7 +9,7 @@ import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { makeChildSchema } from "./internal/definition/child.ts"
-import type { Child, ChildSchema, Results, Settled } from "./internal/definition/childTypes.ts"
+import type { Child, ChildOf, ChildSchema, Results, Settled } from "./internal/definition/childTypes.ts"
 import { declareTask } from "./internal/definition/declaration.ts"
 import type {
   CheckEnqueue,
@@ -34,7 +34,7 @@ import type {
   TwiceDeclared
 } from "./internal/definition/finalTypes.ts"
 import type { CheckFormers } from "./internal/definition/former.ts"
-import { makeTask } from "./internal/definition/task.ts"
+import { declarationIn, makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
 import type { Tagged as AnyState } from "./NextStep.ts"
@@ -744,14 +744,7 @@ export type {
  * @category constructors
  * @since 0.1.0
  */
-export const child = <D extends AnyDeclaration>(
-  of: D
-): ChildSchema<
-  D["name"],
-  D["finals"][number]["Type"],
-  D["finals"][number]["DecodingServices"],
-  D["states"][number]["EncodingServices"]
-> => makeChildSchema(of as never) as never
+export const child = <D extends AnyDeclaration>(of: D): ChildOf<D> => makeChildSchema(declarationIn(of)) as never
 
 /**
  * Tells whether a value is a {@link Task}. A declaration alone is not a task.

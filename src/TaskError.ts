@@ -284,6 +284,14 @@ export type PeekError = TaskIdError | TaskNotFoundError | TaskInvalidStateError 
 export type AwaitError = PeekError | TaskParkedError | TaskTransactionError
 
 /**
+ * What `Admin.awaitEnd` fails with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type AwaitEndError = Exclude<AwaitError, TaskInvalidStateError>
+
+/**
  * What `execute` fails with.
  *
  * @category errors

@@ -9,6 +9,7 @@ import { cancel } from "./commands/cancel.ts"
 import { diagram } from "./commands/diagram.ts"
 import { edit } from "./commands/edit.ts"
 import { enqueue } from "./commands/enqueue.ts"
+import { history } from "./commands/history.ts"
 import { list } from "./commands/list.ts"
 import { migrate } from "./commands/migrate.ts"
 import { retry } from "./commands/retry.ts"
@@ -24,7 +25,7 @@ import { Json, Url } from "./input/flags.ts"
 const root = Command.make("pg-task").pipe(
   Command.withDescription("See and steer the tasks in a table pg_task"),
   Command.withSubcommands([
-    { group: "Look", commands: [list, show, stats, watch, web, diagram] },
+    { group: "Look", commands: [list, show, history, stats, watch, web, diagram] },
     { group: "Change", commands: [retry, edit, runNow, cancel, enqueue] },
     { group: "Operate", commands: [migrate, stop] }
   ]),

@@ -46,12 +46,13 @@ const printResult = Effect.fnUntraced(function*(stored: TaskId | Enqueued) {
 })
 
 /** With a key the row may have been there before. */
-const print = Effect.fnUntraced(function*(stored: TaskId | Enqueued) {
+const print = Effect.fnUntraced(function*(stored: TaskId | Enqueued, isReplaced: boolean) {
   const json = yield* Json
   if (typeof stored === "string") return yield* json ? Output.json({ id: stored }) : Console.log(stored)
   if (json) return yield* Output.json(stored)
   if (!stored.created) {
-    yield* Output.note(`The key is taken: nothing was stored. The task that has it is ${stored.status}`)
+    const done = isReplaced ? "that task gets the new state" : "nothing was stored"
+    yield* Output.note(`The key is taken: ${done}. The task that has it is ${stored.status}`)
   }
   yield* Console.log(stored.id)
 })
@@ -88,7 +89,7 @@ export const enqueue = Command.make(
     if (module !== undefined) yield* checkWith(module, parsed.task, raw)
     const stored = within(limits.read)(Admin.enqueueRaw(raw, { at, delay, key, onConflict }))
     if (wait) return yield* connected(Effect.flatMap(stored, printResult))
-    yield* print(yield* connected(stored))
+    yield* print(yield* connected(stored), onConflict !== undefined && onConflict !== "keep")
   })
 ).pipe(
   Command.withDescription("Store a new task, and print its id. With --module, its schema checks it"),

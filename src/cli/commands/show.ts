@@ -3,10 +3,12 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
+import type { TaskId } from "../../TaskId.ts"
 import { connected, limits, within } from "../connection.ts"
 import { pretty } from "../output/json.ts"
 import { id, Json } from "../input/flags.ts"
 import * as Output from "../output/print.ts"
+import { historyColumns } from "../output/historyTable.ts"
 import { fieldsOf, paintStatus } from "../output/rowTable.ts"
 import { self } from "../output/ownCommand.ts"
 import { formatDuration, oneLine, pad, printable } from "../output/text.ts"
@@ -53,13 +55,26 @@ const failure = ({ error, lastError }: Admin.Row, style: Output.Style): Readonly
     : ["", style.bold(error === null ? "LAST ERROR" : "ERROR"), style.red(indent(printable(text)))]
 }
 
-const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> => {
+/** How many children a task has with each status. */
+const childrenOf = Effect.fnUntraced(function*(parent: TaskId) {
+  const counts = new Map<string, number>()
+  for (const { count, status } of yield* Admin.counts({ parent })) counts.set(status, (counts.get(status) ?? 0) + count)
+  return counts.size === 0 ? undefined : Array.from(counts, ([status, count]) => `${count} ${status}`).join(", ")
+})
+
+const describe = (
+  row: Admin.Row,
+  children: string | undefined,
+  style: Output.Style
+): ReadonlyArray<string> => {
   const status = `${paintStatus(style)(row.status, row)} for ${formatDuration(row.age)}`
   const facts: ReadonlyArray<readonly [string, string | undefined]> = [
     ["id", row.id],
     ["task", oneLine(row.task ?? "?")],
     ["step", oneLine(row.step ?? "?")],
     ["status", status],
+    ["parent", row.parent ?? undefined],
+    ["children", children],
     ["key", row.key === null ? undefined : oneLine(row.key)],
     ["due", row.endedAt === null ? time(row.wakeupAt) : undefined],
     ["tried", String(row.tried)],
@@ -80,20 +95,39 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     "",
     style.bold("STATE"),
     indent(printable(pretty(fieldsOf(row)))),
-    ...failure(row, style),
-    "",
-    style.bold("NEXT"),
-    ...describeHints(row, style)
+    ...failure(row, style)
   ]
 }
+
+const describeNext = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> => [
+  "",
+  style.bold("NEXT"),
+  ...describeHints(row, style)
+]
+
+/** How many attempts of its history are shown with a task. */
+const lastAttempts = 5
+
+/** A role may read the tasks and not their history: then it is shown without. */
+const read = Effect.fnUntraced(function*(id: string) {
+  const row = yield* Effect.flatMap(Admin.findId(id), Admin.get)
+  const attempts = yield* Effect.orElseSucceed(Admin.history(row.id, { limit: lastAttempts }), () => [])
+  return { row, attempts, children: yield* childrenOf(row.id) }
+})
 
 export const show = Command.make(
   "show",
   { id },
   Effect.fnUntraced(function*({ id }) {
-    const row = yield* connected(within(limits.read)(Effect.flatMap(Admin.findId(id), Admin.get)))
+    const { attempts, children, row } = yield* connected(within(limits.read)(read(id)))
     if (yield* Json) return yield* Output.json(Schema.encodeSync(Admin.Row)(row))
-    yield* Output.lines(describe(row, yield* Output.style))
+    const style = yield* Output.style
+    const past = attempts.length === 0 ? [] : [
+      "",
+      style.bold("LAST ATTEMPTS"),
+      ...(yield* Output.rows(historyColumns, attempts)).map((line) => `  ${line}`)
+    ]
+    yield* Output.lines([...describe(row, children, style), ...past, ...describeNext(row, style)])
   })
 ).pipe(
   Command.withDescription("Show everything about one task"),

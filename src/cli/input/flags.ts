@@ -121,8 +121,8 @@ export const module = Flag.File("module").pipe(
 
 /** What happens if the key of a new task is taken. */
 export const onConflict = optional(
-  Flag.Literals("on-conflict", ["keep", "fail"]).pipe(
-    Flag.withDescription("If the key is taken: keep the task that has it (the default), or fail")
+  Flag.Literals("on-conflict", ["keep", "fail", "replace", "debounce", "throttle"]).pipe(
+    Flag.withDescription("If the key is taken: keep the task that has it (the default), fail, or replace its state")
   )
 )
 

@@ -15,6 +15,7 @@ import { toTableError } from "../sql/errors.ts"
 interface Filter {
   readonly task?: string | { readonly name: string } | null | undefined
   readonly step?: string | undefined
+  readonly parent?: string | undefined
   readonly key?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
   readonly error?: string | undefined
@@ -70,12 +71,15 @@ export const notOne = (beginning: string, several: boolean): TaskIdError | TaskN
       message: `No task has an id that begins with "${beginning}": it has finished, or was cancelled`
     })
 
-export const whereOf = ({ error, errorLine, key, newerThan, olderThan, status, step, task, text }: Filter): Where => ({
+export const whereOf = (
+  { error, errorLine, key, newerThan, olderThan, status, step, task, text, parent }: Filter
+): Where => ({
   error,
   errorLine,
   key,
   newerThan,
   olderThan,
+  parents: parent === undefined ? undefined : [parent],
   status: typeof status === "string" ? [status] : status,
   step,
   task: isObject(task) ? task.name : task,

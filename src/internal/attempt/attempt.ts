@@ -134,11 +134,11 @@ const allowAsync = ({ step, task }: Running, move: Move, outcome: MoveOutcome): 
 const withChildren = (
   { sql }: Runner,
   claimed: ClaimedTask,
-  { state }: Running,
-  move: Move,
-  commit: Effect.Effect<unknown, unknown> | undefined
+  running: Running,
+  { commit: given, move }: AnyNextStep
 ): Effect.Effect<unknown, unknown> | undefined => {
-  const moving = move._tag === "None" ? undefined : movingChildren(sql, claimed, state, move.state)
+  const commit = given && noting(running, given)
+  const moving = move._tag === "None" ? undefined : movingChildren(sql, claimed, running.state, move.state)
   if (moving === undefined) return commit
   return commit === undefined ? moving : Effect.andThen(moving, commit)
 }
@@ -149,10 +149,10 @@ const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Eff
   if (keep !== undefined) return Effect.succeed(continuedOrEnded(keep, attempt.claimed.step!))
   const handled = Effect.flatMap(
     callHandler(running),
-    ({ commit, move }) =>
-      Effect.map(toOutcome(attempt.claimed, running, move), (outcome) => ({
-        outcome: allowAsync(running, move, outcome),
-        commit: withChildren(runner, attempt.claimed, running, move, commit && noting(running, commit))
+    (next) =>
+      Effect.map(toOutcome(attempt.claimed, running, next.move), (outcome) => ({
+        outcome: allowAsync(running, next.move, outcome),
+        commit: withChildren(runner, attempt.claimed, running, next)
       }))
   )
   if (running.step.transactional) return storeTogether(runner, attempt, handled)

@@ -179,7 +179,9 @@ export const toChanges = (
 }
 
 /** An outcome, with what storing it has told. */
-export const withStored = (outcome: RowOutcome, { due, left }: StoredRow): RowOutcome => {
+export const withStored = (outcome: RowOutcome, { due, left, replaced }: StoredRow): RowOutcome => {
+  // The attempt has ended, and the row is ready in another state, or scheduled: it is left to any worker.
+  if (replaced) return { _tag: "Released" }
   switch (outcome._tag) {
     case "Waiting":
       return { dueIn: due ?? null, ...outcome }

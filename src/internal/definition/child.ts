@@ -59,7 +59,7 @@ const childrenOf = (value: unknown): ReadonlyArray<ChildDefinition> | undefined 
   if (typeof value !== "object" || value === null) return undefined
   const members: ReadonlyArray<unknown> = Array.isArray(value) ? value : Object.values(value)
   const isAll = members.length > 0 && members.every((member) => member instanceof ChildDefinition)
-  return isAll ? members as ReadonlyArray<ChildDefinition> : undefined
+  return isAll ? members : undefined
 }
 
 /** The children in the fields of a state. */
@@ -100,7 +100,7 @@ export const resultsIn = <E>(
         if (value.every((one) => one instanceof ChildDefinition)) {
           results[field] = yield* Effect.forEach(value, resultOf)
         }
-      } else if (isObject(value) && childrenOf(value) !== undefined) {
+      } else if (isObject(value) && (childrenOf(value) !== undefined || Object.keys(value).length === 0)) {
         const members: Record<string, unknown> = {}
         for (const [key, child] of Object.entries(value)) members[key] = yield* resultOf(child as ChildDefinition)
         results[field] = members

@@ -18,6 +18,14 @@ export interface ChildSchema<out Name extends string, out A, out RD, out RE>
   extends Schema.Bottom<Child<Name, A>, string, RD, RE, SchemaAST.AST, ChildSchema<Name, A, RD, RE>>
 {}
 
+/** The schema of a child of the task `D`. */
+export type ChildOf<D> = D extends {
+  readonly name: infer Name extends string
+  readonly states: ReadonlyArray<infer States extends StateSchema>
+  readonly finals: ReadonlyArray<infer Finals extends StateSchema>
+} ? ChildSchema<Name, Finals["Type"], Finals["DecodingServices"], States["EncodingServices"]>
+  : never
+
 /** What has become of a child: it ended in a final state, it is parked, or its row is gone. */
 export type Settled<A> =
   | { readonly _tag: "Ended"; readonly state: A }

@@ -29,8 +29,14 @@ export type OneOfDueOptions =
  *
  * - `keep`: the task that has it is returned, and nothing is changed.
  * - `fail`: fails with `TaskKeyTakenError`, and nothing is stored.
+ * - `replace`: the task that has it gets the new state, and is due when the options say. If it runs, the new state is
+ *   kept until its attempt ends, however it ends, and then takes the place of what the attempt would have left. A parked
+ *   task is revived. A task that has ended loses its key, and a new one is stored.
+ * - `debounce`: the same. With a `delay`, the wait begins anew with each call, until there are no more.
+ * - `throttle`: the same, but a task that is scheduled keeps its time. With a `delay`, it runs at most once in that time,
+ *   with the newest state.
  */
-export type OnConflict = "keep" | "fail"
+export type OnConflict = "keep" | "fail" | "replace" | "debounce" | "throttle"
 
 /** A key, which only one row of a task can have. */
 export interface KeyOptions {

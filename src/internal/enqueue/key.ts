@@ -19,7 +19,9 @@ export interface Key {
 /** In UTF-16 units. With the task's name, more would not fit into an entry of Postgres's index. */
 const maxKeyLength = 500
 
-const conflicts: ReadonlyArray<unknown> = ["keep", "fail"] satisfies ReadonlyArray<OnConflict>
+const conflicts: ReadonlyArray<unknown> = ["keep", "fail", "replace", "debounce", "throttle"] satisfies ReadonlyArray<
+  OnConflict
+>
 
 /** Postgres can't store NUL or half a surrogate pair in a text. */
 const unstorable = /[\0\uD800-\uDFFF]/u

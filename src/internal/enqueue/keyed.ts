@@ -37,6 +37,8 @@ const hidden = (task: string, key: string) =>
     cause: undefined
   })
 
+const isReplacing = (onConflict: Keys.OnConflict): boolean => onConflict !== "keep" && onConflict !== "fail"
+
 /** Each further look means that a row with the key has ended between two statements: so many in a row don't. */
 const maxLooks = 100
 
@@ -48,6 +50,13 @@ const isInTransaction = (sql: SqlClient.SqlClient): Effect.Effect<boolean> =>
 // ---------------------------------------------------------------------------------------------------------------
 
 type Rows = ReturnType<typeof Keys.findHolder>
+
+/** The row gets the new state; without one, it is inserted. Nothing: another row got the key meanwhile. */
+const replaceOrInsert = (sql: SqlClient.SqlClient, task: Keys.KeyedTask, throttle: boolean): Rows =>
+  Effect.flatMap(
+    Keys.replaceHolder(sql, task, { throttle }),
+    (found) => found.length > 0 ? Effect.succeed(found) : Keys.insertKeyed(sql, task, true)
+  )
 
 /** One look, and the insert if there was none. Nothing: another row got the key meanwhile. */
 const findOrInsert = (sql: SqlClient.SqlClient, task: Keys.KeyedTask, inTransaction: boolean): Rows =>
@@ -81,22 +90,26 @@ export const enqueueKeyed = (
     const sql = yield* SqlClient.SqlClient
     const { at, delay, task } = due
     const keyed = { step, task, key, delay, at, trace: yield* currentTrace }
-    const look = findOrInsert(sql, keyed, yield* isInTransaction(sql))
+    const look = isReplacing(onConflict)
+      ? replaceOrInsert(sql, keyed, onConflict === "throttle")
+      : findOrInsert(sql, keyed, yield* isInTransaction(sql))
     const { created, id, status } = yield* again(look, () => hidden(task, key))
-    return created || onConflict === "keep" ? { id, created, status } : yield* taken(task, key, id)
+    return created || onConflict !== "fail" ? { id, created, status } : yield* taken(task, key, id)
   }).pipe(Effect.catchTag("SqlError", toTableError))
 
 // ---------------------------------------------------------------------------------------------------------------
 // Many tasks
 // ---------------------------------------------------------------------------------------------------------------
 
-/** The first state of each key. A later one with the same key meets the row of the first. */
-const firstOfEach = (steps: ReadonlyArray<string>, keys: ReadonlyArray<string>) => {
-  const first = new Map<string, number>()
+/** One state of each key, as if they were enqueued one after the other: the first is kept, or replaced by the last. */
+const oneOfEach = (steps: ReadonlyArray<string>, { keys, onConflict }: KeysOfMany) => {
+  const all = new Map<string, { readonly key: string; readonly index: number; readonly step: string }>()
   keys.forEach((key, index) => {
-    if (!first.has(key)) first.set(key, index)
+    const first = all.get(key)
+    if (first === undefined) all.set(key, { key, index, step: steps[index]! })
+    else if (isReplacing(onConflict)) all.set(key, { ...first, step: steps[index]! })
   })
-  return Array.from(first, ([key, index]) => ({ key, index, step: steps[index]! }))
+  return [...all.values()]
 }
 
 type Steps = Keys.KeyedTasks["steps"]
@@ -115,10 +128,13 @@ const findOrInsertAll = Effect.fnUntraced(function*(
   }
   for (let looks = 0; missing.length > 0; looks++) {
     if (looks === maxLooks) return yield* hidden(tasks.task, missing[0]!.key)
-    const holders = yield* Keys.findHolders(sql, tasks.task, missing.map(({ key }) => key))
+    const replacing = isReplacing(onConflict)
+    const holders = yield* replacing
+      ? Keys.replaceHolders(sql, { ...tasks, steps: missing }, { throttle: onConflict === "throttle" })
+      : Keys.findHolders(sql, tasks.task, missing.map(({ key }) => key))
     if (onConflict === "fail" && holders.length > 0) return yield* taken(tasks.task, holders[0]!.key, holders[0]!.id)
     note(holders)
-    if (missing.length > 0) note(yield* Keys.insertAllKeyed(sql, { ...tasks, steps: missing }))
+    if (missing.length > 0) note(yield* Keys.insertAllKeyed(sql, { ...tasks, steps: missing }, replacing))
   }
   return found
 })
@@ -132,10 +148,11 @@ const isDeadlock = (error: KeyedError): boolean => error._tag === "SqlError" && 
 export const enqueueAllKeyed = (
   steps: ReadonlyArray<string>,
   due: NewTask,
-  { keys, onConflict }: KeysOfMany
+  keysOfMany: KeysOfMany
 ): Effect.Effect<ReadonlyArray<Keys.KeyRow>, KeyedError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
-    const first = firstOfEach(steps, keys)
+    const { keys, onConflict } = keysOfMany
+    const first = oneOfEach(steps, keysOfMany)
     if (onConflict === "fail" && first.length < keys.length) {
       const twice = keys.find((key, index) => keys.indexOf(key) !== index)!
       return yield* taken(due.task, twice, null)

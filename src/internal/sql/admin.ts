@@ -17,9 +17,7 @@ import {
   type Where,
   whereClause
 } from "./row.ts"
-import { channel } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
-import { endedChannel } from "./results.ts"
 import { nextTransitionSql } from "./transitions.ts"
 
 /** The number that a statement returns. */
@@ -146,22 +144,6 @@ export const retry = (sql: SqlClient, where: Where): Effect.Effect<number, SqlEr
 export const runNow = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
   update(sql, "wakeup_at = now()", where, conditionOf.scheduled)
 
-/** Deletes rows, and notifies the workers that hold them, and those who wait for their end. */
-export const cancel = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> => {
-  const params = new Params()
-  return number(
-    sql,
-    `with gone as (
-  delete from pg_task t ${whereClause(conditions(where, params))} returning t.id, t.is_running, t.watched
-), told as (
-  select pg_notify('${channel}', 'cancel ' || id) from gone where is_running
-  union all select pg_notify('${endedChannel}', id::text) from gone where watched
-)
-select ((select count(*) from gone) + 0 * (select count(*) from told))::float8 as n`,
-    params.values
-  )
-}
-
 export interface Edit {
   readonly id: string
   readonly step: string
@@ -197,7 +179,7 @@ export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Row
   from pg_task t where t.id = $1::uuid and ${present} for update
 ), changed as (
   update pg_task t set step = $2, transitions = ${nextTransitionSql("t.transitions")}, last_error = null,
-    updated_at = now(), is_running = false, lease_token = null, lease_until = null from found f
+    pending = null, updated_at = now(), is_running = false, lease_token = null, lease_until = null from found f
   where t.id = f.id and not f.running and not f.ended and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
   returning t.id
 )

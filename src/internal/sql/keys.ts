@@ -6,18 +6,18 @@
  * transaction that has changed that row and is still open. So it only decides between tasks that are stored at the same
  * time: whoever is second waits for the first one's commit, because until then nobody knows whether the key is taken.
  */
-import type * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import type { Due } from "./insert.ts"
-import { channel } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
 import { present, status, type Status } from "./row.ts"
 import { clampMillis, millis } from "./time.ts"
 
 /** What happens if a row has the key: `Task.OnConflict`. */
-export type OnConflict = "keep" | "fail"
+export type OnConflict = "keep" | "fail" | Replacing
+
+/** The row gets the new state. See {@link replaceHolder}. */
+export type Replacing = "replace" | "debounce" | "throttle"
 
 /** The row that has a key now. */
 export interface KeyRow {
@@ -63,34 +63,61 @@ export const findHolder = (sql: SqlClient, task: string, key: string): Rows<KeyR
  * Frees the key first if a row has it that has ended. An insert with these values conflicts with no row that the same
  * statement has changed before: so it reads from `freed`.
  */
-const insertWhere = (condition: string) =>
+const insertWhere = (condition: string, ended = `t.ended_at is not null and not ${present}`) =>
   `freed as (
-  ${freeKey} where ${ofKey("$5", "$6")} and t.ended_at is not null and not ${present}${condition} returning 1
+  ${freeKey} where ${ofKey("$5", "$6")} and ${ended}${condition} returning 1
 ), added as (
   insert into pg_task (step, wakeup_at, trace, key)
   select $1, ${dueTime("$2", "$3")}, $4, $6 from (select count(*) from freed) f where true${condition}
   on conflict (task, key) where key is not null do nothing returning id, wakeup_at
 )`
 
-const insertOnly = `with ${insertWhere("")} select id, true as created, ${newStatus} from added`
-
-/** Stores the task. Returns nothing if another row has got the key meanwhile, or has it. */
-export const insertKeyed = (sql: SqlClient, task: KeyedTask): Rows<KeyRow> => query(sql, insertOnly, params(task))
+const insertText = (inserted: string) => `with ${inserted} select id, true as created, ${newStatus} from added`
+const insertOnly = insertText(insertWhere(""))
+const insertForEnded = insertText(insertWhere("", "t.ended_at is not null"))
 
 /**
- * Notifies only if it has inserted something: the table's trigger would do so in any case. The setting is the first
- * thing that the statement computes.
+ * Stores the task. Returns nothing if another row has got the key meanwhile, or has it. With `replacing`, a row that has
+ * ended loses its key, though its result is still kept.
  */
-const findOrInsertText = (told: string) =>
-  `with holder as materialized (
-  select t.id, ${status} as status from pg_task t
-  where (select set_config('pg_task.skip_notify', 'on', true)) is not null and ${ofKey("$5", "$6")} and ${present}
-), ${insertWhere(" and not exists (select from holder)")}
-select id, false as created, status, null as told from holder
-union all select id, true, ${newStatus}, ${told} from added`
+export const insertKeyed = (sql: SqlClient, task: KeyedTask, replacing = false): Rows<KeyRow> =>
+  query(sql, replacing ? insertForEnded : insertOnly, params(task))
 
-const findOrInsertWithNotify = findOrInsertText(`pg_notify('${channel}', '')::text`)
-const findOrInsertWithoutNotify = findOrInsertText("null")
+/**
+ * When the new state is due. `throttle` keeps the time for which the row is scheduled, or at which the state was due that
+ * it replaces before it has run. A row that waits, or is parked, is not scheduled.
+ */
+const replacedDue = (at: string, delay: string, throttle: string) => {
+  const scheduled = "case when not t.is_running and t.error is null and t.waits_for is null then t.wakeup_at end"
+  return `coalesce(
+    case when ${throttle} then coalesce((t.pending ->> 'at')::timestamptz, ${scheduled}) end, ${dueTime(at, delay)}
+  )`
+}
+
+const setPending = (step: string, due: string, trace: string) =>
+  `pending = jsonb_build_object('step', ${step}::text, 'at', ${due}, 'trace', ${trace}::text), updated_at = now()`
+
+const replaceText = `update pg_task t set ${setPending("$1", replacedDue("$2", "$3", "$7::bool"), "$4")}
+where ${ofKey("$5", "$6")} and t.ended_at is null returning t.id, ${status} as status, false as created`
+
+/**
+ * Gives the row that has the key a new state: at once, or, if it runs, when its attempt has ended. Returns nothing if
+ * there is no such row, or it has ended. Unlike the others, this waits for a transaction that has changed the row.
+ */
+export const replaceHolder = (sql: SqlClient, task: KeyedTask, { throttle }: { readonly throttle: boolean }) =>
+  query<KeyRow>(sql, replaceText, [...params(task), throttle])
+
+/** Whether it notifies is the first thing that the statement decides. */
+const findOrInsertText = (settings: string) =>
+  `with holder as materialized (
+  select t.id, ${status} as status from pg_task t where ${settings}${ofKey("$5", "$6")} and ${present}
+), ${insertWhere(" and not exists (select from holder)")}
+select id, false as created, status from holder union all select id, true, ${newStatus} from added`
+
+const findOrInsertWithNotify = findOrInsertText("")
+const findOrInsertWithoutNotify = findOrInsertText(
+  "(select set_config('pg_task.skip_notify', 'on', true)) is not null and "
+)
 
 /**
  * Both with one statement. Only outside of transactions: the setting lasts until the transaction ends. Returns nothing
@@ -124,15 +151,25 @@ where ${ofKey("$1", "any($2::text[])")} and ${present}`,
     [task, keys]
   )
 
-/** Stores tasks, except those whose key another row has. In the order of their keys: so there are fewer deadlocks. */
-export const insertAllKeyed = (
-  sql: SqlClient,
-  { at, delay, steps, task, trace }: KeyedTasks
-): Effect.Effect<ReadonlyArray<KeysRow>, SqlError> =>
+const paramsOfAll = ({ at, delay, steps, task, trace }: KeyedTasks) => [
+  steps.map(({ step }) => step),
+  at,
+  clampMillis(delay),
+  trace,
+  task,
+  steps.map(({ key }) => key)
+]
+
+/**
+ * Stores tasks, except those whose key another row has. In the order of their keys: so there are fewer deadlocks.
+ * `replacing` is as for {@link insertKeyed}.
+ */
+export const insertAllKeyed = (sql: SqlClient, tasks: KeyedTasks, replacing: boolean): Rows<KeysRow> =>
   query(
     sql,
     `with freed as (
-  ${freeKey} where ${ofKey("$5", "any($6::text[])")} and t.ended_at is not null and not ${present} returning 1
+  ${freeKey} where ${ofKey("$5", "any($6::text[])")} and t.ended_at is not null and ($7::bool or not ${present})
+  returning 1
 ), added as (
   insert into pg_task (step, wakeup_at, trace, key)
   select i.step, ${dueTime("$2", "$3")}, $4, i.key
@@ -140,5 +177,15 @@ export const insertAllKeyed = (
   on conflict (task, key) where key is not null do nothing returning id, key, wakeup_at
 )
 select key, id, true as created, ${newStatus} from added`,
-    [steps.map(({ step }) => step), at, clampMillis(delay), trace, task, steps.map(({ key }) => key)]
+    [...paramsOfAll(tasks), replacing]
+  )
+
+/** {@link replaceHolder} for many keys. */
+export const replaceHolders = (sql: SqlClient, tasks: KeyedTasks, { throttle }: { readonly throttle: boolean }) =>
+  query<KeysRow>(
+    sql,
+    `update pg_task t set ${setPending("i.step", replacedDue("$2", "$3", "$7::bool"), "$4")}
+from unnest($1::text[], $6::text[]) as i(step, key)
+where ${ofKey("$5", "i.key")} and t.ended_at is null returning t.key, t.id, ${status} as status, false as created`,
+    [...paramsOfAll(tasks), throttle]
   )

@@ -72,6 +72,7 @@ export const createNotifyTriggers: ReadonlyArray<string> = [
     `not new.is_running and new.error is null and (
     old.error is not null or new.wakeup_at < old.wakeup_at
     or (old.is_running and new.waits_for is not null and new.wakeup_at <= now())
+    or (old.pending is not null and new.pending is null)
   ) and ${once}`
   )
 ]

@@ -40,10 +40,11 @@ const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
 
 /**
  * The fence. `Continued` keeps its lease, so it may be sent again after its answer was lost. Then the row may have the
- * new state already: it is one transition further.
+ * new state already: it is one transition further. It does not go on if a pending state is to take its place: see
+ * `takePending`.
  */
-const current = `t.id = c.id and t.lease_token = c.token
-    and (t.transitions = c.n or (c.kind = 'Continued' and t.transitions = ${nextTransitionSql("c.n")}))`
+const current = `t.id = c.id and t.lease_token = c.token and (t.transitions = c.n and c.kind <> 'Continued'
+      or (c.kind = 'Continued' and t.pending is null and t.transitions in (c.n, ${nextTransitionSql("c.n")})))`
 
 /** Which of the statements that store outcomes is needed. */
 interface Variant {
@@ -85,6 +86,7 @@ const storeChanges = ({ full, locks, time }: Variant): string =>
   where ${locks} and ${anyTransition}
 ), finished as (
   delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n
+    and t.pending is null
   returning t.id, t.watched, jsonb_array_length(t.inbox -> 'signals') as left
 ), c as materialized (
   select * from json_to_recordset($1::json)
@@ -117,11 +119,11 @@ const stored =
 
 /**
  * Writes the history of the rows that were written, and returns these. In a CTE of its own, so that the function is
- * called once. Its parameters follow the five of the statement.
+ * called once. Its parameters follow those of the statement, which has five unless `first` says otherwise.
  */
-const recordAll = (stored: string): string =>
+const recordAll = (stored: string, first = 6): string =>
   `, stored as materialized (${stored}), wrote as materialized (
-  select pg_task_write_history($6::json, array(select id from stored), $7::bool)
+  select pg_task_write_history($${first}::json, array(select id from stored), $${first + 1}::bool)
 )
 select stored.* from stored cross join wrote`
 
@@ -157,6 +159,8 @@ export interface StoredRow {
   readonly due?: number | null
   /** How many signals it had at its end that it never took. */
   readonly left?: number | null
+  /** A pending state has taken the place of what the outcome would have written. */
+  readonly replaced?: true
 }
 
 /** What a batch of outcomes does. */
@@ -190,7 +194,7 @@ const advanceOne = (settings: string) =>
   step = $4, transitions = ${nextTransitionSql("$3::int")}, tried = 0, crashes = 0, error = null, last_error = null,
   updated_at = now(),
   lease_until = now() + ${millis("$5")}
-where ${settings} and id = $1::uuid and lease_token = $2::uuid
+where ${settings} and id = $1::uuid and lease_token = $2::uuid and pending is null
   and transitions in ($3::int, ${nextTransitionSql("$3::int")}) returning id`
 
 const advanceNow = advanceOne(briefLocks)
@@ -217,12 +221,57 @@ export interface StoreOptions {
   readonly again?: boolean | undefined
 }
 
+/**
+ * Ends the attempts of rows with a pending state: a trigger gives it its place. It is a statement of its own, because no
+ * part of one statement sees what another part has just met: with both in one, a row that was replaced meanwhile was
+ * left running until its lease expired.
+ */
+const takePendingText = (locks: string) =>
+  `with f as materialized (
+  select * from unnest($1::uuid[], $2::uuid[], $3::int[]) as f(id, token, n) where ${locks} and ${anyTransition}
+), taken as (
+  update pg_task t set is_running = false, lease_token = null, lease_until = null, updated_at = now()
+  from f where t.id = f.id and t.lease_token = f.token and t.transitions in (f.n, ${nextTransitionSql("f.n")})
+    and t.pending is not null
+  returning t.id
+)`
+
+const taken = "select id, true as replaced from taken"
+
+const takePending = (sql: SqlClient, fences: ReadonlyArray<RowEnd>, batch: Changes, { again = false, locks }: {
+  readonly locks: string
+  readonly again?: boolean | undefined
+}): Rows<StoredRow> =>
+  query(sql, takePendingText(locks) + (batch.history === undefined ? `\n${taken}` : recordAll(taken, 4)), [
+    fences.map(({ id }) => id),
+    fences.map(({ token }) => token),
+    fences.map(({ n }) => n),
+    ...historyParams(batch, again)
+  ])
+
+/** What was stored, and the rows among the others that have a pending state. */
+const withPending = (
+  sql: SqlClient,
+  batch: Changes,
+  stored: ReadonlyArray<StoredRow>,
+  options: { readonly locks: string; readonly again?: boolean | undefined }
+): Rows<StoredRow> => {
+  if (stored.length === batch.ends.length + batch.changes.length) return Effect.succeed(stored)
+  const ids = new Set(stored.map(({ id }) => id))
+  const continued = batch.changes.filter(({ kind }) => kind === "Continued")
+  const refused = [...batch.ends, ...continued].filter(({ id }) => !ids.has(id))
+  return refused.length === 0
+    ? Effect.succeed(stored)
+    : Effect.map(takePending(sql, refused, batch, options), (taken) => [...stored, ...taken])
+}
+
 /** Stores the outcomes of many attempts, and returns those that were still the current ones. */
 export const storeOutcomes = (sql: SqlClient, changes: Changes, options: StoreOptions): Rows<StoredRow> => {
   const [only, more] = changes.changes
-  return only?.kind === "Continued" && !isFull(only) && more === undefined && changes.ends.length === 0
+  const stored = only?.kind === "Continued" && !isFull(only) && more === undefined && changes.ends.length === 0
     ? storeContinued(sql, only, changes, options)
-    : queryAlone(sql, ...storeBatch(textFor(changes, options), changes, options))
+    : queryAlone<StoredRow>(sql, ...storeBatch(textFor(changes, options), changes, options))
+  return Effect.flatMap(stored, (rows) => withPending(sql, changes, rows, { locks: briefLocks, again: options.again }))
 }
 
 /**
@@ -236,5 +285,8 @@ export const storeInTransaction = (
 ): Effect.Effect<StoredRow | undefined, SqlError> => {
   const { full, plain } = options.from === "Transaction" ? storeNow : storeAtEnd
   const text = changes.changes.some(isFull) ? full : plain
-  return Effect.map(query<StoredRow>(sql, ...storeBatch(text, changes, options)), ([row]) => row)
+  return query<StoredRow>(sql, ...storeBatch(text, changes, options)).pipe(
+    Effect.flatMap((rows) => withPending(sql, changes, rows, { locks: patientLocks })),
+    Effect.map(([row]) => row)
+  )
 }

@@ -46,9 +46,9 @@ export const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Par
 
 /** Whether most rows in the indexes match. Then a page reads few rows more than it returns. */
 const followsIndexes = (
-  { error, errorLine, key, newerThan, olderThan, status, step, task, text }: PageOptions
+  { error, errorLine, key, newerThan, olderThan, parents, status, step, task, text }: PageOptions
 ): boolean =>
-  [error, errorLine, key, newerThan, olderThan, step, task, text].every((criterion) => criterion === undefined)
+  [error, errorLine, key, newerThan, olderThan, parents, step, task, text].every((criterion) => criterion === undefined)
   && !(status?.includes("running") && !status.includes("ready") && !status.includes("scheduled"))
 
 /** The names of all tasks in one part, each found by one index lookup (a loose index scan). */

@@ -35,7 +35,7 @@ export const probe = (sql: SqlClient): Effect.Effect<Place, SqlError> =>
   d as (delete from pg_task where false returning 1),
   s as (
     select id, step, task, wakeup_at, tried, is_running, error, lease_token, lease_until, transitions, crashes, trace,
-      last_error, ended_at, limit_key, slot, waits_for, wait_until, inbox, wakes
+      last_error, ended_at, limit_key, slot, waits_for, wait_until, inbox, wakes, key, pending
     from pg_task where false
   )
 select ${schema} as schema, getdatabaseencoding()::text as encoding where not exists (select 1 from s)`,

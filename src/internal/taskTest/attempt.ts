@@ -64,10 +64,10 @@ const runAndStore = Effect.fnUntraced(function*(runner: Runner, claimed: Claimed
   const attempt = makeAttempt(claimed, performance.now())
   const running = runAttempt(runner, attempt)
   const outcome = yield* inTransaction ? behindSavepoint(sql, claimed, running) : running
-  if (outcome._tag === "Stored") return { outcome: outcome.outcome, current: true }
+  if (outcome._tag === "Stored") return { outcome: outcome.outcome, current: true, replaced: false }
   const changes = toChanges([{ claimed, outcome, history: runner.toHistory?.(attempt, outcome) }])
   const stored = yield* storeInTransaction(sql, changes, { lease, from: "Transaction" })
-  return { outcome, current: stored !== undefined }
+  return { outcome, current: stored !== undefined, replaced: stored?.replaced === true }
 })
 
 /** The lock timeout of the caller's transaction stays what it was. */
@@ -86,11 +86,11 @@ export const attemptInTest = (
   claimed: ClaimedTask
 ): Effect.Effect<{ readonly result: AnyResult; readonly goesOn: boolean }, AttemptError> =>
   Effect.gen(function*() {
-    const { current, outcome } = yield* keepLockTimeout(runner.sql, runAndStore(runner, claimed))
+    const { current, outcome, replaced } = yield* keepLockTimeout(runner.sql, runAndStore(runner, claimed))
     const parent = current && isEnd(outcome) ? parentOf(claimed) : undefined
     if (parent !== undefined) yield* wakeParents(runner.sql, [parent])
     const result = yield* toResult(runner.tasks, claimed, outcome, current)
-    if (outcome._tag !== "Continued" || !current) return { result, goesOn: false }
+    if (outcome._tag !== "Continued" || !current || replaced) return { result, goesOn: false }
     claimed.advance(outcome.step)
     return { result, goesOn: true }
   })

@@ -1,10 +1,11 @@
 /** Tasks that wait for other tasks: each parent goes on exactly once, after all its children, whatever happens. */
 import { assert } from "@effect/vitest"
-import { Effect, Latch, Queue, Schema } from "effect"
+import { Effect, Fiber, Latch, Queue, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Admin, NextStep, Step, Task } from "../../../src/index.ts"
 import { findForgotten, wakeParents } from "../../../src/internal/sql/children.ts"
 import { TaskTest } from "../../../src/testing/index.ts"
+import { pgTask } from "../../support/cli/cli.ts"
 import { start, workerTests } from "../../support/worker/Fixture.ts"
 import { empty, row, run } from "../../support/worker/Table.ts"
 import { eventually, within } from "../../support/worker/Wait.ts"
@@ -78,13 +79,13 @@ const makeTotals = (joined: (total: number) => void = () => undefined) =>
     Step.wait(Gather, (on) => [
       on.children({
         next: [Total],
-        handler: Effect.fnUntraced(function*({ title }, { all, first, named }) {
+        handler: ({ title }, { all, first, named }) => {
           assert.strictEqual(title, "t")
           const sums = [...all, ...(first === undefined ? [] : [first]), ...Object.values(named)].map(({ sum }) => sum)
           const total = sums.reduce((sum, one) => sum + one, 0)
           joined(total)
-          return NextStep.now(new Total({ total }))
-        })
+          return Effect.succeed(NextStep.now(new Total({ total })))
+        }
       }),
       on(Stop, { next: [Stopped], handler: () => Effect.succeed(NextStep.now(new Stopped({ seen: ["stop"] }))) })
     ]),
@@ -264,6 +265,74 @@ workerTests("a task with children", (test) => {
       const results = yield* TaskTest.runAll({ tasks: [makeAdder(), makeTotals()] })
       const last = results.at(-1)!
       assert.deepInclude(last, { _tag: "Ended", task: "Totals" })
+      yield* run("delete from pg_task")
+    })
+  )
+})
+
+workerTests("a task that is cancelled", (test) => {
+  test(
+    "takes its children with it, unless they are to stay, and its parent learns of it",
+    Effect.gen(function*() {
+      yield* start({ tasks: [makeTotals()] })
+      const [first, second, third] = [
+        yield* Totals.enqueue(begin(3)),
+        yield* Totals.enqueue(begin(3)),
+        yield* Totals.enqueue(begin(1, "end", true))
+      ]
+      for (const id of [first, second, third]) yield* waits(id)
+      assert.strictEqual(yield* Admin.cancel(first), 6)
+      assert.lengthOf(yield* childrenOf(first), 0)
+      assert.strictEqual(yield* Admin.cancel(second, { children: false }), 1)
+      assert.lengthOf(yield* childrenOf(second), 5)
+      const { rows: [only] } = yield* Admin.list({ parent: third })
+      assert.strictEqual(only!.parent, third)
+      assert.strictEqual(yield* Admin.cancel(only!.id), 1)
+      assert.deepStrictEqual(yield* within(Totals.await(third), "the result"), new Stopped({ seen: ["Gone"] }))
+    })
+  )
+
+  test(
+    "while it spawns children takes them with it, too",
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const [parent] = yield* run<{ id: string }>(
+        `insert into pg_task (step, is_running, wakeup_at) values ('{"Totals":{"Begin":{}}}', true, now()) returning id::text`
+      )
+      const spawned = yield* Latch.make()
+      const commit = yield* Latch.make()
+      const spawning = yield* Effect.forkScoped(sql.withTransaction(Effect.gen(function*() {
+        yield* run(`insert into pg_task (step, parent) values ('{"Adder":{"Add":{}}}', $1::uuid)`, [parent!.id])
+        yield* run("update pg_task set waits_for = '{$children}', is_running = false where id = $1::uuid", [parent!.id])
+        yield* spawned.open
+        yield* commit.await
+      })))
+      yield* spawned.await
+      const cancelling = yield* Effect.forkScoped(Admin.cancel(parent!.id))
+      yield* eventually(
+        run("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"),
+        (found) => found.length > 0
+      )
+      yield* commit.open
+      yield* Fiber.join(spawning)
+      assert.strictEqual(yield* within(Fiber.join(cancelling), "the end of it"), 2)
+      yield* empty
+    })
+  )
+})
+
+workerTests("pg-task", (test) => {
+  test(
+    "shows the children of a task, and lists them",
+    Effect.gen(function*() {
+      yield* start({ tasks: [makeTotals()] })
+      const id = yield* Totals.enqueue(begin(3))
+      yield* waits(id)
+      assert.match((yield* pgTask(["show", id])).out, /children +5 ready/)
+      const { rows } = yield* Admin.list({ parent: id })
+      assert.include((yield* pgTask(["show", rows[0]!.id])).out, `parent        ${id}`)
+      const listed = yield* pgTask(["list", "--parent", id, "--json"])
+      assert.lengthOf(JSON.parse(listed.out).tasks, 5)
       yield* run("delete from pg_task")
     })
   )
