@@ -20,7 +20,7 @@ const indent = (text: string) => text.split("\n").map((line) => `  ${line}`).joi
 type Hint = readonly [command: string, why: string]
 
 /** The commands that can be used next. */
-const hintsOf = ({ id, status }: Admin.Row): ReadonlyArray<Hint> => {
+const hintsOf = ({ id, status, waitsFor, waitUntil }: Admin.Row): ReadonlyArray<Hint> => {
   const short = id.slice(0, 8)
   const cancel: Hint = [`cancel ${short}`, "delete it for good"]
   switch (status) {
@@ -32,6 +32,12 @@ const hintsOf = ({ id, status }: Admin.Row): ReadonlyArray<Hint> => {
       ]
     case "scheduled":
       return [[`run-now ${short}`, "don't wait"], [`edit ${short}`, "change its state"], cancel]
+    case "waiting":
+      return [
+        [`signal ${short} ${waitsFor?.[0] ?? "Signal"} '{…}'`, "send it what it waits for"],
+        ...(waitUntil === null ? [] : [[`end-wait ${short}`, "let its time be over"] as const]),
+        cancel
+      ]
     case "running":
       return [[`watch ${short}`, "see what becomes of it"], [`cancel ${short}`, "interrupt it, and delete it for good"]]
     case "ended":
@@ -62,24 +68,43 @@ const childrenOf = Effect.fnUntraced(function*(parent: TaskId) {
   return counts.size === 0 ? undefined : Array.from(counts, ([status, count]) => `${count} ${status}`).join(", ")
 })
 
+/** The signals that it has not taken. */
+const signalLines = (signals: ReadonlyArray<Admin.InboxSignal>, style: Output.Style): ReadonlyArray<string> =>
+  signals.length === 0 ? [] : [
+    "",
+    style.bold("SIGNALS"),
+    ...signals.map(({ dedupe, fields, sentAt, signal }) =>
+      [
+        `  ${oneLine(signal ?? "?")}  ${oneLine(fields)}`,
+        style.dim(
+          [sentAt === null ? "" : time(sentAt), dedupe === null ? "" : `key ${oneLine(dedupe)}`].filter(Boolean).join(
+            ", "
+          )
+        )
+      ].join("  ")
+    )
+  ]
+
 const describe = (
   row: Admin.Row,
-  children: string | undefined,
+  { children, signals }: Pick<Effect.Success<ReturnType<typeof read>>, "children" | "signals">,
   style: Output.Style
 ): ReadonlyArray<string> => {
   const status = `${paintStatus(style)(row.status, row)} for ${formatDuration(row.age)}`
-  const facts: ReadonlyArray<readonly [string, string | undefined]> = [
+  const facts: ReadonlyArray<readonly [string, string | null | undefined]> = [
     ["id", row.id],
     ["task", oneLine(row.task ?? "?")],
     ["step", oneLine(row.step ?? "?")],
     ["status", status],
-    ["parent", row.parent ?? undefined],
+    ["parent", row.parent],
     ["children", children],
     ["key", row.key === null ? undefined : oneLine(row.key)],
     ["due", row.endedAt === null ? time(row.wakeupAt) : undefined],
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],
     ["crashes", row.crashes === 0 ? undefined : `${row.crashes} in a row`],
+    ["waits for", row.waitsFor === null ? undefined : row.waitsFor.map(oneLine).join(", ")],
+    ["wait until", row.waitUntil === null ? undefined : time(row.waitUntil)],
     ["lease until", row.leaseUntil === null ? undefined : time(row.leaseUntil)],
     ["ended", row.endedAt === null ? undefined : time(row.endedAt)],
     ["kept until", row.keptUntil === null ? undefined : time(row.keptUntil)],
@@ -88,13 +113,14 @@ const describe = (
     ["trace", row.trace === null ? undefined : oneLine(row.trace)]
   ]
   const shown = facts.flatMap(([name, value]) =>
-    value === undefined ? [] : [`${style.dim(pad(name, 12, "left"))}  ${value}`]
+    value === undefined || value === null ? [] : [`${style.dim(pad(name, 12, "left"))}  ${value}`]
   )
   return [
     ...shown,
     "",
     style.bold("STATE"),
     indent(printable(pretty(fieldsOf(row)))),
+    ...signalLines(signals, style),
     ...failure(row, style)
   ]
 }
@@ -112,22 +138,23 @@ const lastAttempts = 5
 const read = Effect.fnUntraced(function*(id: string) {
   const row = yield* Effect.flatMap(Admin.findId(id), Admin.get)
   const attempts = yield* Effect.orElseSucceed(Admin.history(row.id, { limit: lastAttempts }), () => [])
-  return { row, attempts, children: yield* childrenOf(row.id) }
+  const signals = row.signals === 0 ? [] : yield* Admin.inbox(row.id)
+  return { row, attempts, signals, children: yield* childrenOf(row.id) }
 })
 
 export const show = Command.make(
   "show",
   { id },
   Effect.fnUntraced(function*({ id }) {
-    const { attempts, children, row } = yield* connected(within(limits.read)(read(id)))
-    if (yield* Json) return yield* Output.json(Schema.encodeSync(Admin.Row)(row))
+    const { attempts, row, ...more } = yield* connected(within(limits.read)(read(id)))
+    if (yield* Json) return yield* Output.json({ ...Schema.encodeSync(Admin.Row)(row), inbox: more.signals })
     const style = yield* Output.style
     const past = attempts.length === 0 ? [] : [
       "",
       style.bold("LAST ATTEMPTS"),
       ...(yield* Output.rows(historyColumns, attempts)).map((line) => `  ${line}`)
     ]
-    yield* Output.lines([...describe(row, children, style), ...past, ...describeNext(row, style)])
+    yield* Output.lines([...describe(row, more, style), ...past, ...describeNext(row, style)])
   })
 ).pipe(
   Command.withDescription("Show everything about one task"),

@@ -12,7 +12,7 @@ import { childrenIn, isNewChild } from "../definition/child.ts"
 import { deadlineOf, joinOf, timeoutTag } from "../definition/wait.ts"
 import { readInbox } from "../sql/signals.ts"
 import type { WaitFacts } from "../sql/waits.ts"
-import { formatCause, toPostgresText } from "./causeText.ts"
+import { formatCause } from "./causeText.ts"
 import { type Attempt, type ClaimedTask, wasStopped } from "./claimedTask.ts"
 import { joinedChildren } from "./children.ts"
 import type { RowOutcome, Waiting } from "./outcome.ts"
@@ -178,11 +178,12 @@ export const nextEvent = (
   const { claimed } = attempt
   const { state, step } = decoded
   return restore(findEvent(sql, claimed, decoded)).pipe(
+    Effect.mapError(({ message }) => new DecodeError({ message: `${claimed.task}: ${message}` })),
     Effect.catchCause((cause) =>
       Effect.succeed<RowOutcome>(
         wasStopped(attempt, cause)
           ? { _tag: "Released" }
-          : { _tag: "Rejected", error: toPostgresText(`${claimed.task}: ${formatCause(cause)}`) }
+          : { _tag: "Rejected", error: formatCause(cause) }
       )
     ),
     Effect.flatMap((event) =>
