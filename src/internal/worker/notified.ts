@@ -10,6 +10,7 @@ import type { Database } from "./database.ts"
 import type { Rescue } from "./leaseRescue.ts"
 import { type Listener, makeListener } from "./listener.ts"
 import type { Quarantine } from "./quarantine.ts"
+import type { Ticker } from "./ticker.ts"
 import type { Wakeup } from "./wakeup.ts"
 
 /** Workers with the same tasks, on the same table, do some of their work for each other. */
@@ -32,6 +33,7 @@ interface Notified {
   readonly quarantine: Quarantine
   readonly rescue: Rescue
   readonly stopRequest: Deferred.Deferred<void>
+  readonly ticker: Ticker
   readonly wakeup: Wakeup
 }
 
@@ -42,7 +44,7 @@ const probePause = 500
 export const listenFor = (
   { group, id, schema }: Identity,
   pollInterval: number,
-  { cancels, crowd, database, quarantine, rescue, stopRequest, wakeup }: Notified
+  { cancels, crowd, database, quarantine, rescue, stopRequest, ticker, wakeup }: Notified
 ): Effect.Effect<Listener | undefined, never, Scope.Scope> =>
   makeListener({
     workerId: id,
@@ -55,6 +57,7 @@ export const listenFor = (
       if (delay === 0) wakeup.wake()
       else wakeup.lookIn(delay)
       quarantine.hint()
+      ticker.look()
     },
     onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
     onBroken: () => database.noteBroken(),
