@@ -23,11 +23,12 @@ import type * as Task from "./Task.ts"
  * - `runNow`: make scheduled tasks due.
  * - `cancel`: delete tasks.
  * - `edit`: replace the state of a task.
+ * - `signal`: send a task a signal that its states wait for.
  *
  * @category models
  * @since 0.1.0
  */
-export type Action = "retry" | "runNow" | "cancel" | "edit"
+export type Action = "retry" | "runNow" | "cancel" | "edit" | "signal"
 
 /**
  * Who is looking, and what they may do.

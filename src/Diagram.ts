@@ -8,6 +8,7 @@ import * as Array from "effect/Array"
 import type * as Duration from "effect/Duration"
 import { renderDot, renderDots } from "./internal/diagram/dot.ts"
 import { makeGraph } from "./internal/diagram/graph.ts"
+import { labelOf } from "./internal/diagram/labels.ts"
 import { renderMermaid } from "./internal/diagram/mermaid.ts"
 import { definitionOf } from "./internal/definition/task.ts"
 import type * as Task from "./Task.ts"
@@ -81,7 +82,7 @@ export interface GraphEdge {
   readonly from: string
   /** The `_tag` of a state. */
   readonly to: string
-  /** What makes the task move, where that is declared. */
+  /** What makes the task move: the tags of the signals that the state waits for, and `timeout`. */
   readonly label?: string | undefined
 }
 
@@ -113,14 +114,16 @@ export interface Graph {
  *   Step.make(Ping, { next: [Ping], handler: () => Effect.succeed(NextStep.delay(new Ping(), "1 minute")) })
  * ])
  *
- * // [{ from: "Ping", to: "Ping" }]
+ * // [{ from: "Ping", to: "Ping", label: undefined }]
  * console.log(Diagram.toGraph(Pinger).edges)
  * ```
  * @category drawing
  * @since 0.1.0
  */
 export const toGraph = (task: Task.Any, options: Pick<Options, "counts"> = {}): Graph => {
-  const { edges, entries, finals, nodes } = makeGraph(definitionOf(task), options)
+  const definition = definitionOf(task)
+  const { edges, entries, finals, nodes } = makeGraph(definition, options)
+  const stepOf = ({ tag }: { readonly tag: string }) => definition.steps.find((step) => step.tag === tag)!
   return {
     task: task.name,
     nodes: nodes.map((node) => ({
@@ -130,7 +133,7 @@ export const toGraph = (task: Task.Any, options: Pick<Options, "counts"> = {}): 
       ends: finals.includes(node) ? "always" : "maybe",
       unknown: node.unknown
     })),
-    edges: edges.map(([from, to]) => ({ from: from.tag, to: to.tag }))
+    edges: edges.map(([from, to]) => ({ from: from.tag, to: to.tag, label: labelOf(stepOf(from), to.tag) }))
   }
 }
 

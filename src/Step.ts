@@ -102,7 +102,7 @@ export type {
 
 export type {
   /**
-   * Any former state, for constraints.
+   * Any former state, for constraints, or any one that needs no services but `R`.
    *
    * @category models
    * @since 0.1.0
@@ -180,7 +180,7 @@ export interface Any<out R = unknown> {
   readonly tag: string
   readonly state: StateSchema<R>
   readonly next: ReadonlyArray<StateSchema<R>>
-  readonly from: ReadonlyArray<AnyFormer>
+  readonly from: ReadonlyArray<AnyFormer<R>>
   readonly retryLimit: number | undefined
   readonly retryDelay: Duration.Duration | undefined
   readonly transactional: boolean

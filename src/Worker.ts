@@ -87,7 +87,8 @@ export interface Options<Tasks extends ReadonlyArray<Task.Any>> {
   readonly shutdownTimeout?: Duration.Input | undefined
   /**
    * How often to look for tasks when no notification comes. Default 10 seconds. Without a `PgClient`, or while
-   * notifications don't arrive, it is 1 second at most. 10 milliseconds or more.
+   * notifications don't arrive, it is 1 second at most. 10 milliseconds or more. Each time it is longer by up to a
+   * tenth, at random, so that workers don't look all at once.
    */
   readonly pollInterval?: Duration.Input | undefined
 }

@@ -1,5 +1,6 @@
 export * as Activity from "./Activity.ts"
 export * as Admin from "./Admin.ts"
+export * as Deploy from "./Deploy.ts"
 export * as Diagram from "./Diagram.ts"
 export * as Metrics from "./Metrics.ts"
 export * as Migrations from "./Migrations.ts"

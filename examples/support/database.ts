@@ -53,10 +53,14 @@ export const DatabaseLive: Layer.Layer<Database, DatabaseError> = layerWith((psq
 export const QuietDatabaseLive: Layer.Layer<Database, DatabaseError> = layerWith(() => Effect.void)
 
 /**
- * Runs an example on the database until it ends or is told to stop (Ctrl-C): first what the example started ends, its
- * workers last steps included, then the connections, then the server. To be told to stop is no failure.
+ * Runs an example until it ends or is told to stop (Ctrl-C): first what it started ends, its workers last steps
+ * included, then the connections, then the server. To be told to stop is no failure.
  */
-export const main = <E>(program: Effect.Effect<unknown, E, Database>): void =>
-  NodeRuntime.runMain(Effect.provide(program, DatabaseLive), {
+export const runToEnd = <E>(program: Effect.Effect<unknown, E>): void =>
+  NodeRuntime.runMain(program, {
     teardown: (exit, onExit) => onExit(Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause) ? 0 : 1)
   })
+
+/** The same on the database. */
+export const main = <E>(program: Effect.Effect<unknown, E, Database>): void =>
+  runToEnd(Effect.provide(program, DatabaseLive))

@@ -6,11 +6,14 @@ import * as Flag from "effect/cli/Flag"
 import * as GlobalFlag from "effect/cli/GlobalFlag"
 import * as Effect from "effect/Effect"
 import { cancel } from "./commands/cancel.ts"
+import { check } from "./commands/check.ts"
 import { diagram } from "./commands/diagram.ts"
 import { edit } from "./commands/edit.ts"
 import { enqueue } from "./commands/enqueue.ts"
+import { history } from "./commands/history.ts"
 import { list } from "./commands/list.ts"
 import { migrate } from "./commands/migrate.ts"
+import { migrateStates } from "./commands/migrateStates.ts"
 import { retry } from "./commands/retry.ts"
 import { runNow } from "./commands/runNow.ts"
 import { show } from "./commands/show.ts"
@@ -24,9 +27,9 @@ import { Json, Url } from "./input/flags.ts"
 const root = Command.make("pg-task").pipe(
   Command.withDescription("See and steer the tasks in a table pg_task"),
   Command.withSubcommands([
-    { group: "Look", commands: [list, show, stats, watch, web, diagram] },
+    { group: "Look", commands: [list, show, history, stats, watch, web, diagram] },
     { group: "Change", commands: [retry, edit, runNow, cancel, enqueue] },
-    { group: "Operate", commands: [migrate, stop] }
+    { group: "Operate", commands: [check, migrateStates, migrate, stop] }
   ]),
   Command.withGlobalFlags([Url, Json])
 )

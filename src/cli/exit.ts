@@ -37,6 +37,9 @@ export class Parked extends Data.TaggedError("Parked")<{ readonly message: strin
 /** The database did not answer in time. */
 export class NoAnswer extends Data.TaggedError("NoAnswer")<{ readonly message: string }> {}
 
+/** Rows fit no state of a module. */
+export class UnfitStates extends Data.TaggedError("UnfitStates")<{ readonly message: string }> {}
+
 /** A file with tasks can't be loaded. */
 export class ModuleError extends Data.TaggedError("ModuleError")<{ readonly message: string }> {}
 
@@ -47,6 +50,7 @@ export type Failure =
   | Declined
   | Parked
   | NoAnswer
+  | UnfitStates
   | ModuleError
   | SqlError
   | MigrationError
@@ -117,6 +121,7 @@ const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
   Declined: exitCode.failed,
   Parked: exitCode.failed,
   ModuleError: exitCode.failed,
+  UnfitStates: exitCode.failed,
   TaskDefinitionError: exitCode.failed,
   TaskNotFoundError: exitCode.failed,
   TaskInvalidStateError: exitCode.failed,

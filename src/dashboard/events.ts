@@ -7,6 +7,7 @@ import * as Stream from "effect/Stream"
 import * as Admin from "../Admin.ts"
 import { numbersOf } from "./numbers.ts"
 import { shownOf, statuses } from "./pages/home.ts"
+import { versionOfRow } from "./pages/row.ts"
 import type { Look, Sample } from "./sampler.ts"
 import type { Site } from "./site.ts"
 
@@ -30,12 +31,10 @@ const toEvents = (site: Site) => (look: Look): string =>
     ? event("lost", look)
     : `${event("found", "")}${wordsOf(site, look)}`
 
-/** What changes when a task changes. A task that is gone has changed, too. */
+/** A task that is gone has changed, too. */
 const versionOf = (id: string): Effect.Effect<string, never, SqlClient> =>
   Admin.get(id).pipe(
-    Effect.map(({ crashes, lastError, status, transitions, tried, updatedAt }) =>
-      [status, transitions, tried, crashes, lastError?.length ?? 0, status === "running" ? 0 : updatedAt].join(" ")
-    ),
+    Effect.map(versionOfRow),
     Effect.catchTag(["TaskNotFoundError", "TaskIdError"], () => Effect.succeed("gone")),
     Effect.catch(() => Effect.succeed("")),
     Effect.withTracerEnabled(false)

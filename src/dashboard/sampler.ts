@@ -93,7 +93,7 @@ class Memory {
   private history: ReadonlyArray<Moment> = []
   private before: { readonly at: number; readonly traffic: Activity.Traffic } | undefined
 
-  get take(): Effect.Effect<Sample, Effect.Error<typeof Activity.traffic>, SqlClient> {
+  get take(): Effect.Effect<Sample, SampleError, SqlClient> {
     return Effect.suspend(() => Effect.timed(Effect.zip(Activity.counts(this.cap), Activity.traffic))).pipe(
       Effect.zipWith(
         Clock.currentTimeMillis,
@@ -120,12 +120,16 @@ class Memory {
 
 const isKnown = (look: Look): look is Sample | string => look !== undefined
 
-const reasonOf = (error: Effect.Error<typeof Activity.traffic>): string =>
-  error._tag === "SqlError" ? Admin.messageOf(error) : error.message
+type SampleError = Effect.Error<typeof Activity.traffic>
+
+const reasonOf = (error: SampleError): string => error._tag === "SqlError" ? Admin.messageOf(error) : error.message
 
 /** Takes samples until it is interrupted. Never fails: what can't be counted now is counted later. */
-const watch = (memory: Memory, latest: SubscriptionRef.SubscriptionRef<Look>): Effect.Effect<never, never, SqlClient> =>
-  memory.take.pipe(
+const watch = <R>(
+  take: Effect.Effect<Sample, SampleError, R>,
+  latest: SubscriptionRef.SubscriptionRef<Look>
+): Effect.Effect<never, never, R> =>
+  take.pipe(
     Effect.catch((error) => Effect.succeed(reasonOf(error))),
     Effect.timeoutOrElse({
       duration: timeout,
@@ -140,13 +144,14 @@ const watch = (memory: Memory, latest: SubscriptionRef.SubscriptionRef<Look>): E
     Effect.withTracerEnabled(false)
   )
 
-/** Makes a sampler. It goes on for some seconds after the last viewer has left: pages without scripts come one by one. */
-export const makeSampler: Effect.Effect<Sampler, never, Scope.Scope | SqlClient> = Effect.gen(function*() {
-  const memory = new Memory()
+/** Makes a sampler of what takes one sample. It goes on for some seconds after the last viewer has left: pages without scripts come one by one. */
+export const makeSamplerOf = Effect.fnUntraced(function*<R>(
+  take: Effect.Effect<Sample, SampleError, R>
+): Effect.fn.Return<Sampler, never, Scope.Scope | R> {
   const watched = yield* RcRef.make({
     acquire: Effect.gen(function*() {
       const latest = yield* SubscriptionRef.make<Look>(undefined)
-      yield* Effect.forkScoped(watch(memory, latest))
+      yield* Effect.forkScoped(watch(take, latest))
       return latest
     }),
     idleTimeToLive: "5 seconds"
@@ -159,3 +164,8 @@ export const makeSampler: Effect.Effect<Sampler, never, Scope.Scope | SqlClient>
     )
   }
 })
+
+/** Makes a sampler of the table. */
+export const makeSampler: Effect.Effect<Sampler, never, Scope.Scope | SqlClient> = Effect.suspend(() =>
+  makeSamplerOf(new Memory().take)
+)

@@ -55,6 +55,9 @@ const refusalOf = (error: PageError): Refusal => {
       return new Refusal({ status: 400, title: "Not understood", message: error.message })
     case "TaskEditError":
     case "TaskInvalidStateError":
+    case "TaskInvalidSignalError":
+    case "TaskInboxFullError":
+    case "TaskOptionsError":
       return new Refusal({ status: 409, title: "Not changed", message: error.message })
     case "TaskTableError":
       return new Refusal({ status: 503, title: "No table", message: error.message })

@@ -12,7 +12,8 @@ export interface Page {
   readonly current?: "home" | "errors" | "rows" | "workers" | undefined
   /** Where its live numbers come from. Default: none. */
   readonly feed?: string | undefined
-  /** The page is made anew in the browser when the feed says that it has changed. */
+  /** Of what the page shows. When the feed says that there is another one, the browser asks for the page again. */
+  readonly version?: string | undefined
   readonly status?: number | undefined
 }
 
@@ -46,7 +47,7 @@ const header = (visit: Visit, current: Page["current"]): Html =>
 const footer = html`<footer><p>pg_task. <a href="keys">Keys</a></p></footer>`
 
 /** A whole document. */
-const documentOf = (visit: Visit, { body, current, feed, title }: Page): Html =>
+const documentOf = (visit: Visit, { body, current, feed, title, version: shown }: Page): Html =>
   html`<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -55,7 +56,9 @@ const documentOf = (visit: Visit, { body, current, feed, title }: Page): Html =>
 <link rel="icon" href="icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="${address("style.css", { v: version })}">
 <script type="module" src="${address("live.js", { v: version })}"></script>
-</head><body${feed === undefined ? "" : html` data-feed="${feed}"`}>${header(visit, current)}
+</head><body${feed === undefined ? "" : html` data-feed="${feed}"`}${
+    shown === undefined ? "" : html` data-version="${shown}"`
+  }>${header(visit, current)}
 <main id="main" tabindex="-1">${body}</main>${footer}</body></html>`
 
 /** Answers with a page. */

@@ -9,9 +9,14 @@ import type * as TaskError from "../TaskError.ts"
 import type { Sampler } from "./sampler.ts"
 
 /** What somebody may do besides looking: `Dashboard.Action`. */
-export type Action = "retry" | "runNow" | "cancel" | "edit"
+export type Action = "retry" | "runNow" | "cancel" | "edit" | "signal"
 
-export const actions: ReadonlyArray<Action> = ["retry", "runNow", "cancel", "edit"]
+/** What can be done to many tasks at once. */
+export type BulkAction = Exclude<Action, "edit" | "signal">
+
+export const bulkActions: ReadonlyArray<BulkAction> = ["retry", "runNow", "cancel"]
+
+export const actions: ReadonlyArray<Action> = [...bulkActions, "edit", "signal"]
 
 /** Who is looking, and what they may do: `Dashboard.Visitor`. */
 export interface Visitor {
@@ -53,6 +58,7 @@ export type PageError =
   | TaskError.TaskFilterError
   | TaskError.TaskEditError
   | TaskError.TaskInvalidStateError
+  | TaskError.SignalError
 
 /** Makes one page. */
 export type Handler = (visit: Visit) => Effect.Effect<HttpServerResponse, PageError, SqlClient>

@@ -51,7 +51,13 @@ describe("the documentation", () => {
   })
 
   it("names metrics that there are", () => {
-    const others = ["pg_task_changed", "pg_task_migrations", "pg_task_status"]
+    const others = [
+      "pg_task_changed",
+      "pg_task_migrations",
+      "pg_task_status",
+      "pg_task_history",
+      "pg_task_signal"
+    ]
     const metrics = Object.values(Metrics).flatMap((each) => Metric.isMetric(each) ? [each.id] : [])
     const suffixes = /_(bucket|sum|count)$/
     assert.includeMembers(
@@ -68,8 +74,8 @@ const id = "018f4e1e-5d0c-7000-8000-000000000000"
 layer(Layer.unwrap(Effect.map(makeDatabase, ({ url }) => Layer.merge(client(url), Layer.succeed(Url, url)))), {
   excludeTestServices: true
 })("the documentation's commands", (it) => {
-  // `watch` doesn't end, and modules are the reader's: `cli.test.ts` has both. So are variables and other placeholders.
-  const isComplete = (command: string) => !/^watch|--module| -m |[$…]|<(?!id>)/.test(command)
+  // `watch` and `web` don't end, and modules are the reader's: `cli.test.ts` has both. So are variables and other placeholders.
+  const isComplete = (command: string) => !/^watch|^web|--module| -m |[$…]|<(?!id>)/.test(command)
   const commands = named(/(?:`|^(?=npx ))(?:npx effect-)?pg-task ([a-z].*?)(?=`| [#|>&]|$)/gm).filter(isComplete)
 
   it.effect.each(commands)("work: pg-task %s", (command) =>

@@ -3,21 +3,13 @@
  */
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { createServer } from "node:net"
 import { makeDatabase } from "../support/database/Database.ts"
+import { freePort } from "../support/process/freePort.ts"
 import * as Script from "../support/process/Script.ts"
 import { type Collector, makeCollector } from "../support/telemetry/Collector.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
 const timeout = 300_000
-
-/** A port that nobody listens on. */
-const freePort = Effect.callback<number>((resume) => {
-  const server = createServer().listen(0, "127.0.0.1", () => {
-    const { port } = server.address() as { readonly port: number }
-    server.close(() => resume(Effect.succeed(port)))
-  })
-})
 
 const run = Effect.fnUntraced(function*(exportTo: string) {
   const { url } = yield* makeDatabase

@@ -8,6 +8,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { ClaimedTask, type Entry, makeAttempt } from "../../src/internal/attempt/claimedTask.ts"
 import * as Claims from "../../src/internal/sql/claim.ts"
 import * as Leases from "../../src/internal/sql/lease.ts"
+import { lookForLeases } from "../../src/internal/sql/look.ts"
 import { type Outcome, toChanges } from "../../src/internal/attempt/outcome.ts"
 import { runAttempt, type Runner } from "../../src/internal/attempt/attempt.ts"
 import { unlimited } from "../../src/internal/attempt/transaction.ts"
@@ -61,7 +62,7 @@ export const renew = (attempts: ReadonlyArray<ClaimedTask>) =>
 export const sweep = (worker: number) =>
   withSql((sql) =>
     Effect.gen(function*() {
-      const found = yield* Leases.lookInFront(sql, tasksOf(worker), 1000)
+      const found = yield* lookForLeases(sql, { tasks: tasksOf(worker), limit: 1000, notification: undefined })
       const ripe = found.flatMap(({ id, since }) => id === null ? [] : [{ id, since, ripe: true }])
       return yield* Leases.judge(sql, ripe, { maxCrashes, lease: 0 })
     })

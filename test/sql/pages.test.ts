@@ -6,6 +6,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Claims from "../../src/internal/sql/claim.ts"
 import type { KnownTask } from "../../src/internal/sql/known.ts"
 import * as Leases from "../../src/internal/sql/lease.ts"
+import { look, lookForLeases, type OutlookOptions } from "../../src/internal/sql/look.ts"
 import * as Outcome from "../../src/internal/sql/outcome.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
 import { pagesRead } from "../support/worker/Pages.ts"
@@ -66,6 +67,10 @@ const statements = ({ attempts, due }: {
   const step = `{"Jobs":{"Job":{"name":"next"}}}`
   const store = (changes: Outcome.Changes): Send => (sql) =>
     Outcome.storeOutcomes(sql, changes, { lease, isAsync: false })
+  const leases = { tasks: names, limit: 1000, notification: undefined }
+  const next = (outlook: OutlookOptions): Send => (sql) =>
+    look(sql, { outlook, leases: undefined, notification: undefined })
+  const inFront: Send = (sql) => lookForLeases(sql, leases)
   return [
     ["a claim", 500, (sql) => Claims.claim(sql, claim(jobs, 10), every)],
     ["a claim of three tasks", 500, (sql) => Claims.claim(sql, claim(both, 10), every)],
@@ -87,15 +92,11 @@ const statements = ({ attempts, due }: {
       8000,
       (sql) => Claims.releaseBehind(sql, { token, task: "Jobs", position: Claims.positionAt(due) })
     ],
-    ["the next due", 500, (sql) => Claims.nextDue(sql, { tasks: both, start: undefined, horizon: 1e4 })],
-    ["the next due, much later", 20, (sql) => Claims.nextDue(sql, { tasks: later, start: due, horizon: 1e9 })],
-    [
-      "the next due, too late",
-      20,
-      (sql) => Claims.nextDue(sql, { tasks: later, start: undefined, horizon: 1e4 })
-    ],
+    ["the next due", 500, next({ tasks: both, start: undefined, horizon: 1e4 })],
+    ["the next due, much later", 20, next({ tasks: later, start: due, horizon: 1e9 })],
+    ["the next due, too late", 20, next({ tasks: later, start: undefined, horizon: 1e4 })],
     ["a renewal", 4000, (sql) => Leases.renewLeases(sql, attempts, lease)],
-    ["a look for expired leases in front", 1500, (sql) => Leases.lookInFront(sql, names, 1000)],
+    ["a look for expired leases in front", 1500, inFront],
     ["a look for expired leases in blocks", 300, (sql) => Leases.lookInBlocks(sql, names, { from: 0, to: 200 })],
     ["a rescue", 4000, (sql) => Leases.judge(sql, suspicions, { maxCrashes: 3, lease })],
     ["one transition", 50, store({ ends: [], changes: [{ kind: "Continued", step, ...fences[0]! }] })],

@@ -6,7 +6,8 @@ import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
 import { stringify } from "../output/json.ts"
-import { filter, Json, optional, status } from "../input/flags.ts"
+import { filter, Json, optional, optionalModule, status } from "../input/flags.ts"
+import { type KnownStates, knownStates } from "../input/knownStates.ts"
 import * as Output from "../output/print.ts"
 import { rowColumns } from "../output/rowTable.ts"
 import { self } from "../output/ownCommand.ts"
@@ -36,12 +37,12 @@ const eachPage = <E, R>(
     return { next: after, read }
   })
 
-type Options = Parameters<typeof eachPage>[0]
+type Options = Parameters<typeof eachPage>[0] & { readonly known: KnownStates }
 
 /** The output is one JSON document, but each page is printed when it was read: there may be a million rows. */
-const printJson = Effect.fnUntraced(function*(options: Options) {
+const printJson = Effect.fnUntraced(function*({ known, ...options }: Options) {
   const { next } = yield* eachPage(options, (rows, isFirst) => {
-    const lines = rows.map((row) => stringify(encode(row)))
+    const lines = rows.map((row) => stringify({ ...encode(row), ...known.facts(row) }))
     // The beginning is printed with the first page: an error before that leaves no half of a document.
     if (isFirst) return Console.log(`{"tasks":[\n${lines.join("\n,")}`)
     return lines.length === 0 ? Effect.void : Console.log(`,${lines.join("\n,")}`)
@@ -49,12 +50,12 @@ const printJson = Effect.fnUntraced(function*(options: Options) {
   yield* Console.log(`],"next":${JSON.stringify(next ?? null)}}`)
 })
 
-const printTable = Effect.fnUntraced(function*(options: Options) {
+const printTable = Effect.fnUntraced(function*({ known, ...options }: Options) {
   const { next, read } = yield* eachPage(
     options,
     (rows, isFirst) =>
       Effect.flatMap(
-        Output.rows(rowColumns, rows),
+        Output.rows(rowColumns, rows.map((row) => known.name(row))),
         (lines) => rows.length === 0 ? Effect.void : Output.lines(isFirst ? lines : lines.slice(1))
       )
   )
@@ -69,6 +70,7 @@ export const list = Command.make(
   {
     ...filter,
     status,
+    module: optionalModule,
     newest: Flag.Boolean("newest").pipe(
       Flag.withDescription("The last due one comes first. Default: the first due one comes first"),
       Flag.withDefault(false)
@@ -88,8 +90,9 @@ export const list = Command.make(
       )
     )
   },
-  Effect.fnUntraced(function*({ all, limit, newest, ...options }) {
-    const wanted = { ...options, order: newest ? "newestFirst" : "oldestFirst", limit: all ? Infinity : limit } as const
+  Effect.fnUntraced(function*({ all, limit, module, newest, ...options }) {
+    const order = newest ? "newestFirst" : "oldestFirst"
+    const wanted = { ...options, order, limit: all ? Infinity : limit, known: yield* knownStates(module) } as const
     yield* connected((yield* Json) ? printJson(wanted) : printTable(wanted))
   })
 ).pipe(

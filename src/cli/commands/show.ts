@@ -7,6 +7,7 @@ import { connected, limits, within } from "../connection.ts"
 import { pretty } from "../output/json.ts"
 import { id, Json } from "../input/flags.ts"
 import * as Output from "../output/print.ts"
+import { historyColumns } from "../output/historyTable.ts"
 import { fieldsOf, paintStatus } from "../output/rowTable.ts"
 import { self } from "../output/ownCommand.ts"
 import { formatDuration, oneLine, pad, printable } from "../output/text.ts"
@@ -80,20 +81,39 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     "",
     style.bold("STATE"),
     indent(printable(pretty(fieldsOf(row)))),
-    ...failure(row, style),
-    "",
-    style.bold("NEXT"),
-    ...describeHints(row, style)
+    ...failure(row, style)
   ]
 }
+
+const describeNext = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> => [
+  "",
+  style.bold("NEXT"),
+  ...describeHints(row, style)
+]
+
+/** How many attempts of its history are shown with a task. */
+const lastAttempts = 5
+
+/** A role may read the tasks and not their history: then it is shown without. */
+const read = Effect.fnUntraced(function*(id: string) {
+  const row = yield* Effect.flatMap(Admin.findId(id), Admin.get)
+  const attempts = yield* Effect.orElseSucceed(Admin.history(row.id, { limit: lastAttempts }), () => [])
+  return { row, attempts }
+})
 
 export const show = Command.make(
   "show",
   { id },
   Effect.fnUntraced(function*({ id }) {
-    const row = yield* connected(within(limits.read)(Effect.flatMap(Admin.findId(id), Admin.get)))
+    const { attempts, row } = yield* connected(within(limits.read)(read(id)))
     if (yield* Json) return yield* Output.json(Schema.encodeSync(Admin.Row)(row))
-    yield* Output.lines(describe(row, yield* Output.style))
+    const style = yield* Output.style
+    const past = attempts.length === 0 ? [] : [
+      "",
+      style.bold("LAST ATTEMPTS"),
+      ...(yield* Output.rows(historyColumns, attempts)).map((line) => `  ${line}`)
+    ]
+    yield* Output.lines([...describe(row, style), ...past, ...describeNext(row, style)])
   })
 ).pipe(
   Command.withDescription("Show everything about one task"),

@@ -5,14 +5,20 @@ import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
 import { errorColumns, statsColumns, toStats } from "../output/countTable.ts"
-import { by, filter, Json } from "../input/flags.ts"
+import { by, filter, Json, optionalModule } from "../input/flags.ts"
+import { knownStates } from "../input/knownStates.ts"
 import * as Output from "../output/print.ts"
 
-const byState = Effect.fnUntraced(function*(filter: Admin.Filter) {
+const byState = Effect.fnUntraced(function*(filter: Admin.Filter, module: string | undefined) {
+  const known = yield* knownStates(module)
   const counts = yield* connected(within(limits.read)(Admin.counts(filter)))
-  if (yield* Json) return yield* Output.json(counts.map((count) => Schema.encodeSync(Admin.Count)(count)))
+  if (yield* Json) {
+    return yield* Output.json(
+      counts.map((count) => ({ ...Schema.encodeSync(Admin.Count)(count), ...known.facts(count) }))
+    )
+  }
   if (counts.length === 0) return yield* Console.log("No tasks")
-  yield* Output.lines(yield* Output.rows(statsColumns, toStats(counts)))
+  yield* Output.lines(yield* Output.rows(statsColumns, toStats(counts.map(known.name))))
 })
 
 const byError = Effect.fnUntraced(function*(filter: Admin.Filter) {
@@ -24,12 +30,13 @@ const byError = Effect.fnUntraced(function*(filter: Admin.Filter) {
 
 export const stats = Command.make(
   "stats",
-  { task: filter.task, step: filter.step, by },
-  ({ by, ...filter }) => by === "error" ? byError(filter) : byState(filter)
+  { task: filter.task, step: filter.step, by, module: optionalModule },
+  ({ by, module, ...filter }) => by === "error" ? byError(filter) : byState(filter, module)
 ).pipe(
   Command.withDescription("Count tasks by state and status, with the age of the oldest; or what is parked, by error"),
   Command.withExamples([
     { command: "pg-task stats", description: "Of all tasks" },
+    { command: "pg-task stats --module ./tasks.ts", description: "Name the states that your code doesn't know" },
     { command: "pg-task stats --by error", description: "Why tasks are parked" }
   ])
 )

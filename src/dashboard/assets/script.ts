@@ -47,7 +47,7 @@ const renew = async () => {
 }
 
 if (feed !== undefined) {
-  let version
+  let { version } = document.body.dataset
   const source = new EventSource(feed)
   say("connecting")
   source.addEventListener("open", () => say("live"))

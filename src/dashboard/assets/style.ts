@@ -54,7 +54,7 @@ header.top nav a[aria-current] { background: var(--accent); color: var(--on-acce
 main { max-width: 78rem; margin: 0 auto; padding: 1.2rem; }
 footer { max-width: 78rem; margin: 0 auto; padding: 0 1.2rem 1rem; color: var(--quiet); font-size: .85rem; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1.1rem; margin: 0 0 1.1rem; }
-.machine { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1.15fr); gap: .4rem 1.4rem; }
+.machine { display: grid; grid-template-columns: fit-content(48%) minmax(0, 1fr); gap: .4rem 1.4rem; }
 .machine > header { grid-column: 1 / -1; display: flex; flex-wrap: wrap; gap: .3rem 1rem; align-items: center; }
 .machine > header h2 { margin: 0; font-size: 1.15rem; }
 .plots { flex: 1; justify-content: flex-end; display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
@@ -67,7 +67,7 @@ th, td { text-align: left; padding: .32rem .6rem; border-bottom: 1px solid var(-
 tbody tr:last-child > * { border-bottom: 0; }
 thead th { color: var(--quiet); font-weight: 600; font-size: .85rem; white-space: nowrap; }
 td.num, th.num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-tbody th { font-weight: 600; overflow-wrap: anywhere; min-width: 7.5rem; }
+tbody th { font-weight: 600; overflow-wrap: break-word; max-width: 22rem; }
 td.wide { overflow-wrap: anywhere; min-width: 12rem; }
 td.tight { white-space: nowrap; }
 tr:focus-within { background: var(--bg); }
@@ -90,7 +90,7 @@ tr:focus-within { background: var(--bg); }
 .node .sum { font-size: 12px; }
 a.node:hover rect { stroke-width: 2.4; }
 .edge { fill: none; stroke: var(--quiet); stroke-width: 1.4; }
-.edge-label { font-size: 12px; fill: var(--text); text-anchor: middle; }
+.edge-label { font-size: 12px; fill: var(--text); text-anchor: middle; paint-order: stroke; stroke: var(--card); stroke-width: 5px; }
 .tip, .dot { fill: var(--quiet); }
 .ring { fill: none; stroke: var(--quiet); stroke-width: 1.4; }
 .figures { display: flex; flex-wrap: wrap; gap: .6rem; margin: 0 0 1.1rem; padding: 0; }

@@ -160,22 +160,30 @@ const fieldsOf = (ast: AST, encoded: SchemaAST.Objects, depth: number): Readonly
   )
 }
 
-type Step = Task.Any["steps"][number]
+/** The schema of a state, a former state or a signal. */
+export type Tagged = Task.Any["states"][number]
 
-const made = new WeakMap<Step["state"], ReadonlyArray<Field>>()
+const made = new WeakMap<Tagged, ReadonlyArray<Field>>()
 
-/** How a state is stored. */
-export const codecOf = (step: Step) =>
-  Schema.toCodecJson(step.state) as unknown as Schema.Codec<{ readonly _tag: string }, unknown>
+/** How such a value is stored. */
+export const codecOf = (schema: Tagged) =>
+  Schema.toCodecJson(schema) as unknown as Schema.Codec<{ readonly _tag: string }, unknown>
+
+/** The literal `_tag` of a schema. */
+export const tagOf = (schema: Tagged): string => {
+  const encoded = SchemaAST.toEncoded(codecOf(schema).ast)
+  const tag = SchemaAST.isObjects(encoded) && encoded.propertySignatures.find(({ name }) => name === "_tag")?.type
+  return tag && SchemaAST.isLiteral(tag) ? String(tag.literal) : ""
+}
 
 /** The fields of a state. Undefined for a schema that is stored as no plain struct: it is edited as JSON. */
-export const fieldsOfState = (step: Step): ReadonlyArray<Field> | undefined => {
-  const known = made.get(step.state)
+export const fieldsOfState = (schema: Tagged): ReadonlyArray<Field> | undefined => {
+  const known = made.get(schema)
   if (known !== undefined) return known
-  const { ast } = codecOf(step)
+  const { ast } = codecOf(schema)
   const encoded = SchemaAST.toEncoded(ast)
   if (!SchemaAST.isObjects(encoded) || encoded.indexSignatures.length > 0) return undefined
   const fields = fieldsOf(ast, encoded, 0)
-  made.set(step.state, fields)
+  made.set(schema, fields)
   return fields
 }

@@ -10,6 +10,8 @@ type Fields = Readonly<Record<string, unknown>>
 export interface State {
   readonly task: Task.Any | undefined
   readonly step: Task.Any["steps"][number] | undefined
+  /** The step that takes the row over, if its state is a former one. */
+  readonly heir: Task.Any["steps"][number] | undefined
   /** Undefined if no task of the dashboard has this state. */
   readonly schema: ReadonlyArray<Field> | undefined
   /** As they are stored. Undefined if the row doesn't have the shape of a task. */
@@ -47,12 +49,25 @@ const masked = (fields: ReadonlyArray<Field>, values: Fields): Fields => {
   )
 }
 
+const heirOf = (task: Task.Any | undefined, tag: string | null) =>
+  task?.steps.find(({ from }) => from.some((former) => former.tag === tag))
+
 export const stepOf = (task: Task.Any | undefined, tag: string | null) => task?.steps.find((step) => step.tag === tag)
 
 export const stateOf = (site: Site, row: Admin.Row): State => {
   const task = taskOf(site, row.task)
   const step = stepOf(task, row.step)
-  const schema = step && fieldsOfState(step)
+  const heir = step === undefined ? heirOf(task, row.step) : undefined
+  const former = heir?.from.find(({ tag }) => tag === row.step)
+  const known = step?.state ?? former?.state
+  const schema = known && fieldsOfState(known)
   const stored = parse(row)
-  return { task, step, schema, stored, fields: stored && (schema === undefined ? stored : masked(schema, stored)) }
+  return {
+    task,
+    step,
+    heir,
+    schema,
+    stored,
+    fields: stored && (schema === undefined ? stored : masked(schema, stored))
+  }
 }

@@ -5,7 +5,17 @@ import * as Admin from "../../Admin.ts"
 import { type Asked, askedOf, filterOf } from "../filter.ts"
 import { address, type Html, html } from "../html.ts"
 import { respond, seeOther } from "../shell.ts"
-import { type Action, actions, type Handler, may, type PageError, Refusal, type Visit } from "../site.ts"
+import {
+  type Action,
+  actions,
+  type BulkAction,
+  bulkActions,
+  type Handler,
+  may,
+  type PageError,
+  Refusal,
+  type Visit
+} from "../site.ts"
 import { several } from "../text.ts"
 import { rowTable } from "./rowTable.ts"
 
@@ -13,14 +23,16 @@ export const titleOf: Readonly<Record<Action, string>> = {
   retry: "Retry",
   runNow: "Run now",
   cancel: "Cancel",
-  edit: "Edit"
+  edit: "Edit",
+  signal: "Signal"
 }
 
 const doneOf: Readonly<Record<Action, string>> = {
   retry: "will run again",
   runNow: "due now",
   cancel: "cancelled",
-  edit: "saved"
+  edit: "saved",
+  signal: "got the signal"
 }
 
 const isAction = (text: string | null): text is Action => actions.some((action) => action === text)
@@ -42,14 +54,15 @@ export const refuseUnless = (visit: Visit, action: Action): Effect.Effect<void, 
       message: `${visit.visitor.name} may not do this: ${titleOf[action]}. Nothing was changed.`
     })
 
-const actionOf = (params: URLSearchParams): Effect.Effect<Exclude<Action, "edit">, Refusal> => {
+const actionOf = (params: URLSearchParams): Effect.Effect<BulkAction, Refusal> => {
   const action = params.get("action")
-  return isAction(action) && action !== "edit"
-    ? Effect.succeed(action)
+  const known = bulkActions.find((one) => one === action)
+  return known !== undefined
+    ? Effect.succeed(known)
     : new Refusal({ status: 400, title: "Not understood", message: "There is no such action." })
 }
 
-const run: Readonly<Record<Exclude<Action, "edit">, typeof Admin.retry>> = {
+const run: Readonly<Record<BulkAction, typeof Admin.retry>> = {
   retry: Admin.retry,
   runNow: Admin.runNow,
   cancel: Admin.cancel
@@ -73,7 +86,7 @@ export const noted = <A, E, R>(
 
 const perform = (
   visit: Visit,
-  action: Exclude<Action, "edit">,
+  action: BulkAction,
   target: Admin.Target,
   name: string
 ): Effect.Effect<number, PageError, SqlClient> =>
@@ -99,7 +112,7 @@ export const act: Handler = Effect.fnUntraced(function*(visit) {
 // ---------------------------------------------------------------------------------------------------------------
 
 interface Selection {
-  readonly action: Exclude<Action, "edit">
+  readonly action: BulkAction
   readonly ids: ReadonlyArray<string>
   readonly asked: Asked
   readonly target: ReadonlyArray<string> | Admin.Filter

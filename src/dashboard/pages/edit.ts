@@ -1,13 +1,12 @@
 /** The state of a task in a form that is made from its schema. The schema checks what is sent, field by field. */
 import * as Effect from "effect/Effect"
-import * as Schema from "effect/Schema"
-import * as SchemaIssue from "effect/SchemaIssue"
 import type { SqlClient } from "effect/sql/SqlClient"
 import * as Admin from "../../Admin.ts"
 import type * as Task from "../../Task.ts"
-import { codecOf, fieldsOfState } from "../form/fields.ts"
+import { decodeAs } from "../form/decode.ts"
+import { fieldsOfState } from "../form/fields.ts"
 import { readForm } from "../form/read.ts"
-import { type Content, pathOf, renderFields, renderJson } from "../form/render.ts"
+import { type Content, renderFields, renderJson } from "../form/render.ts"
 import { stateOf, stepOf } from "../form/state.ts"
 import { address, attribute, type Child, type Html, html } from "../html.ts"
 import { badge, respond, seeOther } from "../shell.ts"
@@ -34,7 +33,7 @@ const findEditing = Effect.fnUntraced(function*(visit: Visit, params: URLSearchP
   const state = stateOf(visit.site, row)
   if (state.task === undefined) return yield* refusal(`This dashboard knows no task "${row.task ?? "?"}".`)
   const tag = params.get("state") ?? row.step
-  const step = stepOf(state.task, tag) ?? state.task.steps[0]!
+  const step = stepOf(state.task, tag) ?? state.heir ?? state.task.steps[0]!
   const editing: Editing = { row, task: state.task, step, stored: (step.tag === row.step ? state.stored : {}) ?? {} }
   return editing
 })
@@ -46,13 +45,13 @@ const stateChooser = ({ row, step, task }: Editing): Html =>
   }</select></label><button>Choose</button></form>`
 
 const dropped = ({ step, stored }: Editing): ReadonlyArray<string> => {
-  const known = new Set(fieldsOfState(step)?.map(({ name }) => name))
-  return fieldsOfState(step) === undefined ? [] : Object.keys(stored).filter((name) => !known.has(name))
+  const known = new Set(fieldsOfState(step.state)?.map(({ name }) => name))
+  return fieldsOfState(step.state) === undefined ? [] : Object.keys(stored).filter((name) => !known.has(name))
 }
 
 const formOf = (visit: Visit, editing: Editing, content: Content): Html => {
   const { row, step } = editing
-  const fields = fieldsOfState(step)
+  const fields = fieldsOfState(step.state)
   const lost = dropped(editing)
   return html`<form method="post" action="edit" data-edit><input type="hidden" name="token" value="${visit.token}">
 <input type="hidden" name="id" value="${row.id}"><input type="hidden" name="state" value="${step.tag}">
@@ -89,27 +88,6 @@ export const editPage: Handler = Effect.fnUntraced(function*(visit) {
   return show(visit, editing, { values: editing.stored, wrong: new Map() })
 })
 
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
-
-/** A number's schema also accepts the texts that stand for infinity and NaN. They would only confuse readers. */
-const plain = (message: string) => message.replaceAll(/(?:number \| )?"Infinity" \| "-Infinity" \| "NaN"/g, "number")
-
-/** What is wrong with each field. */
-const wrongOf = (error: Schema.SchemaError): Content["wrong"] => {
-  const wrong = new Map<string, ReadonlyArray<string>>()
-  for (const { message, path = [] } of format(error.issue).issues) {
-    const at = path.reduce<string>((sum, key) => pathOf(sum, String(typeof key === "object" ? key.key : key)), "")
-    wrong.set(at, [...wrong.get(at) ?? [], plain(message)])
-  }
-  return wrong
-}
-
-/** The decoded state, or what is wrong with each field. */
-const decode = (step: Step, values: Content["values"]) =>
-  Schema.decodeUnknownEffect(codecOf(step), { errors: "all" })({ ...values, _tag: step.tag }).pipe(
-    Effect.mapError(wrongOf)
-  )
-
 const save = Effect.fnUntraced(function*(visit: Visit, { row, task }: Editing, state: Task.State<Task.Any>) {
   const transitions = Number(visit.form.get("transitions"))
   yield* noted(visit, "edit", {
@@ -128,9 +106,9 @@ const summary = "Nothing was saved: look at what is marked below."
 
 export const edit: Handler = Effect.fnUntraced(function*(visit) {
   const editing = yield* findEditing(visit, visit.form)
-  const content = readForm(fieldsOfState(editing.step), visit.form, editing.stored)
+  const content = readForm(fieldsOfState(editing.step.state), visit.form, editing.stored)
   if (content.wrong.size > 0) return show(visit, editing, content, summary)
-  const decoded = yield* Effect.result(decode(editing.step, content.values))
+  const decoded = yield* Effect.result(decodeAs(editing.step.state, editing.step.tag, content.values))
   if (decoded._tag === "Failure") {
     const wrong = decoded.failure
     return show(visit, editing, { values: content.values, wrong }, wrong.get("")?.join(" ") ?? summary)

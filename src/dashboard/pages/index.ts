@@ -7,6 +7,7 @@ import { home } from "./home.ts"
 import { find, keys, workers } from "./others.ts"
 import { row } from "./row.ts"
 import { rows } from "./rows.ts"
+import { signal, signalPage } from "./signal.ts"
 
 interface Handlers {
   readonly get?: Handler
@@ -18,6 +19,7 @@ export const pages: ReadonlyMap<string, Handlers> = new Map<string, Handlers>([
   ["rows", { get: rows }],
   ["row", { get: row }],
   ["edit", { get: editPage, post: edit }],
+  ["signal", { get: signalPage, post: signal }],
   ["errors", { get: errors }],
   ["try", { post: tryOne }],
   ["act", { post: act }],

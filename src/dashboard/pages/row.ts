@@ -1,7 +1,7 @@
 /** One task: where it stands, and why. */
-import type * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Admin from "../../Admin.ts"
+import type * as Task from "../../Task.ts"
 import { stateOf } from "../form/state.ts"
 import { unnamed } from "../filter.ts"
 import { address, type Child, cut, type Html, html } from "../html.ts"
@@ -9,6 +9,7 @@ import { actionForm, badge, respond } from "../shell.ts"
 import { type Handler, may, type Visit } from "../site.ts"
 import { duration, shortId, time } from "../text.ts"
 import { doneNote } from "./actions.ts"
+import { historyCard, maxHistory } from "./history.ts"
 
 /** In characters: pages stay quick, whatever a state holds. */
 const maxShown = 20_000
@@ -16,20 +17,16 @@ const maxShown = 20_000
 const fact = (name: string, value: Child): Html =>
   value === null || value === undefined || value === "" ? html`` : html`<dt>${name}</dt><dd>${value}</dd>`
 
-const when = (at: DateTime.Utc): string => {
-  const { epochMilliseconds } = at
-  return Math.abs(epochMilliseconds) >= 8.64e15 ? "never" : time(at)
-}
-
 const facts = (row: Admin.Row): Html =>
   html`<dl class="facts">${fact("Status", html`${badge(row.status)} for ${duration(row.age)}`)}
 ${fact("Task", html`<a href="${address("rows", { task: row.task ?? unnamed })}">${row.task ?? unnamed}</a>`)}
-${fact("Id", html`<span class="id">${row.id}</span>`)}${fact("Due", when(row.wakeupAt))}
+${fact("Id", html`<span class="id">${row.id}</span>`)}${fact("Due", time(row.wakeupAt))}
 ${fact("Failed tries", row.tried)}${fact("Crashes", row.crashes === 0 ? null : row.crashes)}${
     fact("Steps taken", row.transitions)
   }
-${fact("Lease", row.leaseUntil === null ? null : html`until ${when(row.leaseUntil)}`)}
-${fact("Enqueued", when(row.createdAt))}${fact("Last written", when(row.updatedAt))}
+${fact("Lease", row.leaseUntil === null ? null : html`until ${time(row.leaseUntil)}`)}
+${fact("Ended", row.endedAt && time(row.endedAt))}${fact("Kept until", row.keptUntil && time(row.keptUntil))}
+${fact("Enqueued", time(row.createdAt))}${fact("Last written", time(row.updatedAt))}
 ${fact("Trace", row.trace === null ? null : html`<span class="id">${row.trace}</span>`)}</dl>`
 
 const errorCard = ({ error, lastError }: Admin.Row): Html => {
@@ -60,55 +57,69 @@ const stateCard = (visit: Visit, row: Admin.Row): Html => {
         Object.entries(state.fields).map(([name, value]) => html`<dt>${name}</dt><dd>${valueOf(value)}</dd>`)
       }</dl>`
   }${
-    state.schema === undefined && state.fields !== undefined
+    state.heir !== undefined
+      ? html`<p class="quiet">A former state: the step ${state.heir.tag} takes it over.</p>`
+      : state.step === undefined && state.fields !== undefined
       ? html`<p class="quiet">No task of this dashboard has this state.</p>`
       : ""
   }</section>`
 }
 
-const buttons = (visit: Visit, row: Admin.Row): Html => {
-  const { id, status } = row
-  const canEdit = may(visit, "edit") && status !== "running"
-    && stateOf(visit.site, row).task !== undefined
-  return html`<div class="bar">${
-    canEdit
-      ? html`<a class="button${status === "parked" ? " main" : ""}" data-key="edit" href="${
+const link = (href: string, text: string, kind = ""): Html => html`<a class="button${kind}" href="${href}">${text}</a>`
+
+/** What the dashboard's tasks are needed for: their schemas. */
+const formLinks = (visit: Visit, { id, status }: Admin.Row, { signals }: Task.Any): ReadonlyArray<Html> => [
+  ...(may(visit, "edit") && status !== "running"
+    ? [
+      html`<a class="button${status === "parked" ? " main" : ""}" data-key="edit" href="${
         address("edit", { id })
       }">Edit its state</a>`
-      : ""
-  }${may(visit, "retry") && status === "parked" ? actionForm(visit, "retry", { id, text: "Retry" }) : ""}${
-    may(visit, "runNow") && status === "scheduled" ? actionForm(visit, "runNow", { id, text: "Run now" }) : ""
-  }${
-    may(visit, "cancel")
-      ? html`<a class="button danger" href="${address("bulk", { action: "cancel", id })}">Cancel…</a>`
-      : ""
+    ]
+    : []),
+  ...(may(visit, "signal") && signals.length > 0 ? [link(address("signal", { id }), "Send a signal")] : [])
+]
+
+const buttons = (visit: Visit, row: Admin.Row): Html => {
+  const { id, status } = row
+  const { task } = stateOf(visit.site, row)
+  return html`<div class="bar">${task !== undefined && status !== "ended" ? formLinks(visit, row, task) : ""}${
+    may(visit, "retry") && status === "parked" ? actionForm(visit, "retry", { id, text: "Retry" }) : ""
+  }${may(visit, "runNow") && status === "scheduled" ? actionForm(visit, "runNow", { id, text: "Run now" }) : ""}${
+    may(visit, "cancel") ? link(address("bulk", { action: "cancel", id }), "Cancel…", " danger") : ""
   }</div>`
 }
 
-const gone = (visit: Visit, id: string, message: string) =>
+const gone = (visit: Visit, id: string, message: string, history: ReadonlyArray<Admin.HistoryEntry>) =>
   respond(visit, {
     title: shortId(id),
     current: "rows",
     status: 404,
     body: html`<h1>Task <span class="id">${shortId(id)}</span></h1>${
       visit.query.has("done") ? html`<p class="note" role="status">It has finished, or was cancelled.</p>` : ""
-    }<p>${message}</p><p><a class="plain" href="rows">All tasks</a></p>`
+    }<p>${message}</p><p><a class="plain" href="rows">All tasks</a></p>${historyCard(history)}`
   })
+
+/** Changes when the task does. Renewed leases don't count. */
+export const versionOfRow = ({ crashes, lastError, status, transitions, tried, updatedAt }: Admin.Row): string =>
+  [status, transitions, tried, crashes, lastError?.length, status === "running" ? "" : updatedAt.epochMilliseconds]
+    .join(" ")
 
 export const row: Handler = Effect.fnUntraced(function*(visit) {
   const id = visit.query.get("id") ?? ""
   const found = yield* Admin.get(id).pipe(
     Effect.catchTag("TaskNotFoundError", ({ message }) => Effect.succeed(message))
   )
-  if (typeof found === "string") return gone(visit, id, found)
+  const history = yield* Admin.history(id, { limit: maxHistory })
+  if (typeof found === "string") return gone(visit, id, found, history)
   return respond(visit, {
     title: `${found.task ?? unnamed}.${found.step ?? unnamed}`,
     current: "rows",
     feed: address("events", { id: found.id }),
+    version: versionOfRow(found),
     body: html`<h1>${found.task ?? unnamed} <span class="quiet id">${shortId(found.id)}</span></h1>${
       doneNote(visit.query)
     }${buttons(visit, found)}${errorCard(found)}${stateCard(visit, found)}<section class="card"><h2>Facts</h2>${
       facts(found)
-    }</section>`
+    }</section>${historyCard(history)}`
   })
 })

@@ -6,7 +6,7 @@ import * as Admin from "../../Admin.ts"
 import { type Asked, askedOf, filterOf, lookAt } from "../filter.ts"
 import { address, type Html, html } from "../html.ts"
 import { respond } from "../shell.ts"
-import { actions, type Handler, may, Refusal, type Visit } from "../site.ts"
+import { bulkActions, type Handler, may, Refusal, type Visit } from "../site.ts"
 import { several } from "../text.ts"
 import { doneNote, titleOf } from "./actions.ts"
 import { filterForm, rowTable } from "./rowTable.ts"
@@ -25,7 +25,7 @@ const cursorOf = (after: string | null): Effect.Effect<Admin.Cursor | undefined,
 
 /** Everything that the filter selects, on all pages. */
 const allOfThem = (visit: Visit, asked: Asked): Html => {
-  const links = actions.filter((action) => action !== "edit" && may(visit, action) && isMeant(action, asked))
+  const links = bulkActions.filter((action) => may(visit, action) && isMeant(action, asked))
   const criteria = Object.keys(asked).length
   return links.length === 0 || criteria === 0
     ? html``
@@ -41,7 +41,7 @@ const isMeant = (action: string, { status }: Asked): boolean =>
 
 /** Those that are checked, on this page. */
 const chosen = (visit: Visit, table: Html): Html => {
-  const allowed = actions.filter((action) => action !== "edit" && may(visit, action))
+  const allowed = bulkActions.filter((action) => may(visit, action))
   return allowed.length === 0 ?
     table :
     html`<form method="get" action="bulk">${table}<p class="bar">The checked ones: ${
@@ -72,7 +72,7 @@ export const rows: Handler = Effect.fnUntraced(function*(visit) {
     lookAt: lookAt(asked),
     order: newest ? "newestFirst" : "oldestFirst"
   })
-  const allowed = actions.some((action) => action !== "edit" && may(visit, action))
+  const allowed = bulkActions.some((action) => may(visit, action))
   const table = rowTable(page.rows, allowed)
   return respond(visit, {
     title: "Tasks",

@@ -1,5 +1,6 @@
 /** Former states: what rows may still hold, and the function that turns it into a state of today. */
 import { hasProperty, isFunction } from "effect/Predicate"
+import type * as Scope from "effect/Scope"
 import type { Tagged } from "../../NextStep.ts"
 import { TaskDefinitionError } from "../../TaskError.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./state.ts"
@@ -67,14 +68,14 @@ export interface Former<out Old extends StateSchema, out To, out R> {
   readonly state: Old
 }
 
-/** Any former state, for constraints. */
-export interface AnyFormer {
+/** Any former state, for constraints, or any one that needs no services but `R`. */
+export interface AnyFormer<out R = unknown> {
   readonly "~effect-pg-task/Step/Former": {
     readonly _To: (_: never) => Tagged
-    readonly _R: (_: never) => unknown
+    readonly _R: (_: never) => R | Scope.Scope
   }
   readonly tag: string
-  readonly state: StateSchema
+  readonly state: StateSchema<R>
 }
 
 type To<F> = F extends { readonly "~effect-pg-task/Step/Former": { readonly _To: (_: never) => infer T } } ? T : never
@@ -86,7 +87,7 @@ export type FormerTag<F> = F extends { readonly tag: infer T extends string } ? 
 
 /** What a worker must provide to decode former states, and to turn them into the step's state. */
 export type FormerServices<F> =
-  | Needs<F>
+  | Exclude<Needs<F>, Scope.Scope>
   | (F extends { readonly state: infer S extends StateSchema } ? S["DecodingServices"] : never)
 
 type TagOf<S> = S extends { readonly _tag: infer T extends string } ? T : never

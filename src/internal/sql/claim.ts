@@ -8,10 +8,9 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import { firstByDue, quarantined, ready, unparked } from "./due.ts"
 import { isKnown, type KnownTask, knownTasks, namesAndTags, tagsOf } from "./known.ts"
-import { skippedSince } from "./notifyTriggers.ts"
 import { maxStep } from "./schema.ts"
 import { notDurable, query, queryAlone, type Rows } from "./query.ts"
-import { clampMillis, millis, millisUntil } from "./time.ts"
+import { millis } from "./time.ts"
 import { hasWaitFacts, waitFacts } from "./waits.ts"
 
 /** A claimed row. */
@@ -84,7 +83,7 @@ const takeWhatFits = markClaimed(`case when (select sum(bytes) from due) <= $4::
   ) d where before is null or before < $4::float8) end`)
 
 const time = (param: string) => `to_timestamp(${param}::float8 / 1000)`
-const from = (param: string) => `wakeup_at >= ${time(param)}`
+export const from = (param: string) => `wakeup_at >= ${time(param)}`
 
 /** The columns of a locked row that `takeWhatFits` needs. */
 const locked = `ctid, wakeup_at, ${bytes} as bytes`
@@ -313,52 +312,6 @@ export const claimQuarantined = (
 ) ${markClaimed("array(select ctid from due order by wakeup_at limit $1)")}`,
     [1, claim.token, claim.lease, ...namesAndTags(claim.tasks), claim.maxCrashes]
   )
-
-/** When to look again. */
-export interface NextDue {
-  /** In milliseconds: 0 or less when a row is due. Null when there is nothing to wait for. */
-  readonly wait: number | null
-  /** When this was looked at, in milliseconds since 1970. What becomes visible later was not seen. */
-  readonly at: number
-  /** A row is due, perhaps in a state that is not known. */
-  readonly due: boolean
-  /**
-   * Whether tasks may come, or have come since, for which nobody will notify: the transactions that store them are
-   * still `open`, or the database has `changed` since this look began.
-   */
-  readonly skipped: "open" | "changed" | null
-}
-
-/**
- * The time until the next row of these tasks becomes due, among those that are (or were) due at `start` or later.
- * Null if that is later than `horizon` milliseconds from now. Without this bound the planner reads and sorts all
- * waiting rows in spite of the limit, if there are less than about half a million.
- */
-export const nextDue = (
-  sql: SqlClient,
-  { horizon, start, tasks }: {
-    readonly tasks: ReadonlyArray<KnownTask>
-    readonly start: number | undefined
-    readonly horizon: number
-  }
-): Effect.Effect<NextDue, SqlError> => {
-  const after = start === undefined ? "" : ` and ${from("$4")}`
-  return Effect.map(
-    query<NextDue>(
-      sql,
-      `select ${millisUntil("min(d.wakeup_at)")} as wait, (extract(epoch from now()) * 1000)::float8 as at,
-  exists (select from pg_task where task = any($1::text[]) and ${ready} and wakeup_at <= now()${after}) as due,
-  ${skippedSince} as skipped
-from ${knownTasks("$1", "$2")} cross join lateral (
-  select wakeup_at from pg_task p where p.task = n.task and ${ready} and ${isKnown("n.tags")}
-    and wakeup_at <= now() + ${millis("$3")}${after}
-  ${firstByDue("1")}
-) d`,
-      [...namesAndTags(tasks), clampMillis(horizon), ...(start === undefined ? [] : [start])]
-    ),
-    (rows) => rows[0]!
-  )
-}
 
 /** Postgres's time, in milliseconds since 1970. */
 export const serverTime = (sql: SqlClient): Effect.Effect<number, SqlError> =>

@@ -34,21 +34,28 @@ end $$`
 const writeHistory = `create or replace function pg_task_write_history(entries json, stored uuid[], again boolean)
 returns boolean language plpgsql as $$
 begin
-  insert into pg_task_history
-    (id, task, state, transition, attempt, outcome, signal, error, duration, worker, ended_at, kept_until)
-  select x.id, x.task, x.state, x.transition, x.attempt, x.outcome, x.signal, x.error, x.duration,
-    x.worker, clock_timestamp(),
-    coalesce(clock_timestamp() + x.keep * interval '1 millisecond', 'infinity')
-  from json_to_recordset(entries) as x(id uuid, task text, state text, transition int, attempt int, outcome text,
-    signal text, error text, duration float8, worker uuid, keep float8)
-  join unnest(stored) as s(id) on s.id = x.id
-  where not (again and exists (
-    select from pg_task_history h where h.id = x.id and h.transition = x.transition and h.attempt = x.attempt
-      and h.worker = x.worker and h.outcome = x.outcome
-  ));
-  return true;
-exception when others then
-  raise warning 'The history of % tasks could not be written: %', json_array_length(entries), sqlerrm;
+  for try in 1..3 loop
+    begin
+      insert into pg_task_history
+        (id, task, state, transition, attempt, outcome, signal, error, duration, worker, ended_at, kept_until)
+      select x.id, x.task, x.state, x.transition, x.attempt, x.outcome, x.signal, x.error, x.duration,
+        x.worker, clock_timestamp(), coalesce(clock_timestamp() + x.keep * interval '1 millisecond', 'infinity')
+      from json_to_recordset(entries) as x(id uuid, task text, state text, transition int, attempt int, outcome text,
+        signal text, error text, duration float8, worker uuid, keep float8)
+      join unnest(stored) as s(id) on s.id = x.id
+      where not (again and exists (
+        select from pg_task_history h where h.id = x.id and h.transition = x.transition and h.attempt = x.attempt
+          and h.worker = x.worker and h.outcome = x.outcome
+      ));
+      return true;
+    exception
+      -- The rows were on their way to the default partition when their own partition was attached.
+      when check_violation then null;
+      when others then
+        raise warning 'The history of % tasks could not be written: %', json_array_length(entries), sqlerrm;
+        return false;
+    end;
+  end loop;
   return false;
 end $$`
 

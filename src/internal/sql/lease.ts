@@ -3,6 +3,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../../TaskId.ts"
 import { unparked } from "./due.ts"
 import { type KeptHistories, lostParam, writeLost } from "./history.ts"
+import type { Params } from "./params.ts"
 import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 
@@ -64,7 +65,18 @@ export interface LookRow {
   readonly next: number | null
   /** There are rows that this look did not reach. */
   readonly more: boolean
+  /** False: another worker is looking just now, so this look has seen nothing. */
+  readonly mine: boolean
 }
+
+/**
+ * One worker at a time looks for expired leases in a table: looks may be long, and one for all is enough. Nobody waits
+ * for the lock. It is held for the one statement, so it is free when its worker has died.
+ */
+const turn = `turn as materialized (
+  select pg_try_advisory_xact_lock(71609257::int8 << 32 | 'pg_task'::regclass::oid::int8) as mine
+)`
+const isMine = "(select mine from turn)"
 
 const hasExpired = "(lease_until is null or lease_until < now())"
 
@@ -74,7 +86,8 @@ const hasExpired = "(lease_until is null or lease_until < now())"
  */
 const summary = (more: string) =>
   `select e.id, e.lease_token as token, (extract(epoch from now()) * 1000)::float8 as since,
-  ((extract(epoch from n.next) - extract(epoch from clock_timestamp())) * 1000)::float8 as next, ${more} as more
+  ((extract(epoch from n.next) - extract(epoch from clock_timestamp())) * 1000)::float8 as next, ${more} as more,
+  ${isMine} as mine
 from (select min(lease_until) as next from seen where is_running and not ${hasExpired}) n
 left join (select id, lease_token from seen where is_running and ${hasExpired}) e on true`
 
@@ -87,23 +100,25 @@ const columns = "id, is_running, lease_token, lease_until"
  * that there are fewer rows than that, because it has no statistics, and read and sort every due row. (`task` is in the
  * order because the planner does not see that it is constant if the condition is `task is null`.)
  */
-export const lookInFront = (sql: SqlClient, tasks: ReadonlyArray<string>, limit: number): Rows<LookRow> => {
+export const frontLook = (
+  { add }: Params,
+  { limit, tasks }: { readonly tasks: ReadonlyArray<string>; readonly limit: number }
+): { readonly ctes: string; readonly select: string } => {
+  const [names, most] = [add(tasks), add(limit)]
   const front = (condition: string) =>
-    `select ${columns} from pg_task where ${condition} and ${unparked} and wakeup_at <= now()
-    order by task, wakeup_at limit (select $2::int8)`
-  return queryAlone(
-    sql,
-    `with seen as materialized (
-  select n.k, f.* from unnest($1::text[]) with ordinality as n(name, k) cross join lateral (
+    `select ${columns} from pg_task where ${isMine} and ${condition} and ${unparked} and wakeup_at <= now()
+    order by task, wakeup_at limit (select ${most}::int8)`
+  return {
+    ctes: `${turn}, seen as materialized (
+  select n.k, f.* from unnest(${names}::text[]) with ordinality as n(name, k) cross join lateral (
     ${front("task = n.name")}
   ) f
   union all select 0, f.* from (
     ${front("task is null")}
   ) f
-)
-${summary("exists (select from seen group by k having count(*) >= $2::int8)")}`,
-    [tasks, limit]
-  )
+)`,
+    select: summary(`exists (select from seen group by k having count(*) >= ${most}::int8)`)
+  }
 }
 
 /**
@@ -117,9 +132,9 @@ export const lookInBlocks = (
 ): Rows<LookRow> =>
   queryAlone(
     sql,
-    `with page as materialized (
+    `with ${turn}, page as materialized (
   select ${columns}, error, task, wakeup_at from pg_task
-  where ctid >= ('(' || $2::int8 || ',0)')::tid and ctid < ('(' || $3::int8 || ',0)')::tid and is_running
+  where ${isMine} and ctid >= ('(' || $2::int8 || ',0)')::tid and ctid < ('(' || $3::int8 || ',0)')::tid and is_running
 ), seen as materialized (
   select ${columns} from page
   where error is null and wakeup_at <= now() and (task = any($1::text[]) or task is null)

@@ -9,15 +9,15 @@ import {
   everything,
   type Found,
   type Position,
-  type NextDue,
-  nextDue,
   positionAt,
   type Window
 } from "../sql/claim.ts"
 import { codeOf } from "../sql/errors.ts"
+import type { Outlook } from "../sql/look.ts"
 import type { KnownTask } from "../sql/known.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
 import type { Database } from "./database.ts"
+import type { Poll } from "./poll.ts"
 import type { Pool } from "./pool.ts"
 import { SkippedNotifications } from "./skippedNotifications.ts"
 import { releaseUnanswered, mayHaveRun, timeOnceBack } from "./unanswered.ts"
@@ -32,6 +32,12 @@ const failedBackoff = { first: 50, longest: 5000 }
 
 /** A row is due, but another session holds it: look again after this, doubled each time. In milliseconds. */
 const lockedBackoff = 10
+
+/** The time between two polls is longer by up to this part of it, so that workers don't poll all at once. */
+const pollJitter = 0.1
+
+/** A poll that takes more than this share of the time reads many dead rows: then it is a claim, which avoids them. */
+const pollShare = 20
 
 /** Claims behind rows that other sessions hold: how far they have come. */
 interface Pass {
@@ -53,6 +59,7 @@ export interface DispatcherOptions {
   readonly database: Database
   readonly pool: Pool
   readonly wakeup: Wakeup
+  readonly poll: Poll
   readonly tasks: ReadonlyArray<string>
   readonly known: ReadonlyArray<KnownTask>
   readonly unknownStates: UnknownStates
@@ -61,6 +68,8 @@ export interface DispatcherOptions {
   readonly now: () => number
   /** The longest sleep, in milliseconds. May change: without notifications it is shorter. */
   readonly pollInterval: () => number
+  /** The longest that it may become, in milliseconds. */
+  readonly longestPoll: number
 }
 
 export class Dispatcher {
@@ -74,6 +83,11 @@ export class Dispatcher {
   private readonly cursor: ClaimCursor
   /** Something may be due behind the cursor. */
   private back = true
+  /** No claim has followed the last sleep. */
+  private isPoll = false
+  /** The last poll took too long: the next one is a claim. */
+  private isPollDear = false
+  private jitter = 1
   /** A dear claim has found nothing: a look for what is due next tells how far the next one need not look. */
   private wadedInVain = false
   private lockedWait = lockedBackoff
@@ -120,27 +134,40 @@ export class Dispatcher {
     this.back = true
   }
 
-  /** Sleeps until something becomes ready, until the next row is due, or until the poll. */
+  /** Asks what is due next, and sleeps until then, until something becomes ready, or until the poll. */
   private get sleep(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { database, known, now, pollInterval, sql, unknownStates, wakeup } = this.options
+      const { database, now, poll, wakeup } = this.options
       wakeup.forgetDue()
       this.wadedInVain = false
+      this.jitter = 1 + Math.random() * pollJitter
       const startedAt = now()
       const from = this.cursor.ahead
-      const look = nextDue(sql, { tasks: known, start: from, horizon: pollInterval() })
-      return Effect.matchEffect(database.withTimeout(look), {
+      const horizon = this.options.longestPoll * (1 + pollJitter)
+      return Effect.matchEffect(database.withTimeout(poll.look(from, horizon)), {
         onFailure: (error) => this.failed(error, { window: { from, to: undefined }, took: now() - startedAt }),
         onSuccess: (next) => {
-          unknownStates.seen(next.due)
+          if (this.isPoll) this.polled(now() - startedAt)
           return this.doze(next, from)
         }
       })
     })
   }
 
-  private doze({ at, skipped, wait: due }: NextDue, from: number | undefined): Effect.Effect<void> {
-    const { now, pollInterval, wakeup } = this.options
+  private get pollInterval(): number {
+    return this.options.pollInterval() * this.jitter
+  }
+
+  private polled(took: number): void {
+    this.lastClaim = this.options.now()
+    this.lag = 0
+    this.isPollDear = took * pollShare > this.options.pollInterval()
+  }
+
+  private doze({ at, due: isDue, skipped, wait: due }: Outlook, from: number | undefined): Effect.Effect<void> {
+    const { now, unknownStates } = this.options
+    if (this.isPoll && due !== null && due <= 0) return Effect.sync(() => this.lookAgain())
+    unknownStates.seen(isDue)
     // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
     if (due !== null && due <= 0 && !this.passed) {
       return Effect.sync(() => {
@@ -151,9 +178,19 @@ export class Dispatcher {
     if (due === null || due > 0) this.cursor.seenAll(at)
     const wait = due === null ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
     this.passed = false
-    const longest = Math.min(this.skipped.wait(skipped), pollInterval())
-    const until = Math.min(now() + Math.min(wait, longest), this.cursor.nextScan)
-    return Effect.map(wakeup.sleepUntil(until), () => this.lookAgain())
+    return this.rest(Math.min(now() + Math.min(wait, this.skipped.wait(skipped)), this.cursor.nextScan), now())
+  }
+
+  /** The poll interval may change meanwhile. */
+  private rest(due: number, since: number): Effect.Effect<void> {
+    const { now, wakeup } = this.options
+    return Effect.flatMap(wakeup.sleepUntil({ due, poll: since + this.pollInterval }), (isDue) => {
+      if (!isDue && !wakeup.stopped && now() < since + this.pollInterval) return this.rest(due, since)
+      this.isPoll = true
+      // A look from the cursor on, or a dear one, doesn't find everything, or not for long: a claim sees to that.
+      if (isDue || this.isPollDear || this.cursor.ahead !== undefined) this.lookAgain()
+      return Effect.void
+    })
   }
 
   private nextLockedWait(): number {
@@ -168,7 +205,7 @@ export class Dispatcher {
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
     const options = { tasks: known, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
-    this.mayHaveDueRows = false
+    this.mayHaveDueRows = this.isPoll = this.isPollDear = false
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)
     return Effect.matchEffect(database.withTimeout(statement), {
       onFailure: (error) => this.failed(error, { window, took: now() - startedAt, token: options.token }),

@@ -2,13 +2,18 @@
  * Rescues the rows of dead workers. A lease that has expired proves nothing: while the database was away, or a session
  * held the row, no worker could renew. So an expired lease is looked at again and again for a third of a lease, and
  * its row is rescued only if its worker could have renewed all that time. Live workers need much less for it.
+ *
+ * One worker looks for all that run the same tasks: its look notifies the others, which put off their own. They look
+ * when no such notification has come for a while.
  */
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import { failureKindOf } from "../sql/errors.ts"
-import { judge, type JudgedRow, lookInBlocks, lookInFront, type LookRow } from "../sql/lease.ts"
+import { judge, type JudgedRow, lookInBlocks, type LookRow } from "../sql/lease.ts"
+import { type LeaseLook, lookForLeases } from "../sql/look.ts"
 import { type LeaseOptions, noteFailure } from "./leaseRenewal.ts"
+import { Signal } from "./signal.ts"
 
 /** An expired lease is judged this many times, a twelfth of a lease apart. The last time rescues its row. */
 const judgements = 5
@@ -30,6 +35,24 @@ const minBlocks = 8
 const lookShare = 20
 const failedLook = 1000
 
+/**
+ * When the next look in front is made, as parts of the poll interval: from then on by a poll, if the worker is idle;
+ * else by itself. Workers that are notified of another one's look wait for longer, so that this one goes on to look for them.
+ */
+const nextByPoll = 0.95
+const nextByItself = 1.25
+const patience = { least: 0.5, random: 0.5 }
+
+/** A poll that is late, too, may still make the look. In milliseconds. */
+export const pollGrace = 20
+
+/**
+ * Notifications may be false, and another worker may look, but fail to rescue. So each worker looks by itself after this
+ * many poll intervals, whatever it is told. And it believes no rest that is longer than this, in milliseconds.
+ */
+const longestTrust = 30
+const longestRest = 300_000
+
 /** After a failure, doubled with each that follows, up to the longest. In milliseconds. */
 const failedBackoff = { first: 50, longest: 5000 }
 
@@ -46,30 +69,44 @@ interface Watched {
   judged: number
 }
 
+export interface RescueOptions extends LeaseOptions {
+  /** The notification that tells others of a look, and how long this worker rests after it, in milliseconds. */
+  readonly announce: (rest: number) => string
+}
+
 export class Rescue {
-  private readonly options: LeaseOptions
+  private readonly options: RescueOptions
   /** Called when there may be rescued rows to run. */
   private readonly onRescued: () => void
+  private readonly changed = new Signal()
   private readonly watched = new Map<TaskId, Watched>()
   // By the local clock, in milliseconds.
   private judgedAt = -Infinity
-  private frontAt = 0
+  /** When to look in front: by a poll that comes along, or else by itself. */
+  private pollAt = 0
+  private frontAt: number
+  private frontTook = 0
+  /** When this worker itself last looked. */
+  private lookedAt: number
   private blocksAt = 0
   /** Where the look at the whole table goes on. Undefined: the look in front reaches every due row. */
   private block: number | undefined
   private blocks = maxBlocks
   private failedWait = failedBackoff.first
 
-  constructor(options: LeaseOptions, onRescued: () => void) {
+  constructor(options: RescueOptions, onRescued: () => void) {
     this.options = options
     this.onRescued = onRescued
+    // A worker polls when it has started, unless it is busy at once.
+    this.lookedAt = options.now()
+    this.frontAt = this.lookedAt + Math.min(options.pollInterval * patience.least, 1000)
   }
 
   get run(): Effect.Effect<never> {
     return Effect.forever(
       this.turn.pipe(
         Effect.catch((error) => this.failed(error)),
-        Effect.andThen(Effect.suspend(() => Effect.sleep(Math.max(this.nextAt - this.options.now(), 1))))
+        Effect.andThen(Effect.suspend(() => this.changed.wait(Math.max(this.nextAt - this.options.now(), 1))))
       )
     )
   }
@@ -77,6 +114,8 @@ export class Rescue {
   private get turn(): Effect.Effect<void, SqlError> {
     return Effect.gen({ self: this }, function*() {
       const { now } = this.options
+      // After a standstill of this process a poll may be about to make this look.
+      if (now() >= this.frontAt) yield* Effect.sleep(pollGrace)
       if (now() >= this.frontAt) yield* this.lookInFront
       if (this.block !== undefined && now() >= this.blocksAt) yield* this.lookInBlocks(this.block)
       if (this.watched.size > 0 && now() >= this.judgeAt) yield* this.judge
@@ -112,52 +151,107 @@ export class Rescue {
     return this.options.database.retryingUnless(statement, () => true)
   }
 
-  /** Sends one that may be dear, and says when to rest until. */
-  private sendDear<A>(
-    statement: Effect.Effect<A, SqlError>,
-    rest: (until: number) => void
-  ): Effect.Effect<A, SqlError> {
-    const { now } = this.options
-    return Effect.suspend(() => {
-      const startedAt = now()
-      const ended = (most: number) => Effect.sync(() => rest(now() + Math.min(now() - startedAt, most) * lookShare))
-      return this.send(statement).pipe(
-        Effect.tap(() => ended(Infinity)),
-        Effect.tapError((error) => ended(failureKindOf(error) === "Lock" ? Infinity : failedLook))
-      )
-    })
+  /** A look in front for a poll to make along with its own, if it is time for one. */
+  takeShared(): LeaseLook | undefined {
+    const { now, pollInterval } = this.options
+    if (now() < this.pollAt) return undefined
+    this.pollAt = this.frontAt = now() + pollInterval * nextByItself
+    return this.inFront
+  }
+
+  private get inFront(): LeaseLook {
+    const { announce, tasks } = this.options
+    const limit = Math.max(Math.ceil(frontSize / tasks.length), minFrontSize)
+    // Whoever fails to rescue must not keep others from it.
+    const works = this.failedWait === failedBackoff.first
+    return { tasks, limit, notification: works ? announce(Math.ceil(this.frontTook * lookShare)) : undefined }
+  }
+
+  /** A look that is shared with a poll has failed: it is made apart, at once. */
+  lookApart(): void {
+    this.pollAt = Infinity
+    this.frontAt = 0
+    this.changed.set()
+  }
+
+  /** Another worker of the same tasks has looked. It rests this many milliseconds before it looks again. */
+  othersLook(rest: number): void {
+    const { pollInterval } = this.options
+    this.putOff(Math.max(rest >= 0 ? Math.min(rest, longestRest) : 0, pollInterval * nextByItself))
+    this.pollAt = this.frontAt = Math.min(this.pollAt, this.lookedAt + pollInterval * longestTrust)
+    this.block = undefined
+    this.changed.set()
+  }
+
+  private putOff(least: number): void {
+    const { now, pollInterval } = this.options
+    this.pollAt = this.frontAt = now() + least + pollInterval * (patience.least + patience.random * Math.random())
+  }
+
+  /** What a look in front has found, which took this long, in milliseconds. */
+  looked(rows: ReadonlyArray<LookRow>, took: number): void {
+    const { now, pollInterval } = this.options
+    const { mine, more, next } = rows[0]!
+    this.changed.set()
+    // Another worker looks just now, and will say so.
+    if (!mine) return this.putOff(0)
+    this.lookedAt = now()
+    this.frontTook = took
+    this.watch(rows)
+    this.block = more ? this.block ?? 0 : undefined
+    const expiry = next === null ? Infinity : Math.max(next, 0) + 10
+    const restUntil = now() + took * lookShare
+    this.pollAt = Math.max(restUntil, now() + Math.min(expiry, pollInterval * nextByPoll))
+    this.frontAt = Math.max(restUntil, now() + Math.min(expiry, pollInterval * nextByItself))
   }
 
   /** Where nearly all running rows are. If there is more, the whole table is looked through, too. */
   private get lookInFront(): Effect.Effect<void, SqlError> {
-    const { now, pollInterval, sql, tasks } = this.options
-    const limit = Math.max(Math.ceil(frontSize / tasks.length), minFrontSize)
-    return this.sendDear(lookInFront(sql, tasks, limit), (until) => (this.frontAt = until)).pipe(
-      // It was too much for the timeout of the server, or for ours.
-      Effect.tapError(() => Effect.sync(() => (this.block ??= 0))),
-      Effect.map((rows) => {
-        this.watch(rows)
-        const { more, next } = rows[0]!
-        this.block = more ? this.block ?? 0 : undefined
-        const wait = next === null ? Infinity : Math.max(next, 0) + 10
-        this.frontAt = Math.max(this.frontAt, now() + Math.min(wait, pollInterval))
-        this.onRescued()
-      })
-    )
+    return Effect.suspend(() => {
+      const { now, sql } = this.options
+      const startedAt = now()
+      return this.send(lookForLeases(sql, this.inFront)).pipe(
+        Effect.tapError((error) =>
+          Effect.sync(() => {
+            // It was too much for the timeout of the server, or for ours.
+            this.block ??= 0
+            this.frontAt = this.restAfterFailure(error, now() - startedAt)
+          })
+        ),
+        Effect.map((rows) => {
+          this.looked(rows, now() - startedAt)
+          this.onRescued()
+        })
+      )
+    })
+  }
+
+  private restAfterFailure(error: SqlError, took: number): number {
+    return this.options.now() + (failureKindOf(error) === "Lock" ? took : Math.min(took, failedLook)) * lookShare
   }
 
   private lookInBlocks(from: number): Effect.Effect<void, SqlError> {
-    const { sql, tasks } = this.options
-    const statement = lookInBlocks(sql, tasks, { from, to: from + this.blocks })
-    return this.sendDear(statement, (until) => (this.blocksAt = until)).pipe(
-      Effect.tapError(() => Effect.sync(() => (this.blocks = Math.max(this.blocks >> 1, minBlocks)))),
-      Effect.map((rows) => {
-        this.watch(rows)
-        // From the beginning again only if the next look in front doesn't reach every row, either.
-        this.block = rows[0]!.more ? from + this.blocks : undefined
-        this.blocks = Math.min(this.blocks * 2, maxBlocks)
-      })
-    )
+    return Effect.suspend(() => {
+      const { now, sql, tasks } = this.options
+      const startedAt = now()
+      return this.send(lookInBlocks(sql, tasks, { from, to: from + this.blocks })).pipe(
+        Effect.tapError((error) =>
+          Effect.sync(() => {
+            this.blocks = Math.max(this.blocks >> 1, minBlocks)
+            this.blocksAt = this.restAfterFailure(error, now() - startedAt)
+          })
+        ),
+        Effect.map((rows) => {
+          const { mine, more } = rows[0]!
+          this.blocksAt = now() + (now() - startedAt) * lookShare
+          if (!mine) return
+          this.watch(rows)
+          // From the beginning again only if the next look in front doesn't reach every row, either.
+          this.block = more ? from + this.blocks : undefined
+          this.blocks = Math.min(this.blocks * 2, maxBlocks)
+        })
+      )
+    })
   }
 
   private watch(rows: ReadonlyArray<LookRow>): void {

@@ -13,6 +13,7 @@ import * as Scope from "effect/Scope"
 import { ConnectionError, SqlError } from "effect/sql/SqlError"
 import { CurrentBorrowed } from "../sql/borrowed.ts"
 import { messageOf } from "../sql/errors.ts"
+import { pollGrace } from "./leaseRescue.ts"
 import { countWorkers, workersOf } from "../enqueue/listeners.ts"
 import { Signal } from "./signal.ts"
 import { channel, notify } from "../sql/notify.ts"
@@ -31,6 +32,11 @@ export interface ListenerOptions {
   readonly onBroken: () => void
   /** Somebody says that a task was cancelled. */
   readonly onCancel: (id: string) => void
+  /** A worker of this group has looked for expired leases, and rests for so many milliseconds. */
+  readonly onLook: (group: string, rest: number) => void
+  /** How often it is checked whether notifications come through, in milliseconds. */
+  readonly pollInterval: number
+  readonly now: () => number
 }
 
 const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.spaced("5 seconds")]).pipe(
@@ -46,6 +52,17 @@ const listenTimeout = "10 seconds"
  */
 const minDeafChecks = 2
 const maxDeafChecks = 32
+
+/** When the next probe is sent, as parts of the poll interval: from then on by a poll; else by itself. */
+const nextByPoll = 0.95
+const nextByItself = 1.25
+
+/** The notification that a worker sends to itself. */
+const probeOf = (workerId: string) => `probe ${workerId}`
+
+/** The same, which also tells the others of its group of a look for expired leases, and how long it rests after it. */
+export const lookOf = (workerId: string, group: string, rest: number): string =>
+  `${probeOf(workerId)} look ${group} ${rest}`
 
 const silence = (problem: string) =>
   new SqlError({
@@ -64,14 +81,17 @@ export class Listener {
   /** A probe was sent, and has not come back. */
   private awaited = false
   private warned = false
+  /** When a probe was last sent, by the local clock in milliseconds. */
+  private probedAt = -Infinity
   /** Checks that found the connection deaf, and after how many it is replaced. */
   private deafChecks = 0
   private deafLimit = minDeafChecks
   private readonly replace = new Signal()
+  private readonly warning = new Signal()
 
   constructor(options: ListenerOptions) {
     this.options = options
-    this.probe = `probe ${options.workerId}`
+    this.probe = probeOf(options.workerId)
   }
 
   /** Whether notifications come through, as far as we know. */
@@ -93,32 +113,50 @@ export class Listener {
     )
   }
 
-  /** Sends a notification to ourselves. Called at every poll; the one before, or that of the start, must have come back. */
-  get check(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (!this.connected) return Effect.void
-      const missed = this.awaited
-      this.awaited = true
-      return missed ? Effect.andThen(this.missed, this.sendProbe) : this.sendProbe
-    })
+  /** A notification to ourselves for a poll to send, if it is time. The one before must have come back. */
+  nextProbe(): string | undefined {
+    const { now, pollInterval } = this.options
+    if (!this.connected || now() - this.probedAt < pollInterval * nextByPoll) return undefined
+    if (this.awaited) this.missed()
+    this.awaited = true
+    this.probedAt = now()
+    return this.probe
   }
 
-  private get sendProbe(): Effect.Effect<void> {
-    return notify(this.options.client, this.probe).pipe(Effect.timeoutOption(listenTimeout), Effect.ignore)
+  /** Sends the notifications to ourselves that no poll has sent, because the worker is busy. */
+  get check(): Effect.Effect<never> {
+    const { now, pollInterval } = this.options
+    const interval = pollInterval * nextByItself
+    const wait = Effect.suspend(() => {
+      const left = this.probedAt + interval - now()
+      return Effect.sleep(left > 0 ? left : interval)
+    })
+    const late = Effect.suspend(() => now() - this.probedAt < interval ? Effect.void : this.sendProbe(this.nextProbe()))
+    return Effect.forever(Effect.andThen(Effect.andThen(wait, Effect.sleep(pollGrace)), late))
+  }
+
+  private sendProbe(probe: string | undefined): Effect.Effect<void> {
+    if (probe === undefined) return Effect.void
+    return notify(this.options.client, probe).pipe(Effect.timeoutOption(listenTimeout), Effect.ignore)
   }
 
   /** The connection has broken silently, and a new one would work; or a pooler is between the worker and the server. */
-  private get missed(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (++this.deafChecks >= this.deafLimit) {
-        this.deafChecks = 0
-        this.deafLimit = Math.min(this.deafLimit * 2, maxDeafChecks)
-        this.replace.set()
-      }
-      if (this.warned) return Effect.void
-      this.warned = true
-      return Effect.logWarning("Notifications do not come through (a pooler in transaction mode?): polling instead")
-    })
+  private missed(): void {
+    if (++this.deafChecks >= this.deafLimit) {
+      this.deafChecks = 0
+      this.deafLimit = Math.min(this.deafLimit * 2, maxDeafChecks)
+      this.replace.set()
+    }
+    if (this.warned) return
+    this.warned = true
+    this.warning.set()
+  }
+
+  private get warn(): Effect.Effect<never> {
+    const warned = Effect.logWarning(
+      "Notifications do not come through (a pooler in transaction mode?): polling instead"
+    )
+    return Effect.forever(Effect.andThen(this.warning.wait(), warned))
   }
 
   /**
@@ -144,20 +182,27 @@ export class Listener {
     this.connected = true
     // A pooler may accept LISTEN and deliver nothing. Until the probe comes back, the worker polls as without LISTEN.
     this.awaited = true
+    this.probedAt = this.options.now()
     this.known.openUnsafe()
     // What happened while nobody listened.
     this.options.onChange()
     const received = Effect.forever(Effect.map(Queue.take(notifications), ({ payload }) => this.receive(payload)))
     const replaced = Effect.andThen(this.replace.wait(), Effect.fail(deaf))
-    const probed = Effect.andThen(this.sendProbe, Effect.never)
-    return Effect.raceAllFirst([received, replaced, probed])
+    const probed = Effect.andThen(this.sendProbe(this.probe), Effect.never)
+    return Effect.raceAllFirst([received, replaced, probed, this.warn])
   }
 
   private receive(payload: string): void {
-    if (payload === this.probe) this.heard()
+    if (payload.startsWith("probe ")) this.receiveProbe(payload)
     else if (payload === stopAll || payload === stopIn(this.options.schema)) this.options.onStop()
     else if (payload.startsWith("cancel ")) this.options.onCancel(payload.slice("cancel ".length))
-    else if (!payload.startsWith("probe ")) this.options.onChange()
+    else this.options.onChange()
+  }
+
+  private receiveProbe(payload: string): void {
+    const [, workerId, kind, group = "", rest] = payload.split(" ")
+    if (workerId === this.options.workerId) this.heard()
+    else if (kind === "look") this.options.onLook(group, Number(rest))
   }
 
   private heard(): void {

@@ -18,9 +18,18 @@ const maxInt = 2 ** 31 - 1
  */
 const debounce = "50 millis"
 
+/**
+ * After a notification, a worker that looks for tasks soon learns from that whether one is in quarantine. A busy one may
+ * not look for long: then this query is sent. In milliseconds.
+ */
+const hintTimeout = 2500
+
 export class Quarantine {
   private readonly options: LeaseOptions
   private readonly signal = new Signal()
+  private readonly hinted = new Signal()
+  /** When a look last said whether there are some, by the local clock in milliseconds. */
+  private seenAt = -Infinity
   private lastAttemptRunning = false
 
   constructor(options: LeaseOptions) {
@@ -32,13 +41,34 @@ export class Quarantine {
     this.signal.set()
   }
 
+  /** A notification came: there may be some, unless the worker's next look says otherwise. */
+  hint(): void {
+    this.hinted.set()
+  }
+
+  /** A look for tasks has said whether there are some. */
+  seen(some: boolean): void {
+    this.seenAt = this.options.now()
+    if (some) this.look()
+  }
+
   get run(): Effect.Effect<never> {
-    return Effect.forever(
+    const looking = Effect.forever(
       this.signal.wait().pipe(
         Effect.andThen(Effect.sleep(debounce)),
         Effect.andThen(Effect.suspend(() => this.runAll()))
       )
     )
+    const waiting = Effect.forever(
+      this.hinted.wait().pipe(
+        Effect.andThen(Effect.sync(this.options.now)),
+        Effect.tap(() => Effect.sleep(hintTimeout)),
+        Effect.map((at) => {
+          if (this.seenAt < at) this.look()
+        })
+      )
+    )
+    return Effect.raceAllFirst([looking, waiting])
   }
 
   private runAll(): Effect.Effect<void> {

@@ -4,7 +4,6 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
@@ -30,10 +29,12 @@ import { keptHistories, makeToHistory } from "../attempt/history.ts"
 import { keepHistory } from "./historyKeeper.ts"
 import { keepLeases } from "./leaseRenewal.ts"
 import { Database } from "./database.ts"
-import { type Listener, makeListener } from "./listener.ts"
+import { type Listener, lookOf } from "./listener.ts"
+import { groupOf, listenFor } from "./notified.ts"
 import { WorkerMetrics } from "./metrics.ts"
 import { notifierOf } from "../enqueue/notifier.ts"
 import type { Settings } from "./settings.ts"
+import { Poll } from "./poll.ts"
 import { Pool } from "./pool.ts"
 import { reportAll } from "../attempt/log.ts"
 import { Rescue, rescuedAfter } from "./leaseRescue.ts"
@@ -192,36 +193,33 @@ const makeParts = Effect.fnUntraced(
     const core = yield* makeCore(settings, id, database, metrics)
     const pipeline = yield* makePipeline(core)
     const { pool, wakeup } = pipeline
-    const { lease, maxCrashes } = settings
+    const { lease, maxCrashes, pollInterval: longestPoll } = settings
     const known = knownOf(settings.tasks, encoding)
-    const shared = { sql: core.sql, database, pool, tasks: [...settings.tasks.keys()], known, lease, now }
+    const tasks = [...settings.tasks.keys()]
+    const shared = { sql: core.sql, database, pool, tasks, known, lease, now }
     const kept = keptHistories(settings.tasks)
-    const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(settings.pollInterval, lease) }
+    const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(longestPoll, lease) }
+    const group = groupOf(schema, tasks)
     const quarantine = new Quarantine(leases)
-    const unknownStates = new UnknownStates({ ...shared, pollInterval: settings.pollInterval })
+    const rescue = new Rescue(
+      { ...leases, announce: (rest) => lookOf(id, group, rest) },
+      () => quarantine.look()
+    )
+    const unknownStates = new UnknownStates({ ...shared, pollInterval: longestPoll })
     const cancels = new Cancels(leases)
     const stopRequest = yield* Deferred.make<void>()
-    const listener = yield* makeListener({
-      workerId: id,
-      schema,
-      onChange: () => {
-        wakeup.wake()
-        quarantine.look()
-      },
-      onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
-      onBroken: () => database.noteBroken(),
-      onCancel: (task) => cancels.hear(task)
-    })
-    const pollInterval = () =>
-      listener?.hears === true ? settings.pollInterval : Math.min(settings.pollInterval, deafPollInterval)
+    const notified = { wakeup, quarantine, rescue, cancels, database, stopRequest }
+    const listener = yield* listenFor({ id, schema, group }, longestPoll, notified)
+    const poll = new Poll({ ...shared, rescue, quarantine, listener })
+    const pollInterval = () => listener?.hears === true ? longestPoll : Math.min(longestPoll, deafPollInterval)
     const parts: Parts = {
       ...pipeline,
       settings,
-      dispatcher: new Dispatcher({ ...shared, unknownStates, wakeup, pollInterval }),
+      dispatcher: new Dispatcher({ ...shared, unknownStates, wakeup, poll, pollInterval, longestPoll }),
       listener,
       quarantine,
       keepLeases: keepLeases(leases),
-      rescue: new Rescue(leases, () => quarantine.look()),
+      rescue,
       cancels,
       others: [unknownStates.run, keepHistory({ sql: core.sql, database, tasks: settings.tasks })],
       stopRequest
@@ -242,7 +240,7 @@ interface Lifetime {
  * longer renews its leases, so that other workers take over.
  */
 const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database, ended }: Lifetime) {
-  const { dispatcher, listener, pool, settings, quarantine, writers } = parts
+  const { dispatcher, listener, pool, quarantine, writers } = parts
   const forked: Array<Fiber.Fiber<unknown>> = []
   yield* Effect.addFinalizer(() => end({ fibers: forked, database, borrowed }))
   const crash = (cause: Cause.Cause<never>) =>
@@ -270,8 +268,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
     fork
   )
   if (listener !== undefined) {
-    const checks = Effect.forever(Effect.andThen(Effect.sleep(settings.pollInterval), listener.check))
-    background.push(yield* fork(listener.run), yield* fork(checks))
+    background.push(yield* fork(listener.run), yield* fork(listener.check))
   }
   const dispatching = yield* fork(dispatcher.run)
   const stopping = Deferred.await(parts.stopRequest).pipe(

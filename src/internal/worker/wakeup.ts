@@ -65,15 +65,20 @@ export class Wakeup {
     this.dueAt = Infinity
   }
 
-  /** Sleeps until something becomes ready or due, and no longer than until `time`. */
-  sleepUntil(time: number): Effect.Effect<void> {
+  /**
+   * Sleeps until something becomes ready or due, and no longer than until `due`, when something is due, or `poll`.
+   * True if something is ready or due: else it is time to look.
+   */
+  sleepUntil({ due, poll }: { readonly due: number; readonly poll: number }): Effect.Effect<boolean> {
     return Effect.suspend(() => {
-      this.dueAt = Math.min(this.dueAt, time)
-      return Effect.whileLoop({
-        while: () => !this.woken && !this.isStopped && this.now() < this.dueAt,
-        body: () => this.signal.wait(this.dueAt - this.now()),
+      this.dueAt = Math.min(this.dueAt, due)
+      const left = () => Math.min(this.dueAt, poll) - this.now()
+      const sleep = Effect.whileLoop({
+        while: () => !this.woken && !this.isStopped && left() > 0,
+        body: () => this.signal.wait(left()),
         step: () => {}
       })
+      return Effect.map(sleep, () => this.woken || this.now() >= this.dueAt)
     })
   }
 

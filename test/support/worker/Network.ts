@@ -1,6 +1,7 @@
 /** A network between a worker and its database that can be cut, and that can lose answers. */
 import { Deferred, Effect, type Scope } from "effect"
 import { connect, createServer, type Server, type Socket } from "node:net"
+import { statementCounter } from "./Messages.ts"
 import { within } from "./Wait.ts"
 
 export interface Network {
@@ -21,6 +22,8 @@ export interface Network {
   readonly silence: (text: string) => Effect.Effect<void>
   /** The same for all connections, new ones included: these can be made, but nobody answers. */
   readonly silenceAll: Effect.Effect<void>
+  /** How many statements were sent. */
+  readonly statements: () => number
 }
 
 /** A statement whose answer is to be lost. */
@@ -35,6 +38,8 @@ interface State {
   readonly sent: Map<Socket, { text: string; readonly silence: () => void }>
   trap: Trap | undefined
   silent: boolean
+  /** How many statements each connection has sent. */
+  readonly counts: Array<() => number>
 }
 
 const pipe = (state: State, target: URL) => (socket: Socket) => {
@@ -46,9 +51,12 @@ const pipe = (state: State, target: URL) => (socket: Socket) => {
   }
   const log = { text: "", silence }
   sent.set(socket, log)
+  const counter = statementCounter()
+  state.counts.push(counter.count)
   if (state.silent) queueMicrotask(silence)
   socket.on("data", (data) => {
     log.text += data.toString("latin1")
+    counter.read(data)
     const { trap } = state
     if (trap === undefined || !data.includes(trap.text)) return
     state.trap = undefined
@@ -75,7 +83,7 @@ const listen = (server: Server, port: number) =>
 export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Scope> =>
   Effect.gen(function*() {
     const target = new URL(url)
-    const state: State = { sockets: new Set(), sent: new Map(), trap: undefined, silent: false }
+    const state: State = { sockets: new Set(), sent: new Map(), trap: undefined, silent: false, counts: [] }
     const server = createServer(pipe(state, target))
     const cut = Effect.callback<void>((resume) => {
       server.close(() => resume(Effect.void))
@@ -99,5 +107,6 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
         for (const connection of state.sent.values()) if (connection.text.includes(text)) connection.silence()
       })
     const silenceAll = Effect.andThen(Effect.sync(() => (state.silent = true)), silence(""))
-    return { url: through.href, cut, mend: listen(server, port), loseAnswer, silence, silenceAll }
+    const statements = () => state.counts.reduce((sum, count) => sum + count(), 0)
+    return { url: through.href, cut, mend: listen(server, port), loseAnswer, silence, silenceAll, statements }
   })

@@ -1,7 +1,9 @@
 import { assert } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Fiber, Schema } from "effect"
 import { Admin, NextStep, Step, Task } from "../../../src/index.ts"
+import { nobody } from "../../support/cli/Greeter.ts"
 import { closed, makeGate, start, startApart, workerTests } from "../../support/worker/Fixture.ts"
+import { holding } from "../../support/worker/Locks.ts"
 import * as Logs from "../../support/worker/Logs.ts"
 import { gone, orphan, parked, run } from "../../support/worker/Table.ts"
 import { eventually } from "../../support/worker/Wait.ts"
@@ -179,6 +181,26 @@ from (select ((now() + interval '10 days') at time zone 'UTC')::date as d) x`
       yield* gone(id)
       const [place] = yield* run<{ name: string }>(`select tableoid::regclass::text as name from pg_task_history`)
       assert.strictEqual(place!.name, expected!.a)
+    })
+  )
+
+  test(
+    "lose nothing that is written while one is attached",
+    Effect.gen(function*() {
+      const entry = { id: nobody, task: "Kept", transition: 0, attempt: 1, outcome: "finished", keep: 5 * 86_400_000 }
+      const write = run<{ written: boolean }>(
+        "select pg_task_write_history($1::json, array[$2::uuid], false) as written",
+        [JSON.stringify([entry]), nobody]
+      )
+      const waits = run("select 1 from pg_locks where relation = 'pg_task_history_default'::regclass and not granted")
+      const commit = yield* holding(
+        "select pg_task_make_history_partition(((now() + interval '5 days') at time zone 'UTC')::date)"
+      )
+      const writing = yield* Effect.forkScoped(write)
+      yield* eventually(waits, ({ length }) => length > 0)
+      yield* commit
+      assert.deepStrictEqual(yield* Fiber.join(writing), [{ written: true }])
+      assert.lengthOf(yield* Admin.history(nobody), 1)
     })
   )
 

@@ -17,14 +17,14 @@ const make = Effect.sync(() => {
         clock.now += millis
         return TestClock.adjust(millis)
       }),
-    sleepFor: (millis: number) => sleeping(wakeup.sleepUntil(clock.now + millis)),
+    sleepFor: (millis: number) => sleeping(wakeup.sleepUntil({ due: clock.now + millis, poll: Infinity })),
     restFor: (millis: number) => sleeping(wakeup.restUntil(clock.now + millis)),
     wait: sleeping(wakeup.waitForRoom)
   }
 })
 
 /** Falls asleep beside the test, which can look whether it has ended. */
-const sleeping = (sleep: Effect.Effect<void>) =>
+const sleeping = (sleep: Effect.Effect<unknown>) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.forkChild(sleep)
     // The fiber runs until it sleeps.
@@ -38,7 +38,7 @@ const sleeping = (sleep: Effect.Effect<void>) =>
 it.effect("it begins awake: there may be tasks from before", () =>
   Effect.gen(function*() {
     const wakeup = new Wakeup(() => 1000)
-    yield* wakeup.sleepUntil(Infinity)
+    yield* wakeup.sleepUntil({ due: Infinity, poll: Infinity })
     assert.isTrue(wakeup.isWoken)
     assert.isTrue(wakeup.take())
     assert.isFalse(wakeup.isWoken)

@@ -1,0 +1,15 @@
+/** The parameters of a statement that is put together from parts: each part adds its own, and names them by number. */
+export class Params {
+  readonly values: Array<unknown> = []
+
+  /** For a statement whose first parameters are these. */
+  constructor(values: ReadonlyArray<unknown> = []) {
+    this.values.push(...values)
+  }
+
+  /** Adds a value. Returns how the statement names it. */
+  readonly add = (value: unknown): string => {
+    this.values.push(value)
+    return `$${this.values.length}`
+  }
+}

@@ -1,0 +1,55 @@
+/** What a worker does when notifications come. */
+import * as Deferred from "effect/Deferred"
+import type * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Hash from "effect/Hash"
+import type * as Scope from "effect/Scope"
+import type { Cancels } from "./cancellations.ts"
+import type { Database } from "./database.ts"
+import type { Rescue } from "./leaseRescue.ts"
+import { type Listener, makeListener } from "./listener.ts"
+import type { Quarantine } from "./quarantine.ts"
+import type { Wakeup } from "./wakeup.ts"
+
+/** Workers with the same tasks, on the same table, do some of their work for each other. */
+export const groupOf = (schema: string, tasks: ReadonlyArray<string>): string =>
+  Hash.string(JSON.stringify([schema, ...[...tasks].sort()])).toString(36)
+
+/** What tells a worker from others. */
+interface Identity {
+  readonly id: string
+  /** Of its table. */
+  readonly schema: string
+  readonly group: string
+}
+
+/** The parts of a worker that notifications reach. */
+interface Notified {
+  readonly cancels: Cancels
+  readonly database: Database
+  readonly quarantine: Quarantine
+  readonly rescue: Rescue
+  readonly stopRequest: Deferred.Deferred<void>
+  readonly wakeup: Wakeup
+}
+
+/** What notifications do. */
+export const listenFor = (
+  { group, id, schema }: Identity,
+  pollInterval: number,
+  { cancels, database, quarantine, rescue, stopRequest, wakeup }: Notified
+): Effect.Effect<Listener | undefined, never, Scope.Scope> =>
+  makeListener({
+    workerId: id,
+    schema,
+    now: () => performance.now(),
+    pollInterval,
+    onChange: () => {
+      wakeup.wake()
+      quarantine.hint()
+    },
+    onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
+    onBroken: () => database.noteBroken(),
+    onCancel: (task) => cancels.hear(task),
+    onLook: (others, rest) => void (others === group && rescue.othersLook(rest))
+  })

@@ -1,0 +1,61 @@
+/**
+ * The look of a worker that has nothing to claim. One statement asks for all that it must know from time to time: what
+ * is due next, whether a row is in quarantine, and, when it is time for that, which leases have expired and whether
+ * notifications come through. A worker that is too busy to look asks for these one by one (see leaseRescue.ts,
+ * listener.ts).
+ */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { failureKindOf } from "../sql/errors.ts"
+import type { KnownTask } from "../sql/known.ts"
+import type { LookRow } from "../sql/lease.ts"
+import { look, type LookOptions, type Outlook } from "../sql/look.ts"
+import type { Rescue } from "./leaseRescue.ts"
+import type { Listener } from "./listener.ts"
+import type { Quarantine } from "./quarantine.ts"
+
+export interface PollOptions {
+  readonly sql: SqlClient
+  readonly known: ReadonlyArray<KnownTask>
+  readonly now: () => number
+  readonly rescue: Rescue
+  readonly quarantine: Quarantine
+  readonly listener: Listener | undefined
+}
+
+export class Poll {
+  private readonly options: PollOptions
+
+  constructor(options: PollOptions) {
+    this.options = options
+  }
+
+  /** What is next among the rows that are (or were) due at `start` or later, and before `horizon`. */
+  look(start: number | undefined, horizon: number): Effect.Effect<Outlook, SqlError> {
+    return Effect.suspend(() => {
+      const { known, listener, rescue } = this.options
+      const outlook = { tasks: known, start, horizon }
+      const leases = rescue.takeShared()
+      const plain = { outlook, leases: undefined, notification: listener?.nextProbe() }
+      if (leases === undefined) return this.send(plain)
+      const onFailure = (error: SqlError) => {
+        rescue.lookApart()
+        // The look for leases may have been too much for a statement timeout.
+        return failureKindOf(error) === "Lock" ? this.send(plain) : Effect.fail(error)
+      }
+      return this.send({ ...plain, leases }).pipe(Effect.catch(onFailure))
+    })
+  }
+
+  private send(options: LookOptions): Effect.Effect<Outlook, SqlError> {
+    const { now, quarantine, rescue, sql } = this.options
+    const startedAt = now()
+    return Effect.map(look(sql, options), (rows) => {
+      if (options.leases !== undefined) rescue.looked(rows as ReadonlyArray<LookRow>, now() - startedAt)
+      const next = rows[0] as Outlook
+      quarantine.seen(next.quarantined)
+      return next
+    })
+  }
+}
