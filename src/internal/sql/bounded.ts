@@ -65,7 +65,8 @@ export interface BoundedPage {
 const rangeOf = (statuses: ReadonlyArray<Status> | undefined): ReadonlyArray<string> => {
   if (statuses?.length !== 1) return []
   const [only] = statuses
-  return only === "ready" ? ["t.wakeup_at <= now()"] : only === "scheduled" ? ["t.wakeup_at > now()"] : []
+  if (only === "ready") return ["t.wakeup_at <= now()"]
+  return only === "scheduled" || only === "waiting" ? ["t.wakeup_at > now()"] : []
 }
 
 const seenIn = (parts: ReadonlyArray<Part>, options: BoundedPageOptions, params: Params, keyset: Keyset) => {
