@@ -67,4 +67,4 @@ export const filterOf = ({ error, line, newer, older, state, status, task, text 
 })
 
 /** How many rows of each task one page looks at: with one task there is one index to follow. */
-export const lookAt = ({ task }: Asked): number => task === undefined ? 2000 : 20_000
+export const lookAt = ({ task }: Asked): number => task === undefined ? 1000 : 5000
