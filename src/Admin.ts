@@ -8,7 +8,6 @@
  * @since 0.1.0
  */
 import type * as Brand from "effect/Brand"
-import * as DateTime from "effect/DateTime"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -21,20 +20,13 @@ import { store } from "./internal/admin/edit.ts"
 import { type HistoryEntry, history as readHistory } from "./internal/admin/history.ts"
 import { checkRaw, declarationIn, decodeRaw } from "./internal/definition/task.ts"
 import { listPage } from "./internal/admin/list.ts"
+import { fieldsOf } from "./internal/admin/row.ts"
 import type { AdminRow } from "./internal/sql/row.ts"
 import * as Statements from "./internal/sql/admin.ts"
+import { decodeSignal as decode_, inbox as readSignals, type InboxSignal, signalRaw } from "./internal/admin/signal.ts"
 import * as Bounded from "./internal/sql/bounded.ts"
 import { stopAndWait } from "./internal/admin/stop.ts"
-import {
-  change,
-  checkId,
-  cursorPattern,
-  idRange,
-  notFound,
-  notOne,
-  parseCursor,
-  whereOf
-} from "./internal/admin/target.ts"
+import * as Targets from "./internal/admin/target.ts"
 import { messageOf as sqlMessage, toTableError } from "./internal/sql/errors.ts"
 import { storeRaw } from "./internal/admin/enqueueRaw.ts"
 import type { CheckEnqueue, EnqueuedWith, KeyError } from "./internal/definition/enqueueTypes.ts"
@@ -52,19 +44,15 @@ import * as TaskId from "./TaskId.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const Status: Schema.Literals<readonly ["ready", "scheduled", "running", "parked", "ended"]> = Schema.Literals([
-  "ready",
-  "scheduled",
-  "running",
-  "parked",
-  "ended"
-])
+export const Status: Schema.Literals<readonly ["ready", "scheduled", "waiting", "running", "parked", "ended"]> = Schema
+  .Literals(["ready", "scheduled", "waiting", "running", "parked", "ended"])
 
 /**
  * What a task is at this moment, by Postgres's clock.
  *
  * - `ready`: due, and no worker has taken it yet.
  * - `scheduled`: due later, because it was enqueued for later or delayed, or waits for its next try.
+ * - `waiting`: waits for a signal, or until its time is over: see `Step.wait`.
  * - `running`: held by a worker, which runs it or is about to.
  * - `parked`: failed for good. It keeps its state and its error until somebody retries or cancels it.
  * - `ended`: done, and kept for a while as its result: see `Step.final`. Once its time is over, it counts as gone.
@@ -122,29 +110,22 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   endedAt: Schema.NullOr(Schema.DateTimeUtcFromString),
   /** Until when it is kept as a result. Null if it hasn't ended. */
   keptUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
+  /** What it waits for: the tags of signals. Null if it is in no waiting state, or has not been run there yet. */
+  waitsFor: Schema.NullOr(Schema.Array(Schema.String)),
+  /** Until when it waits. Null if there is no such time. */
+  waitUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
+  /** How many signals it has that it has not taken: see {@link inbox}. */
+  signals: Schema.Number,
   /**
-   * Since when it has had its status. Ready and running: since it was due. Scheduled and parked: since it was last
-   * written, which is when it began to wait or was parked. Ended: since it ended.
+   * Since when it has had its status. Ready and running: since it was due. Scheduled, waiting and parked: since it was
+   * last written, which is when it began to wait, last got a signal, or was parked. Ended: since it ended.
    */
   since: Schema.DateTimeUtcFromString,
   /** For how long it has had its status. In milliseconds where it is encoded. */
   age: Schema.DurationFromMillis
 }) {}
 
-const momentOrNull = (millis: number | null) => millis === null ? null : DateTime.makeUnsafe(millis)
-
-const toRow = ({ age, position: _, ...row }: AdminRow): Row =>
-  new Row({
-    ...row,
-    wakeupAt: DateTime.makeUnsafe(row.wakeupAt),
-    createdAt: DateTime.makeUnsafe(row.createdAt),
-    updatedAt: DateTime.makeUnsafe(row.updatedAt),
-    leaseUntil: momentOrNull(row.leaseUntil),
-    endedAt: momentOrNull(row.endedAt),
-    keptUntil: momentOrNull(row.keptUntil),
-    since: DateTime.makeUnsafe(row.since),
-    age: Duration.millis(Math.round(age))
-  })
+const toRow = (row: AdminRow): Row => new Row(fieldsOf(row))
 
 /**
  * How many tasks are in one state with one status.
@@ -201,7 +182,7 @@ export type Cursor = string & Brand.Brand<"effect-pg-task/Admin/Cursor">
  * @since 0.1.0
  */
 export const Cursor: Schema.Codec<Cursor, string> = Schema.String.check(
-  Schema.isPattern(cursorPattern, { message: "the `next` of a page" })
+  Schema.isPattern(Targets.cursorPattern, { message: "the `next` of a page" })
 ).pipe(
   Schema.brand("effect-pg-task/Admin/Cursor")
 )
@@ -232,6 +213,8 @@ export interface Filter {
   /** The key that the task was enqueued with. */
   readonly key?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
+  /** Those that wait for the signal with this `_tag`. */
+  readonly waitsFor?: string | undefined
   /** A part of the error's text, in upper or lower case. `*` stands for any text. */
   readonly error?: string | undefined
   /** The first line of the error, exactly as {@link countErrors} gives it. */
@@ -324,11 +307,11 @@ export const list: (
 ) => Effect.Effect<Page, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.list")(
   function*({ after, limit = 50, lookAt, order, ...filter }: ListOptions = {}) {
     const { next, rows } = yield* listPage(yield* SqlClient.SqlClient, {
-      ...whereOf(filter),
+      ...Targets.whereOf(filter),
       limit,
       lookAt,
       newestFirst: order === "newestFirst",
-      after: parseCursor(after)
+      after: Targets.parseCursor(after)
     })
     return { rows: rows.map(toRow), next: next as Cursor | undefined }
   },
@@ -380,9 +363,9 @@ export const get: (
   TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TaskTableError | SqlError,
   SqlClient.SqlClient
 > = Effect.fn("Admin.get")(function*(given: string) {
-  const id = yield* checkId(given)
+  const id = yield* Targets.checkId(given)
   const [row] = yield* Statements.get(yield* SqlClient.SqlClient, id)
-  return row === undefined ? yield* notFound(id) : toRow(row)
+  return row === undefined ? yield* Targets.notFound(id) : toRow(row)
 }, Effect.catchTag("SqlError", toTableError))
 
 /**
@@ -407,10 +390,10 @@ export const findId: (
   TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TaskTableError | SqlError,
   SqlClient.SqlClient
 > = Effect.fn("Admin.findId")(function*(beginning: string) {
-  const range = yield* idRange(beginning)
+  const range = yield* Targets.idRange(beginning)
   const [found, another] = yield* Statements.idsBetween(yield* SqlClient.SqlClient, range.from, range.to)
   if (found !== undefined && another === undefined) return found.id as TaskId.TaskId
-  return yield* notOne(beginning, found !== undefined)
+  return yield* Targets.notOne(beginning, found !== undefined)
 }, Effect.catchTag("SqlError", toTableError))
 
 /**
@@ -436,7 +419,7 @@ export const counts: (
 ) => Effect.Effect<ReadonlyArray<Count>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
   "Admin.counts"
 )(function*(filter: Filter = {}) {
-  const rows = yield* Statements.counts(yield* SqlClient.SqlClient, whereOf(filter))
+  const rows = yield* Statements.counts(yield* SqlClient.SqlClient, Targets.whereOf(filter))
   return rows.map((row) => new Count({ ...row, oldest: Duration.millis(Math.round(row.oldest)) }))
 }, Effect.catchTag("SqlError", toTableError))
 
@@ -457,7 +440,7 @@ export const count: (
   filter?: Filter
 ) => Effect.Effect<number, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.count")(
   function*(filter: Filter = {}) {
-    return yield* Statements.count(yield* SqlClient.SqlClient, whereOf(filter))
+    return yield* Statements.count(yield* SqlClient.SqlClient, Targets.whereOf(filter))
   },
   Effect.catchTag("SqlError", toTableError)
 )
@@ -502,7 +485,7 @@ export const countErrors: (
   "Admin.countErrors"
 )(function*({ limit = 100, lookAt, ...filter }: CountErrorsOptions = {}) {
   const sql = yield* SqlClient.SqlClient
-  const where = whereOf(filter)
+  const where = Targets.whereOf(filter)
   const rows = yield* lookAt === undefined
     ? Statements.countErrors(sql, where, limit)
     : Bounded.boundedErrors(sql, where, { limit, lookAt })
@@ -665,11 +648,12 @@ export const history: (
 export const retry: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
   "Admin.retry"
 )(function*(target: Target) {
-  return yield* change(Statements.retry, target)
+  return yield* Targets.change(Statements.retry, target)
 })
 
 /**
- * Makes scheduled tasks due at once, whether they wait for their time, a delay or their next try. Returns how many
+ * Makes scheduled tasks due at once, whether they wait for their time, a delay or their next try. (What waits for a signal
+ * or its timeout is not scheduled: see {@link endWait}.) Returns how many
  * there were. The others stay as they are. Fails as {@link retry} does.
  *
  * @example
@@ -684,8 +668,25 @@ export const retry: (target: Target) => Effect.Effect<number, TargetError, SqlCl
 export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
   "Admin.runNow"
 )(function*(target: Target) {
-  return yield* change(Statements.runNow, target)
+  return yield* Targets.change(Statements.runNow, target)
 })
+
+/**
+ * Ends the time of waiting tasks that have one: what their state does `on.timeout` is done at once, unless a signal that
+ * they wait for comes first. Returns how many there were. The others stay as they are. Fails as {@link retry} does.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Admin.endWait({ task: "Order", step: "AwaitApproval", olderThan: "2 days" })
+ * ```
+ * @category changing
+ * @since 0.1.0
+ */
+export const endWait: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
+  "Admin.endWait"
+)((target: Target) => Targets.change(Statements.endWait, target))
 
 /**
  * Deletes tasks, whatever their status, and returns how many. If a task is running, its step is interrupted: at once if
@@ -704,7 +705,7 @@ export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlC
 export const cancel: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
   "Admin.cancel"
 )(function*(target: Target) {
-  return yield* change(Statements.cancel, target)
+  return yield* Targets.change(Statements.cancel, target)
 })
 
 /**
@@ -797,6 +798,87 @@ export const enqueueRaw = <O extends Task.EnqueueOptions = {}>(
   options?: O & CheckEnqueue<O>
 ): Effect.Effect<EnqueuedWith<O>, TaskError.EnqueueError | KeyError<O>, SqlClient.SqlClient> =>
   storeRaw(raw, options) as never
+
+// ---------------------------------------------------------------------------------------------------------------
+// Signals
+// ---------------------------------------------------------------------------------------------------------------
+
+/**
+ * What {@link signal} fails with. Then nothing was sent.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type SignalError = TaskError.SignalError | TaskError.TaskIdError
+
+/**
+ * Sends a signal without the task's declaration: `signal` is its `_tag`, `fields` are its fields as JSON. Only their
+ * shape is checked. If they don't fit the signal's schema, the task is parked when it takes the signal.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const approve = (id: string) => Admin.signal(id, "Approved", `{"by":"ada"}`)
+ * ```
+ * @category signals
+ * @since 0.1.0
+ */
+export const signal: (id: string, signal: string, fields?: string, options?: Task.SignalOptions) => Sent = signalRaw
+
+/** What a signal is sent by. */
+type Sent = Effect.Effect<void, SignalError, SqlClient.SqlClient>
+
+/**
+ * Decodes the fields of a signal by the schema that the task's declaration has for it, before they are sent.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Admin, type Task } from "effect-pg-task"
+ *
+ * export const approve = (task: Task.AnyDeclaration<never>, id: string, fields: string) =>
+ *   Admin.decodeSignal(task, "Approved", fields).pipe(Effect.andThen(Admin.signal(id, "Approved", fields)))
+ * ```
+ * @category signals
+ * @since 0.1.0
+ */
+export const decodeSignal = <T extends Task.AnyDeclaration>(
+  task: T,
+  signal: string,
+  fields: string
+): Effect.Effect<Task.Signal<T>, TaskError.TaskInvalidSignalError, T["signals"][number]["DecodingServices"]> =>
+  decode_(declarationIn(task), signal, fields)
+
+export type {
+  /**
+   * A signal that a task has got, and has not taken.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  InboxSignal
+}
+
+/**
+ * The signals that a task has got, and has not taken: the first one first.
+ *
+ * @example
+ * ```ts
+ * import { Admin } from "effect-pg-task"
+ *
+ * export const program = Admin.inbox("018f4e1e-5d0c-7000-8000-000000000000")
+ * ```
+ * @category signals
+ * @since 0.1.0
+ */
+export const inbox: (
+  id: string
+) => Effect.Effect<
+  ReadonlyArray<InboxSignal>,
+  TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TaskTableError | SqlError,
+  SqlClient.SqlClient
+> = readSignals
 
 // ---------------------------------------------------------------------------------------------------------------
 // Workers

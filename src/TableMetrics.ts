@@ -25,7 +25,10 @@ interface Level {
  */
 const sampleTimeout = Duration.minutes(1)
 
-const none = (): Level => ({ counts: { ready: 0, scheduled: 0, running: 0, parked: 0, ended: 0 }, oldestReady: 0 })
+const none = (): Level => ({
+  counts: { ready: 0, scheduled: 0, waiting: 0, running: 0, parked: 0, ended: 0 },
+  oldestReady: 0
+})
 
 /** The levels of all tasks. Those that are gone get 0, because a gauge keeps its last value. */
 const levelsOf = (rows: ReadonlyArray<Count>, seen: ReadonlyArray<string>): ReadonlyMap<string, Level> => {

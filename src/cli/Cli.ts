@@ -9,6 +9,7 @@ import { cancel } from "./commands/cancel.ts"
 import { check } from "./commands/check.ts"
 import { diagram } from "./commands/diagram.ts"
 import { edit } from "./commands/edit.ts"
+import { endWait } from "./commands/endWait.ts"
 import { enqueue } from "./commands/enqueue.ts"
 import { history } from "./commands/history.ts"
 import { list } from "./commands/list.ts"
@@ -16,6 +17,7 @@ import { migrate } from "./commands/migrate.ts"
 import { migrateStates } from "./commands/migrateStates.ts"
 import { retry } from "./commands/retry.ts"
 import { runNow } from "./commands/runNow.ts"
+import { signal } from "./commands/signal.ts"
 import { show } from "./commands/show.ts"
 import { stats } from "./commands/stats.ts"
 import { stop } from "./commands/stop.ts"
@@ -28,7 +30,7 @@ const root = Command.make("pg-task").pipe(
   Command.withDescription("See and steer the tasks in a table pg_task"),
   Command.withSubcommands([
     { group: "Look", commands: [list, show, history, stats, watch, web, diagram] },
-    { group: "Change", commands: [retry, edit, runNow, cancel, enqueue] },
+    { group: "Change", commands: [retry, edit, runNow, signal, endWait, cancel, enqueue] },
     { group: "Operate", commands: [check, migrateStates, migrate, stop] }
   ]),
   Command.withGlobalFlags([Url, Json])

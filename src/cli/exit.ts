@@ -59,6 +59,8 @@ export type Failure =
   | TaskError.TaskNotFoundError
   | TaskError.TaskFilterError
   | TaskError.TaskInvalidStateError
+  | TaskError.TaskInvalidSignalError
+  | TaskError.TaskInboxFullError
   | TaskError.TaskOptionsError
   | TaskError.TaskKeyTakenError
   | TaskError.TaskEditError
@@ -125,6 +127,8 @@ const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
   TaskDefinitionError: exitCode.failed,
   TaskNotFoundError: exitCode.failed,
   TaskInvalidStateError: exitCode.failed,
+  TaskInvalidSignalError: exitCode.failed,
+  TaskInboxFullError: exitCode.failed,
   TaskOptionsError: exitCode.failed,
   TaskKeyTakenError: exitCode.failed,
   TaskEditError: exitCode.failed,

@@ -40,7 +40,7 @@ workerTests("pg-task retry, run-now and cancel", (test) => {
       assert.deepInclude(no, { err: "Nothing was changed", code: 1 })
       const json = yield* pgTask(["retry", "--task", "Greeter", "--json"], { keys: ["y"] })
       assert.deepInclude(json, { out: "", err: "Retry 2 parked tasks? Nobody can be asked here: give --yes", code: 2 })
-      assert.match(no.out, /Greeter +ReadName .* 2 +2h\n/)
+      assert.match(no.out, /Greeter +ReadName .* 2 +2h/)
       assert.strictEqual(yield* Admin.count({ status: "parked" }), 2)
       const yes = yield* pgTask(["retry", "--task", "Greeter"], { keys: ["y"] })
       assert.include(yes.out, "Retried 2 tasks")

@@ -137,7 +137,8 @@ const graphviz = "dot"
 
 const twoTasks = fileURLToPath(new URL("../support/cli/twoTasks.ts", import.meta.url))
 
-const commands = "list show history stats watch web diagram retry edit run-now cancel enqueue migrate stop".split(" ")
+const commands = ("list show history stats watch web diagram retry edit run-now signal end-wait cancel enqueue check "
+  + "migrate-states migrate stop").split(" ")
 
 workerTests("pg-task --help", (test) => {
   test(

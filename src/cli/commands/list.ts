@@ -6,7 +6,7 @@ import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
 import { stringify } from "../output/json.ts"
-import { filter, Json, optional, optionalModule, status } from "../input/flags.ts"
+import { filter, Json, optional, optionalModule, status, waitsFor } from "../input/flags.ts"
 import { type KnownStates, knownStates } from "../input/knownStates.ts"
 import * as Output from "../output/print.ts"
 import { rowColumns } from "../output/rowTable.ts"
@@ -70,6 +70,7 @@ export const list = Command.make(
   {
     ...filter,
     status,
+    waitsFor,
     module: optionalModule,
     newest: Flag.Boolean("newest").pipe(
       Flag.withDescription("The last due one comes first. Default: the first due one comes first"),
@@ -100,6 +101,7 @@ export const list = Command.make(
   Command.withDescription("List tasks, in the order in which they are or were due"),
   Command.withExamples([
     { command: "pg-task list --status parked", description: "What has failed for good" },
+    { command: "pg-task list --waits-for Approved", description: "What waits for this signal" },
     { command: "pg-task list --status ready --older-than 10m", description: "What no worker takes" },
     {
       command: "pg-task list -t Greeter -e 'connect*timeout' --json | jq -r '.tasks[].id'",

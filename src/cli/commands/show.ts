@@ -19,7 +19,7 @@ const indent = (text: string) => text.split("\n").map((line) => `  ${line}`).joi
 type Hint = readonly [command: string, why: string]
 
 /** The commands that can be used next. */
-const hintsOf = ({ id, status }: Admin.Row): ReadonlyArray<Hint> => {
+const hintsOf = ({ id, status, waitsFor, waitUntil }: Admin.Row): ReadonlyArray<Hint> => {
   const short = id.slice(0, 8)
   const cancel: Hint = [`cancel ${short}`, "delete it for good"]
   switch (status) {
@@ -31,6 +31,12 @@ const hintsOf = ({ id, status }: Admin.Row): ReadonlyArray<Hint> => {
       ]
     case "scheduled":
       return [[`run-now ${short}`, "don't wait"], [`edit ${short}`, "change its state"], cancel]
+    case "waiting":
+      return [
+        [`signal ${short} ${waitsFor?.[0] ?? "Signal"} '{…}'`, "send it what it waits for"],
+        ...(waitUntil === null ? [] : [[`end-wait ${short}`, "let its time be over"] as const]),
+        cancel
+      ]
     case "running":
       return [[`watch ${short}`, "see what becomes of it"], [`cancel ${short}`, "interrupt it, and delete it for good"]]
     case "ended":
@@ -54,7 +60,28 @@ const failure = ({ error, lastError }: Admin.Row, style: Output.Style): Readonly
     : ["", style.bold(error === null ? "LAST ERROR" : "ERROR"), style.red(indent(printable(text)))]
 }
 
-const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> => {
+/** The signals that it has not taken. */
+const signalLines = (signals: ReadonlyArray<Admin.InboxSignal>, style: Output.Style): ReadonlyArray<string> =>
+  signals.length === 0 ? [] : [
+    "",
+    style.bold("SIGNALS"),
+    ...signals.map(({ dedupe, fields, sentAt, signal }) =>
+      [
+        `  ${oneLine(signal ?? "?")}  ${oneLine(fields)}`,
+        style.dim(
+          [sentAt === null ? "" : time(sentAt), dedupe === null ? "" : `key ${oneLine(dedupe)}`].filter(Boolean).join(
+            ", "
+          )
+        )
+      ].join("  ")
+    )
+  ]
+
+const describe = (
+  row: Admin.Row,
+  signals: ReadonlyArray<Admin.InboxSignal>,
+  style: Output.Style
+): ReadonlyArray<string> => {
   const status = `${paintStatus(style)(row.status, row)} for ${formatDuration(row.age)}`
   const facts: ReadonlyArray<readonly [string, string | undefined]> = [
     ["id", row.id],
@@ -66,6 +93,8 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],
     ["crashes", row.crashes === 0 ? undefined : `${row.crashes} in a row`],
+    ["waits for", row.waitsFor === null ? undefined : row.waitsFor.map(oneLine).join(", ")],
+    ["wait until", row.waitUntil === null ? undefined : time(row.waitUntil)],
     ["lease until", row.leaseUntil === null ? undefined : time(row.leaseUntil)],
     ["ended", row.endedAt === null ? undefined : time(row.endedAt)],
     ["kept until", row.keptUntil === null ? undefined : time(row.keptUntil)],
@@ -81,6 +110,7 @@ const describe = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> =>
     "",
     style.bold("STATE"),
     indent(printable(pretty(fieldsOf(row)))),
+    ...signalLines(signals, style),
     ...failure(row, style)
   ]
 }
@@ -98,22 +128,22 @@ const lastAttempts = 5
 const read = Effect.fnUntraced(function*(id: string) {
   const row = yield* Effect.flatMap(Admin.findId(id), Admin.get)
   const attempts = yield* Effect.orElseSucceed(Admin.history(row.id, { limit: lastAttempts }), () => [])
-  return { row, attempts }
+  return { row, attempts, signals: row.signals === 0 ? [] : yield* Admin.inbox(row.id) }
 })
 
 export const show = Command.make(
   "show",
   { id },
   Effect.fnUntraced(function*({ id }) {
-    const { attempts, row } = yield* connected(within(limits.read)(read(id)))
-    if (yield* Json) return yield* Output.json(Schema.encodeSync(Admin.Row)(row))
+    const { attempts, row, signals } = yield* connected(within(limits.read)(read(id)))
+    if (yield* Json) return yield* Output.json({ ...Schema.encodeSync(Admin.Row)(row), inbox: signals })
     const style = yield* Output.style
     const past = attempts.length === 0 ? [] : [
       "",
       style.bold("LAST ATTEMPTS"),
       ...(yield* Output.rows(historyColumns, attempts)).map((line) => `  ${line}`)
     ]
-    yield* Output.lines([...describe(row, style), ...past, ...describeNext(row, style)])
+    yield* Output.lines([...describe(row, signals, style), ...past, ...describeNext(row, style)])
   })
 ).pipe(
   Command.withDescription("Show everything about one task"),

@@ -64,7 +64,7 @@ export const dryRun = Flag.Boolean("dry-run").pipe(
   Flag.withDefault(false)
 )
 
-const statuses = ["ready", "scheduled", "running", "parked", "ended"] as const
+const statuses = ["ready", "scheduled", "waiting", "running", "parked", "ended"] as const
 
 /** Stands for rows without a task's name, in the output and in flags. */
 const unnamed = "?"
@@ -98,6 +98,13 @@ export const status = Flag.Literals("status", statuses).pipe(
   Flag.withDescription("Its status; give it again for more than one"),
   Flag.atLeast(0),
   Flag.map((given): ReadonlyArray<Admin.Status> | undefined => given.length === 0 ? undefined : given)
+)
+
+export const waitsFor = optional(
+  Flag.String("waits-for").pipe(
+    Flag.withMetavar("signal"),
+    Flag.withDescription("It waits for the signal with this tag")
+  )
 )
 
 /** How parked tasks are counted. */

@@ -6,7 +6,7 @@ import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import * as Admin from "../../Admin.ts"
 import * as Task from "../../Task.ts"
-import type { TaskInvalidStateError } from "../../TaskError.ts"
+import type { TaskInvalidSignalError, TaskInvalidStateError } from "../../TaskError.ts"
 import { ModuleError } from "../exit.ts"
 import { oneLine } from "../output/text.ts"
 
@@ -56,4 +56,15 @@ export const checkWith = (path: string, name: string, raw: string) =>
   Effect.flatMap(
     findDeclaration(path, name),
     (declaration) => Admin.decode(declaration, raw) as Effect.Effect<unknown, TaskInvalidStateError>
+  )
+
+/** Checks a signal by its schema. */
+export const checkSignalWith = (
+  path: string,
+  name: string,
+  { fields, signal }: { readonly signal: string; readonly fields: string }
+) =>
+  Effect.flatMap(
+    findDeclaration(path, name),
+    (declaration) => Admin.decodeSignal(declaration, signal, fields) as Effect.Effect<unknown, TaskInvalidSignalError>
   )

@@ -14,7 +14,7 @@ export interface Stats {
   readonly retrying: number
 }
 
-const none = { ready: 0, scheduled: 0, running: 0, parked: 0, ended: 0 }
+const none = { ready: 0, scheduled: 0, waiting: 0, running: 0, parked: 0, ended: 0 }
 
 const older = (one: Duration.Duration | undefined, other: Duration.Duration) =>
   one === undefined ? other : Duration.max(one, other)
@@ -41,7 +41,9 @@ export const toStats = (counts: ReadonlyArray<Admin.Count>): ReadonlyArray<Stats
 
 /** A narrower screen has room only for the counts. */
 const roomForAges = 80
-const roomForEnded = 100
+
+/** Only a wide screen has room for what is at rest. */
+const roomForResting = 100
 
 export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<Stats>> => {
   const number = (title: string, value: (stats: Stats) => number, paint: (text: string) => string): Column<Stats> => ({
@@ -56,17 +58,19 @@ export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<
     align: "right"
   })
   const wide = (...columns: ReadonlyArray<Column<Stats>>) => width < roomForAges ? [] : columns
+  const widest = (column: Column<Stats>) => width < roomForResting ? [] : [column]
   return [
     { title: "TASK", value: ({ task }) => oneLine(task), min: 8 },
     { title: "STEP", value: ({ step }) => oneLine(step), min: 8 },
     number("READY", ({ count }) => count.ready, style.yellow),
     ...wide(age("ready")),
     number("SCHEDULED", ({ count }) => count.scheduled, style.cyan),
+    ...widest(number("WAITING", ({ count }) => count.waiting, style.cyan)),
     ...wide(number("RETRY", ({ retrying }) => retrying, style.yellow)),
     number("RUNNING", ({ count }) => count.running, style.green),
-    ...(width < roomForEnded ? [] : [number("ENDED", ({ count }) => count.ended, style.dim)]),
     number("PARKED", ({ count }) => count.parked, style.red),
-    ...wide(age("parked"))
+    ...wide(age("parked")),
+    ...widest(number("ENDED", ({ count }) => count.ended, style.dim))
   ]
 }
 

@@ -16,6 +16,7 @@ export const paintStatus = (style: Style) => (text: string, { status }: { readon
     case "ready":
       return style.yellow(text)
     case "scheduled":
+    case "waiting":
       return style.cyan(text)
     case "ended":
       return style.dim(text)
@@ -51,6 +52,13 @@ export const fieldsOf = (row: Admin.Row): string =>
 const failuresOf = ({ lastError, tried }: Admin.Row): string =>
   tried === 0 ? "" : `, failed ${tried}×${lastError === null ? "" : `: ${oneLine(lastError)}`}`
 
+/** What it waits for, and until when. */
+const waitOf = (row: Admin.Row): string => {
+  const signals = (row.waitsFor ?? []).filter((tag) => !tag.startsWith("$")).map(oneLine).join(", ")
+  const time = row.waitUntil === null ? "" : formatMillis(until(row, row.waitUntil))
+  return [signals === "" ? "" : `for ${signals}`, time === "" ? "" : `until in ${time}`].filter(Boolean).join(", ")
+}
+
 /** The most important detail of a row, which depends on its status. */
 export const detailOf = (row: Admin.Row): string => {
   switch (row.status) {
@@ -58,6 +66,8 @@ export const detailOf = (row: Admin.Row): string => {
       return oneLine(row.error ?? "")
     case "scheduled":
       return `due in ${formatMillis(until(row, row.wakeupAt))}${failuresOf(row)}`
+    case "waiting":
+      return waitOf(row)
     case "running":
       return leaseOf(row)
     case "ready":

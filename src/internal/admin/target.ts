@@ -17,6 +17,7 @@ interface Filter {
   readonly step?: string | undefined
   readonly key?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
+  readonly waitsFor?: string | undefined
   readonly error?: string | undefined
   readonly errorLine?: string | undefined
   readonly text?: string | undefined
@@ -70,7 +71,9 @@ export const notOne = (beginning: string, several: boolean): TaskIdError | TaskN
       message: `No task has an id that begins with "${beginning}": it has finished, or was cancelled`
     })
 
-export const whereOf = ({ error, errorLine, key, newerThan, olderThan, status, step, task, text }: Filter): Where => ({
+export const whereOf = (
+  { error, errorLine, key, newerThan, olderThan, status, step, task, text, waitsFor }: Filter
+): Where => ({
   error,
   errorLine,
   key,
@@ -79,7 +82,8 @@ export const whereOf = ({ error, errorLine, key, newerThan, olderThan, status, s
   status: typeof status === "string" ? [status] : status,
   step,
   task: isObject(task) ? task.name : task,
-  text
+  text,
+  waitsFor
 })
 
 const isList = (target: Target): target is ReadonlyArray<string> => Array.isArray(target)

@@ -11,7 +11,7 @@ import type { BranchDefinition, StepDefinition } from "../definition/step.ts"
 import { deadlineOf, timeoutTag } from "../definition/wait.ts"
 import { readInbox } from "../sql/signals.ts"
 import type { WaitFacts } from "../sql/waits.ts"
-import { formatCause, toPostgresText } from "./causeText.ts"
+import { formatCause } from "./causeText.ts"
 import { type Attempt, type ClaimedTask, wasStopped } from "./claimedTask.ts"
 import type { RowOutcome, Waiting } from "./outcome.ts"
 
@@ -145,11 +145,12 @@ export const nextEvent = (
 ): Effect.Effect<Event | RowOutcome> => {
   const { claimed } = attempt
   return restore(findEvent(sql, claimed, step)).pipe(
+    Effect.mapError(({ message }) => new DecodeError({ message: `${claimed.task}: ${message}` })),
     Effect.catchCause((cause) =>
       Effect.succeed<RowOutcome>(
         wasStopped(attempt, cause)
           ? { _tag: "Released" }
-          : { _tag: "Rejected", error: toPostgresText(`${claimed.task}: ${formatCause(cause)}`) }
+          : { _tag: "Rejected", error: formatCause(cause) }
       )
     ),
     Effect.flatMap((event) =>

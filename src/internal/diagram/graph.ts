@@ -22,7 +22,7 @@ interface Options {
 }
 
 /** The colour of a step: that of its worst status. */
-export type NodeStatus = "parked" | "ready" | "running" | "scheduled" | "ended" | "empty"
+export type NodeStatus = "parked" | "ready" | "running" | "scheduled" | "waiting" | "ended" | "empty"
 
 export interface Node {
   /** Safe in every notation: letters, digits and underscores. */
@@ -94,7 +94,7 @@ const keepNote = (keep: Duration.Duration): string =>
   Duration.isFinite(keep) ? `final, kept for ${durationText(keep)}` : "final, kept until it is cancelled"
 
 /** The worst one first. */
-const statuses = ["parked", "ready", "running", "scheduled", "ended"] as const
+const statuses = ["parked", "ready", "running", "scheduled", "waiting", "ended"] as const
 
 const moodOf = (counts: ReadonlyArray<Count>): NodeStatus =>
   statuses.find((status) => counts.some((count) => count.status === status)) ?? "empty"
@@ -180,6 +180,7 @@ export const colours: Readonly<Record<NodeStatus, { readonly fill: string; reado
   ready: { fill: "#fff8c5", stroke: "#9a6700" },
   running: { fill: "#dafbe1", stroke: "#1a7f37" },
   scheduled: { fill: "#ddf4ff", stroke: "#0969da" },
+  waiting: { fill: "#fbefff", stroke: "#8250df" },
   ended: { fill: "#eaeef2", stroke: "#57606a" },
   empty: { fill: "#f6f8fa", stroke: "#57606a" }
 }

@@ -38,8 +38,10 @@ const refused = ({ id, task }: Signals.SignalTarget, tag: string, sent: Signals.
     case "gone":
       return new TaskNotFoundError({
         id,
-        message: `The signal "${tag}" was not sent: there is no task "${task}" with the id ${id}. It has ended, or was `
-          + "cancelled, or it is a task of another name"
+        message: task === undefined
+          ? `The signal "${tag}" was not sent: there is no task ${id}. It has ended, or was cancelled`
+          : `The signal "${tag}" was not sent: there is no task "${task}" with the id ${id}. It has ended, or was `
+            + "cancelled, or it is a task of another name"
       })
     case "full":
       return new TaskInboxFullError({

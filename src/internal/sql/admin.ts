@@ -146,6 +146,10 @@ export const retry = (sql: SqlClient, where: Where): Effect.Effect<number, SqlEr
 export const runNow = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
   update(sql, "wakeup_at = now()", where, conditionOf.scheduled)
 
+/** Ends the time of waiting rows that have one. */
+export const endWait = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
+  update(sql, "wait_until = now(), wakeup_at = now()", where, `${conditionOf.waiting} and t.wait_until is not null`)
+
 /** Deletes rows, and notifies the workers that hold them, and those who wait for their end. */
 export const cancel = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> => {
   const params = new Params()
@@ -187,7 +191,7 @@ const held = "t.is_running and coalesce(t.lease_until, t.updated_at) >= now() - 
 /**
  * Replaces the state of a row that no worker holds. It also frees a dead worker's row: perhaps no other worker runs
  * this task, and the old token must not end an attempt of the new state. The edit counts as a transition, so that the
- * new state gets another idempotency key. Returns no row if there is no such task.
+ * new state gets another idempotency key. A row that waits is due then: what it waited for was the old state's. Returns no row if there is no such task.
  */
 export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Rows<Edited> =>
   query(
@@ -197,6 +201,9 @@ export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Row
   from pg_task t where t.id = $1::uuid and ${present} for update
 ), changed as (
   update pg_task t set step = $2, transitions = ${nextTransitionSql("t.transitions")}, last_error = null,
+    waits_for = null, wait_until = null,
+    wakeup_at = case when t.waits_for is null and t.wait_until is null then t.wakeup_at
+      else least(t.wakeup_at, now()) end,
     pending = null, updated_at = now(), is_running = false, lease_token = null, lease_until = null from found f
   where t.id = f.id and not f.running and not f.ended and ($3::text is null or f.task = $3) and ($4::int is null or f.transitions = $4)
   returning t.id

@@ -77,7 +77,8 @@ export interface BoundedPage {
 const rangeOf = (statuses: ReadonlyArray<Status> | undefined): ReadonlyArray<string> => {
   if (statuses?.length !== 1) return []
   const [only] = statuses
-  return only === "ready" ? ["t.wakeup_at <= now()"] : only === "scheduled" ? ["t.wakeup_at > now()"] : []
+  if (only === "ready") return ["t.wakeup_at <= now()"]
+  return only === "scheduled" || only === "waiting" ? ["t.wakeup_at > now()"] : []
 }
 
 /** Whether each row of a part is one of the page: then a page looks at no more rows than it shows. */

@@ -16,7 +16,7 @@ export interface PageOptions extends Omit<Where, "ids"> {
  * them: nothing writes such rows yet.
  */
 export const parts = [
-  { name: "unparked", part: unparked, statuses: ["ready", "scheduled", "running"] },
+  { name: "unparked", part: unparked, statuses: ["ready", "scheduled", "waiting", "running"] },
   { name: "parked", part: "error is not null", statuses: ["parked"] },
   { name: "ended", part: "ended_at is not null and error is null", statuses: ["ended"] }
 ] as const
@@ -46,9 +46,11 @@ export const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Par
 
 /** Whether most rows in the indexes match. Then a page reads few rows more than it returns. */
 const followsIndexes = (
-  { error, errorLine, key, newerThan, olderThan, status, step, task, text }: PageOptions
+  { error, errorLine, key, newerThan, olderThan, status, step, task, text, waitsFor }: PageOptions
 ): boolean =>
-  [error, errorLine, key, newerThan, olderThan, step, task, text].every((criterion) => criterion === undefined)
+  [error, errorLine, key, newerThan, olderThan, step, task, text, waitsFor].every((criterion) =>
+    criterion === undefined
+  )
   && !(status?.includes("running") && !status.includes("ready") && !status.includes("scheduled"))
 
 /** The names of all tasks in one part, each found by one index lookup (a loose index scan). */

@@ -2,7 +2,7 @@
 import * as Duration from "effect/Duration"
 import { maxStep } from "./schema.ts"
 
-export type Status = "ready" | "scheduled" | "running" | "parked" | "ended"
+export type Status = "ready" | "scheduled" | "waiting" | "running" | "parked" | "ended"
 
 /** Which rows. A criterion that is undefined is not applied. */
 export interface Where {
@@ -12,6 +12,8 @@ export interface Where {
   readonly step?: string | undefined
   readonly key?: string | undefined
   readonly status?: ReadonlyArray<Status> | undefined
+  /** The tag of a signal. */
+  readonly waitsFor?: string | undefined
   /** A part of the error's text, with `*` for anything. */
   readonly error?: string | undefined
   /** The first line of the error, as `countErrors` gives it. */
@@ -37,7 +39,10 @@ export class Params {
 
 export const conditionOf: Record<Status, string> = {
   ready: "t.error is null and t.ended_at is null and not t.is_running and t.wakeup_at <= now()",
-  scheduled: "t.error is null and t.ended_at is null and not t.is_running and t.wakeup_at > now()",
+  scheduled:
+    "t.error is null and t.ended_at is null and not t.is_running and t.wakeup_at > now() and t.waits_for is null",
+  waiting:
+    "t.error is null and t.ended_at is null and not t.is_running and t.wakeup_at > now() and t.waits_for is not null",
   running: "t.error is null and t.ended_at is null and t.is_running",
   parked: "t.error is not null and t.ended_at is null",
   ended: "t.ended_at is not null"
@@ -52,6 +57,7 @@ export const statuses = Object.keys(conditionOf) as ReadonlyArray<Status>
 export const sinceOf: Record<Status, string> = {
   ready: "t.wakeup_at",
   scheduled: "t.updated_at",
+  waiting: "t.updated_at",
   running: "least(t.wakeup_at, t.updated_at)",
   parked: "t.updated_at",
   ended: "t.ended_at"
@@ -60,12 +66,13 @@ export const sinceOf: Record<Status, string> = {
 const byStatus = (values: Record<Status, string>) =>
   `case when t.ended_at is not null then ${values.ended} when t.error is not null then ${values.parked}
   when t.is_running then ${values.running} when t.wakeup_at <= now() then ${values.ready}
-  else ${values.scheduled} end`
+  when t.waits_for is not null then ${values.waiting} else ${values.scheduled} end`
 
 /** The status of a row, as a text. */
 export const status = byStatus({
   ready: "'ready'",
   scheduled: "'scheduled'",
+  waiting: "'waiting'",
   running: "'running'",
   parked: "'parked'",
   ended: "'ended'"
@@ -97,6 +104,10 @@ export interface AdminRow {
   readonly leaseUntil: number | null
   readonly endedAt: number | null
   readonly keptUntil: number | null
+  readonly waitsFor: ReadonlyArray<string> | null
+  readonly waitUntil: number | null
+  /** How many signals it has that it has not taken. */
+  readonly signals: number
   readonly since: number
   readonly age: number
   readonly key: string | null
@@ -107,12 +118,18 @@ export interface AdminRow {
 /** A `step` that is too long to be read is cut. */
 const raw = `case when octet_length(t.step) <= ${maxStep} then t.step else left(t.step, 2000) || '...' end`
 
+/** People may write anything into `inbox`. */
+const signals = `case when jsonb_typeof(t.inbox -> 'signals') = 'array'
+  then jsonb_array_length(t.inbox -> 'signals') else 0 end`
+
 export const columns =
   `t.id, t.task, t.state as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
   t.error, t.last_error as "lastError", t.trace, t.key, ${millis("t.wakeup_at")} as "wakeupAt",
   ${millis("t.created_at")} as "createdAt", ${millis("t.updated_at")} as "updatedAt",
   ${millisOrNull("t.lease_until")} as "leaseUntil", ${millisOrNull("t.ended_at")} as "endedAt",
-  ${millisOrNull("t.kept_until")} as "keptUntil",
+  ${millisOrNull("t.kept_until")} as "keptUntil", t.waits_for as "waitsFor", ${
+    millisOrNull("t.wait_until")
+  } as "waitUntil", ${signals} as signals,
   ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as position`
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -136,11 +153,12 @@ const statusIn = (status: ReadonlyArray<Status>): string =>
   status.length === 0 ? "false" : anyOf(status.map((one) => conditionOf[one]))
 
 /** Where a row is, and since when. */
-const placeConditions = ({ ids, newerThan, olderThan, status, step, task }: Where, params: Params) => [
+const placeConditions = ({ ids, newerThan, olderThan, status, step, task, waitsFor }: Where, params: Params) => [
   ids !== undefined && `t.id = any(${params.add(ids)}::uuid[])`,
   task !== undefined && (task === null ? "t.task is null" : `t.task = ${params.add(task)}`),
   step !== undefined && `t.state = ${params.add(step)}`,
   status !== undefined && status.length < statuses.length && statusIn(status),
+  waitsFor !== undefined && `t.waits_for @> array[${params.add(waitsFor)}::text] and ${conditionOf.waiting}`,
   olderThan !== undefined && `(${since}) <= now() - ${interval(params, olderThan)}`,
   newerThan !== undefined && `(${since}) > now() - ${interval(params, newerThan)}`
 ]

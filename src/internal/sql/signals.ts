@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
-import { query } from "./query.ts"
+import { query, type Rows } from "./query.ts"
 
 /** How many signals a row holds at most. */
 export const maxInboxSignals = 1000
@@ -64,9 +64,9 @@ const takesSignals = "t.ended_at is null"
 // The library's own statements
 // ---------------------------------------------------------------------------------------------------------------
 
-/** To which row a signal goes: to the task of this name with this id. */
+/** To which row a signal goes: to the task of this name, or of any, with this id. */
 export interface SignalTarget {
-  readonly task: string
+  readonly task: string | undefined
   readonly id: TaskId
 }
 
@@ -80,6 +80,8 @@ export interface EncodedSignal {
 /** What became of a signal. */
 export type Sent = "sent" | "duplicate" | "full" | "gone"
 
+const isNamed = "t.task = coalesce($2::text, t.task)"
+
 const params = { tag: "$3::text", value: "$4::jsonb", dedupe: "$5::text", trace: "$6::text" }
 
 const send = (quiet: boolean) =>
@@ -87,7 +89,7 @@ const send = (quiet: boolean) =>
     quiet ? "with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))\n" : ""
   }update pg_task t set
   ${putSignal(params)}
-${quiet ? "from quiet\n" : ""}where t.id = $1::uuid and t.task = $2 and ${takesSignals} and not ${
+${quiet ? "from quiet\n" : ""}where t.id = $1::uuid and ${isNamed} and ${takesSignals} and not ${
     isDuplicate(params.dedupe)
   }
   and ${hasRoom(params.value)} returning t.id`
@@ -97,7 +99,7 @@ const sendWithoutNotify = send(true)
 
 /** Why no row took a signal. If it is gone or has room by now, that is what is said. */
 const refusal = `select case when ${isDuplicate("$3::text")} then 'duplicate' else 'full' end as sent
-from pg_task t where t.id = $1::uuid and t.task = $2 and ${takesSignals}`
+from pg_task t where t.id = $1::uuid and ${isNamed} and ${takesSignals}`
 
 /** Sends a signal. Use `quiet` only outside of transactions: the setting lasts until the transaction ends. */
 export const sendSignal = (
@@ -110,10 +112,10 @@ export const sendSignal = (
   quiet: boolean
 ): Effect.Effect<Sent, SqlError> =>
   Effect.flatMap(
-    query(sql, quiet ? sendWithoutNotify : sendWithNotify, [id, task, tag, value, dedupe, trace]),
+    query(sql, quiet ? sendWithoutNotify : sendWithNotify, [id, task ?? null, tag, value, dedupe, trace]),
     (rows) =>
       rows.length > 0 ? Effect.succeed<Sent>("sent") : Effect.map(
-        query<{ sent: Sent }>(sql, refusal, [id, task, dedupe]),
+        query<{ sent: Sent }>(sql, refusal, [id, task ?? null, dedupe]),
         (found) => found[0]?.sent ?? "gone"
       )
   )
@@ -130,6 +132,26 @@ export const readInbox = (
       [id, token]
     ),
     (rows) => rows[0]?.inbox ?? undefined
+  )
+
+/** A signal that a row has, with its time in milliseconds since 1970. People may write anything: so may be null. */
+export interface InboxRow {
+  readonly signal: string | null
+  readonly fields: string | null
+  readonly at: string | null
+  readonly dedupe: string | null
+}
+
+/** The signals of a row that it has not taken, the first one first. Returns no row if there is no such task. */
+export const listInbox = (sql: SqlClient, id: string): Rows<{ readonly signals: ReadonlyArray<InboxRow> }> =>
+  query(
+    sql,
+    `select coalesce((
+  select json_agg(json_build_object('signal', s ->> 'tag', 'fields', (s -> 'value')::text, 'at', s ->> 'at',
+    'dedupe', s ->> 'dedupe') order by n)
+  from jsonb_path_query(t.inbox, '$.signals[*]') with ordinality as i(s, n)
+), '[]') as signals from pg_task t where t.id = $1::uuid`,
+    [id]
   )
 
 // ---------------------------------------------------------------------------------------------------------------

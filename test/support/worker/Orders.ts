@@ -50,17 +50,3 @@ export const makeOrders = (act: Act = () => Effect.void, { timeout = "1 hour", .
     ]),
     pack
   ])
-
-/** How a row waits, as a person sees it. */
-export interface WaitRow {
-  readonly id: string
-  readonly state: string
-  readonly status: string
-  readonly waits_for: ReadonlyArray<string> | null
-  readonly wait_until: Date | null
-  readonly inbox:
-    | { readonly signals: ReadonlyArray<{ readonly tag: string }>; readonly dedupe?: ReadonlyArray<string> }
-    | null
-  readonly wakes: number
-  readonly error: string | null
-}
