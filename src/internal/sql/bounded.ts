@@ -82,9 +82,11 @@ const rangeOf = (statuses: ReadonlyArray<Status> | undefined): ReadonlyArray<str
 }
 
 /** Whether each row of a part is one of the page: then a page looks at no more rows than it shows. */
-const takesAll = ({ error, errorLine, newerThan, olderThan, status, step, text }: BoundedPageOptions): boolean =>
-  [error, errorLine, newerThan, olderThan, step, text].every((criterion) => criterion === undefined)
-  && (status === undefined || (status.length === 1 && status[0] !== "running"))
+const takesAll = (
+  { after: _, limit: __, lookAt: ___, newestFirst: ____, status, task: _____, ...rest }: BoundedPageOptions
+): boolean =>
+  Object.values(rest).every((criterion) => criterion === undefined)
+  && (status === undefined || (status.length === 1 && ["parked", "ended"].includes(status[0]!)))
 
 const seenIn = (parts: ReadonlyArray<Part>, options: BoundedPageOptions, params: Params, keyset: Keyset) => {
   const matches = conditions({ ...options, task: undefined }, params).map((one) => `(${one})`).join(" and ") || "true"
