@@ -73,6 +73,10 @@ export interface Waited {
   readonly event?: string | undefined
 }
 
+/** Whether the task stops with it: for good, or until somebody repairs it. */
+export const isEnd = (outcome: RowOutcome): boolean =>
+  outcome._tag === "Finished" || outcome._tag === "Parked" || outcome._tag === "Rejected"
+
 /** Whether its commit need not wait for the disk. */
 export const isAsync = (outcome: RowOutcome): boolean => "asyncCommit" in outcome
 

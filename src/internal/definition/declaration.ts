@@ -13,6 +13,7 @@ import type { Due } from "../sql/insert.ts"
 import type { TaskId } from "../../TaskId.ts"
 import { dedupeOf, sendSignal, type SignalOptions } from "../enqueue/signal.ts"
 import { makeSignalEncoder } from "./signalCodec.ts"
+import { childrenIn, makeChild } from "./child.ts"
 import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
 import { makeResultMethods } from "./results.ts"
 import type { StateSchema } from "./state.ts"
@@ -98,9 +99,22 @@ export const signalsByTag = (
   return byTag
 }
 
+/** A new task has no transition with which its children could be stored. */
+const refusingChildren = ({ codec, name }: DeclarationDefinition): Codec["encode"] => (state) =>
+  isObject(state) && childrenIn(state).length > 0
+    ? new TaskInvalidStateError({
+      task: name,
+      state: state._tag,
+      message: `${name}: a task can't begin with children: let its first step move to the state that holds them. `
+        + "Nothing was stored"
+    })
+    : codec.encode(state)
+
 /** A codec's `encode` that takes only states in which the task may begin. */
-const encodeEntry = ({ codec, entryTags, finalTags, name, states }: DeclarationDefinition): Codec["encode"] => {
-  if (entryTags === undefined && finalTags.length === 0) return codec.encode
+const encodeEntry = (declaration: DeclarationDefinition): Codec["encode"] => {
+  const { entryTags, finalTags, name, states } = declaration
+  const encode = refusingChildren(declaration)
+  if (entryTags === undefined && finalTags.length === 0) return encode
   const tags = entryTags ??
     states.map((state) => tagOf(state, "A state")).filter((tag) => !finalTags.includes(tag))
   const known = tags.map((tag) => `"${tag}"`).join(", ")
@@ -112,7 +126,7 @@ const encodeEntry = ({ codec, entryTags, finalTags, name, states }: DeclarationD
         finalTags.includes(tag) ? ", a final state" : ""
       }, but with ${known}${entryTags === undefined ? "" : ": see its `entry`"}. Nothing was stored`
     })
-  return (state) => Effect.tap(codec.encode(state), () => tags.includes(state._tag) ? Effect.void : refuse(state._tag))
+  return (state) => Effect.tap(encode(state), () => tags.includes(state._tag) ? Effect.void : refuse(state._tag))
 }
 
 /** Stores one task. `watched`: somebody waits for its end. */
@@ -146,6 +160,7 @@ const makeMethods = (declaration: DeclarationDefinition) => {
       store(state, dueAfter(name, duration), options),
     schedule: (state: Tagged, dateTime: DateTime.DateTime, options?: KeyOptions) =>
       store(state, dueAt(name, dateTime), options),
+    child: (state: Tagged) => makeChild(declaration, encode(state)),
     ...makeResultMethods(
       declaration,
       (state: Tagged, options?: DueOptions & KeyOptions) => store(state, dueOf(name, options), options, true)
