@@ -13,6 +13,7 @@ import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import type { Wrong } from "./internal/definition/enqueueTypes.ts"
 import { makeRecurring } from "./internal/definition/recurring.ts"
 import { makeScheduling } from "./internal/definition/scheduling.ts"
 import type * as Task from "./Task.ts"
@@ -138,7 +139,7 @@ export interface Options<T extends Task.AnyDeclaration> {
 /** A cron expression that is known at compile time has five or six fields. */
 type CheckCron<C> = C extends string ? string extends C ? unknown
   : Fields<C>["length"] extends 5 | 6 ? unknown
-  : { readonly cron: `"${C}" is no cron expression: it must have five or six fields` }
+  : { readonly cron: Wrong<`"${C}" is no cron expression: it must have five or six fields`> }
   : unknown
 
 type Fields<C extends string> = C extends `${infer First} ${infer Rest}`
@@ -148,7 +149,7 @@ type Fields<C extends string> = C extends `${infer First} ${infer Rest}`
 
 /** Runs of missed ticks would begin together. */
 type CheckMissed<Missed, Overlap> = Missed extends "all"
-  ? Overlap extends "allow" ? unknown : { readonly missed: "`missed: \"all\"` needs `overlap: \"allow\"`" }
+  ? Overlap extends "allow" ? unknown : { readonly missed: Wrong<"`missed: \"all\"` needs `overlap: \"allow\"`"> }
   : unknown
 
 /**
