@@ -92,6 +92,8 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   crashes: Schema.Number,
   /** How many steps the task has taken. */
   transitions: Schema.Number,
+  /** The id of the task that waits for it. Null if it isn't a child: see `Task.child`. */
+  parent: Schema.NullOr(TaskId.TaskId),
   /** Why it is parked: the error with everything that caused it. Null if it isn't parked. */
   error: Schema.NullOr(Schema.String),
   /** The error for which this step was last retried: its first 2000 characters. Null if it wasn't retried. */
@@ -210,6 +212,8 @@ export interface Filter {
   readonly task?: string | Task.AnyDeclaration | null | undefined
   /** The `_tag` of the state. */
   readonly step?: string | undefined
+  /** The id of the task that waits for them. */
+  readonly parent?: TaskId.TaskId | undefined
   /** The key that the task was enqueued with. */
   readonly key?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
@@ -567,11 +571,7 @@ export const decode = <T extends Task.AnyDeclaration>(
 export const awaitEnd = (
   id: string,
   options?: Task.AwaitOptions
-): Effect.Effect<
-  Row,
-  Exclude<TaskError.AwaitError, TaskError.TaskInvalidStateError>,
-  SqlClient.SqlClient
-> => Effect.map(waitForEnd(id, options), toRow)
+): Effect.Effect<Row, TaskError.AwaitEndError, SqlClient.SqlClient> => Effect.map(waitForEnd(id, options), toRow)
 
 export {
   /**
@@ -690,8 +690,8 @@ export const endWait: (target: Target) => Effect.Effect<number, TargetError, Sql
 
 /**
  * Deletes tasks, whatever their status, and returns how many. If a task is running, its step is interrupted: at once if
- * its worker receives notifications, else when it next renews its lease. What the step returns is not stored. Fails as
- * {@link retry} does.
+ * its worker receives notifications, else when it next renews its lease. What the step returns is not stored. Their
+ * children are deleted with them (and counted), unless the options say otherwise. Fails as {@link retry} does.
  *
  * @example
  * ```ts
@@ -702,11 +702,21 @@ export const endWait: (target: Target) => Effect.Effect<number, TargetError, Sql
  * @category changing
  * @since 0.1.0
  */
-export const cancel: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
-  "Admin.cancel"
-)(function*(target: Target) {
-  return yield* Targets.change(Statements.cancel, target)
-})
+export const cancel = (
+  target: Target,
+  options: CancelOptions = {}
+): Effect.Effect<number, TargetError, SqlClient.SqlClient> => Targets.cancel(target, options)
+
+/**
+ * Options of {@link cancel}.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface CancelOptions {
+  /** Whether the children of the tasks are deleted, too, and the children of these. Default true. */
+  readonly children?: boolean | undefined
+}
 
 /**
  * Options of {@link edit} and {@link editRaw}.

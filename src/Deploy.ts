@@ -1,6 +1,7 @@
 /**
  * For deploys that change states: whether every row of the table can be read by the code at hand, and what to do with
- * rows in former states. The command `pg-task` does the same: `check`, `migrate-states`.
+ * rows in former states; and whether a change of states is compatible with those before it. The command `pg-task` does
+ * the same: `check`, `migrate-states`, `snapshot`.
  *
  * @since 0.1.0
  */
@@ -11,6 +12,13 @@ import type * as Step from "./Step.ts"
 import type * as Task from "./Task.ts"
 import type { TaskTableError } from "./TaskError.ts"
 import type { FormerServices } from "./internal/definition/former.ts"
+import {
+  type Incompatibility,
+  incompatibilities,
+  isSnapshot as isSnapshotValue,
+  type Snapshot,
+  snapshotOf
+} from "./internal/definition/snapshot.ts"
 import { definitionOf, tagsIn } from "./internal/definition/task.ts"
 import {
   type CheckReport,
@@ -133,3 +141,74 @@ export const migrate: <T extends Task.Any>(
   tasks: T | ReadonlyArray<T>,
   options?: StatesOptions
 ) => Effect<MigrateReport, TaskTableError | SqlError, SqlClient | StateServices<T>> = migrateStates as never
+
+// ---------------------------------------------------------------------------------------------------------------
+// Snapshots
+// ---------------------------------------------------------------------------------------------------------------
+
+export type {
+  /**
+   * Something in a build that rows of an older one can't be decoded with. Without a `state` it is about the whole task.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Incompatibility,
+  /**
+   * The shape of one state: a JSON Schema of what is stored, and the definitions that it refers to.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Shape,
+  /**
+   * The shapes of a build's states, former ones too, by the task's name and the state's tag. It is plain JSON.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Snapshot
+} from "./internal/definition/snapshot.ts"
+
+/**
+ * The shapes of all states of these tasks, for a file in your repository: `pg-task snapshot` writes it.
+ *
+ * @example
+ * ```ts
+ * import { Deploy, type Task } from "effect-pg-task"
+ *
+ * export const asText = (tasks: ReadonlyArray<Task.Any>) => JSON.stringify(Deploy.snapshot(tasks), null, 2)
+ * ```
+ * @category snapshots
+ * @since 0.1.0
+ */
+export const snapshot = (tasks: ReadonlyArray<Task.Any>): Snapshot => snapshotOf(tasks.map(definitionOf))
+
+/**
+ * What rows of the older build can't be decoded with by the newer one: a field that is required now, another type, a
+ * narrower one, a state that was removed without a former state in its place. An added field that is optional, or has a
+ * decoding default, is fine, and so is a new state.
+ *
+ * It compares JSON Schemas of what is stored. What these don't say (a transformation that reads the same JSON in another
+ * way, a pattern, a filter of your own) can't be seen: {@link check} tries the rows themselves.
+ *
+ * @example
+ * ```ts
+ * import { Deploy, type Task } from "effect-pg-task"
+ *
+ * export const isSafe = (before: Deploy.Snapshot, tasks: ReadonlyArray<Task.Any>) =>
+ *   Deploy.compare(before, Deploy.snapshot(tasks)).length === 0
+ * ```
+ * @category snapshots
+ * @since 0.1.0
+ */
+export const compare = (before: Snapshot, after: Snapshot): ReadonlyArray<Incompatibility> =>
+  incompatibilities(before, after)
+
+/**
+ * Tells whether a value, such as the content of a file, is a {@link Snapshot}.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isSnapshot = (u: unknown): u is Snapshot => isSnapshotValue(u)

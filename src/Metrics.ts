@@ -129,6 +129,18 @@ export const reconnects: Metric.Counter<number> = Metric.counter("pg_task_databa
 })
 
 /**
+ * Ticks of recurring tasks, with attributes `recurring` (its name) and `outcome`: `started`, `missed` (no worker ran at
+ * that time, or not in time), `overlapped` (the run of an earlier tick had not ended).
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const ticks: Metric.Counter<number> = Metric.counter("pg_task_ticks_total", {
+  description: "Ticks of recurring tasks, by outcome",
+  incremental: true
+})
+
+/**
  * How many tasks are in the table, with attributes `task` and `status`: `ready`, `scheduled`, `running`, `parked` (as
  * `Admin.Status` describes them). `task` is empty for rows that don't have the shape of a task. Only
  * `TableMetrics.layer` updates it.

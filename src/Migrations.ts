@@ -28,7 +28,15 @@ import type { TaskTableError } from "./TaskError.ts"
  * @since 0.1.0
  */
 export const migrations: Record<
-  "1_table" | "2_triggers" | "3_foundation" | "4_results" | "5_signals" | "6_history" | "7_notify" | "8_pending",
+  | "1_table"
+  | "2_triggers"
+  | "3_foundation"
+  | "4_results"
+  | "5_signals"
+  | "6_history"
+  | "7_notify"
+  | "8_pending"
+  | "9_children",
   Effect.Effect<void, SqlError, SqlClient.SqlClient>
 > = {
   "1_table": applyMigration(1),
@@ -38,7 +46,8 @@ export const migrations: Record<
   "5_signals": applyMigration(5),
   "6_history": applyMigration(6),
   "7_notify": applyMigration(7),
-  "8_pending": applyMigration(8)
+  "8_pending": applyMigration(8),
+  "9_children": applyMigration(9)
 }
 
 /**

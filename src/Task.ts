@@ -8,6 +8,8 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
+import { makeChildSchema } from "./internal/definition/child.ts"
+import type { Child, ChildOf, ChildSchema, Results, Settled } from "./internal/definition/childTypes.ts"
 import { declareTask } from "./internal/definition/declaration.ts"
 import type {
   CheckEnqueue,
@@ -32,8 +34,8 @@ import type {
   TwiceDeclared
 } from "./internal/definition/finalTypes.ts"
 import type { CheckFormers } from "./internal/definition/former.ts"
-import type { CheckSignal, SignalsOf } from "./internal/definition/signalTypes.ts"
-import { makeTask } from "./internal/definition/task.ts"
+import type { CheckSignal, SignalsOf, UndeclaredSignal } from "./internal/definition/signalTypes.ts"
+import { declarationIn, makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
 import type { Tagged as AnyState } from "./NextStep.ts"
@@ -169,6 +171,11 @@ export interface Declaration<
   readonly peek: (
     id: TaskId
   ) => Effect.Effect<States["Type"], PeekError, SqlClient | States["DecodingServices"]>
+  /**
+   * A child that is to begin in `state`, for a field that was made with {@link child}. It is stored in one transaction
+   * with the state that a step moves to and that holds it.
+   */
+  readonly child: (state: Entry["Type"]) => Child<Name, Finals["Type"]>
   /**
    * Sends a signal to a task, with one statement. If the task waits for it, the task becomes due. If not, the signal is
    * kept until a state is reached that waits for it. A row keeps 1,000 signals or 1 MB at most: then it fails with
@@ -487,10 +494,6 @@ type CheckSignalsOf<Signals, Waited> = Unlisted<Waited, Signals> extends infer T
   ? [T] extends [never] ? unknown : UndeclaredSignal<Extract<T, SchemaTag<Signals>>, T>
   : never
 
-type UndeclaredSignal<Differing extends string, T extends string> = [Differing] extends [never]
-  ? `this step waits for the signal "${T}", which is not declared: add it to \`signals\``
-  : `this step waits for a "${T}" that differs from the signal that is declared: use the same schema`
-
 type CheckDeclaredStep<States, S> = S extends Step.Any
   ? Unlisted<S["state"], States> extends infer T extends string
     ? [T] extends [never] ? unknown : DeclaredError<Extract<T, SchemaTag<States>>, T>
@@ -676,6 +679,72 @@ export const make = <
   steps: Steps & CheckSteps<Steps, Declared, DeclaredFinals, DeclaredSignals>,
   options?: MakeOptions<Entry> & CheckOptions<Declared, Entry, Steps[number]>
 ): Task<Name, Steps[number], Entry[number]> => makeTask(of as never, steps as never, options) as never
+
+export type {
+  /**
+   * A child: a task of the name `Name` that another task waits for, and that comes to `A`.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Child,
+  /**
+   * The schema of a field that holds a child.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  ChildSchema,
+  /**
+   * What the children in the fields of a state have come to, under the names of these fields.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  Results,
+  /**
+   * What has become of a child: it ended in a final state, it is parked, or it is gone.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Settled
+}
+
+/**
+ * The schema of a field that holds a child: alone, or in an array or a record of children. A step that moves to such a
+ * state makes the children with `child` of their task. `Step.wait` with `on.children` waits until all of them have
+ * ended, and gives their final states to its handler.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step, Task } from "effect-pg-task"
+ *
+ * class Add extends Schema.TaggedClass<Add>()("Add", { a: Schema.Number }) {}
+ * class Sum extends Schema.TaggedClass<Sum>()("Sum", { sum: Schema.Number }) {}
+ * const Adder = Task.declare("Adder", { states: [Add], final: [Sum] })
+ *
+ * class AddAll extends Schema.TaggedClass<AddAll>()("AddAll", { all: Schema.Array(Schema.Number) }) {}
+ * class Gather extends Schema.TaggedClass<Gather>()("Gather", { sums: Schema.Array(Task.child(Adder)) }) {}
+ *
+ * export const Sums = Task.make("Sums", [
+ *   Step.make(AddAll, {
+ *     next: [Gather],
+ *     handler: ({ all }) =>
+ *       Effect.succeed(NextStep.now(new Gather({ sums: all.map((a) => Adder.child(new Add({ a }))) })))
+ *   }),
+ *   Step.wait(Gather, (on) => [
+ *     on.children({
+ *       handler: (_, { sums }) => Effect.as(Effect.log(sums.map(({ sum }) => sum)), NextStep.none)
+ *     })
+ *   ])
+ * ])
+ * ```
+ * @category constructors
+ * @since 0.1.0
+ */
+export const child = <D extends AnyDeclaration>(of: D): ChildOf<D> => makeChildSchema(declarationIn(of)) as never
 
 /**
  * Tells whether a value is a {@link Task}. A declaration alone is not a task.

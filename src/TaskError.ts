@@ -182,6 +182,23 @@ export class TaskTransactionError
 {}
 
 /**
+ * A state waits for its children, and one of them is gone: it was cancelled, or ended with `NextStep.none`. The step
+ * fails with it. To go on all the same, wait with `on.settled`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskChildGoneError
+  extends Schema.TaggedError<TaskChildGoneError>("effect-pg-task/TaskChildGoneError")("TaskChildGoneError", {
+    /** The id of the child. */
+    id: Schema.String,
+    /** The name of its task. */
+    task: Schema.String,
+    message: Schema.String
+  })
+{}
+
+/**
  * A filter without any criterion, which would select every task. Nothing was changed.
  *
  * @category errors
@@ -265,6 +282,14 @@ export type PeekError = TaskIdError | TaskNotFoundError | TaskInvalidStateError 
  * @since 0.1.0
  */
 export type AwaitError = PeekError | TaskParkedError | TaskTransactionError
+
+/**
+ * What `Admin.awaitEnd` fails with.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type AwaitEndError = Exclude<AwaitError, TaskInvalidStateError>
 
 /**
  * What `execute` fails with.

@@ -14,6 +14,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { launchLayer } from "./internal/worker/launch.ts"
 import { toSettings } from "./internal/worker/settings.ts"
 import { type Health, startWorker } from "./internal/worker/runtime.ts"
+import type * as Recurring from "./Recurring.ts"
 import type * as Task from "./Task.ts"
 import type { TaskDefinitionError, WorkerError } from "./TaskError.ts"
 
@@ -65,8 +66,11 @@ export type {
  * @category options
  * @since 0.1.0
  */
-export interface Options<Tasks extends ReadonlyArray<Task.Any>> {
-  /** The tasks whose steps this worker runs. Rows of all others wait for a worker that knows them. */
+export interface Options<Tasks extends ReadonlyArray<Member>> {
+  /**
+   * The tasks whose steps this worker runs, and the recurring tasks whose ticks it looks after. Rows of all others wait
+   * for a worker that knows them.
+   */
   readonly tasks: Tasks & CheckTasks<Tasks>
   /** How many steps run at a time. Default 10. */
   readonly concurrency?: number | undefined
@@ -93,10 +97,16 @@ export interface Options<Tasks extends ReadonlyArray<Task.Any>> {
   readonly pollInterval?: Duration.Input | undefined
 }
 
+/** What a worker runs. */
+type Member = Task.Any | Recurring.Any
+
+/** The services that it needs for one of them. */
+type Services<T> = T extends Task.Any ? Task.Services<T> : T extends Recurring.Any<infer R> ? R : never
+
 type Name<T> = T extends { readonly name: infer N extends string } ? N : never
 
 /** Compile errors that name what is wrong with a worker's tasks, each at its task, or `unknown`. */
-type CheckTasks<Tasks extends ReadonlyArray<Task.Any>> = Tasks extends readonly [] ? "a worker needs at least one task"
+type CheckTasks<Tasks extends ReadonlyArray<Member>> = Tasks extends readonly [] ? "a worker needs at least one task"
   : [Task.Duplicates<Tasks, "name">] extends [never] ? unknown
   : { readonly [I in keyof Tasks]: Twice<Extract<Name<Tasks[I]>, Task.Duplicates<Tasks, "name">>> }
 
@@ -108,7 +118,7 @@ type Twice<N extends string> = [N] extends [never] ? unknown : `two tasks of thi
  * @category utility types
  * @since 0.1.0
  */
-export type Requirements<Tasks extends ReadonlyArray<Task.Any>> = SqlClient | Task.Services<Tasks[number]>
+export type Requirements<Tasks extends ReadonlyArray<Member>> = SqlClient | Services<Tasks[number]>
 
 /**
  * Starts a worker that runs until its scope is closed, which stops it gracefully. This is what {@link layer} and
@@ -139,9 +149,9 @@ export type Requirements<Tasks extends ReadonlyArray<Task.Any>> = SqlClient | Ta
  * @category constructors
  * @since 0.1.0
  */
-export const make = <const Tasks extends ReadonlyArray<Task.Any>>(
+export const make = <const Tasks extends ReadonlyArray<Member>>(
   options: Options<Tasks>
-): Effect.Effect<Worker["Service"], WorkerError, Scope | SqlClient | Task.Services<Tasks[number]>> =>
+): Effect.Effect<Worker["Service"], WorkerError, Scope | SqlClient | Services<Tasks[number]>> =>
   Effect.flatMap(toSettings(options), startWorker)
 
 /**
@@ -172,9 +182,9 @@ export const make = <const Tasks extends ReadonlyArray<Task.Any>>(
  * @category layers
  * @since 0.1.0
  */
-export const layer = <const Tasks extends ReadonlyArray<Task.Any>>(
+export const layer = <const Tasks extends ReadonlyArray<Member>>(
   options: Options<Tasks>
-): Layer.Layer<Worker, WorkerError, SqlClient | Task.Services<Tasks[number]>> => Layer.effect(Worker, make(options))
+): Layer.Layer<Worker, WorkerError, SqlClient | Services<Tasks[number]>> => Layer.effect(Worker, make(options))
 
 /**
  * Runs a worker until it is told to stop: by `select pg_notify('pg_task_changed', 'stop_worker')`, or by
@@ -196,9 +206,9 @@ export const layer = <const Tasks extends ReadonlyArray<Task.Any>>(
  * @category running
  * @since 0.1.0
  */
-export const run = <const Tasks extends ReadonlyArray<Task.Any>>(
+export const run = <const Tasks extends ReadonlyArray<Member>>(
   options: Options<Tasks>
-): Effect.Effect<void, WorkerError, SqlClient | Task.Services<Tasks[number]>> =>
+): Effect.Effect<void, WorkerError, SqlClient | Services<Tasks[number]>> =>
   Effect.scoped(Effect.flatMap(make(options), ({ stopped }) => stopped))
 
 /**

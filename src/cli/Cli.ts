@@ -17,8 +17,10 @@ import { migrate } from "./commands/migrate.ts"
 import { migrateStates } from "./commands/migrateStates.ts"
 import { retry } from "./commands/retry.ts"
 import { runNow } from "./commands/runNow.ts"
+import { schedules } from "./commands/schedules.ts"
 import { signal } from "./commands/signal.ts"
 import { show } from "./commands/show.ts"
+import { snapshot } from "./commands/snapshot.ts"
 import { stats } from "./commands/stats.ts"
 import { stop } from "./commands/stop.ts"
 import { watch } from "./commands/watch.ts"
@@ -31,7 +33,7 @@ const root = Command.make("pg-task").pipe(
   Command.withSubcommands([
     { group: "Look", commands: [list, show, history, stats, watch, web, diagram] },
     { group: "Change", commands: [retry, edit, runNow, signal, endWait, cancel, enqueue] },
-    { group: "Operate", commands: [check, migrateStates, migrate, stop] }
+    { group: "Operate", commands: [schedules, snapshot, check, migrateStates, migrate, stop] }
   ]),
   Command.withGlobalFlags([Url, Json])
 )

@@ -137,8 +137,9 @@ const graphviz = "dot"
 
 const twoTasks = fileURLToPath(new URL("../support/cli/twoTasks.ts", import.meta.url))
 
-const commands = ("list show history stats watch web diagram retry edit run-now signal end-wait cancel enqueue check "
-  + "migrate-states migrate stop").split(" ")
+const commands =
+  ("list show history stats watch web diagram retry edit run-now signal end-wait cancel enqueue schedules snapshot check "
+    + "migrate-states migrate stop").split(" ")
 
 workerTests("pg-task --help", (test) => {
   test(
@@ -266,10 +267,10 @@ workerTests("pg-task stats", (test) => {
       yield* insertEach
       yield* run("insert into pg_task (step) values ('{\"Mailer\":{\"Send\":{}}}')")
       const printed = lines(yield* pgTask(["stats"], { columns: 80 }))
-      assert.match(printed[0]!, /^TASK +STEP +READY +OLDEST +SCHEDULED +RETRY +RUNNING +PARKED +OLDEST +ENDED$/)
-      assert.match(printed[1]!, /^Greeter +ReadName +1 +1m(\d+s)? +1 +1 +1 +1 +2h(\d+m)? +0$/)
-      assert.match(printed[2]!, /^Mailer +Send +1 +\d+s +0 +0 +0 +0 +0$/)
-      assert.match(printed[3]!, /^total +2 +1m(\d+s)? +1 +1 +1 +1 +2h(\d+m)? +0$/)
+      assert.match(printed[0]!, /^TASK +STEP +READY +OLDEST +SCHEDULED +RETRY +RUNNING +PARKED +OLDEST$/)
+      assert.match(printed[1]!, /^Greeter +ReadName +1 +1m(\d+s)? +1 +1 +1 +1 +2h(\d+m)?$/)
+      assert.match(printed[2]!, /^Mailer +Send +1 +\d+s +0 +0 +0 +0$/)
+      assert.match(printed[3]!, /^total +2 +1m(\d+s)? +1 +1 +1 +1 +2h(\d+m)?$/)
       const json = JSON.parse((yield* pgTask(["stats", "--task", "Mailer", "--json"])).out)
       assert.deepInclude(json[0], { task: "Mailer", step: "Send", status: "ready", count: 1, retrying: 0 })
     })

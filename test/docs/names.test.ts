@@ -57,7 +57,8 @@ describe("the documentation", () => {
       "pg_task_status",
       "pg_task_names",
       "pg_task_history",
-      "pg_task_signal"
+      "pg_task_signal",
+      "pg_task_ended"
     ]
     const metrics = Object.values(Metrics).flatMap((each) => Metric.isMetric(each) ? [each.id] : [])
     const suffixes = /_(bucket|sum|count)$/

@@ -45,6 +45,35 @@ describe("npm run delay", () => {
     }), timeout)
 })
 
+describe("npm run keys", () => {
+  it.live("builds each page once, with the last price", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/keys.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      assert.deepStrictEqual(
+        script.lines().filter((line) => /^Tea|^Built/.test(line)).toSorted((a, b) => a.localeCompare(b)),
+        [
+          "Built the page of coffee for 20",
+          "Built the page of tea for 12",
+          "Tea costs 10: stored",
+          "Tea costs 11: replaced",
+          "Tea costs 12: replaced"
+        ]
+      )
+    }), timeout)
+})
+
+describe("npm run recurring", () => {
+  it.live("reports once a second", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/recurring.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      const reports = script.lines().filter((line) => line.startsWith("Report of "))
+      assert.isAtLeast(reports.length, 3)
+      assert.strictEqual(new Set(reports).size, reports.length)
+    }), timeout)
+})
+
 describe("npm run counter", () => {
   it.live("counts to 1,000, and says how fast", () =>
     Effect.gen(function*() {

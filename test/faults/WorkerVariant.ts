@@ -18,7 +18,7 @@ export interface Variant {
   /** By how much its clock is wrong, in milliseconds. */
   readonly clockOffset: number
   readonly sayMemoryEvery: number
-  readonly options: Omit<Settings, "tasks">
+  readonly options: Omit<Settings, "recurring" | "tasks">
 }
 
 /** Where workers connect. */

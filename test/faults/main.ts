@@ -1,16 +1,19 @@
 /**
  * `npm run test:faults -- --minutes 30 --seed 1`: the suite for as long as you like.
  *
- * `--faults locks,failover` plays rounds of these kinds only.
+ * `--faults locks,failover` plays rounds of these kinds only. `--rolling 5` plays a rolling deploy of five minutes in
+ * place of it.
  */
 import { Effect } from "effect"
 import { parseArgs } from "node:util"
 import { inventory, makeLogbook, summary } from "./RunLog.ts"
+import { rollingDeploy } from "./RollingDeploy.ts"
 import { type Kind, kinds, runSuite } from "./Suite.ts"
 
 const { values } = parseArgs({
   options: {
     faults: { type: "string", default: kinds.join() },
+    rolling: { type: "string" },
     minutes: { type: "string", default: "10" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) }
   }
@@ -34,7 +37,9 @@ const suite = runSuite({
   tasks: 250
 })
 
-Effect.runPromise(suite).then(
+const main = values.rolling === undefined ? suite : rollingDeploy(Number(values.rolling) * 60_000, log)
+
+Effect.runPromise(main).then(
   () => {
     for (const wrong of log.wrongs) print(`WRONG: ${wrong}`)
     print(`In all: ${inventory(log)}`)

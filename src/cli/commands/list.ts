@@ -4,6 +4,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
+import { TaskId } from "../../TaskId.ts"
 import { connected, limits, within } from "../connection.ts"
 import { stringify } from "../output/json.ts"
 import { filter, Json, optional, optionalModule, status, waitsFor } from "../input/flags.ts"
@@ -81,6 +82,13 @@ export const list = Command.make(
       Flag.withDescription("How many at most. Default 50"),
       Flag.filter((limit) => limit > 0, () => "a number of 1 or more"),
       Flag.withDefault(50)
+    ),
+    parent: optional(
+      Flag.String("parent").pipe(
+        Flag.withMetavar("id"),
+        Flag.withDescription("The children of this task"),
+        Flag.withSchema(TaskId)
+      )
     ),
     all: Flag.Boolean("all").pipe(Flag.withDescription("All of them, however many"), Flag.withDefault(false)),
     after: optional(

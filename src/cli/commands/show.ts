@@ -3,6 +3,7 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
+import type { TaskId } from "../../TaskId.ts"
 import { connected, limits, within } from "../connection.ts"
 import { pretty } from "../output/json.ts"
 import { id, Json } from "../input/flags.ts"
@@ -60,6 +61,13 @@ const failure = ({ error, lastError }: Admin.Row, style: Output.Style): Readonly
     : ["", style.bold(error === null ? "LAST ERROR" : "ERROR"), style.red(indent(printable(text)))]
 }
 
+/** How many children a task has with each status. */
+const childrenOf = Effect.fnUntraced(function*(parent: TaskId) {
+  const counts = new Map<string, number>()
+  for (const { count, status } of yield* Admin.counts({ parent })) counts.set(status, (counts.get(status) ?? 0) + count)
+  return counts.size === 0 ? undefined : Array.from(counts, ([status, count]) => `${count} ${status}`).join(", ")
+})
+
 /** The signals that it has not taken. */
 const signalLines = (signals: ReadonlyArray<Admin.InboxSignal>, style: Output.Style): ReadonlyArray<string> =>
   signals.length === 0 ? [] : [
@@ -79,15 +87,17 @@ const signalLines = (signals: ReadonlyArray<Admin.InboxSignal>, style: Output.St
 
 const describe = (
   row: Admin.Row,
-  signals: ReadonlyArray<Admin.InboxSignal>,
+  { children, signals }: Pick<Effect.Success<ReturnType<typeof read>>, "children" | "signals">,
   style: Output.Style
 ): ReadonlyArray<string> => {
   const status = `${paintStatus(style)(row.status, row)} for ${formatDuration(row.age)}`
-  const facts: ReadonlyArray<readonly [string, string | undefined]> = [
+  const facts: ReadonlyArray<readonly [string, string | null | undefined]> = [
     ["id", row.id],
     ["task", oneLine(row.task ?? "?")],
     ["step", oneLine(row.step ?? "?")],
     ["status", status],
+    ["parent", row.parent],
+    ["children", children],
     ["key", row.key === null ? undefined : oneLine(row.key)],
     ["due", row.endedAt === null ? time(row.wakeupAt) : undefined],
     ["tried", String(row.tried)],
@@ -103,7 +113,7 @@ const describe = (
     ["trace", row.trace === null ? undefined : oneLine(row.trace)]
   ]
   const shown = facts.flatMap(([name, value]) =>
-    value === undefined ? [] : [`${style.dim(pad(name, 12, "left"))}  ${value}`]
+    value === undefined || value === null ? [] : [`${style.dim(pad(name, 12, "left"))}  ${value}`]
   )
   return [
     ...shown,
@@ -128,22 +138,23 @@ const lastAttempts = 5
 const read = Effect.fnUntraced(function*(id: string) {
   const row = yield* Effect.flatMap(Admin.findId(id), Admin.get)
   const attempts = yield* Effect.orElseSucceed(Admin.history(row.id, { limit: lastAttempts }), () => [])
-  return { row, attempts, signals: row.signals === 0 ? [] : yield* Admin.inbox(row.id) }
+  const signals = row.signals === 0 ? [] : yield* Admin.inbox(row.id)
+  return { row, attempts, signals, children: yield* childrenOf(row.id) }
 })
 
 export const show = Command.make(
   "show",
   { id },
   Effect.fnUntraced(function*({ id }) {
-    const { attempts, row, signals } = yield* connected(within(limits.read)(read(id)))
-    if (yield* Json) return yield* Output.json({ ...Schema.encodeSync(Admin.Row)(row), inbox: signals })
+    const { attempts, row, ...more } = yield* connected(within(limits.read)(read(id)))
+    if (yield* Json) return yield* Output.json({ ...Schema.encodeSync(Admin.Row)(row), inbox: more.signals })
     const style = yield* Output.style
     const past = attempts.length === 0 ? [] : [
       "",
       style.bold("LAST ATTEMPTS"),
       ...(yield* Output.rows(historyColumns, attempts)).map((line) => `  ${line}`)
     ]
-    yield* Output.lines([...describe(row, signals, style), ...past, ...describeNext(row, style)])
+    yield* Output.lines([...describe(row, more, style), ...past, ...describeNext(row, style)])
   })
 ).pipe(
   Command.withDescription("Show everything about one task"),

@@ -9,12 +9,14 @@ import { TaskFilterError, TaskIdError, TaskNotFoundError } from "../../TaskError
 import { TaskId } from "../../TaskId.ts"
 import type { AdminRow, Status, Where } from "../sql/row.ts"
 import { count } from "../sql/admin.ts"
+import { cancel as cancelRows } from "../sql/cancel.ts"
 import { toTableError } from "../sql/errors.ts"
 
 /** Which tasks: `Admin.Filter`, as far as it matters here. */
 interface Filter {
   readonly task?: string | { readonly name: string } | null | undefined
   readonly step?: string | undefined
+  readonly parent?: string | undefined
   readonly key?: string | undefined
   readonly status?: Status | ReadonlyArray<Status> | undefined
   readonly waitsFor?: string | undefined
@@ -72,13 +74,14 @@ export const notOne = (beginning: string, several: boolean): TaskIdError | TaskN
     })
 
 export const whereOf = (
-  { error, errorLine, key, newerThan, olderThan, status, step, task, text, waitsFor }: Filter
+  { error, errorLine, key, newerThan, olderThan, status, step, task, text, waitsFor, parent }: Filter
 ): Where => ({
   error,
   errorLine,
   key,
   newerThan,
   olderThan,
+  parents: parent === undefined ? undefined : [parent],
   status: typeof status === "string" ? [status] : status,
   step,
   task: isObject(task) ? task.name : task,
@@ -109,6 +112,12 @@ export const change = Effect.fnUntraced(function*(statement: Statement, target: 
   if (changed === 0 && typeof target === "string" && (yield* count(sql, where)) === 0) return yield* notFound(target)
   return changed
 }, Effect.catchTag("SqlError", toTableError))
+
+/** Deletes what `target` selects, and, unless the options say otherwise, the children of that. */
+export const cancel = Effect.fn("Admin.cancel")(
+  (target: Target, { children = true }: { readonly children?: boolean | undefined }) =>
+    change(cancelRows(children), target)
+)
 
 export const cursorPattern =
   /^(-?infinity|\d{4,6}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?[+-]\d\d(?::\d\d){0,2}(?: BC)?)~([0-9a-f-]{36})$/

@@ -14,6 +14,7 @@ import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as Step from "../../Step.ts"
 import { annotationsOf, type Attempt, type ClaimedTask, wasStopped } from "./claimedTask.ts"
 import type { StepDefinition } from "../definition/step.ts"
+import { movingChildren } from "./children.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
 import type { ToHistory } from "./history.ts"
 import { endingOf, type MoveOutcome, type Outcome } from "./outcome.ts"
@@ -22,7 +23,7 @@ import { hasLooked, inputOf } from "../definition/retry.ts"
 import { type Decoded, DecodeError, readStep } from "../definition/codec.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { clampMillis, toTimestamp } from "../sql/time.ts"
-import { type Event, nextEvent, type Restore, toWaiting } from "./waiting.ts"
+import { type Event, nextEvent, type Restore, toArriving } from "./waiting.ts"
 import { parentSpan } from "../enqueue/trace.ts"
 import { isLeaseLost, storeTogether, type TransactionLimit } from "./transaction.ts"
 
@@ -101,7 +102,7 @@ const toOutcome = (
   const waiting = task.waits.get(move.state._tag)
   return Effect.map(task.codec.encode(move.state), (text): MoveOutcome => {
     if (waiting !== undefined) {
-      const waits = toWaiting(claimed, waiting, move.state)
+      const waits = toArriving(claimed, waiting, move.state)
       return { step: text, ...whenOf(move), ...waits }
     }
     switch (move._tag) {
@@ -129,16 +130,29 @@ const allowAsync = ({ step, task }: Running, move: Move, outcome: MoveOutcome): 
     ? { asyncCommit: true, ...outcome }
     : outcome
 
+/** Children are stored in one transaction with the state that holds them. */
+const withChildren = (
+  { sql }: Runner,
+  claimed: ClaimedTask,
+  running: Running,
+  { commit: given, move }: AnyNextStep
+): Effect.Effect<unknown, unknown> | undefined => {
+  const commit = given && noting(running, given)
+  const moving = move._tag === "None" ? undefined : movingChildren(sql, claimed, running.state, move.state)
+  if (moving === undefined) return commit
+  return commit === undefined ? moving : Effect.andThen(moving, commit)
+}
+
 const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Effect<Outcome, unknown> => {
   const { keep } = running.step
   // A row that was inserted in a final state, or has moved there with a delay.
   if (keep !== undefined) return Effect.succeed(continuedOrEnded(keep, attempt.claimed.step!))
   const handled = Effect.flatMap(
     callHandler(running),
-    ({ commit, move }) =>
-      Effect.map(toOutcome(attempt.claimed, running, move), (outcome) => ({
-        outcome: allowAsync(running, move, outcome),
-        commit: commit && noting(running, commit)
+    (next) =>
+      Effect.map(toOutcome(attempt.claimed, running, next.move), (outcome) => ({
+        outcome: allowAsync(running, next.move, outcome),
+        commit: withChildren(runner, attempt.claimed, running, next)
       }))
   )
   if (running.step.transactional) return storeTogether(runner, attempt, handled)

@@ -77,6 +77,10 @@ export interface Waited {
 export const isTaken = ({ wait }: { readonly wait: Waited | undefined }, outcome: RowOutcome): boolean =>
   wait?.taken !== undefined && (outcome._tag === "Finished" || "step" in outcome)
 
+/** Whether the task stops with it: for good, or until somebody repairs it. */
+export const isEnd = (outcome: RowOutcome): boolean =>
+  outcome._tag === "Finished" || outcome._tag === "Parked" || outcome._tag === "Rejected"
+
 /** Whether its commit need not wait for the disk. */
 export const isAsync = (outcome: RowOutcome): boolean => "asyncCommit" in outcome
 

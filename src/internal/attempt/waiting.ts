@@ -8,11 +8,13 @@ import { type Decoded, DecodeError } from "../definition/codec.ts"
 import { makeSignalDecode } from "../definition/signalCodec.ts"
 import type { StateSchema } from "../definition/state.ts"
 import type { BranchDefinition, StepDefinition } from "../definition/step.ts"
-import { deadlineOf, timeoutTag } from "../definition/wait.ts"
+import { childrenIn, isNewChild } from "../definition/child.ts"
+import { deadlineOf, joinOf, timeoutTag } from "../definition/wait.ts"
 import { readInbox } from "../sql/signals.ts"
 import type { WaitFacts } from "../sql/waits.ts"
 import { formatCause } from "./causeText.ts"
 import { type Attempt, type ClaimedTask, wasStopped } from "./claimedTask.ts"
+import { joinedChildren } from "./children.ts"
 import type { RowOutcome, Waiting } from "./outcome.ts"
 
 /** A signal as the row has it. People may write into rows, too: so nothing is certain. */
@@ -42,6 +44,18 @@ export const toWaiting = (claimed: ClaimedTask, { on = [] }: StepDefinition, sta
   deadline: deadlineOf(on, state),
   wakes: waitFactsOf(claimed).wakes ?? 0
 })
+
+/** No row has it: so one that arrives with it is due at once. */
+const noWakes = -1
+
+/**
+ * The same for a row that arrives in the state. If that waits for children, and none of them is new, they may have
+ * ended long ago, or there are none: then it is due at once, and whoever claims it looks.
+ */
+export const toArriving = (claimed: ClaimedTask, step: StepDefinition, state: Tagged): Waiting => {
+  const waiting = toWaiting(claimed, step, state)
+  return joinOf(step) !== undefined && !childrenIn(state).some(isNewChild) ? { ...waiting, wakes: noWakes } : waiting
+}
 
 const signalsIn = (inbox: unknown): ReadonlyArray<InboxSignal> | DecodeError => {
   const signals: unknown = isObject(inbox) && "signals" in inbox ? inbox.signals : []
@@ -107,11 +121,27 @@ const firstFit = (on: ReadonlyArray<BranchDefinition>, signals: ReadonlyArray<In
   return undefined
 }
 
+/** All children have ended, or undefined. */
+const findJoined = Effect.fnUntraced(function*(
+  sql: SqlClient,
+  claimed: ClaimedTask,
+  step: StepDefinition,
+  state: Tagged
+): Effect.fn.Return<Event | undefined> {
+  const branch = joinOf(step)
+  const results = branch && (yield* joinedChildren(sql, state, branch.tag))
+  if (branch === undefined || results === undefined) return undefined
+  claimed.wait = { taken: undefined, event: branch.tag }
+  const handler: BranchDefinition["handler"] = (state) =>
+    Effect.flatMap(results, (results) => branch.handler(state, results))
+  return { _tag: "Event", step: withBranch(step, { ...branch, handler }, undefined), tag: branch.tag, trace: null }
+})
+
 /** Something has happened, or undefined. Notes in the row which signal is taken. */
 const findEvent = Effect.fnUntraced(function*(
   sql: SqlClient,
   claimed: ClaimedTask,
-  step: StepDefinition
+  { state, step }: Decoded
 ): Effect.fn.Return<Event | undefined, DecodeError> {
   const { on = [] } = step
   const facts = waitFactsOf(claimed)
@@ -126,6 +156,8 @@ const findEvent = Effect.fnUntraced(function*(
     const trace = typeof signal.trace === "string" ? signal.trace : null
     return { _tag: "Event", step: withBranch(step, branch, input), tag: branch.tag, trace }
   }
+  const joined = yield* findJoined(sql, claimed, step, state)
+  if (joined !== undefined) return joined
   const timeout = facts.timedOut === true ? on.find(({ tag }) => tag === timeoutTag) : undefined
   if (timeout !== undefined) claimed.wait = { taken: undefined, event: timeoutTag }
   return timeout && { _tag: "Event", step: withBranch(step, timeout, undefined), tag: timeoutTag, trace: null }
@@ -140,11 +172,12 @@ export type Restore = <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>
 export const nextEvent = (
   sql: SqlClient,
   attempt: Attempt,
-  { state, step }: Decoded,
+  decoded: Decoded,
   restore: Restore
 ): Effect.Effect<Event | RowOutcome> => {
   const { claimed } = attempt
-  return restore(findEvent(sql, claimed, step)).pipe(
+  const { state, step } = decoded
+  return restore(findEvent(sql, claimed, decoded)).pipe(
     Effect.mapError(({ message }) => new DecodeError({ message: `${claimed.task}: ${message}` })),
     Effect.catchCause((cause) =>
       Effect.succeed<RowOutcome>(

@@ -10,6 +10,7 @@ import { enqueueTask, insertTasks } from "../enqueue/enqueue.ts"
 import { keyOf, type KeyOptions, keysOf, type KeysOptions } from "../enqueue/key.ts"
 import { enqueueAllKeyed } from "../enqueue/keyed.ts"
 import type { Due } from "../sql/insert.ts"
+import { childrenIn, makeChild } from "./child.ts"
 import { makeSignalMethods } from "./signalMethods.ts"
 import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
 import { makeResultMethods } from "./results.ts"
@@ -96,9 +97,22 @@ export const signalsByTag = (
   return byTag
 }
 
+/** A new task has no transition with which its children could be stored. */
+const refusingChildren = ({ codec, name }: DeclarationDefinition): Codec["encode"] => (state) =>
+  isObject(state) && childrenIn(state).length > 0
+    ? new TaskInvalidStateError({
+      task: name,
+      state: state._tag,
+      message: `${name}: a task can't begin with children: let its first step move to the state that holds them. `
+        + "Nothing was stored"
+    })
+    : codec.encode(state)
+
 /** A codec's `encode` that takes only states in which the task may begin. */
-const encodeEntry = ({ codec, entryTags, finalTags, name, states }: DeclarationDefinition): Codec["encode"] => {
-  if (entryTags === undefined && finalTags.length === 0) return codec.encode
+const encodeEntry = (declaration: DeclarationDefinition): Codec["encode"] => {
+  const { entryTags, finalTags, name, states } = declaration
+  const encode = refusingChildren(declaration)
+  if (entryTags === undefined && finalTags.length === 0) return encode
   const tags = entryTags ??
     states.map((state) => tagOf(state, "A state")).filter((tag) => !finalTags.includes(tag))
   const known = tags.map((tag) => `"${tag}"`).join(", ")
@@ -110,7 +124,7 @@ const encodeEntry = ({ codec, entryTags, finalTags, name, states }: DeclarationD
         finalTags.includes(tag) ? ", a final state" : ""
       }, but with ${known}${entryTags === undefined ? "" : ": see its `entry`"}. Nothing was stored`
     })
-  return (state) => Effect.tap(codec.encode(state), () => tags.includes(state._tag) ? Effect.void : refuse(state._tag))
+  return (state) => Effect.tap(encode(state), () => tags.includes(state._tag) ? Effect.void : refuse(state._tag))
 }
 
 /** Stores one task. `watched`: somebody waits for its end. */
@@ -143,6 +157,7 @@ const makeMethods = (declaration: DeclarationDefinition) => {
       store(state, dueAfter(name, duration), options),
     schedule: (state: Tagged, dateTime: DateTime.DateTime, options?: KeyOptions) =>
       store(state, dueAt(name, dateTime), options),
+    child: (state: Tagged) => makeChild(declaration, encode(state)),
     ...makeResultMethods(
       declaration,
       (state: Tagged, options?: DueOptions & KeyOptions) => store(state, dueOf(name, options), options, true)

@@ -84,7 +84,7 @@ export type KeyError<O> = [OptionOf<O, "key">] extends [undefined] ? never
   : never
 
 /** The type of an option that can only be wrong. It is an object: TypeScript says less about two texts that differ. */
-interface Wrong<out Message extends string> {
+export interface Wrong<out Message extends string> {
   readonly [_: symbol]: Message
 }
 

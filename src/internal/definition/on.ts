@@ -3,6 +3,8 @@ import type * as DateTime from "effect/DateTime"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type { AnyEffect, CheckHandler, CheckRetry, CommitError, CommitServices, EitherRetry } from "./handlerChecks.ts"
+import type { TaskChildGoneError } from "../../TaskError.ts"
+import type { CheckHolds, Results } from "./childTypes.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./state.ts"
 
 /**
@@ -123,6 +125,37 @@ export interface WaitBuilder<in out State extends StateSchema> {
     Effect.Error<Handled> | CommitError<Effect.Success<Handled>>,
     Effect.Services<Handled> | CommitServices<Effect.Success<Handled>>
   >
+  /**
+   * When all children in the fields of the state have ended in a final state: at once if there are none. A parked child
+   * is waited for. If a child is gone, because it was cancelled or ended with `NextStep.none`, the step fails with a
+   * `TaskChildGoneError`.
+   */
+  readonly children: OnChildren<State, "all", "$children">
+  /** When all children in the fields of the state have ended, are parked or are gone. */
+  readonly settled: OnChildren<State, "settled", "$settled">
+}
+
+/**
+ * What happens when the children of a state have ended. The handler gets the state, and what the children came to, under
+ * the names of the fields that hold them.
+ */
+interface OnChildren<in out State extends StateSchema, Mode extends string, Tag extends string> {
+  <
+    const Next extends ReadonlyArray<StateSchema> = readonly [],
+    Handled extends AnyEffect = any,
+    Retry = undefined
+  >(
+    options:
+      & TransitionOptions<Next, [state: State["Type"], results: Results<State["Type"], Mode>], Handled, Retry>
+      & CheckHolds<State>
+      & CheckHandler<"transition on children", Next, Handled>
+  ): On<
+    Tag,
+    never,
+    Next[number],
+    Effect.Error<Handled> | CommitError<Effect.Success<Handled>> | (Mode extends "all" ? TaskChildGoneError : never),
+    Effect.Services<Handled> | CommitServices<Effect.Success<Handled>>
+  >
 }
 
 /** Compile errors that name what is wrong with a wait, each at its place, or `unknown`. */
@@ -132,4 +165,5 @@ export type CheckOns<Ons extends ReadonlyArray<AnyOn>> = Ons extends readonly []
 
 type OnTwice<T extends string> = [T] extends [never] ? unknown
   : T extends "$timeout" ? "two timeouts in one state"
+  : T extends "$children" | "$settled" ? "two handlers for the children of one state"
   : `two handlers for the signal "${T}"`

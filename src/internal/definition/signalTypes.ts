@@ -17,3 +17,8 @@ type WrongSignal<Name extends string, Signals extends StateSchema, S> = S extend
 export type SignalsOf<Steps> = Steps extends { readonly on: ReadonlyArray<infer O> }
   ? O extends { readonly signal: infer S | undefined } ? S extends StateSchema ? S : never : never
   : never
+
+/** What is wrong with a signal that a step waits for. */
+export type UndeclaredSignal<Differing extends string, T extends string> = [Differing] extends [never]
+  ? `this step waits for the signal "${T}", which is not declared: add it to \`signals\``
+  : `this step waits for a "${T}" that differs from the signal that is declared: use the same schema`

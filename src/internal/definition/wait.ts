@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Option from "effect/Option"
 import { isFunction, isObject } from "effect/Predicate"
 import type { Tagged } from "../../NextStep.ts"
+import { childrenTag, settledTag } from "../sql/children.ts"
 import { toTimestamp } from "../sql/time.ts"
 import { formersOf } from "./former.ts"
 import type { StateSchema } from "./state.ts"
@@ -53,6 +54,13 @@ const onTimeout =
     )
   }
 
+const onChildren = (state: string, tag: string) => (options: TransitionOptions): BranchDefinition =>
+  branch({ tag, signal: undefined, after: undefined }, makeTransition(`Step "${state}", on its children`, options))
+
+/** What a state waits for, if that are its children. */
+export const joinOf = ({ on = [] }: StepDefinition): BranchDefinition | undefined =>
+  on.find(({ tag }) => tag === childrenTag || tag === settledTag)
+
 const checkBranches = (state: string, on: ReadonlyArray<BranchDefinition>): void => {
   if (!Array.isArray(on) || on.length === 0) failStep(`Step "${state}" waits for nothing: return an array of \`on(…)\``)
   if (!on.every(isOn)) failStep(`Step "${state}": return an array of what \`on(…)\` and \`on.timeout(…)\` have made`)
@@ -75,7 +83,11 @@ export const makeWait = (
 ): StepDefinition => {
   const tag = tagOf(state, "The state of a step")
   if (!isFunction(build)) failStep(`Step "${tag}": give Step.wait a function, as in Step.wait(State, (on) => [on(…)])`)
-  const on = build(Object.assign(onSignal(tag), { timeout: onTimeout(tag) }))
+  const on = build(Object.assign(onSignal(tag), {
+    timeout: onTimeout(tag),
+    children: onChildren(tag, childrenTag),
+    settled: onChildren(tag, settledTag)
+  }))
   checkBranches(tag, on)
   const handler = () => failStep(`Step "${tag}" waits`)
   return {

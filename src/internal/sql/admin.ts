@@ -17,9 +17,7 @@ import {
   type Where,
   whereClause
 } from "./row.ts"
-import { channel } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
-import { endedChannel } from "./results.ts"
 import { nextTransitionSql } from "./transitions.ts"
 
 /** The number that a statement returns. */
@@ -149,22 +147,6 @@ export const runNow = (sql: SqlClient, where: Where): Effect.Effect<number, SqlE
 /** Ends the time of waiting rows that have one. */
 export const endWait = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> =>
   update(sql, "wait_until = now(), wakeup_at = now()", where, `${conditionOf.waiting} and t.wait_until is not null`)
-
-/** Deletes rows, and notifies the workers that hold them, and those who wait for their end. */
-export const cancel = (sql: SqlClient, where: Where): Effect.Effect<number, SqlError> => {
-  const params = new Params()
-  return number(
-    sql,
-    `with gone as (
-  delete from pg_task t ${whereClause(conditions(where, params))} returning t.id, t.is_running, t.watched
-), told as (
-  select pg_notify('${channel}', 'cancel ' || id) from gone where is_running
-  union all select pg_notify('${endedChannel}', id::text) from gone where watched
-)
-select ((select count(*) from gone) + 0 * (select count(*) from told))::float8 as n`,
-    params.values
-  )
-}
 
 export interface Edit {
   readonly id: string

@@ -11,6 +11,7 @@ import { createFoundation, replacedIndexes } from "./foundation.ts"
 import { createEndedIndex } from "./results.ts"
 import { lockTimeout, setLockTimeout } from "./lockTimeout.ts"
 import { createHistory } from "./historySchema.ts"
+import { createJoinIndex } from "./children.ts"
 import { callPendingTriggers, createNotifyTriggers } from "./notifyTriggers.ts"
 import { createTable, createTriggers } from "./schema.ts"
 import { createPending } from "./pending.ts"
@@ -31,7 +32,8 @@ const all: ReadonlyArray<Migration> = [
   { statements: createSignals },
   { statements: createHistory },
   { statements: createNotifyTriggers },
-  { statements: createPending }
+  { statements: createPending },
+  { statements: createJoinIndex }
 ]
 
 /** Two processes that both find no table must not both make it. */
@@ -116,7 +118,7 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
 
 /** Applies the migration of this number. It may have been applied before. */
 export const applyMigration = (
-  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8
+  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9
 ): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!

@@ -46,9 +46,9 @@ export const keysetOf = ({ after, limit, newestFirst }: PageOptions, params: Par
 
 /** Whether most rows in the indexes match. Then a page reads few rows more than it returns. */
 const followsIndexes = (
-  { error, errorLine, key, newerThan, olderThan, status, step, task, text, waitsFor }: PageOptions
+  { error, errorLine, key, newerThan, olderThan, parents, status, step, task, text, waitsFor }: PageOptions
 ): boolean =>
-  [error, errorLine, key, newerThan, olderThan, step, task, text, waitsFor].every((criterion) =>
+  [error, errorLine, key, newerThan, olderThan, parents, step, task, text, waitsFor].every((criterion) =>
     criterion === undefined
   )
   && !(status?.includes("running") && !status.includes("ready") && !status.includes("scheduled"))

@@ -28,6 +28,9 @@ from pg_task where kept_until is null or kept_until > now()`
 /** More in one statement would hold its locks for longer. */
 const maxDeleted = 1000
 
+/** A parent reads its children when all of them have ended, and then lets go of them. */
+const isUnneeded = "(parent is null or not exists (select from pg_task p where p.id = t.parent and p.ended_at is null))"
+
 /** Deletes rows whose time as a result is over, up to a limit. Returns whether there may be more. */
 export const deleteExpired = (sql: SqlClient): Effect.Effect<boolean, SqlError> =>
   Effect.map(
@@ -35,7 +38,8 @@ export const deleteExpired = (sql: SqlClient): Effect.Effect<boolean, SqlError> 
       sql,
       `with gone as (
   delete from pg_task where ctid = any(array(
-    select ctid from pg_task where kept_until <= now() order by kept_until limit ${maxDeleted} for update skip locked
+    select ctid from pg_task t where kept_until <= now() and ${isUnneeded}
+    order by kept_until limit ${maxDeleted} for update skip locked
   )) returning 1
 )
 select count(*)::int as deleted from gone`,

@@ -11,6 +11,8 @@ export interface Where {
   readonly task?: string | null | undefined
   readonly step?: string | undefined
   readonly key?: string | undefined
+  /** Their parents. */
+  readonly parents?: ReadonlyArray<string> | undefined
   readonly status?: ReadonlyArray<Status> | undefined
   /** The tag of a signal. */
   readonly waitsFor?: string | undefined
@@ -94,6 +96,8 @@ export interface AdminRow {
   readonly tried: number
   readonly crashes: number
   readonly transitions: number
+  /** The id of its parent. */
+  readonly parent: string | null
   readonly error: string | null
   readonly lastError: string | null
   readonly trace: string | null
@@ -124,7 +128,7 @@ const signals = `case when jsonb_typeof(t.inbox -> 'signals') = 'array'
 
 export const columns =
   `t.id, t.task, t.state as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
-  t.error, t.last_error as "lastError", t.trace, t.key, ${millis("t.wakeup_at")} as "wakeupAt",
+  t.parent, t.error, t.last_error as "lastError", t.trace, t.key, ${millis("t.wakeup_at")} as "wakeupAt",
   ${millis("t.created_at")} as "createdAt", ${millis("t.updated_at")} as "updatedAt",
   ${millisOrNull("t.lease_until")} as "leaseUntil", ${millisOrNull("t.ended_at")} as "endedAt",
   ${millisOrNull("t.kept_until")} as "keptUntil", t.waits_for as "waitsFor", ${
@@ -153,9 +157,13 @@ const statusIn = (status: ReadonlyArray<Status>): string =>
   status.length === 0 ? "false" : anyOf(status.map((one) => conditionOf[one]))
 
 /** Where a row is, and since when. */
-const placeConditions = ({ ids, newerThan, olderThan, status, step, task, waitsFor }: Where, params: Params) => [
+const placeConditions = (
+  { ids, newerThan, olderThan, parents, status, step, task, waitsFor }: Where,
+  params: Params
+) => [
   ids !== undefined && `t.id = any(${params.add(ids)}::uuid[])`,
   task !== undefined && (task === null ? "t.task is null" : `t.task = ${params.add(task)}`),
+  parents !== undefined && `t.parent = any(${params.add(parents)}::uuid[])`,
   step !== undefined && `t.state = ${params.add(step)}`,
   status !== undefined && status.length < statuses.length && statusIn(status),
   waitsFor !== undefined && `t.waits_for @> array[${params.add(waitsFor)}::text] and ${conditionOf.waiting}`,

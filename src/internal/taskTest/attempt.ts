@@ -4,8 +4,10 @@ import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { type ClaimedTask, makeAttempt } from "../attempt/claimedTask.ts"
+import { parentOf } from "../attempt/children.ts"
+import { wakeParents } from "../sql/children.ts"
 import { codeOf } from "../sql/errors.ts"
-import { type Outcome, toChanges } from "../attempt/outcome.ts"
+import { isEnd, type Outcome, toChanges } from "../attempt/outcome.ts"
 import { runAttempt, type Runner } from "../attempt/attempt.ts"
 import { storeInTransaction } from "../sql/outcome.ts"
 import type { TaskInvalidStateError } from "../../TaskError.ts"
@@ -85,6 +87,8 @@ export const attemptInTest = (
 ): Effect.Effect<{ readonly result: AnyResult; readonly goesOn: boolean }, AttemptError> =>
   Effect.gen(function*() {
     const { current, outcome, replaced } = yield* keepLockTimeout(runner.sql, runAndStore(runner, claimed))
+    const parent = current && isEnd(outcome) ? parentOf(claimed) : undefined
+    if (parent !== undefined) yield* wakeParents(runner.sql, [parent])
     const result = yield* toResult(runner.tasks, claimed, outcome, current)
     if (outcome._tag !== "Continued" || !current || replaced) return { result, goesOn: false }
     claimed.advance(outcome.step)

@@ -2,8 +2,10 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { parentOf } from "../attempt/children.ts"
+import { findForgotten, wakeParents } from "../sql/children.ts"
 import { deleteExpired, notifyEnded } from "../sql/results.ts"
-import type { RowOutcome } from "../attempt/outcome.ts"
+import { isEnd } from "../attempt/outcome.ts"
 import type { FollowUp } from "./afterCommit.ts"
 
 /** How often results are deleted whose time is over, in milliseconds. They count as gone before. */
@@ -19,9 +21,6 @@ const expiry = (sql: SqlClient): FollowUp => ({
   every: expiryInterval
 })
 
-const isEnd = (outcome: RowOutcome): boolean =>
-  outcome._tag === "Finished" || outcome._tag === "Parked" || outcome._tag === "Rejected"
-
 /** Notifies those who wait for the end of a task. If a worker crashes before, they find out when they look. */
 const waiters = (sql: SqlClient): FollowUp => ({
   concerns: ({ claimed, outcome }) => claimed.watched && isEnd(outcome),
@@ -30,4 +29,18 @@ const waiters = (sql: SqlClient): FollowUp => ({
   every: Infinity
 })
 
-export const makeFollowUps = (sql: SqlClient): ReadonlyArray<FollowUp> => [waiters(sql), expiry(sql)]
+/** How often parents are looked for whose children have ended unnoticed, in milliseconds. */
+const forgottenInterval = 60_000
+
+/** Parents go on once no child of theirs is open. */
+const parents = (sql: SqlClient): FollowUp => ({
+  concerns: ({ claimed, outcome }) => isEnd(outcome) && parentOf(claimed) !== undefined,
+  work: (committed) =>
+    committed.length > 0
+      ? wakeParents(sql, [...new Set(committed.map(({ claimed }) => parentOf(claimed)!))])
+      : Effect.flatMap(findForgotten(sql), (found) =>
+        found.length === 0 ? Effect.void : wakeParents(sql, found.map(({ id }) => id))),
+  every: forgottenInterval
+})
+
+export const makeFollowUps = (sql: SqlClient): ReadonlyArray<FollowUp> => [waiters(sql), parents(sql), expiry(sql)]

@@ -98,6 +98,11 @@ export class WorkerMetrics {
     if (count > 0) Metrics.leasesRescued.updateUnsafe(count, this.context)
   }
 
+  /** Ticks of a recurring task. */
+  ticked(recurring: string, outcome: "started" | "missed" | "overlapped", count: number): void {
+    if (count > 0) counterOf(Metrics.ticks, { recurring, outcome }).updateUnsafe(count, this.context)
+  }
+
   reconnected(): void {
     Metrics.reconnects.updateUnsafe(1, this.context)
   }

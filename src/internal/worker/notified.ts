@@ -9,6 +9,7 @@ import type { Database } from "./database.ts"
 import type { Rescue } from "./leaseRescue.ts"
 import { type Listener, makeListener } from "./listener.ts"
 import type { Quarantine } from "./quarantine.ts"
+import type { Ticker } from "./ticker.ts"
 import type { Wakeup } from "./wakeup.ts"
 
 /** Workers with the same tasks, on the same table, do some of their work for each other. */
@@ -30,6 +31,7 @@ interface Notified {
   readonly quarantine: Quarantine
   readonly rescue: Rescue
   readonly stopRequest: Deferred.Deferred<void>
+  readonly ticker: Ticker
   readonly wakeup: Wakeup
 }
 
@@ -37,7 +39,7 @@ interface Notified {
 export const listenFor = (
   { group, id, schema }: Identity,
   pollInterval: number,
-  { cancels, database, quarantine, rescue, stopRequest, wakeup }: Notified
+  { cancels, database, quarantine, rescue, stopRequest, ticker, wakeup }: Notified
 ): Effect.Effect<Listener | undefined, never, Scope.Scope> =>
   makeListener({
     workerId: id,
@@ -47,6 +49,7 @@ export const listenFor = (
     onChange: () => {
       wakeup.wake()
       quarantine.hint()
+      ticker.look()
     },
     onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
     onBroken: () => database.noteBroken(),

@@ -39,6 +39,7 @@ import { Pool } from "./pool.ts"
 import { reportAll } from "../attempt/log.ts"
 import { Rescue, rescuedAfter } from "./leaseRescue.ts"
 import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
+import { Ticker } from "./ticker.ts"
 import { Wakeup } from "./wakeup.ts"
 import { Quarantine } from "./quarantine.ts"
 import { type Place, probe } from "../sql/table.ts"
@@ -207,8 +208,9 @@ const makeParts = Effect.fnUntraced(
     )
     const unknownStates = new UnknownStates({ ...shared, pollInterval: longestPoll })
     const cancels = new Cancels(leases)
+    const ticker = new Ticker({ sql: core.sql, database, metrics, recurring: settings.recurring })
     const stopRequest = yield* Deferred.make<void>()
-    const notified = { wakeup, quarantine, rescue, cancels, database, stopRequest }
+    const notified = { wakeup, quarantine, rescue, cancels, ticker, database, stopRequest }
     const listener = yield* listenFor({ id, schema, group }, longestPoll, notified)
     const poll = new Poll({ ...shared, rescue, quarantine, listener })
     const pollInterval = () => listener?.hears === true ? longestPoll : Math.min(longestPoll, deafPollInterval)
@@ -221,7 +223,7 @@ const makeParts = Effect.fnUntraced(
       keepLeases: keepLeases(leases),
       rescue,
       cancels,
-      others: [unknownStates.run, keepHistory({ sql: core.sql, database, tasks: settings.tasks })],
+      others: [ticker.run(pollInterval), unknownStates.run, keepHistory({ ...core, tasks: settings.tasks })],
       stopRequest
     }
     return parts

@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import { isObject } from "effect/Predicate"
 import { TaskDefinitionError } from "../../TaskError.ts"
 import { isDeclaration } from "../definition/declaration.ts"
+import { isRecurring, type RecurringDefinition } from "../definition/recurring.ts"
 import { isTask, type TaskDefinition } from "../definition/task.ts"
 
 export interface WorkerOptions {
@@ -20,6 +21,7 @@ export interface WorkerOptions {
 /** The same with every default filled in, and in milliseconds. */
 export interface Settings {
   readonly tasks: ReadonlyMap<string, TaskDefinition>
+  readonly recurring: ReadonlyMap<string, RecurringDefinition>
   readonly concurrency: number
   readonly bufferSize: number
   readonly lease: number
@@ -35,7 +37,10 @@ const findMistakeInTasks = (tasks: unknown): string | undefined => {
   if (declared !== undefined) {
     return `the task "${declared.name}" is only declared: make it with Task.make and its steps`
   }
-  if (!tasks.every(isTask)) return "each of `tasks` must be made with Task.make"
+  if (!tasks.every((task) => isTask(task) || isRecurring(task))) {
+    return "each of `tasks` must be made with Task.make or Recurring.make"
+  }
+  if (!tasks.some(isTask)) return "a worker needs at least one task, beside recurring ones"
   const names = tasks.map(({ name }) => name)
   const twice = names.find((name, index) => names.indexOf(name) !== index)
   return twice === undefined ? undefined : `two tasks of this worker have the name "${twice}"`
@@ -44,7 +49,7 @@ const findMistakeInTasks = (tasks: unknown): string | undefined => {
 const isWhole = (value: number, min: number) => Number.isInteger(value) && value >= min
 
 /** What is wrong with the settings, or undefined. */
-const findMistake = (settings: Omit<Settings, "tasks">): string | undefined => {
+const findMistake = (settings: Omit<Settings, "tasks" | "recurring">): string | undefined => {
   if (!isWhole(settings.concurrency, 1)) return "`concurrency` must be a whole number of 1 or more"
   if (!isWhole(settings.bufferSize, 0)) return "`bufferSize` must be a whole number of 0 or more"
   if (!isWhole(settings.maxCrashes, 1)) return "`maxCrashes` must be a whole number of 1 or more"
@@ -60,7 +65,7 @@ const findMistake = (settings: Omit<Settings, "tasks">): string | undefined => {
 const toMillis = (input: Duration.Input | undefined, initial: Duration.Input): number =>
   Option.match(Duration.fromInput(input ?? initial), { onNone: () => NaN, onSome: Duration.toMillis })
 
-const withDefaults = (options: WorkerOptions): Omit<Settings, "tasks"> => ({
+const withDefaults = (options: WorkerOptions): Omit<Settings, "tasks" | "recurring"> => ({
   concurrency: options.concurrency ?? 10,
   bufferSize: options.bufferSize ?? 1000,
   lease: toMillis(options.lease, "30 seconds"),
@@ -76,6 +81,8 @@ export const toSettings = (options: WorkerOptions): Effect.Effect<Settings, Task
     const settings = withDefaults(options)
     const mistake = findMistakeInTasks(options.tasks) ?? findMistake(settings)
     if (mistake !== undefined) return fail(mistake)
-    const tasks = options.tasks as ReadonlyArray<TaskDefinition>
-    return Effect.succeed({ ...settings, tasks: new Map(tasks.map((task) => [task.name, task])) })
+    const byName = <A extends { readonly name: string }>(members: ReadonlyArray<A>) =>
+      new Map(members.map((member) => [member.name, member]))
+    const tasks = byName(options.tasks.filter(isTask))
+    return Effect.succeed({ ...settings, tasks, recurring: byName(options.tasks.filter(isRecurring)) })
   })

@@ -3,7 +3,7 @@ import { PgClient } from "@effect/sql-pg"
 import { layer } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Latch, Layer, Logger, Queue, Redacted, Schema, Scope } from "effect"
 import type { SqlClient } from "effect/sql"
-import { Migrations, type NextStep, Step, Task, Worker } from "../../../src/index.ts"
+import { Migrations, type NextStep, type Recurring, Step, Task, Worker } from "../../../src/index.ts"
 import { client, type ClientOptions, testDatabase } from "../database/Database.ts"
 import { run } from "./Table.ts"
 import { within } from "./Wait.ts"
@@ -26,7 +26,7 @@ export const workerTests = (name: string, tests: (test: Test) => void): void =>
     }))
 
 /** Starts a worker that stops with the scope. */
-export const start = <const Tasks extends ReadonlyArray<Task.Any>>(options: Worker.Options<Tasks>) =>
+export const start = <const Tasks extends ReadonlyArray<Task.Any | Recurring.Any>>(options: Worker.Options<Tasks>) =>
   Effect.map(Layer.build(Worker.layer(options)), (context) => Context.get(context, Worker.Worker))
 
 /** The address of the test's database. */
@@ -36,14 +36,16 @@ export const urlOfTest: Effect.Effect<string, never, PgClient.PgClient> = Effect
 )
 
 /** Starts a worker with a client of its own. */
-export const startWith = <const Tasks extends ReadonlyArray<Task.Any>>(
+export const startWith = <const Tasks extends ReadonlyArray<Task.Any | Recurring.Any>>(
   url: string,
   options: Worker.Options<Tasks>,
   clientOptions: ClientOptions = {}
 ) => Effect.flatMap(Layer.build(client(url, clientOptions)), (context) => Effect.provide(start(options), context))
 
 /** Starts a worker in a scope of its own, for tests that close it. */
-export const startApart = <const Tasks extends ReadonlyArray<Task.Any>>(options: Worker.Options<Tasks>) =>
+export const startApart = <const Tasks extends ReadonlyArray<Task.Any | Recurring.Any>>(
+  options: Worker.Options<Tasks>
+) =>
   Effect.gen(function*() {
     const scope = yield* Scope.fork(yield* Effect.scope)
     return { worker: yield* start(options).pipe(Scope.provide(scope)), scope }

@@ -25,9 +25,10 @@ describe("options that are left out, or undefined", () => {
   for (const [what, options] of Object.entries({ "left out": {}, "undefined": undefineds })) {
     it.effect(`have their defaults: ${what}`, () =>
       Effect.gen(function*() {
-        const { tasks, ...rest } = yield* settingsOf(options)
+        const { recurring, tasks, ...rest } = yield* settingsOf(options)
         assert.deepStrictEqual(rest, defaults)
         assert.deepStrictEqual([...tasks.keys()], ["Jobs"])
+        assert.strictEqual(recurring.size, 0)
       }))
   }
 })
@@ -69,7 +70,7 @@ describe("options", () => {
 })
 
 const tasksMissing = "`tasks` must be an array of at least one task"
-const tasksUnmade = "each of `tasks` must be made with Task.make"
+const tasksUnmade = "each of `tasks` must be made with Task.make or Recurring.make"
 const whole = (option: string, min: number) => `\`${option}\` must be a whole number of ${min} or more`
 const lease = "`lease` must be a duration of 100 milliseconds or more, and finite"
 const pollInterval = "`pollInterval` must be a duration of 10 milliseconds or more"

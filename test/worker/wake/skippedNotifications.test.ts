@@ -175,6 +175,15 @@ workerTests("a transaction that hangs in its commit, when it had its turn to not
   )
 
   test(
+    "had its turn only since its commit began: before, it holds no lock of these",
+    Effect.gen(function*() {
+      const { end, pid } = yield* session(insert("a"))
+      assert.deepStrictEqual(yield* run("select 1 from pg_locks where pid = $1 and locktype = 'advisory'", [pid]), [])
+      yield* end
+    })
+  )
+
+  test(
     "may die there: the tasks of others are found by the poll, at the latest",
     Effect.gen(function*() {
       yield* sleeper("300 millis")
@@ -182,6 +191,29 @@ workerTests("a transaction that hangs in its commit, when it had its turn to not
       yield* run(insert("b"))
       yield* run("select pg_terminate_backend($1)", [pid])
       yield* nothingLeft
+    })
+  )
+})
+
+workerTests("many sessions that store tasks at the same time, and take long to commit,", (test) => {
+  test(
+    "leave none behind, though their worker doesn't poll: in each of 20 bursts the last one is found, too",
+    Effect.gen(function*() {
+      yield* sleeper("1 hour")
+      yield* run("create table pace (n int)")
+      yield* run(`create function keep_pace() returns trigger language plpgsql as $$ begin
+        perform pg_sleep(random() * 0.03);
+        return null;
+      end $$`)
+      yield* run(
+        "create constraint trigger keep_pace after insert on pace deferrable initially deferred for each row execute function keep_pace()"
+      )
+      const sql = yield* SqlClient.SqlClient
+      const one = sql.withTransaction(Effect.andThen(run(insert("a")), run("insert into pace values (1)")))
+      for (let burst = 0; burst < 20; burst++) {
+        yield* Effect.all(Array.from({ length: 6 }, () => one), { concurrency: "unbounded" })
+        yield* nothingLeft
+      }
     })
   )
 })

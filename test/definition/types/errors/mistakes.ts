@@ -150,7 +150,7 @@ export const missingService = Effect.runPromise(Layer.launch(MailsLive))
 // error: two tasks of this worker have the name "Mails"
 export const taskTwice = Worker.layer({ tasks: [Mails, Mails], concurrency: 5 })
 
-// error: is missing the following properties from type 'Any<unknown>'
+// error: is not assignable to type 'Member'
 export const stepInWorker = Worker.layer({ tasks: [draft] })
 
 export const misspeltOption = Step.make(Draft, {

@@ -30,7 +30,7 @@ export const empty = Worker.layer({ tasks: [] })
 // error: Property 'tasks' is missing
 export const none = Worker.layer({})
 
-// error: is missing the following properties from type 'readonly Any<unknown>[]'
+// error: is missing the following properties from type 'readonly Member[]'
 export const noArray = Worker.layer({ tasks: One })
 
 // error: Type '"soon"' is not assignable to type 'Input | undefined'

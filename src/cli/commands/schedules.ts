@@ -1,0 +1,78 @@
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Console from "effect/Console"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Schedules from "../../Schedules.ts"
+import { connected, limits, within } from "../connection.ts"
+import { NothingMatched } from "../exit.ts"
+import { Json } from "../input/flags.ts"
+import { self } from "../output/ownCommand.ts"
+import * as Output from "../output/print.ts"
+import type { Column } from "../output/table.ts"
+import { oneLine, plural } from "../output/text.ts"
+
+const time = (moment: DateTime.Utc | null) =>
+  moment === null ? "" : DateTime.formatIso(moment).replace("T", " ").replace(/\.000Z$/, "Z")
+
+/** Why it has no next tick, or how many it has not run. */
+const detailOf = ({ error, missed, overlapped, paused }: Schedules.Schedule): string =>
+  error !== null
+    ? `parked: ${oneLine(error)}`
+    : [paused ? "paused" : "", missed > 0 ? `${missed} missed` : "", overlapped > 0 ? `${overlapped} overlapped` : ""]
+      .filter((part) => part !== "").join(", ")
+
+const columns = (): ReadonlyArray<Column<Schedules.Schedule>> => [
+  { title: "RECURRING", value: ({ recurring }) => oneLine(recurring), min: 8 },
+  { title: "NAME", value: ({ name }) => oneLine(name), min: 8 },
+  { title: "CRON", value: ({ cron }) => oneLine(cron ?? "?") },
+  { title: "ZONE", value: ({ timeZone }) => oneLine(timeZone ?? "?") },
+  { title: "NEXT", value: ({ next }) => time(next) },
+  { title: "LAST", value: ({ last }) => time(last) },
+  { title: "DETAIL", value: detailOf, min: 8 }
+]
+
+const list = Effect.gen(function*() {
+  const found = yield* connected(within(limits.read)(Schedules.list))
+  if (yield* Json) return yield* Output.json(found.map((one) => Schema.encodeSync(Schedules.Schedule)(one)))
+  if (found.length === 0) return yield* Console.log("No schedules")
+  yield* Output.lines(yield* Output.rows(columns, found))
+})
+
+const recurring = Argument.String("recurring").pipe(Argument.withDescription("The name of the recurring task"))
+const name = Argument.String("name").pipe(
+  Argument.withDescription("The name of the schedule. Default: all of the recurring task"),
+  Argument.optional
+)
+
+const changing = (
+  command: "pause" | "resume" | "run",
+  { change, description, done }: {
+    readonly change: Schedules.Change
+    readonly description: string
+    readonly done: string
+  }
+) =>
+  Command.make(
+    command,
+    { recurring, name },
+    Effect.fnUntraced(function*({ name, recurring }) {
+      const changed = yield* connected(within(limits.write)(change(recurring, Option.getOrUndefined(name))))
+      if (changed === 0) return yield* new NothingMatched({ message: `No such schedule: see ${self("schedules")}` })
+      yield* (yield* Json) ? Output.json({ changed }) : Console.log(`${done} ${plural(changed, "schedule")}`)
+    })
+  ).pipe(Command.withDescription(description))
+
+export const schedules = Command.make("schedules", {}, () => list).pipe(
+  Command.withDescription("List the schedules of recurring tasks; pause them, resume them, let them tick now"),
+  Command.withSubcommands([
+    changing("pause", { change: Schedules.pause, description: "Let schedules have no ticks", done: "Paused" }),
+    changing("resume", { change: Schedules.resume, description: "Let paused schedules go on", done: "Resumed" }),
+    changing("run", { change: Schedules.runNow, description: "Let schedules tick now", done: "Due now:" })
+  ]),
+  Command.withExamples([
+    { command: "pg-task schedules pause nightly-report tenant-7", description: "One of them" }
+  ])
+)

@@ -1,0 +1,30 @@
+/** What people see of schedules, and do to them. */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { readSchedule } from "../definition/schedule.ts"
+import { toTableError } from "../sql/errors.ts"
+import type { Rows } from "../sql/query.ts"
+import * as Statements from "../sql/schedules.ts"
+
+/** The rows of all schedules, with what is in them. */
+export const allSchedules = Effect.flatMap(SqlClient.SqlClient, Statements.listSchedules).pipe(
+  Effect.map((rows) => rows.map((row) => ({ row, schedule: Result.getOrUndefined(readSchedule(row.step, row.task)) }))),
+  Effect.catchTag("SqlError", toTableError)
+)
+
+type Recurring = string | { readonly name: string }
+
+const change =
+  (statement: (sql: SqlClient.SqlClient, task: string, key: string | undefined) => Rows<unknown>) =>
+  (recurring: Recurring, name?: string) =>
+    Effect.flatMap(SqlClient.SqlClient, (sql): Effect.Effect<number, SqlError> =>
+      Effect.map(
+        statement(sql, typeof recurring === "string" ? recurring : recurring.name, name),
+        ({ length }) => length
+      )).pipe(Effect.catchTag("SqlError", toTableError))
+
+export const pauseSchedules = change(Statements.pauseSchedules)
+export const resumeSchedules = change(Statements.resumeSchedules)
+export const runSchedules = change(Statements.runSchedules)
