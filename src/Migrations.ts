@@ -36,7 +36,8 @@ export const migrations: Record<
   | "6_history"
   | "7_notify"
   | "8_pending"
-  | "9_children",
+  | "9_children"
+  | "10_names",
   Effect.Effect<void, SqlError, SqlClient.SqlClient>
 > = {
   "1_table": applyMigration(1),
@@ -47,7 +48,8 @@ export const migrations: Record<
   "6_history": applyMigration(6),
   "7_notify": applyMigration(7),
   "8_pending": applyMigration(8),
-  "9_children": applyMigration(9)
+  "9_children": applyMigration(9),
+  "10_names": applyMigration(10)
 }
 
 /**

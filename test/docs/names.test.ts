@@ -55,7 +55,6 @@ describe("the documentation", () => {
       "pg_task_changed",
       "pg_task_migrations",
       "pg_task_status",
-      "pg_task_names",
       "pg_task_history",
       "pg_task_signal",
       "pg_task_ended"

@@ -48,6 +48,8 @@ const misconfigurations: Record<string, { readonly reason: TaskTableError["reaso
     todo: "run Migrations.run (or provide Migrations.layer) on this database first, and check the search_path"
   },
   "42703": { reason: "Outdated", todo: "the table is older than this library: run Migrations.run" },
+  // The columns for names were generated ones: see names.ts.
+  "428C9": { reason: "Outdated", todo: "the table is older than this library: run Migrations.run" },
   "42501": {
     reason: "PermissionDenied",
     todo: "grant select, insert, update, delete on pg_task to this role"

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
+import { hasPlainNames, nameColumns, namesOf } from "./names.ts"
 import { query } from "./query.ts"
 import { clampMillis, millis } from "./time.ts"
 
@@ -27,10 +28,10 @@ const textOf = ({ watched }: NewTask, quiet: boolean): string =>
     : insertWithNotify
 
 const dueTime = `coalesce($2::timestamptz, now() + ${millis("$3")})`
-const newTask = `$1, ${dueTime}, $4`
-const insertWithNotify = `insert into pg_task (step, wakeup_at, trace) values (${newTask}) returning id`
+const newTask = `$1, ${namesOf("$1", "$5")}, ${dueTime}, $4`
+const insertWithNotify = `insert into pg_task (step, ${nameColumns}, wakeup_at, trace) values (${newTask}) returning id`
 const insertWithoutNotify = `with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))
-insert into pg_task (step, wakeup_at, trace) select ${newTask} from quiet returning id`
+insert into pg_task (step, ${nameColumns}, wakeup_at, trace) select ${newTask} from quiet returning id`
 
 /** Whoever ends the task sees that somebody waits for it. */
 const asWatched = (insert: string): string =>
@@ -44,7 +45,7 @@ export const insertTask = (sql: SqlClient, task: NewTask, quiet: boolean): Effec
     query<{ id: TaskId }>(
       sql,
       textOf(task, quiet),
-      [task.step, task.at, clampMillis(task.delay), task.trace]
+      [task.step, task.at, clampMillis(task.delay), task.trace, hasPlainNames(task.step)]
     ),
     (rows) => rows[0]!.id
   )
@@ -56,9 +57,11 @@ export const insertTasks = (
   Effect.map(
     query<{ id: TaskId }>(
       sql,
-      `insert into pg_task (step, wakeup_at, trace)
-select i.step, ${dueTime}, $4 from unnest($1::text[]) with ordinality as i(step, n) order by i.n returning id`,
-      [tasks.steps, tasks.at, clampMillis(tasks.delay), tasks.trace]
+      `insert into pg_task (step, ${nameColumns}, wakeup_at, trace)
+select i.step, ${
+        namesOf("i.step", "$5")
+      }, ${dueTime}, $4 from unnest($1::text[]) with ordinality as i(step, n) order by i.n returning id`,
+      [tasks.steps, tasks.at, clampMillis(tasks.delay), tasks.trace, tasks.steps.every(hasPlainNames)]
     ),
     (rows) => rows.map((row) => row.id)
   )

@@ -14,6 +14,7 @@ import { createHistory } from "./historySchema.ts"
 import { createJoinIndex } from "./children.ts"
 import { callPendingTriggers, createNotifyTriggers } from "./notifyTriggers.ts"
 import { createTable, createTriggers } from "./schema.ts"
+import { createNames } from "./names.ts"
 import { createPending } from "./pending.ts"
 import { query, type Rows } from "./query.ts"
 import { createSignals } from "./signals.ts"
@@ -33,7 +34,8 @@ const all: ReadonlyArray<Migration> = [
   { statements: createHistory },
   { statements: createNotifyTriggers },
   { statements: createPending },
-  { statements: createJoinIndex }
+  { statements: createJoinIndex },
+  { statements: createNames }
 ]
 
 /** Two processes that both find no table must not both make it. */
@@ -118,7 +120,7 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
 
 /** Applies the migration of this number. It may have been applied before. */
 export const applyMigration = (
-  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9
+  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10
 ): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!

@@ -5,6 +5,7 @@
  *
  * `pending` is `{"step", "at", "trace"}`: the state, when it is due, and the trace of whoever has stored it.
  */
+import { setNames } from "./names.ts"
 import { nextTransitionSql } from "./transitions.ts"
 
 /**
@@ -14,6 +15,7 @@ import { nextTransitionSql } from "./transitions.ts"
 const createFunction = `create or replace function pg_task_take_pending() returns trigger language plpgsql as $$
 begin
   new.step = new.pending ->> 'step';
+  ${setNames}
   new.wakeup_at = (new.pending ->> 'at')::timestamptz;
   new.trace = new.pending ->> 'trace';
   new.pending = null;

@@ -16,6 +16,7 @@ import { codeOf } from "../sql/errors.ts"
 import type { Outlook } from "../sql/look.ts"
 import type { KnownTask } from "../sql/known.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
+import type { Crowd } from "./crowd.ts"
 import type { Database } from "./database.ts"
 import type { Poll } from "./poll.ts"
 import type { Pool } from "./pool.ts"
@@ -32,6 +33,17 @@ const failedBackoff = { first: 50, longest: 5000 }
 
 /** A row is due, but another session holds it: look again after this, doubled each time. In milliseconds. */
 const lockedBackoff = 10
+
+/**
+ * A claim has filled every slot. If more rows are due this long after it, other workers are notified: few may have
+ * answered the notification of these rows (see crowd.ts). While a worker stays busy, it does so less and less often. In
+ * milliseconds.
+ */
+const callAfter = 10
+const callPause = { first: 1000, longest: 60_000 }
+
+/** A row that has been due for longer was not claimed by any worker that has answered at once. In milliseconds. */
+const lateAfter = 20
 
 /** The time between two polls is longer by up to this part of it, so that workers don't poll all at once. */
 const pollJitter = 0.1
@@ -60,6 +72,9 @@ export interface DispatcherOptions {
   readonly pool: Pool
   readonly wakeup: Wakeup
   readonly poll: Poll
+  readonly crowd: Crowd
+  /** Notifies other workers. */
+  readonly notifyWorkers: Effect.Effect<void>
   readonly tasks: ReadonlyArray<string>
   readonly known: ReadonlyArray<KnownTask>
   readonly unknownStates: UnknownStates
@@ -88,6 +103,14 @@ export class Dispatcher {
   /** The last poll took too long: the next one is a claim. */
   private isPollDear = false
   private jitter = 1
+  /** The next claim answers a notification at once. */
+  private isAnswer = false
+  /** The next look comes after a notification that others have answered at once. */
+  private isLate = false
+  /** When to notify others of rows for which this worker has no room, by the local clock in milliseconds. */
+  private callAt = Infinity
+  private nextCallAt = -Infinity
+  private callPause = callPause.first
   /** A dear claim has found nothing: a look for what is due next tells how far the next one need not look. */
   private wadedInVain = false
   private lockedWait = lockedBackoff
@@ -120,10 +143,29 @@ export class Dispatcher {
     if (wakeup.take()) this.notified()
     if (!this.mayHaveDueRows) return this.sleep
     const limit = Math.min(pool.demand, maxClaim)
-    return limit > 0 ? this.claim(limit) : wakeup.waitForRoom
+    if (limit > 0) return this.claim(limit)
+    return this.options.now() < this.callAt ? wakeup.waitForRoom(this.callAt) : this.callOthers
+  }
+
+  /** More rows may be due than this worker has room for, and idle workers may not know. */
+  private get callOthers(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { database, notifyWorkers, now, poll } = this.options
+      this.callAt = Infinity
+      return database.withTimeout(poll.look(this.cursor.ahead, 0)).pipe(
+        Effect.flatMap(({ wait }) => {
+          if (wait === null || wait > 0) return Effect.void
+          this.nextCallAt = now() + this.callPause
+          this.callPause = Math.min(this.callPause * 2, callPause.longest)
+          return notifyWorkers
+        }),
+        Effect.catch((error) => database.markLost(error))
+      )
+    })
   }
 
   private notified(): void {
+    this.isAnswer = true
     this.skipped.notified()
     this.lookAgain()
   }
@@ -166,7 +208,7 @@ export class Dispatcher {
 
   private doze({ at, due: isDue, skipped, wait: due }: Outlook, from: number | undefined): Effect.Effect<void> {
     const { now, unknownStates } = this.options
-    if (this.isPoll && due !== null && due <= 0) return Effect.sync(() => this.lookAgain())
+    if (this.isPoll && due !== null && due <= 0) return Effect.sync(() => this.foundDue(due))
     unknownStates.seen(isDue)
     // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
     if (due !== null && due <= 0 && !this.passed) {
@@ -181,14 +223,23 @@ export class Dispatcher {
     return this.rest(Math.min(now() + Math.min(wait, this.skipped.wait(skipped)), this.cursor.nextScan), now())
   }
 
+  private foundDue(due: number): void {
+    if (this.isLate && due < -lateAfter) this.options.crowd.foundLate()
+    this.lookAgain()
+  }
+
   /** The poll interval may change meanwhile. */
   private rest(due: number, since: number): Effect.Effect<void> {
     const { now, wakeup } = this.options
-    return Effect.flatMap(wakeup.sleepUntil({ due, poll: since + this.pollInterval }), (isDue) => {
-      if (!isDue && !wakeup.stopped && now() < since + this.pollInterval) return this.rest(due, since)
+    this.callPause = callPause.first
+    this.nextCallAt = -Infinity
+    return Effect.flatMap(wakeup.sleepUntil({ due, poll: since + this.pollInterval }), (why) => {
+      if (why === "Poll" && !wakeup.stopped && now() < since + this.pollInterval) return this.rest(due, since)
       this.isPoll = true
+      this.isLate = why === "Look"
+      if (this.isLate) this.skipped.notified()
       // A look from the cursor on, or a dear one, doesn't find everything, or not for long: a claim sees to that.
-      if (isDue || this.isPollDear || this.cursor.ahead !== undefined) this.lookAgain()
+      if (why === "Due" || this.isPollDear || this.cursor.ahead !== undefined) this.lookAgain()
       return Effect.void
     })
   }
@@ -206,6 +257,7 @@ export class Dispatcher {
     const { pass, window } = this.nextLook(startedAt)
     const options = { tasks: known, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
     this.mayHaveDueRows = this.isPoll = this.isPollDear = false
+    this.callAt = Infinity
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)
     return Effect.matchEffect(database.withTimeout(statement), {
       onFailure: (error) => this.failed(error, { window, took: now() - startedAt, token: options.token }),
@@ -214,7 +266,7 @@ export class Dispatcher {
           const rows = [...found.rows].sort((a, b) => a.due - b.due)
           const full = rows.length === limit || fills(rows, options.bytes)
           const look = { window, full, last: rows.at(-1)?.due, now: now(), took: now() - startedAt }
-          this.noteClaim(rows)
+          this.noteClaim(rows, full)
           if (pass === undefined) this.claimed(look)
           else this.passOn({ ...pass, took: pass.took + look.took }, look, found)
           pool.admit(rows, options.token, { full, more: this.mayHaveDueRows || wakeup.isWoken, claimedAt: startedAt })
@@ -232,8 +284,12 @@ export class Dispatcher {
     return { pass, window }
   }
 
-  private noteClaim(rows: ReadonlyArray<ClaimedRow>): void {
-    this.lastClaim = this.options.now()
+  private noteClaim(rows: ReadonlyArray<ClaimedRow>, full: boolean): void {
+    const { crowd, now } = this.options
+    this.lastClaim = now()
+    if (this.isAnswer) crowd.answered(rows.length > 0)
+    this.isAnswer = false
+    if (full && crowd.isLarge) this.callAt = Math.max(now() + callAfter, this.nextCallAt)
     this.failedWait = failedBackoff.first
     this.lag = rows.reduce((longest, row) => Math.max(longest, row.waited), 0)
     if (rows.length > 0) this.lockedWait = lockedBackoff

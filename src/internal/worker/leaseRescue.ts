@@ -71,7 +71,7 @@ interface Watched {
 
 export interface RescueOptions extends LeaseOptions {
   /** The notification that tells others of a look, and how long this worker rests after it, in milliseconds. */
-  readonly announce: (rest: number) => string
+  readonly announce: (rest: number) => string | undefined
 }
 
 export class Rescue {

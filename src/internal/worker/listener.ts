@@ -32,11 +32,23 @@ export interface ListenerOptions {
   readonly onBroken: () => void
   /** Somebody says that a task was cancelled. */
   readonly onCancel: (id: string) => void
-  /** A worker of this group has looked for expired leases, and rests for so many milliseconds. */
-  readonly onLook: (group: string, rest: number) => void
+  /** Another worker has sent a probe. */
+  readonly onProbe: (probe: Probe) => void
+  /** The name of the workers that run the same tasks. */
+  readonly group: string
   /** How often it is checked whether notifications come through, in milliseconds. */
-  readonly pollInterval: number
+  readonly probeInterval: () => number
   readonly now: () => number
+}
+
+/** What another worker says of itself. */
+export interface Probe {
+  readonly workerId: string
+  readonly group: string
+  /** Its next one comes within this many milliseconds. */
+  readonly within: number
+  /** It has looked for expired leases, and rests for this many milliseconds. */
+  readonly rest: number | undefined
 }
 
 const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.spaced("5 seconds")]).pipe(
@@ -57,13 +69,6 @@ const maxDeafChecks = 32
 const nextByPoll = 0.95
 const nextByItself = 1.25
 
-/** The notification that a worker sends to itself. */
-const probeOf = (workerId: string) => `probe ${workerId}`
-
-/** The same, which also tells the others of its group of a look for expired leases, and how long it rests after it. */
-export const lookOf = (workerId: string, group: string, rest: number): string =>
-  `${probeOf(workerId)} look ${group} ${rest}`
-
 const silence = (problem: string) =>
   new SqlError({
     reason: new ConnectionError({ cause: new Error(problem), message: problem, operation: "listen" })
@@ -74,7 +79,6 @@ const deaf = silence("notifications do not come through")
 
 export class Listener {
   private readonly options: ListenerOptions
-  private readonly probe: string
   /** Open once it is known whether we can listen. */
   private readonly known = Latch.makeUnsafe(false)
   private connected = false
@@ -91,7 +95,6 @@ export class Listener {
 
   constructor(options: ListenerOptions) {
     this.options = options
-    this.probe = probeOf(options.workerId)
   }
 
   /** Whether notifications come through, as far as we know. */
@@ -113,10 +116,21 @@ export class Listener {
     )
   }
 
+  /** The notification that a worker sends to itself. It tells its peers that the worker is there. */
+  private get probe(): string {
+    const { group, probeInterval, workerId } = this.options
+    return `probe ${workerId} ${group} ${Math.ceil(probeInterval() * nextByItself)}`
+  }
+
+  /** A probe that also tells of a look for expired leases, and how long this worker rests after it. */
+  probeOfLook(rest: number): string {
+    return `${this.probe} look ${rest}`
+  }
+
   /** A notification to ourselves for a poll to send, if it is time. The one before must have come back. */
   nextProbe(): string | undefined {
-    const { now, pollInterval } = this.options
-    if (!this.connected || now() - this.probedAt < pollInterval * nextByPoll) return undefined
+    const { now, probeInterval } = this.options
+    if (!this.connected || now() - this.probedAt < probeInterval() * nextByPoll) return undefined
     if (this.awaited) this.missed()
     this.awaited = true
     this.probedAt = now()
@@ -125,13 +139,10 @@ export class Listener {
 
   /** Sends the notifications to ourselves that no poll has sent, because the worker is busy. */
   get check(): Effect.Effect<never> {
-    const { now, pollInterval } = this.options
-    const interval = pollInterval * nextByItself
-    const wait = Effect.suspend(() => {
-      const left = this.probedAt + interval - now()
-      return Effect.sleep(left > 0 ? left : interval)
-    })
-    const late = Effect.suspend(() => now() - this.probedAt < interval ? Effect.void : this.sendProbe(this.nextProbe()))
+    const { now, probeInterval } = this.options
+    const left = () => this.probedAt + probeInterval() * nextByItself - now()
+    const wait = Effect.suspend(() => Effect.sleep(left() > 0 ? left() : probeInterval() * nextByItself))
+    const late = Effect.suspend(() => left() > 0 ? Effect.void : this.sendProbe(this.nextProbe()))
     return Effect.forever(Effect.andThen(Effect.andThen(wait, Effect.sleep(pollGrace)), late))
   }
 
@@ -200,9 +211,9 @@ export class Listener {
   }
 
   private receiveProbe(payload: string): void {
-    const [, workerId, kind, group = "", rest] = payload.split(" ")
-    if (workerId === this.options.workerId) this.heard()
-    else if (kind === "look") this.options.onLook(group, Number(rest))
+    const [, workerId = "", group = "", within, kind, rest] = payload.split(" ")
+    if (workerId === this.options.workerId) return this.heard()
+    this.options.onProbe({ workerId, group, within: Number(within), rest: kind === "look" ? Number(rest) : undefined })
   }
 
   private heard(): void {

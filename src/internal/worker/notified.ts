@@ -5,6 +5,7 @@ import * as Exit from "effect/Exit"
 import * as Hash from "effect/Hash"
 import type * as Scope from "effect/Scope"
 import type { Cancels } from "./cancellations.ts"
+import type { Crowd } from "./crowd.ts"
 import type { Database } from "./database.ts"
 import type { Rescue } from "./leaseRescue.ts"
 import { type Listener, makeListener } from "./listener.ts"
@@ -27,6 +28,7 @@ interface Identity {
 /** The parts of a worker that notifications reach. */
 interface Notified {
   readonly cancels: Cancels
+  readonly crowd: Crowd
   readonly database: Database
   readonly quarantine: Quarantine
   readonly rescue: Rescue
@@ -35,24 +37,34 @@ interface Notified {
   readonly wakeup: Wakeup
 }
 
+/** Each probe wakes all peers: so the more there are, the fewer does each send. In milliseconds for each peer. */
+const probePause = 500
+
 /** What notifications do. */
 export const listenFor = (
   { group, id, schema }: Identity,
   pollInterval: number,
-  { cancels, database, quarantine, rescue, stopRequest, ticker, wakeup }: Notified
+  { cancels, crowd, database, quarantine, rescue, stopRequest, ticker, wakeup }: Notified
 ): Effect.Effect<Listener | undefined, never, Scope.Scope> =>
   makeListener({
     workerId: id,
     schema,
+    group,
     now: () => performance.now(),
-    pollInterval,
+    probeInterval: () => Math.max(pollInterval, crowd.size * probePause),
     onChange: () => {
-      wakeup.wake()
+      const delay = crowd.delay()
+      if (delay === 0) wakeup.wake()
+      else wakeup.lookIn(delay)
       quarantine.hint()
       ticker.look()
     },
     onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
     onBroken: () => database.noteBroken(),
     onCancel: (task) => cancels.hear(task),
-    onLook: (others, rest) => void (others === group && rescue.othersLook(rest))
+    onProbe: (probe) => {
+      if (probe.group !== group) return
+      crowd.heard(probe.workerId, probe.within)
+      if (probe.rest !== undefined) rescue.othersLook(probe.rest)
+    }
   })

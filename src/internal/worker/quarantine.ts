@@ -22,7 +22,7 @@ const debounce = "50 millis"
  * After a notification, a worker that looks for tasks soon learns from that whether one is in quarantine. A busy one may
  * not look for long: then this query is sent. In milliseconds.
  */
-const hintTimeout = 2500
+const hintTimeout = 3500
 
 export class Quarantine {
   private readonly options: LeaseOptions

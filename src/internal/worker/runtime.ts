@@ -21,6 +21,7 @@ import { AfterCommit, ExtraFollowUps } from "./afterCommit.ts"
 import { findCancelled } from "./cancelled.ts"
 import { toTableError, isMisconfiguration } from "../sql/errors.ts"
 import { Cancels } from "./cancellations.ts"
+import { Crowd } from "./crowd.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain, end } from "./shutdown.ts"
 import { noteStarted } from "./launch.ts"
@@ -29,7 +30,7 @@ import { keptHistories, makeToHistory } from "../attempt/history.ts"
 import { keepHistory } from "./historyKeeper.ts"
 import { keepLeases } from "./leaseRenewal.ts"
 import { Database } from "./database.ts"
-import { type Listener, lookOf } from "./listener.ts"
+import type { Listener } from "./listener.ts"
 import { groupOf, listenFor } from "./notified.ts"
 import { WorkerMetrics } from "./metrics.ts"
 import { notifierOf } from "../enqueue/notifier.ts"
@@ -201,23 +202,22 @@ const makeParts = Effect.fnUntraced(
     const kept = keptHistories(settings.tasks)
     const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(longestPoll, lease) }
     const group = groupOf(schema, tasks)
+    const crowd = new Crowd(now)
     const quarantine = new Quarantine(leases)
-    const rescue = new Rescue(
-      { ...leases, announce: (rest) => lookOf(id, group, rest) },
-      () => quarantine.look()
-    )
+    const announce = (rest: number) => listener?.probeOfLook(rest)
+    const rescue = new Rescue({ ...leases, announce }, () => quarantine.look())
     const unknownStates = new UnknownStates({ ...shared, pollInterval: longestPoll })
     const cancels = new Cancels(leases)
     const ticker = new Ticker({ sql: core.sql, database, metrics, recurring: settings.recurring })
     const stopRequest = yield* Deferred.make<void>()
-    const notified = { wakeup, quarantine, rescue, cancels, ticker, database, stopRequest }
+    const notified = { wakeup, quarantine, rescue, cancels, crowd, ticker, database, stopRequest }
     const listener = yield* listenFor({ id, schema, group }, longestPoll, notified)
     const poll = new Poll({ ...shared, rescue, quarantine, listener })
     const pollInterval = () => listener?.hears === true ? longestPoll : Math.min(longestPoll, deafPollInterval)
     const parts: Parts = {
       ...pipeline,
       settings,
-      dispatcher: new Dispatcher({ ...shared, unknownStates, wakeup, poll, pollInterval, longestPoll }),
+      dispatcher: new Dispatcher({ ...shared, ...pipeline, unknownStates, poll, crowd, pollInterval, longestPoll }),
       listener,
       quarantine,
       keepLeases: keepLeases(leases),

@@ -5,6 +5,15 @@
 import * as Effect from "effect/Effect"
 import { Signal } from "./signal.ts"
 
+/**
+ * Why a sleep has ended:
+ *
+ * - `Due`: something is ready or due;
+ * - `Look`: something may be, since a while ago;
+ * - `Poll`: neither.
+ */
+export type Awake = "Due" | "Look" | "Poll"
+
 export class Wakeup {
   private readonly now: () => number
   private readonly signal = new Signal()
@@ -13,6 +22,8 @@ export class Wakeup {
   private woken = true
   /** When something becomes due that nobody else will tell of, by the local clock in milliseconds. */
   private dueAt = Infinity
+  /** When to look whether something is due. */
+  private lookAt = Infinity
   private waitsForRoom = false
 
   constructor(now: () => number) {
@@ -42,6 +53,14 @@ export class Wakeup {
     this.signal.set()
   }
 
+  /** Something may have become ready, but others answer at once: it is enough to look in so many milliseconds. */
+  lookIn(delay: number): void {
+    const at = this.now() + delay
+    if (at >= this.lookAt) return
+    this.lookAt = at
+    this.signal.set()
+  }
+
   /** The pool may have room for more. */
   roomChanged(): void {
     if (this.waitsForRoom) this.signal.set()
@@ -62,23 +81,23 @@ export class Wakeup {
 
   /** A look for what is due next begins: what was told before, it sees. */
   forgetDue(): void {
-    this.dueAt = Infinity
+    this.dueAt = this.lookAt = Infinity
   }
 
-  /**
-   * Sleeps until something becomes ready or due, and no longer than until `due`, when something is due, or `poll`.
-   * True if something is ready or due: else it is time to look.
-   */
-  sleepUntil({ due, poll }: { readonly due: number; readonly poll: number }): Effect.Effect<boolean> {
+  /** Sleeps until something becomes ready or due, and no longer than until `due`, when something is due, or `poll`. */
+  sleepUntil({ due, poll }: { readonly due: number; readonly poll: number }): Effect.Effect<Awake> {
     return Effect.suspend(() => {
       this.dueAt = Math.min(this.dueAt, due)
-      const left = () => Math.min(this.dueAt, poll) - this.now()
+      const left = () => Math.min(this.dueAt, this.lookAt, poll) - this.now()
       const sleep = Effect.whileLoop({
         while: () => !this.woken && !this.isStopped && left() > 0,
         body: () => this.signal.wait(left()),
         step: () => {}
       })
-      return Effect.map(sleep, () => this.woken || this.now() >= this.dueAt)
+      return Effect.map(
+        sleep,
+        () => this.woken || this.now() >= this.dueAt ? "Due" : this.now() >= this.lookAt ? "Look" : "Poll"
+      )
     })
   }
 
@@ -91,11 +110,11 @@ export class Wakeup {
     })
   }
 
-  /** Sleeps until the pool may have room, or something becomes ready. */
-  get waitForRoom(): Effect.Effect<void> {
+  /** Sleeps until the pool may have room, or something becomes ready, but no longer than until `time`. */
+  waitForRoom(time = Infinity): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.waitsForRoom = true
-      return Effect.map(this.signal.wait(), () => {
+      return Effect.map(this.signal.wait(time === Infinity ? undefined : time - this.now()), () => {
         this.waitsForRoom = false
       })
     })

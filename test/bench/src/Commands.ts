@@ -21,7 +21,8 @@ export interface Commands {
   readonly single: (request: { url: string; tasks: number; inFlight: number }) => Promise<number>
   /** Works until `tasks` tasks are stored as done; answers how long that took from the first step's start. */
   readonly drain: (request: DrainRequest) => Promise<number>
-  readonly serve: (request: { url: string; concurrency?: number }) => Promise<void>
+  /** Starts a worker, or several, each with connections of its own. `step`: how long each step takes. */
+  readonly serve: (request: ServeRequest) => Promise<void>
   readonly stats: () => Promise<Stats>
   readonly stop: () => Promise<Stats>
   /** Enqueues one task after the other, `gap` ms apart and jittered, each stamped with the time. */
@@ -39,6 +40,13 @@ export interface InsertRequest {
   readonly inTransaction: boolean
   /** Without the table's triggers. */
   readonly silent: boolean
+}
+
+export interface ServeRequest {
+  readonly url: string
+  readonly concurrency?: number
+  readonly workers?: number
+  readonly step?: number
 }
 
 export interface DrainRequest {
@@ -145,7 +153,7 @@ const insertUntil = async (end: number, session: pg.Client, inTransaction: boole
 
 /** The commands of one subject's process. */
 export const makeCommands = (subject: Subject): Commands => {
-  let serving: { readonly recorder: Recorder; readonly worker: Worker } | undefined
+  let serving: { readonly recorder: Recorder; readonly workers: ReadonlyArray<Worker> } | undefined
   const current = () => {
     if (serving === undefined) throw new Error("no worker is running")
     return serving
@@ -169,15 +177,17 @@ export const makeCommands = (subject: Subject): Commands => {
       return timed(subject, url, (producer) => forEachInFlight(jobs, inFlight, producer.one))
     },
     drain: (request) => drain(subject, request),
-    serve: async ({ url, concurrency }) => {
-      const recorder = new Recorder()
-      serving = { recorder, worker: await subject.work(url, { body: recorder.body, concurrency }) }
+    serve: async ({ url, concurrency, workers: count = 1, step }) => {
+      const recorder = new Recorder(step)
+      const workers: Array<Worker> = []
+      while (workers.length < count) workers.push(await subject.work(url, { body: recorder.body, concurrency }))
+      serving = { recorder, workers }
     },
     stats: async () => current().recorder.stats(),
     stop: async () => {
-      const { recorder, worker } = current()
+      const { recorder, workers } = current()
       serving = undefined
-      await worker.stop()
+      await Promise.all(workers.map((worker) => worker.stop()))
       return recorder.stats()
     },
     trickle: async ({ url, tasks, gap }) => {

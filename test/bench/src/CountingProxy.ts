@@ -46,7 +46,7 @@ export const countQueries = async (serverUrl: string): Promise<CountingProxy> =>
 }
 
 /** Cuts a client's bytes into messages, and tells each one's type. The first has none: it is the startup message. */
-const messageReader = (onMessage: (type: string) => void): (chunk: Buffer) => void => {
+export const messageReader = (onMessage: (type: string) => void): (chunk: Buffer) => void => {
   let buffered: Buffer = Buffer.alloc(0)
   let started = false
   return (chunk) => {

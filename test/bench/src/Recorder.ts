@@ -1,3 +1,4 @@
+import { countStatements } from "./StatementCounter.ts"
 import { now, waitOf } from "./Subject.ts"
 import type { Job, StepBody } from "./Subject.ts"
 
@@ -12,6 +13,8 @@ export interface Stats {
   readonly windows: ReadonlyArray<Window>
   /** User and system time of the process so far. */
   readonly cpuMs: number
+  /** Statements that the process has sent on connections of its workers. */
+  readonly statements: number
 }
 
 /** One second of work. */
@@ -32,12 +35,21 @@ export class Recorder {
   private windows: Array<Window> = []
   private target = Infinity
   private reached = (): void => {}
+  private readonly statements: (() => number) | undefined
+  private readonly step: number | undefined
+
+  /** `step`: how long each step takes, in ms, whatever its job says. Then statements are counted, too. */
+  constructor(step?: number) {
+    this.step = step
+    this.statements = step === undefined ? undefined : countStatements()
+  }
 
   readonly body: StepBody = (job, index) => {
     if (this.steps++ === 0) this.first = now()
     if (index === 0 && job.sentAt > 0) this.pickedUp(now() - job.sentAt)
-    if (!job.waits) return this.ended(job, index)
-    return new Promise((resolve) => setTimeout(() => resolve(this.ended(job, index)), waitOf(job, index)))
+    const wait = this.step ?? (job.waits ? waitOf(job, index) : 0)
+    if (wait === 0) return this.ended(job, index)
+    return new Promise((resolve) => setTimeout(() => resolve(this.ended(job, index)), wait))
   }
 
   /** Resolves once that many tasks have run their last step. */
@@ -57,7 +69,8 @@ export class Recorder {
       tasks: this.tasks,
       latencies: this.latencies,
       windows: Array.from(this.windows, (window) => window ?? { tasks: 0, latencyMax: 0 }),
-      cpuMs: (user + system) / 1000
+      cpuMs: (user + system) / 1000,
+      statements: this.statements?.() ?? 0
     }
   }
 

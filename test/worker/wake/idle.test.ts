@@ -27,7 +27,7 @@ const probes = Effect.gen(function*() {
   const heard = yield* client.listen("pg_task_changed")
   const next = Effect.map(Queue.take(heard), ({ payload }) => payload.split(" "))
   const probe = Effect.repeat(next, { until: ([kind]) => kind === "probe" })
-  return within(Effect.map(probe, ([, worker, kind]) => ({ worker, isLook: kind === "look" })), "a probe")
+  return within(Effect.map(probe, ([, worker, , , kind]) => ({ worker, isLook: kind === "look" })), "a probe")
 })
 
 /** The advisory lock of the worker that looks for expired leases. */
@@ -105,6 +105,28 @@ workerTests("an idle worker", (test) => {
       yield* end
       yield* gate.next
       yield* gate.open
+    })
+  )
+})
+
+workerTests("a worker whose many peers are dead or frozen", (test) => {
+  test(
+    "finds each new task within seconds, and what it is to run later, too, though it polls once an hour",
+    Effect.gen(function*() {
+      const heard = yield* (yield* PgClient.PgClient).listen("pg_task_changed")
+      yield* start({ tasks: [Jobs], pollInterval: "1 hour" })
+      const { payload } = yield* within(
+        Effect.repeat(Queue.take(heard), { until: ({ payload }) => payload.startsWith("probe ") }),
+        "a probe"
+      )
+      const group = payload.split(" ")[2]
+      yield* run(`select pg_notify('pg_task_changed', 'probe peer' || n || ' ${group} 3600000')
+        from generate_series(1, 200) n`)
+      // All of them are heard before this one.
+      for (let n = 0; n < 3; n++) {
+        yield* gone(yield* Jobs.enqueue(new Job({ name: "now" })))
+        yield* gone(yield* Jobs.delay(new Job({ name: "later" }), "100 millis"))
+      }
     })
   )
 })

@@ -19,7 +19,7 @@ const make = Effect.sync(() => {
       }),
     sleepFor: (millis: number) => sleeping(wakeup.sleepUntil({ due: clock.now + millis, poll: Infinity })),
     restFor: (millis: number) => sleeping(wakeup.restUntil(clock.now + millis)),
-    wait: sleeping(wakeup.waitForRoom)
+    wait: sleeping(wakeup.waitForRoom())
   }
 })
 

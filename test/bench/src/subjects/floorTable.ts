@@ -1,6 +1,6 @@
 /**
- * The same floor on the table that ours migrates: what its generated column, its partial indexes and its triggers
- * cost each UPDATE of a chain, before any library.
+ * The same floor on the table that ours migrates: what its partial indexes and its triggers cost each UPDATE
+ * of a chain, before any library.
  */
 import { Migrations } from "../../../../src/index.ts"
 import type { Subject } from "../Subject.ts"

@@ -3,6 +3,7 @@ import { backlog } from "./backlog.ts"
 import { chain } from "./chain.ts"
 import { manyClients } from "./clients.ts"
 import { enqueue } from "./enqueue.ts"
+import { herd } from "./herd.ts"
 import { idle } from "./idle.ts"
 import { mix } from "./mix.ts"
 import { noops } from "./noops.ts"
@@ -25,5 +26,6 @@ export const workloads: ReadonlyArray<Workload> = [
   processes,
   idle,
   manyClients,
+  herd,
   ...slowDisks
 ]

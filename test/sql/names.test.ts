@@ -1,6 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { Migrations } from "../../src/index.ts"
+import { SqlClient } from "effect/sql"
+import { Migrations, NextStep, Step, Task } from "../../src/index.ts"
 import { database } from "../support/worker/Fixture.ts"
 import { makeCrateTable } from "../support/database/tableShape.ts"
 import { insert, row, rows, run } from "../support/worker/Table.ts"
@@ -136,11 +137,46 @@ layer(database, { excludeTestServices: true })("the columns of a task's name and
       assert.deepStrictEqual(yield* Effect.forEach(ids, stateIn), spellings.map(stateOf))
     }))
 
-  it.effect("can't be written", () =>
+  it.effect("follow from the state, whatever somebody writes into them", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(run(`insert into pg_task (step, task) values ('{"A":{"B":{}}}', 'B')`))
-      assert.include(String(error.reason.cause), "non-DEFAULT value into column")
+      const names = run<{ task: string; state: string }>("select task, state from pg_task where wakeup_at = 'infinity'")
+      yield* run(`insert into pg_task (step, wakeup_at, task) values ('{"A":{"B":{}}}', 'infinity', 'C')`)
+      assert.deepStrictEqual(yield* names, [{ task: "A", state: "B" }])
+      for (const change of ["task = 'C'", "state = 'C'", "task = null, state = null", "wakeup_at = 'infinity'"]) {
+        yield* run(`update pg_task set ${change} where wakeup_at = 'infinity'`)
+        assert.deepStrictEqual(yield* names, [{ task: "A", state: "B" }])
+      }
     }))
+
+  it.effect("are set for a session that has another search path", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql.withTransaction(Effect.gen(function*() {
+        yield* run("set local search_path = pg_catalog")
+        const [found] = yield* run<{ id: string; task: string; state: string }>(
+          `insert into public.pg_task (step) values ('{ "A": { "B": {} } }') returning id::text, task, state`
+        )
+        assert.deepInclude(found, { task: "A", state: "B" })
+        yield* run(`update public.pg_task set step = '{ "C": { "D": {} } }' where id = $1::uuid`, [found!.id])
+        const after = yield* run("select task, state from public.pg_task where id = $1::uuid", [found!.id])
+        assert.deepStrictEqual(after, [{ task: "C", state: "D" }])
+      }))
+    }))
+
+  const enqueued = [["A", "B"], ["a \"b\"", "B"], ["A", "b\\"], ["A", "\n"], ["{", "}"], ["ä", "😀"]] as const
+  for (const [name, tag] of enqueued) {
+    it.effect(`are those of an enqueued task ${JSON.stringify(name)} in its state ${JSON.stringify(tag)}`, () =>
+      Effect.gen(function*() {
+        const State = Schema.TaggedStruct(tag, { id: Schema.Number })
+        const Enqueued = Task.make(name, [Step.make(State, { handler: () => Effect.succeed(NextStep.none) })])
+        const states = [1, 2].map((id) => ({ _tag: tag, id }))
+        const ids = [yield* Enqueued.enqueue(states[0]!), ...(yield* Enqueued.enqueueAll(states))]
+        for (const id of ids) {
+          assert.strictEqual((yield* row(id))!.task, name)
+          assert.strictEqual(yield* stateIn(id), tag)
+        }
+      }))
+  }
 
   it.effect.prop(
     "is whatever name JSON holds",
