@@ -10,9 +10,12 @@ import { type Handler, may, type Visit } from "../site.ts"
 import { duration, shortId, time } from "../text.ts"
 import { doneNote } from "./actions.ts"
 import { historyCard, maxHistory } from "./history.ts"
+import { rowTable } from "./rowTable.ts"
 
 /** In characters: pages stay quick, whatever a state holds. */
 const maxShown = 20_000
+
+const maxChildren = 50
 
 const fact = (name: string, value: Child): Html =>
   value === null || value === undefined || value === "" ? html`` : html`<dt>${name}</dt><dd>${value}</dd>`
@@ -25,7 +28,12 @@ ${fact("Failed tries", row.tried)}${fact("Crashes", row.crashes === 0 ? null : r
     fact("Steps taken", row.transitions)
   }
 ${fact("Lease", row.leaseUntil === null ? null : html`until ${time(row.leaseUntil)}`)}
-${fact("Key", row.key)}${fact("Waits for", row.waitsFor?.join(", "))}
+${
+    fact(
+      "Parent",
+      row.parent === null ? null : html`<a href="${address("row", { id: row.parent })}">${shortId(row.parent)}</a>`
+    )
+  }${fact("Key", row.key)}${fact("Waits for", row.waitsFor?.join(", "))}
 ${fact("Until", row.waitUntil && time(row.waitUntil))}${
     fact(
       "Signals",
@@ -124,6 +132,10 @@ export const versionOfRow = (
   ]
     .join(" ")
 
+/** The tasks that it waits for. The first of them: there may be thousands. */
+const childrenCard = (children: ReadonlyArray<Admin.Row>): Html =>
+  children.length === 0 ? html`` : html`<section class="card"><h2>Children</h2>${rowTable(children, false)}</section>`
+
 export const row: Handler = Effect.fnUntraced(function*(visit) {
   const id = visit.query.get("id") ?? ""
   const found = yield* Admin.get(id).pipe(
@@ -131,6 +143,7 @@ export const row: Handler = Effect.fnUntraced(function*(visit) {
   )
   const history = yield* Admin.history(id, { limit: maxHistory })
   if (typeof found === "string") return gone(visit, id, found, history)
+  const children = yield* Admin.list({ parent: found.id, limit: maxChildren })
   const signals = found.signals === 0
     ? []
     : yield* Effect.catchTag(Admin.inbox(found.id), "TaskNotFoundError", () => Effect.succeed([]))
@@ -143,6 +156,6 @@ export const row: Handler = Effect.fnUntraced(function*(visit) {
       doneNote(visit.query)
     }${buttons(visit, found)}${errorCard(found)}${stateCard(visit, found)}<section class="card"><h2>Facts</h2>${
       facts(found, signals)
-    }</section>${historyCard(history)}`
+    }</section>${childrenCard(children.rows)}${historyCard(history)}`
   })
 })
