@@ -21,6 +21,7 @@ import type * as Task from "./Task.ts"
  *
  * - `retry`: let parked tasks go on.
  * - `runNow`: make scheduled tasks due.
+ * - `endWait`: end the time of tasks that wait: what their state does on its timeout is done at once.
  * - `cancel`: delete tasks.
  * - `edit`: replace the state of a task.
  * - `signal`: send a task a signal that its states wait for.
@@ -28,7 +29,7 @@ import type * as Task from "./Task.ts"
  * @category models
  * @since 0.1.0
  */
-export type Action = "retry" | "runNow" | "cancel" | "edit" | "signal"
+export type Action = "retry" | "runNow" | "endWait" | "cancel" | "edit" | "signal"
 
 /**
  * Who is looking, and what they may do.

@@ -13,8 +13,8 @@ const inTasks = { unit: "{task}" } as const
 const inSteps = { unit: "{step}" } as const
 
 /**
- * Attempts that ended, with attributes `task`, `step` and `outcome`: `finished`, `continued`, `rescheduled`, `retried`,
- * `parked`, `rejected` (the row could not be decoded; `task` and `step` are empty), `released` (the worker stopped, and
+ * Attempts that ended, with attributes `task`, `step` and `outcome`: `finished`, `continued`, `rescheduled`, `waiting` (on to a state that waits, or to wait
+ * again), `retried`, `parked`, `rejected` (the row could not be decoded; `task` and `step` are empty), `released` (the worker stopped, and
  * gave the task back), `lost` (the lease was lost), `cancelled` (the row was deleted while the step ran).
  *
  * @category metrics
@@ -22,6 +22,18 @@ const inSteps = { unit: "{step}" } as const
  */
 export const steps: Metric.Counter<number> = Metric.counter("pg_task_steps_total", {
   description: "Attempts of steps that ended, by outcome",
+  incremental: true
+})
+
+/**
+ * Signals of which tasks of this process's workers disposed, with attributes `task` and `outcome`: `taken` (a waiting
+ * state has handled it), `left` (its task ended without having taken it).
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const signals: Metric.Counter<number> = Metric.counter("pg_task_signals_total", {
+  description: "Signals that tasks have taken, or left behind when they ended",
   incremental: true
 })
 

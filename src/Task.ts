@@ -34,6 +34,7 @@ import type {
   TwiceDeclared
 } from "./internal/definition/finalTypes.ts"
 import type { CheckFormers } from "./internal/definition/former.ts"
+import type { CheckSignal, SignalsOf, UndeclaredSignal } from "./internal/definition/signalTypes.ts"
 import { declarationIn, makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
@@ -185,6 +186,26 @@ export interface Declaration<
     signal: S & CheckSignal<Name, Signals, S>,
     options?: SignalOptions
   ) => Effect.Effect<void, SignalError, SqlClient | EncodingServices<Signals, S>>
+  /** The same for the task that has this key. */
+  readonly signalByKey: <const S extends AnyState>(
+    key: string,
+    signal: S & CheckSignal<Name, Signals, S>,
+    options?: SignalOptions
+  ) => Effect.Effect<void, SignalError, SqlClient | EncodingServices<Signals, S>>
+  /**
+   * The same, but if no task has this key, or the one that has it has ended, a new task is stored with the key, the state
+   * and the signal, in one transaction. `created` says whether it was.
+   */
+  readonly signalOrEnqueue: <const S extends AnyState, const St extends States["Type"]>(
+    key: string,
+    signal: S & CheckSignal<Name, Signals, S>,
+    state: St & CheckEntryState<Name, Entry, St>,
+    options?: SignalOptions
+  ) => Effect.Effect<
+    { readonly created: boolean },
+    SignalError | EnqueueError,
+    SqlClient | EncodingServices<Signals, S> | EncodingServices<States, St>
+  >
 }
 
 /** What stands in place of `execute` and `await` where they would never end. */
@@ -416,23 +437,6 @@ type EncodingServices<States, S> = States extends StateSchema
 type CheckEntryState<Name extends string, Entry extends StateSchema, S> = [S] extends [Entry["Type"]] ? unknown
   : `a task "${Name}" may begin with "${SchemaTag<Entry>}": see its \`entry\``
 
-/** A compile error that names the signals of a task, or `unknown`. */
-type CheckSignal<Name extends string, Signals extends StateSchema, S> = [Signals] extends [never]
-  ? `no state of task "${Name}" waits for signals`
-  : [S] extends [Signals["Type"]] ? unknown
-  : WrongSignal<Name, Signals, S>
-
-type WrongSignal<Name extends string, Signals extends StateSchema, S> = S extends
-  { readonly _tag: infer T extends string }
-  ? T extends SchemaTag<Signals> ? `this differs from the signal "${T}" of task "${Name}"`
-  : `no state of task "${Name}" waits for the signal "${T}"`
-  : never
-
-/** The signals that waiting steps wait for. */
-type SignalsOf<Steps> = Steps extends { readonly on: ReadonlyArray<infer O> }
-  ? O extends { readonly signal: infer S | undefined } ? S extends StateSchema ? S : never : never
-  : never
-
 type Tag<S> = S extends { readonly tag: infer T extends string } ? T : never
 
 type Nexts<S> = S extends { readonly next: ReadonlyArray<infer N> } ? N : never
@@ -489,10 +493,6 @@ type CheckSignals<Signals, Steps extends ReadonlyArray<Step.Any>> =
 type CheckSignalsOf<Signals, Waited> = Unlisted<Waited, Signals> extends infer T extends string
   ? [T] extends [never] ? unknown : UndeclaredSignal<Extract<T, SchemaTag<Signals>>, T>
   : never
-
-type UndeclaredSignal<Differing extends string, T extends string> = [Differing] extends [never]
-  ? `this step waits for the signal "${T}", which is not declared: add it to \`signals\``
-  : `this step waits for a "${T}" that differs from the signal that is declared: use the same schema`
 
 type CheckDeclaredStep<States, S> = S extends Step.Any
   ? Unlisted<S["state"], States> extends infer T extends string

@@ -10,6 +10,7 @@ export interface Asked {
   readonly task?: string | undefined
   readonly state?: string | undefined
   readonly status?: string | undefined
+  readonly key?: string | undefined
   readonly error?: string | undefined
   readonly line?: string | undefined
   readonly text?: string | undefined
@@ -17,7 +18,7 @@ export interface Asked {
   readonly newer?: string | undefined
 }
 
-const names = ["task", "state", "status", "error", "line", "text", "older", "newer"] as const
+const names = ["task", "state", "status", "key", "error", "line", "text", "older", "newer"] as const
 
 /** Stands for rows without a task's name. */
 export const unnamed = "?"
@@ -55,10 +56,11 @@ export const askedOf = (params: URLSearchParams): Asked =>
   }))
 
 /** Throws a `Refusal` for what makes no sense. */
-export const filterOf = ({ error, line, newer, older, state, status, task, text }: Asked): Admin.Filter => ({
+export const filterOf = ({ error, key, line, newer, older, state, status, task, text }: Asked): Admin.Filter => ({
   task: task === unnamed ? null : task,
   step: state,
   status: status === undefined ? undefined : parseStatus(status),
+  key,
   error,
   errorLine: line,
   text,
@@ -67,4 +69,4 @@ export const filterOf = ({ error, line, newer, older, state, status, task, text 
 })
 
 /** How many rows of each task one page looks at: with one task there is one index to follow. */
-export const lookAt = ({ task }: Asked): number => task === undefined ? 2000 : 20_000
+export const lookAt = ({ task }: Asked): number => task === undefined ? 1000 : 5000

@@ -9,12 +9,12 @@ import type * as TaskError from "../TaskError.ts"
 import type { Sampler } from "./sampler.ts"
 
 /** What somebody may do besides looking: `Dashboard.Action`. */
-export type Action = "retry" | "runNow" | "cancel" | "edit" | "signal"
+export type Action = "retry" | "runNow" | "endWait" | "cancel" | "edit" | "signal"
 
 /** What can be done to many tasks at once. */
 export type BulkAction = Exclude<Action, "edit" | "signal">
 
-export const bulkActions: ReadonlyArray<BulkAction> = ["retry", "runNow", "cancel"]
+export const bulkActions: ReadonlyArray<BulkAction> = ["retry", "runNow", "endWait", "cancel"]
 
 export const actions: ReadonlyArray<Action> = [...bulkActions, "edit", "signal"]
 

@@ -33,6 +33,7 @@ const pagesFor = (id: string): ReadonlyArray<string> => [
   `edit?id=${id}`,
   "errors",
   "bulk?action=cancel&task=Order",
+  "schedules",
   "workers",
   "keys",
   "nothing-here"

@@ -158,6 +158,17 @@ describe("npm run producer", () => {
     }), timeout)
 })
 
+describe("npm run album", () => {
+  it.live("shrinks each picture, and then has an album of all of them", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/album.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      const lines = printed(script.lines())
+      assert.sameMembers(lines.slice(0, -1), ["cat", "dog", "owl"].map((picture) => `shrinks ${picture}`))
+      assert.strictEqual(lines.at(-1), "The album: cat.small, dog.small, owl.small")
+    }), timeout)
+})
+
 describe("npm run workers", () => {
   it.live("sends all mails while a report takes the other worker's only slot", () =>
     Effect.gen(function*() {

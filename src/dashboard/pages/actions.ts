@@ -22,6 +22,7 @@ import { rowTable } from "./rowTable.ts"
 export const titleOf: Readonly<Record<Action, string>> = {
   retry: "Retry",
   runNow: "Run now",
+  endWait: "End the wait",
   cancel: "Cancel",
   edit: "Edit",
   signal: "Signal"
@@ -30,6 +31,7 @@ export const titleOf: Readonly<Record<Action, string>> = {
 const doneOf: Readonly<Record<Action, string>> = {
   retry: "will run again",
   runNow: "due now",
+  endWait: "will not wait any longer",
   cancel: "cancelled",
   edit: "saved",
   signal: "got the signal"
@@ -65,6 +67,7 @@ const actionOf = (params: URLSearchParams): Effect.Effect<BulkAction, Refusal> =
 const run: Readonly<Record<BulkAction, typeof Admin.retry>> = {
   retry: Admin.retry,
   runNow: Admin.runNow,
+  endWait: Admin.endWait,
   cancel: Admin.cancel
 }
 
@@ -118,13 +121,18 @@ interface Selection {
   readonly target: ReadonlyArray<string> | Admin.Filter
 }
 
-/** A retry is of what is parked, whatever the filter says of the status. */
-const narrowed = (action: Action, filter: Admin.Filter): Admin.Filter =>
-  action === "retry"
-    ? { ...filter, status: "parked" }
-    : action === "runNow"
-    ? { ...filter, status: "scheduled" }
-    : filter
+/** What an action changes. A retry is of what is parked, whatever the filter says of the status. */
+export const statusFor: Readonly<Record<BulkAction, Admin.Status | undefined>> = {
+  retry: "parked",
+  runNow: "scheduled",
+  endWait: "waiting",
+  cancel: undefined
+}
+
+const narrowed = (action: BulkAction, filter: Admin.Filter): Admin.Filter => {
+  const status = statusFor[action]
+  return status === undefined ? filter : { ...filter, status }
+}
 
 const selectionOf = Effect.fnUntraced(function*(
   params: URLSearchParams
@@ -152,7 +160,7 @@ const preview = ({ action, ids, target }: Selection) =>
       Effect.forEach(ids.slice(0, 200), (id) => Effect.option(Admin.get(id)), { concurrency: 4 }),
       (found) => {
         const rows = found.flatMap((one) => one._tag === "Some" ? [one.value] : [])
-          .filter(({ status }) => action === "cancel" || status === (action === "retry" ? "parked" : "scheduled"))
+          .filter(({ status }) => statusFor[action] === undefined || status === statusFor[action])
         return { count: rows.length, rows: rows.slice(0, sample) }
       }
     )

@@ -10,14 +10,17 @@ import { type Handler, may, type Visit } from "../site.ts"
 import { duration, shortId, time } from "../text.ts"
 import { doneNote } from "./actions.ts"
 import { historyCard, maxHistory } from "./history.ts"
+import { rowTable } from "./rowTable.ts"
 
 /** In characters: pages stay quick, whatever a state holds. */
 const maxShown = 20_000
 
+const maxChildren = 50
+
 const fact = (name: string, value: Child): Html =>
   value === null || value === undefined || value === "" ? html`` : html`<dt>${name}</dt><dd>${value}</dd>`
 
-const facts = (row: Admin.Row): Html =>
+const facts = (row: Admin.Row, signals: ReadonlyArray<Admin.InboxSignal>): Html =>
   html`<dl class="facts">${fact("Status", html`${badge(row.status)} for ${duration(row.age)}`)}
 ${fact("Task", html`<a href="${address("rows", { task: row.task ?? unnamed })}">${row.task ?? unnamed}</a>`)}
 ${fact("Id", html`<span class="id">${row.id}</span>`)}${fact("Due", time(row.wakeupAt))}
@@ -25,7 +28,20 @@ ${fact("Failed tries", row.tried)}${fact("Crashes", row.crashes === 0 ? null : r
     fact("Steps taken", row.transitions)
   }
 ${fact("Lease", row.leaseUntil === null ? null : html`until ${time(row.leaseUntil)}`)}
-${fact("Ended", row.endedAt && time(row.endedAt))}${fact("Kept until", row.keptUntil && time(row.keptUntil))}
+${
+    fact(
+      "Parent",
+      row.parent === null ? null : html`<a href="${address("row", { id: row.parent })}">${shortId(row.parent)}</a>`
+    )
+  }${fact("Key", row.key)}${fact("Waits for", row.waitsFor?.join(", "))}
+${fact("Until", row.waitUntil && time(row.waitUntil))}${
+    fact(
+      "Signals",
+      row.signals === 0
+        ? null
+        : html`${row.signals} that it has not taken: ${signals.map(({ signal }) => signal ?? "?").join(", ")}`
+    )
+  }${fact("Ended", row.endedAt && time(row.endedAt))}${fact("Kept until", row.keptUntil && time(row.keptUntil))}
 ${fact("Enqueued", time(row.createdAt))}${fact("Last written", time(row.updatedAt))}
 ${fact("Trace", row.trace === null ? null : html`<span class="id">${row.trace}</span>`)}</dl>`
 
@@ -85,8 +101,10 @@ const buttons = (visit: Visit, row: Admin.Row): Html => {
   return html`<div class="bar">${task !== undefined && status !== "ended" ? formLinks(visit, row, task) : ""}${
     may(visit, "retry") && status === "parked" ? actionForm(visit, "retry", { id, text: "Retry" }) : ""
   }${may(visit, "runNow") && status === "scheduled" ? actionForm(visit, "runNow", { id, text: "Run now" }) : ""}${
-    may(visit, "cancel") ? link(address("bulk", { action: "cancel", id }), "Cancel…", " danger") : ""
-  }</div>`
+    may(visit, "endWait") && status === "waiting" && row.waitUntil !== null
+      ? actionForm(visit, "endWait", { id, text: "End the wait" })
+      : ""
+  }${may(visit, "cancel") ? link(address("bulk", { action: "cancel", id }), "Cancel…", " danger") : ""}</div>`
 }
 
 const gone = (visit: Visit, id: string, message: string, history: ReadonlyArray<Admin.HistoryEntry>) =>
@@ -100,9 +118,23 @@ const gone = (visit: Visit, id: string, message: string, history: ReadonlyArray<
   })
 
 /** Changes when the task does. Renewed leases don't count. */
-export const versionOfRow = ({ crashes, lastError, status, transitions, tried, updatedAt }: Admin.Row): string =>
-  [status, transitions, tried, crashes, lastError?.length, status === "running" ? "" : updatedAt.epochMilliseconds]
+export const versionOfRow = (
+  { crashes, lastError, signals, status, transitions, tried, updatedAt }: Admin.Row
+): string =>
+  [
+    status,
+    transitions,
+    tried,
+    crashes,
+    lastError?.length,
+    signals,
+    status === "running" ? "" : updatedAt.epochMilliseconds
+  ]
     .join(" ")
+
+/** The tasks that it waits for. The first of them: there may be thousands. */
+const childrenCard = (children: ReadonlyArray<Admin.Row>): Html =>
+  children.length === 0 ? html`` : html`<section class="card"><h2>Children</h2>${rowTable(children, false)}</section>`
 
 export const row: Handler = Effect.fnUntraced(function*(visit) {
   const id = visit.query.get("id") ?? ""
@@ -111,6 +143,10 @@ export const row: Handler = Effect.fnUntraced(function*(visit) {
   )
   const history = yield* Admin.history(id, { limit: maxHistory })
   if (typeof found === "string") return gone(visit, id, found, history)
+  const children = yield* Admin.list({ parent: found.id, limit: maxChildren })
+  const signals = found.signals === 0
+    ? []
+    : yield* Effect.catchTag(Admin.inbox(found.id), "TaskNotFoundError", () => Effect.succeed([]))
   return respond(visit, {
     title: `${found.task ?? unnamed}.${found.step ?? unnamed}`,
     current: "rows",
@@ -119,7 +155,7 @@ export const row: Handler = Effect.fnUntraced(function*(visit) {
     body: html`<h1>${found.task ?? unnamed} <span class="quiet id">${shortId(found.id)}</span></h1>${
       doneNote(visit.query)
     }${buttons(visit, found)}${errorCard(found)}${stateCard(visit, found)}<section class="card"><h2>Facts</h2>${
-      facts(found)
-    }</section>${historyCard(history)}`
+      facts(found, signals)
+    }</section>${childrenCard(children.rows)}${historyCard(history)}`
   })
 })

@@ -7,9 +7,10 @@ import type { Site } from "../site.ts"
 import { duration, firstLine, shortId } from "../text.ts"
 import { statuses } from "./home.ts"
 
-const because = ({ error, lastError, status }: Admin.Row): Child => {
+const because = ({ error, lastError, status, waitsFor }: Admin.Row): Child => {
   if (error !== null) return cut(firstLine(error), 160)
   if (lastError !== null) return html`<span class="quiet">last: ${cut(firstLine(lastError), 160)}</span>`
+  if (status === "waiting") return html`<span class="quiet">for ${waitsFor?.join(", ") ?? ""}</span>`
   return status === "scheduled" ? html`<span class="quiet">due later</span>` : ""
 }
 
@@ -54,7 +55,9 @@ export const filterForm = ({ tasks }: Site, asked: Asked): Html => {
 ${select("task", "Task", tasks.map(({ name }) => name), asked.task)}
 ${select("state", "State", [...new Set(states)], asked.state)}
 ${select("status", "Status", statuses, asked.status)}
-${input(asked, "error", "Error", "a part of it")}${input(asked, "text", "Fields", "a part of the state")}
+${input(asked, "key", "Key", "all of it")}${input(asked, "error", "Error", "a part of it")}${
+    input(asked, "text", "Fields", "a part of the state")
+  }
 ${input(asked, "older", "For at least", "5m, 2h, 1d")}${input(asked, "newer", "For less than", "5m, 2h, 1d")}
 <button>Show</button> <a href="rows">Clear</a></form>`
 }

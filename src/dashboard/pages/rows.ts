@@ -6,9 +6,9 @@ import * as Admin from "../../Admin.ts"
 import { type Asked, askedOf, filterOf, lookAt } from "../filter.ts"
 import { address, type Html, html } from "../html.ts"
 import { respond } from "../shell.ts"
-import { bulkActions, type Handler, may, Refusal, type Visit } from "../site.ts"
+import { type BulkAction, bulkActions, type Handler, may, Refusal, type Visit } from "../site.ts"
 import { several } from "../text.ts"
-import { doneNote, titleOf } from "./actions.ts"
+import { doneNote, statusFor, titleOf } from "./actions.ts"
 import { filterForm, rowTable } from "./rowTable.ts"
 
 const pageSize = 50
@@ -36,8 +36,8 @@ const allOfThem = (visit: Visit, asked: Asked): Html => {
     }</p>`
 }
 
-const isMeant = (action: string, { status }: Asked): boolean =>
-  status === undefined || action === "cancel" || (action === "retry" ? status === "parked" : status === "scheduled")
+const isMeant = (action: BulkAction, { status }: Asked): boolean =>
+  [undefined, status].includes(statusFor[action]) || status === undefined
 
 /** Those that are checked, on this page. */
 const chosen = (visit: Visit, table: Html): Html => {

@@ -23,6 +23,9 @@ const message = (outcome: RowOutcome, debug: boolean): Effect.Effect<void> | und
   switch (outcome._tag) {
     case "Retried":
       return Effect.logWarning(`Retry in ${durationText(Duration.millis(outcome.delay))}: ${outcome.error}`)
+    case "Finished":
+      if (outcome.left === undefined) return debug ? Effect.logDebug(outcome._tag) : undefined
+      return Effect.logWarning(`The task has ended without having taken ${outcome.left} of the signals that it got`)
     case "Parked":
     case "Rejected":
       return Effect.logError(`Parked: ${outcome.error}`)

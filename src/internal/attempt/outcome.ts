@@ -73,6 +73,10 @@ export interface Waited {
   readonly event?: string | undefined
 }
 
+/** Whether an outcome that was stored has taken a signal out of its row. */
+export const isTaken = ({ wait }: { readonly wait: Waited | undefined }, outcome: RowOutcome): boolean =>
+  wait?.taken !== undefined && (outcome._tag === "Finished" || "step" in outcome)
+
 /** Whether the task stops with it: for good, or until somebody repairs it. */
 export const isEnd = (outcome: RowOutcome): boolean =>
   outcome._tag === "Finished" || outcome._tag === "Parked" || outcome._tag === "Rejected"
@@ -178,15 +182,22 @@ export const toChanges = (
   return noted === undefined ? { ends, changes } : { ends, changes, history: noted }
 }
 
+const withLeft = (outcome: RowOutcome & { readonly _tag: "Finished" }, left: number): RowOutcome =>
+  left > 0 ? { left, ...outcome } : outcome
+
 /** An outcome, with what storing it has told. */
-export const withStored = (outcome: RowOutcome, { due, left, replaced }: StoredRow): RowOutcome => {
+export const withStored = (
+  { wait }: { readonly wait: Waited | undefined },
+  outcome: RowOutcome,
+  { due, left, replaced }: StoredRow
+): RowOutcome => {
   // The attempt has ended, and the row is ready in another state, or scheduled: it is left to any worker.
   if (replaced) return { _tag: "Released" }
   switch (outcome._tag) {
     case "Waiting":
       return { dueIn: due ?? null, ...outcome }
     case "Finished":
-      return left === undefined || left === null || left === 0 ? outcome : { left, ...outcome }
+      return withLeft(outcome, (left ?? 0) - (wait?.taken !== undefined && !("step" in outcome) ? 1 : 0))
     default:
       return outcome
   }

@@ -119,7 +119,7 @@ const store = Effect.fnUntraced(function*(
   claimed.watched = stored.watched === true
   // It waited for a lock, and the new lease has begun before.
   if (outcome._tag === "Continued" && Duration.toMillis(took) > lease / 6) yield* send
-  return withStored(outcome, stored)
+  return withStored(claimed, outcome, stored)
 })
 
 /**

@@ -10,10 +10,8 @@ import { enqueueTask, insertTasks } from "../enqueue/enqueue.ts"
 import { keyOf, type KeyOptions, keysOf, type KeysOptions } from "../enqueue/key.ts"
 import { enqueueAllKeyed } from "../enqueue/keyed.ts"
 import type { Due } from "../sql/insert.ts"
-import type { TaskId } from "../../TaskId.ts"
-import { dedupeOf, sendSignal, type SignalOptions } from "../enqueue/signal.ts"
-import { makeSignalEncoder } from "./signalCodec.ts"
 import { childrenIn, makeChild } from "./child.ts"
+import { makeSignalMethods } from "./signalMethods.ts"
 import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
 import { makeResultMethods } from "./results.ts"
 import type { StateSchema } from "./state.ts"
@@ -152,7 +150,6 @@ const storeWith = (declaration: DeclarationDefinition) => {
 const makeMethods = (declaration: DeclarationDefinition) => {
   const { name } = declaration
   const encode = encodeEntry(declaration)
-  const encodeSignal = makeSignalEncoder(name, declaration.signalsByTag)
   const store = storeWith(declaration)
   return {
     enqueue: (state: Tagged, options?: DueOptions & KeyOptions) => store(state, dueOf(name, options), options),
@@ -165,13 +162,7 @@ const makeMethods = (declaration: DeclarationDefinition) => {
       declaration,
       (state: Tagged, options?: DueOptions & KeyOptions) => store(state, dueOf(name, options), options, true)
     ),
-    signal: (id: TaskId, signal: Tagged, options?: SignalOptions) =>
-      Effect.flatMap(
-        dedupeOf(name, options),
-        (dedupe) =>
-          Effect.flatMap(encodeSignal(signal), (value) =>
-            sendSignal({ task: name, id }, { tag: signal._tag, value, dedupe }))
-      ),
+    ...makeSignalMethods(declaration, encode),
     enqueueAll: (states: Iterable<Tagged>, options?: DueOptions & KeysOptions<Tagged>) => {
       // A generator gives its states only once, but the effect may run again, for example when it is retried.
       const all = Array.from(states)

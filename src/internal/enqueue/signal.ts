@@ -6,6 +6,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { TaskInboxFullError, TaskNotFoundError, TaskOptionsError, type TaskTableError } from "../../TaskError.ts"
 import { toTableError } from "../sql/errors.ts"
+import { insertKeyed } from "../sql/keys.ts"
 import * as Signals from "../sql/signals.ts"
 import { notifierOf } from "./notifier.ts"
 import { currentTrace } from "./trace.ts"
@@ -33,20 +34,23 @@ export const dedupeOf = (
 }
 
 /** Tells how a signal was refused. */
-const refused = ({ id, task }: Signals.SignalTarget, tag: string, sent: Signals.Sent) => {
+const refused = (target: Signals.SignalTarget, tag: string, sent: Signals.Sent) => {
+  const { task } = target
+  const [id, which] = "key" in target ? [target.key, `the key "${target.key}"`] : [target.id, `the id ${target.id}`]
   switch (sent) {
     case "gone":
       return new TaskNotFoundError({
         id,
         message: task === undefined
           ? `The signal "${tag}" was not sent: there is no task ${id}. It has ended, or was cancelled`
-          : `The signal "${tag}" was not sent: there is no task "${task}" with the id ${id}. It has ended, or was `
+          : `The signal "${tag}" was not sent: there is no task "${task}" with ${which}. It has ended, or was `
             + "cancelled, or it is a task of another name"
       })
     case "full":
       return new TaskInboxFullError({
         id,
-        message: `The signal "${tag}" was not sent: task ${id} has not taken the signals that it got before, and holds `
+        message:
+          `The signal "${tag}" was not sent: the task with ${which} has not taken the signals that it got before, and holds `
           + `${Signals.maxInboxSignals} of them or 1 MB at most`
       })
     case "sent":
@@ -66,7 +70,45 @@ export const sendSignal = (
     const transaction = yield* Effect.serviceOption(sql.transactionService)
     const sent = yield* Option.isSome(transaction)
       ? Signals.sendSignal(sql, target, traced, false)
-      : notifierOf(sql).store((quiet) => Signals.sendSignal(sql, target, traced, quiet))
+      : notifierOf(sql).store((quiet) => Signals.sendSignal(sql, target, traced, quiet), (sent) => sent === "sent")
     const refusal = refused(target, signal.tag, sent)
     if (refusal !== undefined) return yield* refusal
   }).pipe(Effect.catchTag("SqlError", toTableError))
+
+/** A task that is stored, together with its first signal, if no row has its key. */
+interface FirstTask {
+  readonly task: string
+  readonly key: string
+  readonly step: string
+}
+
+/** Looks for the row and stores one so often: each time, another row got the key in between, and ended. */
+const maxLooks = 10
+
+/**
+ * Sends a signal to the task that has the key. If there is none, or it has ended, stores a new one with the signal, in
+ * one transaction.
+ */
+export const signalOrEnqueue = (
+  { key, step, task }: FirstTask,
+  signal: Signals.EncodedSignal,
+  looks = 1
+): Effect.Effect<
+  { readonly created: boolean },
+  TaskNotFoundError | TaskInboxFullError | SqlError | TaskTableError,
+  SqlClient.SqlClient
+> => {
+  const sent = Effect.as(sendSignal({ task, key }, signal), { created: false })
+  return Effect.catchTag(sent, "TaskNotFoundError", (error) =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const trace = yield* currentTrace
+      const created = yield* sql.withTransaction(Effect.gen(function*() {
+        const [row] = yield* insertKeyed(sql, { task, key, step, trace, delay: 0, at: null }, true)
+        if (row !== undefined) yield* sendSignal({ task, id: row.id }, signal)
+        return row !== undefined
+      }))
+      if (created) return { created }
+      return yield* looks < maxLooks ? signalOrEnqueue({ key, step, task }, signal, looks + 1) : error
+    })).pipe(Effect.catchTag("SqlError", toTableError))
+}

@@ -44,6 +44,18 @@ const branches = (task: string | null | undefined, params: Params, { more, part,
   ]
 }
 
+/** What the planner may not do, for it doesn't know how soon these statements stop, nor how many rows a part has. */
+const plannerSettings = [
+  // It would compile them first, which takes far longer than running them.
+  "jit",
+  // It would read the whole part and sort it. Without this, it follows the index, and sorts only what is due at once.
+  "enable_sort",
+  "enable_bitmapscan"
+].map((name) => `set_config('${name}', 'off', true)`).join(", ")
+
+const planned = <A>(sql: SqlClient, rows: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
+  sql.withTransaction(Effect.andThen(query(sql, `select ${plannerSettings}`, []), rows))
+
 const withNames = (parts: ReadonlyArray<Part>) => `with recursive ${parts.map(namesIn).join(", ")}`
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -69,6 +81,13 @@ const rangeOf = (statuses: ReadonlyArray<Status> | undefined): ReadonlyArray<str
   return only === "scheduled" || only === "waiting" ? ["t.wakeup_at > now()"] : []
 }
 
+/** Whether each row of a part is one of the page: then a page looks at no more rows than it shows. */
+const takesAll = (
+  { after: _, limit: __, lookAt: ___, newestFirst: ____, status, task: _____, ...rest }: BoundedPageOptions
+): boolean =>
+  Object.values(rest).every((criterion) => criterion === undefined)
+  && (status === undefined || (status.length === 1 && ["parked", "ended"].includes(status[0]!)))
+
 const seenIn = (parts: ReadonlyArray<Part>, options: BoundedPageOptions, params: Params, keyset: Keyset) => {
   const matches = conditions({ ...options, task: undefined }, params).map((one) => `(${one})`).join(" and ") || "true"
   const lookAt = `limit ${params.add(options.lookAt)}::int`
@@ -90,13 +109,14 @@ export const boundedPage = Effect.fnUntraced(function*(
   sql: SqlClient,
   options: BoundedPageOptions
 ): Effect.fn.Return<BoundedPage, SqlError> {
+  const lookAt = takesAll(options) ? Math.min(options.limit, options.lookAt) : options.lookAt
   const parts = allParts.filter((part) => part.statuses.some((one) => options.status?.includes(one) ?? true))
   if (parts.length === 0) return { rows: [], stopped: undefined }
   const params = new Params()
   const keyset = keysetOf(options, params)
-  const seen = seenIn(parts, options, params, keyset)
+  const seen = seenIn(parts, { ...options, lookAt }, params, keyset)
   const backwards = options.newestFirst ? "asc" : "desc"
-  const rows = yield* query<AdminRow & { readonly seen: number; readonly lastKey: string; readonly lastId: string }>(
+  const found = query<AdminRow & { readonly seen: number; readonly lastKey: string; readonly lastId: string }>(
     sql,
     `${withNames(parts)}, ${seen}
 select s.seen, l."lastKey", l."lastId", r.* from (select count(*)::float8 as seen from seen) s
@@ -110,8 +130,9 @@ left join lateral (
 ) r on true`,
     params.values
   )
+  const rows = yield* planned(sql, found)
   const [first] = rows
-  const mayFollow = first !== undefined && first.seen >= options.lookAt
+  const mayFollow = first !== undefined && first.seen >= lookAt
   return {
     rows: rows.filter(({ id }) => id !== null),
     stopped: mayFollow ? { position: first.lastKey, id: first.lastId } : undefined
@@ -145,7 +166,7 @@ export const boundedCounts = (sql: SqlClient, limit: number): Rows<BoundedCount>
       })
     )
   )
-  return query(
+  const counted = query<BoundedCount>(
     sql,
     `${withNames(allParts)}
 select c.task, c.state as step, c.status, c.count, c.retrying, ${age("c.since")} as oldest,
@@ -157,6 +178,7 @@ from (
 ) c order by c.task nulls last, c.state nulls last, c.status`,
     params.values
   )
+  return planned(sql, counted)
 }
 
 /** Counts errors by their first line, among the first `lookAt` parked rows of each task. */
@@ -175,7 +197,7 @@ export const boundedErrors = (
       tail: `order by t.wakeup_at desc limit ${params.add(lookAt)}::int`
     })
   )
-  return query(
+  const counted = query<AdminErrorCount>(
     sql,
     `${withNames(parked)}
 select t.task, t.state as step, ${errorLineOf} as error, count(*)::float8 as count,
@@ -184,4 +206,5 @@ from (${all.join("\n  union all ")}) t ${whereClause(conditions(where, params))}
 group by 1, 2, 3 order by count(*) desc, 3, 1 nulls last, 2 nulls last limit ${params.add(limit)}::float8::bigint`,
     params.values
   )
+  return planned(sql, counted)
 }

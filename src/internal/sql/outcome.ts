@@ -290,3 +290,12 @@ export const storeInTransaction = (
     Effect.map(([row]) => row)
   )
 }
+
+/** Those of these rows that other sessions have locked. */
+export const lockedRows = (sql: SqlClient, ids: ReadonlyArray<TaskId>): Rows<{ readonly id: TaskId }> =>
+  queryAlone(
+    sql,
+    `with free as materialized (select id from pg_task where id = any($1::uuid[]) for update skip locked)
+select id from pg_task where id = any($1::uuid[]) and id not in (select id from free)`,
+    [ids]
+  )

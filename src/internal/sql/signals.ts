@@ -64,11 +64,10 @@ const takesSignals = "t.ended_at is null"
 // The library's own statements
 // ---------------------------------------------------------------------------------------------------------------
 
-/** To which row a signal goes: to the task of this name, or of any, with this id. */
-export interface SignalTarget {
-  readonly task: string | undefined
-  readonly id: TaskId
-}
+/** To which row a signal goes: to the task of this name, or of any, with this id; or to that of a name with this key. */
+export type SignalTarget =
+  | { readonly task: string | undefined; readonly id: TaskId }
+  | { readonly task: string; readonly key: string }
 
 /** A signal, with its fields as JSON. */
 export interface EncodedSignal {
@@ -77,48 +76,61 @@ export interface EncodedSignal {
   readonly dedupe: string | undefined
 }
 
+/** With the trace of whoever sends it. */
+interface TracedSignal extends EncodedSignal {
+  readonly trace: string | null
+}
+
 /** What became of a signal. */
 export type Sent = "sent" | "duplicate" | "full" | "gone"
 
-const isNamed = "t.task = coalesce($2::text, t.task)"
+const byId = "t.id = $1::uuid and t.task = coalesce($2::text, t.task)"
+const byKey = "t.key = $1 and t.task = $2"
 
 const params = { tag: "$3::text", value: "$4::jsonb", dedupe: "$5::text", trace: "$6::text" }
 
-const send = (quiet: boolean) =>
+const send = (row: string, quiet: boolean) =>
   `${
     quiet ? "with quiet as materialized (select set_config('pg_task.skip_notify', 'on', true))\n" : ""
   }update pg_task t set
   ${putSignal(params)}
-${quiet ? "from quiet\n" : ""}where t.id = $1::uuid and ${isNamed} and ${takesSignals} and not ${
-    isDuplicate(params.dedupe)
-  }
+${quiet ? "from quiet\n" : ""}where ${row} and ${takesSignals} and not ${isDuplicate(params.dedupe)}
   and ${hasRoom(params.value)} returning t.id`
 
-const sendWithNotify = send(false)
-const sendWithoutNotify = send(true)
+/** Why no row took a signal. If nothing is in the way by now, it is sent again: the row was stored in between. */
+const refusalOf = (row: string) =>
+  `select case when ${isDuplicate("$3::text")} then 'duplicate' when not ${
+    hasRoom("$4::text")
+  } then 'full' else 'again' end as sent
+from pg_task t where ${row} and ${takesSignals}`
 
-/** Why no row took a signal. If it is gone or has room by now, that is what is said. */
-const refusal = `select case when ${isDuplicate("$3::text")} then 'duplicate' else 'full' end as sent
-from pg_task t where t.id = $1::uuid and ${isNamed} and ${takesSignals}`
+/** The statements of one kind of target. */
+const statementsBy = (row: string) => ({ loud: send(row, false), quiet: send(row, true), refusal: refusalOf(row) })
+
+const statements = { id: statementsBy(byId), key: statementsBy(byKey) }
 
 /** Sends a signal. Use `quiet` only outside of transactions: the setting lasts until the transaction ends. */
 export const sendSignal = (
   sql: SqlClient,
-  { id, task }: SignalTarget,
-  { dedupe = null, tag, trace, value }: Omit<EncodedSignal, "dedupe"> & {
-    readonly dedupe?: string | null | undefined
-    readonly trace: string | null
-  },
+  target: SignalTarget,
+  signal: TracedSignal,
   quiet: boolean
-): Effect.Effect<Sent, SqlError> =>
-  Effect.flatMap(
-    query(sql, quiet ? sendWithoutNotify : sendWithNotify, [id, task ?? null, tag, value, dedupe, trace]),
-    (rows) =>
-      rows.length > 0 ? Effect.succeed<Sent>("sent") : Effect.map(
-        query<{ sent: Sent }>(sql, refusal, [id, task ?? null, dedupe]),
-        (found) => found[0]?.sent ?? "gone"
-      )
+): Effect.Effect<Sent, SqlError> => {
+  const { dedupe = null, tag, trace, value } = signal
+  const [texts, row] = "key" in target ? [statements.key, target.key] : [statements.id, target.id]
+  const task = target.task ?? null
+  const refused = Effect.flatMap(
+    query<{ sent: Sent | "again" }>(sql, texts.refusal, [row, task, dedupe, value]),
+    ([found]) =>
+      found?.sent === "again"
+        ? sendSignal(sql, target, signal, quiet)
+        : Effect.succeed<Sent>(found?.sent ?? "gone")
   )
+  return Effect.flatMap(
+    query(sql, quiet ? texts.quiet : texts.loud, [row, task, tag, value, dedupe, trace]),
+    ({ length }) => length > 0 ? Effect.succeed<Sent>("sent") : refused
+  )
+}
 
 /** The signals of a row that an attempt holds. */
 export const readInbox = (
@@ -181,7 +193,7 @@ begin
   if exists (
     select from pg_task t where t.id = task_id and ${takesSignals} and ${isDuplicate("pg_task_signal.dedupe")}
   ) then return false; end if;
-  if exists (select from pg_task t where t.id = task_id and ${takesSignals}) then
+  if exists (select from pg_task t where t.id = task_id and ${takesSignals} and not ${hasRoom("value")}) then
     raise exception 'pg_task_signal: the inbox of task % is full: it holds ${maxInboxSignals} signals or 1 MB at most', task_id
       using errcode = '54000';
   end if;

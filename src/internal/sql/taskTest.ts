@@ -47,7 +47,7 @@ export const skipToNext = (sql: SqlClient, waiting: Waiting): Effect.Effect<void
   Effect.asVoid(query(
     sql,
     `with first as (select min(wakeup_at) - now() as gap from pg_task where ${isWaiting})
-update pg_task set wakeup_at = wakeup_at - first.gap from first where ${isWaiting}`,
+update pg_task set wakeup_at = wakeup_at - first.gap, wait_until = wait_until - first.gap from first where ${isWaiting}`,
     params(waiting)
   ))
 

@@ -69,9 +69,12 @@ const waitUntil = (from: string) =>
 const becomesDue = `t.wakes <> c.wakes or coalesce(jsonb_path_exists((${inboxAfter}) -> 'signals',
       '$[*] ? (@.tag == $tags[*])', jsonb_build_object('tags', to_jsonb(c.waits))), false)`
 
-/** When a row is due that waits from now on. */
+/**
+ * When a row is due that waits from now on. At once is `now()`, also in a step's transaction, where `from` is later: the
+ * trigger that notifies compares with it.
+ */
 export const dueOfWait = (from: string) =>
-  `case when ${becomesDue} then ${from} else coalesce(${waitUntil(from)}, 'infinity') end`
+  `case when ${becomesDue} then now() else coalesce(${waitUntil(from)}, 'infinity') end`
 
 /**
  * What an outcome sets. While the handler of a signal or of a timeout is retried, the row waits for nothing: signals

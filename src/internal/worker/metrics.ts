@@ -73,6 +73,11 @@ export class WorkerMetrics {
     metrics.wait.updateUnsafe(claimed.waited, this.context)
   }
 
+  /** A signal left its row: a waiting state took it, or the task ended without. */
+  signals(claimed: ClaimedTask, outcome: "taken" | "left", count: number): void {
+    counterOf(Metrics.signals, { task: claimed.task ?? "", outcome }).updateUnsafe(count, this.context)
+  }
+
   /** By how much they changed: several workers of one process share the gauges. */
   levels({ buffered, running }: { readonly buffered: number; readonly running: number }): void {
     if (buffered !== this.buffered) Metrics.buffered.modifyUnsafe(buffered - this.buffered, this.context)

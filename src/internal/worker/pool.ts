@@ -9,7 +9,15 @@ import type * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type { TaskId } from "../../TaskId.ts"
 import { type Attempt, ClaimedTask, type Entry, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
-import { endingOf, isAsync, type Outcome, type RowOutcome, type Waiting, withoutOutcome } from "../attempt/outcome.ts"
+import {
+  endingOf,
+  isAsync,
+  isTaken,
+  type Outcome,
+  type RowOutcome,
+  type Waiting,
+  withoutOutcome
+} from "../attempt/outcome.ts"
 import type { ToHistory } from "../attempt/history.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import type { HistoryEntry } from "../sql/history.ts"
@@ -292,7 +300,9 @@ export class Pool {
 
   /** An outcome is in the row. */
   private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
-    const { afterCommit, wakeup } = this.options
+    const { afterCommit, metrics, wakeup } = this.options
+    if (isTaken(claimed, outcome)) metrics.signals(claimed, "taken", 1)
+    if (outcome._tag === "Finished" && outcome.left !== undefined) metrics.signals(claimed, "left", outcome.left)
     afterCommit.committed({ claimed, outcome })
     if (outcome._tag === "Continued") return this.advance(claimed, outcome.step)
     this.forget(claimed)

@@ -14,7 +14,7 @@ import { toPostgresText } from "../attempt/causeText.ts"
 import type { Database } from "./database.ts"
 import type { WorkerMetrics } from "./metrics.ts"
 import { type RowOutcome, toChanges, withStored } from "../attempt/outcome.ts"
-import { type StoredRow, storeOutcomes } from "../sql/outcome.ts"
+import { lockedRows, type StoredRow, storeOutcomes } from "../sql/outcome.ts"
 
 /** More in one statement would not be faster, and would hold its rows' locks for longer. */
 const maxBatch = 1000
@@ -112,7 +112,7 @@ export class Writer {
       claimed.watched = row?.watched ?? stored.again
       return {
         claimed,
-        outcome: row === undefined ? outcome : withStored(outcome, row),
+        outcome: row === undefined ? outcome : withStored(claimed, outcome, row),
         // When a batch is sent again, a missing row usually means that the first send has stored its outcome. Only
         // `Continued` keeps its token, and is matched again.
         current: row !== undefined || (stored.again && outcome._tag !== "Continued")
@@ -122,6 +122,29 @@ export class Writer {
 
   private takeApart(batch: ReadonlyArray<Entry>, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
     if (batch.length === 1) return this.storeAlone(batch[0]!, error)
+    if (failureKindOf(error) !== "Lock") return this.storeHalves(batch)
+    return Effect.flatMap(this.lockedIn(batch), (locked) => {
+      const [free, held] = [batch.filter((entry) => !locked.has(entry)), batch.filter((entry) => locked.has(entry))]
+      if (held.length === 0 || free.length === 0) return this.storeHalves(batch)
+      const waiting = Effect.forEach(held, (entry) => Effect.forkScoped(this.storeWhenFree(entry)), { discard: true })
+      return Effect.andThen(waiting, this.store(free))
+    })
+  }
+
+  /** Those of a batch whose rows other sessions hold just now: with signals that is nothing unusual. */
+  private lockedIn(batch: ReadonlyArray<Entry>): Effect.Effect<ReadonlySet<Entry>> {
+    const { database, sql } = this.options
+    const look = database.withTimeout(lockedRows(sql, batch.map(({ claimed }) => claimed.id)))
+    return Effect.matchEffect(look, {
+      onFailure: () => Effect.succeed(new Set()),
+      onSuccess: (rows) => {
+        const ids = new Set<string>(rows.map(({ id }) => id))
+        return Effect.succeed(new Set(batch.filter(({ claimed }) => ids.has(claimed.id))))
+      }
+    })
+  }
+
+  private storeHalves(batch: ReadonlyArray<Entry>): Effect.Effect<void, never, Scope.Scope> {
     const middle = batch.length >> 1
     return Effect.andThen(this.store(batch.slice(0, middle)), this.store(batch.slice(middle)))
   }
