@@ -151,6 +151,10 @@ describe("the documentation's SQL", () => {
       const sql = yield* SqlClient
       yield* Migrations.run
       yield* sql`create table users (id int)`
+      // The task that the reference speaks of.
+      yield* sql`insert into pg_task ${
+        sql.insert({ id: "26df6740-847c-47b5-b0c7-9dc84fefbdb2", step: `{"Order":{"AwaitApproval":{}}}` })
+      }`
       for (const statement of blocksIn(page).flatMap(statementsIn)) yield* sql.unsafe(statement)
     }).pipe(Effect.provide(testDatabase)))
 })
