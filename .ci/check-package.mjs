@@ -108,6 +108,12 @@ export const GreeterLive = Worker.layer({ tasks: [Greeter] })
 export const health = Effect.flatMap(Worker.Worker, (worker) => worker.health)
 export const makeTask = Task.make
 export const makeStep = Step.make
+export const makeWait = Step.wait
+export const makeFinal = Step.final
+export const makeFormer = Step.former
+export const declareTask = Task.declare
+export const makeChild = Task.child
+export const { await: awaitGreeter, child, execute, peek, signal, signalByKey, signalOrEnqueue } = Greeter
 export const makeNext = NextStep.now
 export const runWorker = Worker.run
 export const stateOf = (step: Step.Any) => step.state
@@ -148,8 +154,9 @@ const declaring = {
 const checkDeclarations = () => {
   const declared = path.join(project, "declared")
   for (const file of fs.readdirSync(declared)) {
-    const [closedModule] = /"[^"]*\/internal\/[^"]*"/.exec(fs.readFileSync(path.join(declared, file), "utf8")) ?? []
-    if (closedModule !== undefined) throw new Error(`A user's ${file} names the closed module ${closedModule}`)
+    const text = fs.readFileSync(path.join(declared, file), "utf8")
+    const closedNames = new Set([...text.matchAll(/"[^"]*\/internal\/[^"]*"\)?[.\w]*/g)].map(([name]) => name))
+    if (closedNames.size > 0) throw new Error(`A user's ${file} names closed modules: ${[...closedNames].join(", ")}`)
   }
 }
 

@@ -563,7 +563,11 @@ export const decode = <T extends Task.AnyDeclaration>(
  * import { Admin } from "effect-pg-task"
  *
  * export const result = (id: string) =>
- *   Admin.awaitEnd(id).pipe(Effect.map((row) => row.raw), Effect.timeout("1 minute"))
+ *   Admin.awaitEnd(id).pipe(
+ *     Effect.map((row) => row.raw),
+ *     Effect.catchTag("TaskParkedError", ({ error }) => Effect.succeed(`parked: ${error}`)),
+ *     Effect.timeout("1 minute")
+ *   )
  * ```
  * @category looking
  * @since 0.1.0
@@ -847,8 +851,9 @@ type Sent = Effect.Effect<void, SignalError, SqlClient.SqlClient>
  * import { Effect } from "effect"
  * import { Admin, type Task } from "effect-pg-task"
  *
- * export const approve = (task: Task.AnyDeclaration<never>, id: string, fields: string) =>
- *   Admin.decodeSignal(task, "Approved", fields).pipe(Effect.andThen(Admin.signal(id, "Approved", fields)))
+ * export function approve(task: Task.AnyDeclaration<never>, id: string, fields: string) {
+ *   return Admin.decodeSignal(task, "Approved", fields).pipe(Effect.andThen(Admin.signal(id, "Approved", fields)))
+ * }
  * ```
  * @category signals
  * @since 0.1.0

@@ -79,8 +79,8 @@ const anybody: Effect.Effect<Visitor> = Effect.succeed({ name: "anybody", may: "
  *
  * @example
  * ```ts
- * import { Effect, Layer, Schema } from "effect"
- * import { HttpRouter, HttpServerRequest } from "effect/http"
+ * import { Effect, Schema } from "effect"
+ * import { HttpServerRequest } from "effect/http"
  * import { NextStep, Step, Task } from "effect-pg-task"
  * import * as Dashboard from "effect-pg-task/Dashboard"
  *
@@ -97,9 +97,7 @@ const anybody: Effect.Effect<Visitor> = Effect.succeed({ name: "anybody", may: "
  * })
  *
  * export const DashboardLive = Dashboard.layer({ path: "/ops/tasks", tasks: [Greeter], access })
- *
  * // It needs a SqlClient, and a server: HttpRouter.serve(DashboardLive)
- * export const routes = Layer.merge(DashboardLive, HttpRouter.layer)
  * ```
  * @category layers
  * @since 0.1.0

@@ -88,7 +88,9 @@ export type StateServices<T extends Task.Any> = T["steps"][number] extends infer
  * ```ts
  * import { type Admin, Deploy, type Task } from "effect-pg-task"
  *
- * export const isKnown = (tasks: ReadonlyArray<Task.Any>, row: Admin.Row) => Deploy.knows(tasks, row)
+ * export function isKnown(tasks: ReadonlyArray<Task.Any>, row: Admin.Row) {
+ *   return Deploy.knows(tasks, row)
+ * }
  * ```
  * @category deploys
  * @since 0.1.0
@@ -110,8 +112,9 @@ export const knows = (
  * import { Effect } from "effect"
  * import { Deploy, type Task } from "effect-pg-task"
  *
- * export const mayDeploy = (task: Task.Any<never>) =>
- *   Effect.map(Deploy.check(task), ({ unfit }) => unfit.length === 0)
+ * export function mayDeploy(task: Task.Any<never>) {
+ *   return Effect.map(Deploy.check(task), ({ unfit }) => unfit.length === 0)
+ * }
  * ```
  * @category deploys
  * @since 0.1.0
@@ -131,8 +134,9 @@ export const check: <T extends Task.Any>(
  * import { Effect } from "effect"
  * import { Deploy, type Task } from "effect-pg-task"
  *
- * export const clean = (task: Task.Any<never>) =>
- *   Effect.repeat(Deploy.migrate(task), { until: ({ passed }) => passed === 0 })
+ * export function clean(task: Task.Any<never>) {
+ *   return Effect.repeat(Deploy.migrate(task), { until: ({ passed }) => passed === 0 })
+ * }
  * ```
  * @category deploys
  * @since 0.1.0
@@ -177,7 +181,9 @@ export type {
  * ```ts
  * import { Deploy, type Task } from "effect-pg-task"
  *
- * export const asText = (tasks: ReadonlyArray<Task.Any>) => JSON.stringify(Deploy.snapshot(tasks), null, 2)
+ * export function asText(tasks: ReadonlyArray<Task.Any>) {
+ *   return JSON.stringify(Deploy.snapshot(tasks), null, 2)
+ * }
  * ```
  * @category snapshots
  * @since 0.1.0
@@ -196,8 +202,9 @@ export const snapshot = (tasks: ReadonlyArray<Task.Any>): Snapshot => snapshotOf
  * ```ts
  * import { Deploy, type Task } from "effect-pg-task"
  *
- * export const isSafe = (before: Deploy.Snapshot, tasks: ReadonlyArray<Task.Any>) =>
- *   Deploy.compare(before, Deploy.snapshot(tasks)).length === 0
+ * export function isSafe(before: Deploy.Snapshot, tasks: ReadonlyArray<Task.Any>) {
+ *   return Deploy.compare(before, Deploy.snapshot(tasks)).length === 0
+ * }
  * ```
  * @category snapshots
  * @since 0.1.0

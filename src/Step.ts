@@ -488,6 +488,58 @@ export interface FinalOptions {
 export const final = <State extends StateSchema>(state: State, options?: FinalOptions): Final<State> =>
   makeFinal(state, options) as never
 
+export type {
+  /**
+   * Any effect, for constraints.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  AnyEffect,
+  /**
+   * Compile errors for a `commit` in the wrong place, or `unknown`.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  CheckCommit,
+  /**
+   * Compile errors that name what is wrong with the former states of a step, each at its place, or `unknown`.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  CheckFrom,
+  /**
+   * Compile errors that name what is wrong with a handler, or `unknown`.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  CheckHandler,
+  /**
+   * The errors of the `commit` that a handler returns.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  CommitError,
+  /**
+   * The services of the `commit` that a handler returns.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  CommitServices,
+  /**
+   * The services that former states need at the worker.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  FormerServices
+}
+
 /**
  * Tells whether a value is a {@link Step}.
  *

@@ -22,7 +22,8 @@ import type {
   KeyOptions,
   KeysError,
   OneOfDueOptions,
-  OnConflict
+  OnConflict,
+  Wrong
 } from "./internal/definition/enqueueTypes.ts"
 import type {
   CheckFinality,
@@ -259,6 +260,13 @@ export interface Any<out R = unknown> extends AnyDeclaration<R> {
 
 export type {
   /**
+   * Compile errors that name what is wrong with the options of `enqueue`, each at its option, or `unknown`.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  CheckEnqueue,
+  /**
    * What {@link Declaration} `enqueueAll` takes: when the tasks become due, and their keys.
    *
    * @category options
@@ -273,12 +281,33 @@ export type {
    */
   Enqueued,
   /**
+   * What `enqueue` returns with the options `O`: the id, or with a key what has the key.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  EnqueuedWith,
+  /**
+   * What `enqueueAll` returns for each state.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  EnqueuedWithKey,
+  /**
    * What {@link Declaration} `enqueue` takes: when the task becomes due, and its key.
    *
    * @category options
    * @since 0.1.0
    */
   EnqueueOptions,
+  /**
+   * What `enqueue` may fail with because of its options `O`.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  KeyError,
   /**
    * A key, which only one row of a task can have, and what happens if it is taken.
    *
@@ -287,12 +316,33 @@ export type {
    */
   KeyOptions,
   /**
+   * What `enqueueAll` may fail with because of its options.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  KeysError,
+  /**
+   * The options that say when a task becomes due: one of the two.
+   *
+   * @category options
+   * @since 0.1.0
+   */
+  OneOfDueOptions,
+  /**
    * What happens if a key is taken.
    *
    * @category options
    * @since 0.1.0
    */
-  OnConflict
+  OnConflict,
+  /**
+   * The type of an option that can only be wrong. Its text says why.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  Wrong
 }
 
 /**
@@ -745,6 +795,65 @@ export type {
  * @since 0.1.0
  */
 export const child = <D extends AnyDeclaration>(of: D): ChildOf<D> => makeChildSchema(declarationIn(of)) as never
+
+export type {
+  /**
+   * Compile errors for steps that are final only in the declaration, or only in their own definition, or `unknown`.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  CheckFinality,
+  /**
+   * Compile errors that name what is wrong with the former states of a task's steps, each at its step, or `unknown`.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  CheckFormers,
+  /**
+   * Whether a step's state is final.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  FinalityOf,
+  /**
+   * The schemas of the final states among steps.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  FinalOf,
+  /**
+   * The schemas of the states among steps that are not final: a task may begin in them.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  NotFinalOf,
+  /**
+   * The `_tag` of a state's schema.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  SchemaTag,
+  /**
+   * The schemas of the signals that steps wait for.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  SignalsOf,
+  /**
+   * A compile error that names a signal which a step waits for and the task does not declare, or `never`.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  UndeclaredSignal
+}
 
 /**
  * Tells whether a value is a {@link Task}. A declaration alone is not a task.

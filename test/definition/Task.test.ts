@@ -73,7 +73,7 @@ describe("Task.make refuses, in plain JavaScript", () => {
 
   it("what isn't a step", () => {
     for (const step of [undefined, null, "SayHello", SayHello, { tag: "SayHello", nextTags: [] }, Effect.void]) {
-      const message = `Task "Greeter": every step must be made with Step.make`
+      const message = `Task "Greeter": every step must be made with Step.make or Step.wait`
       assert.strictEqual(messageOf("Greeter", [sayHello, step]), message)
     }
   })
