@@ -38,16 +38,18 @@ const remember = (dedupe: string) =>
       else coalesce(t.inbox -> 'dedupe', '[]') end || to_jsonb(${dedupe})) end`
 
 /**
- * Puts a signal into a row. It makes the row due if the row waits for it and does not run, also if it is parked:
- * otherwise the row would be left asleep when its error is cleared. `wakes` tells the attempt that runs the row that
- * something came: see \`becomesDue\` in outcome.ts.
+ * Puts a signal into a row. It makes the row due if the row waits and does not run, also if it is parked: otherwise the
+ * row would be left asleep when its error is cleared. It does so whatever the row waits for: a build of before may have
+ * written that, which did not know this signal. Whoever claims the row knows what its state waits for, and lets it wait
+ * on if this signal is not among that. `wakes` tells the attempt that runs the row that something came: see
+ * `becomesDue` in waits.ts.
  */
 const putSignal = (signal: SignalParams) =>
   `inbox = coalesce(t.inbox, '{}')
     || jsonb_build_object('signals', coalesce(t.inbox -> 'signals', '[]') || (${item(signal)}))
     || ${remember(signal.dedupe)},
   wakes = t.wakes + 1,
-  wakeup_at = case when not t.is_running and ${signal.tag} = any(t.waits_for) then least(t.wakeup_at, now())
+  wakeup_at = case when not t.is_running and t.waits_for is not null then least(t.wakeup_at, now())
     else t.wakeup_at end,
   updated_at = now()`
 
