@@ -56,7 +56,7 @@ const putSignal = (signal: SignalParams) =>
 const isDuplicate = (dedupe: string) => `coalesce(t.inbox -> 'dedupe' ? ${dedupe}, false)`
 
 const hasRoom = (value: string) =>
-  `(t.inbox is null or jsonb_array_length(t.inbox -> 'signals') < ${maxInboxSignals}
+  `(t.inbox is null or coalesce(jsonb_array_length(t.inbox -> 'signals'), 0) < ${maxInboxSignals}
     and octet_length(t.inbox::text) + octet_length(${value}::text) <= ${maxInboxBytes})`
 
 /** A row that has ended takes no signals. */
@@ -205,14 +205,16 @@ end $$`
 
 /**
  * A hand's edit of the state of a waiting row makes it due: it no longer waits for what the old state waited for. The
- * library's own writes of a state also change \`transitions\`; so they are told apart from a hand's also where two come in
- * one transaction.
+ * library's own writes of a state also change \`transitions\`, or, where a former state is rewritten, \`wakes\`; so they
+ * are told apart from a hand's also where two come in one transaction.
  */
 const isEditedByHand = `(old.waits_for is not null or old.wait_until is not null)
-    and new.step is distinct from old.step and new.transitions = old.transitions`
+    and new.step is distinct from old.step and new.transitions = old.transitions and new.wakes = old.wakes`
 
 export const createSignals: ReadonlyArray<string> = [
   createFunction,
+  // For databases where functions are not granted to everybody by default.
+  "grant execute on function pg_task_signal(uuid, text, jsonb, text) to public",
   `create or replace function pg_task_touch() returns trigger language plpgsql as $$
 begin
   new.updated_at = now();
