@@ -288,6 +288,19 @@ workerTests("a signal", (test) => {
   }
 
   test(
+    "has room in an inbox that a person has left without signals",
+    Effect.gen(function*() {
+      const Orders = makeOrders()
+      const id = yield* insertWaiting
+      yield* run(`update pg_task set inbox = '{"dedupe":["webhook-6"]}'`)
+      yield* Orders.signal(id, ada)
+      yield* run(`update pg_task set inbox = '{}'`)
+      yield* run("select pg_task_signal($1, 'Approved', '{}')", [id])
+      assert.lengthOf((yield* waitRow(id))!.inbox!.signals, 1)
+    })
+  )
+
+  test(
     "with a key that the task has seen changes nothing",
     Effect.gen(function*() {
       const Orders = makeOrders()

@@ -217,9 +217,7 @@ export const judge = (
       format('The worker crashed %s times in a row while it ran this step: it was killed, ran out of memory, or lost '
         || 'the database for longer than its lease. Fix the cause, then clear this error.', t.crashes + 1) end
   where t.ctid = any(array(select ctid from free where id = any(array(select id from expired where ripe)))) returning t.id, t.crashes, t.error is not null as parked
-), lost as materialized (
-  select f.* from free f join rescued r on r.id = f.id
-), ${writeLost("lost", "$6")}
+), lost as materialized (select f.* from free f join rescued r on r.id = f.id), ${writeLost("lost", "$6")}
 select e.id, case when r.id is not null then 'rescued'
   when e.ripe or e.held or e.held is null and f.id is null then 'locked' else 'expired' end
   as state, case when r.id is not null then f.task end as task, r.crashes, r.parked
