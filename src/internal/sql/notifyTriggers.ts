@@ -73,6 +73,7 @@ export const createNotifyTriggers: ReadonlyArray<string> = [
     old.error is not null or new.wakeup_at < old.wakeup_at
     or (old.is_running and new.waits_for is not null and new.wakeup_at <= now())
     or (old.pending is not null and new.pending is null)
+    or (not old.is_running and new.transitions <> old.transitions and new.wakeup_at <= now())
   ) and ${once}`
   )
 ]
