@@ -283,7 +283,13 @@ export interface Options<
   readonly asyncCommit?: AsyncCommit
 }
 
-interface FromOptions<From extends ReadonlyArray<AnyFormer>> {
+/**
+ * The option of steps that take over former states.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface FromOptions<From extends ReadonlyArray<AnyFormer>> {
   /**
    * The former states that it takes over: those that rows may still hold, each made with {@link former}. They are
    * decoded with their own schemas, and become the state of this step. Default none.
@@ -489,6 +495,13 @@ export const final = <State extends StateSchema>(state: State, options?: FinalOp
   makeFinal(state, options) as never
 
 export type {
+  /**
+   * Compile errors that name what is wrong with what a state waits for, each at its place, or `unknown`.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  CheckOns,
   /**
    * Any effect, for constraints.
    *

@@ -796,64 +796,7 @@ export type {
  */
 export const child = <D extends AnyDeclaration>(of: D): ChildOf<D> => makeChildSchema(declarationIn(of)) as never
 
-export type {
-  /**
-   * Compile errors for steps that are final only in the declaration, or only in their own definition, or `unknown`.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  CheckFinality,
-  /**
-   * Compile errors that name what is wrong with the former states of a task's steps, each at its step, or `unknown`.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  CheckFormers,
-  /**
-   * Whether a step's state is final.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  FinalityOf,
-  /**
-   * The schemas of the final states among steps.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  FinalOf,
-  /**
-   * The schemas of the states among steps that are not final: a task may begin in them.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  NotFinalOf,
-  /**
-   * The `_tag` of a state's schema.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  SchemaTag,
-  /**
-   * The schemas of the signals that steps wait for.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  SignalsOf,
-  /**
-   * A compile error that names a signal which a step waits for and the task does not declare, or `never`.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  UndeclaredSignal
-}
+export type * from "./internal/definition/namedTypes.ts"
 
 /**
  * Tells whether a value is a {@link Task}. A declaration alone is not a task.
