@@ -260,13 +260,6 @@ export interface Any<out R = unknown> extends AnyDeclaration<R> {
 
 export type {
   /**
-   * Compile errors that name what is wrong with the options of `enqueue`, each at its option, or `unknown`.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  CheckEnqueue,
-  /**
    * What {@link Declaration} `enqueueAll` takes: when the tasks become due, and their keys.
    *
    * @category options
@@ -281,33 +274,12 @@ export type {
    */
   Enqueued,
   /**
-   * What `enqueue` returns with the options `O`: the id, or with a key what has the key.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  EnqueuedWith,
-  /**
-   * What `enqueueAll` returns for each state.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  EnqueuedWithKey,
-  /**
    * What {@link Declaration} `enqueue` takes: when the task becomes due, and its key.
    *
    * @category options
    * @since 0.1.0
    */
   EnqueueOptions,
-  /**
-   * What `enqueue` may fail with because of its options `O`.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  KeyError,
   /**
    * A key, which only one row of a task can have, and what happens if it is taken.
    *
@@ -316,33 +288,12 @@ export type {
    */
   KeyOptions,
   /**
-   * What `enqueueAll` may fail with because of its options.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  KeysError,
-  /**
-   * The options that say when a task becomes due: one of the two.
-   *
-   * @category options
-   * @since 0.1.0
-   */
-  OneOfDueOptions,
-  /**
    * What happens if a key is taken.
    *
    * @category options
    * @since 0.1.0
    */
-  OnConflict,
-  /**
-   * The type of an option that can only be wrong. Its text says why.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  Wrong
+  OnConflict
 }
 
 /**

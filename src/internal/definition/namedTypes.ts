@@ -4,6 +4,57 @@
  */
 export type {
   /**
+   * Compile errors that name what is wrong with the options of `enqueue`, each at its option, or `unknown`.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  CheckEnqueue,
+  /**
+   * What `enqueue` returns with the options `O`: the id, or with a key what has the key.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  EnqueuedWith,
+  /**
+   * What `enqueueAll` returns for each state.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  EnqueuedWithKey,
+  /**
+   * What `enqueue` may fail with because of its options `O`.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  KeyError,
+  /**
+   * What `enqueueAll` may fail with because of its options.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  KeysError,
+  /**
+   * The options that say when a task becomes due: one of the two.
+   *
+   * @category options
+   * @since 0.1.0
+   */
+  OneOfDueOptions,
+  /**
+   * The type of an option that can only be wrong. Its text says why.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  Wrong
+} from "./enqueueTypes.ts"
+export type {
+  /**
    * The schema of a field that holds a child of the declared task `D`.
    *
    * @category utility types
