@@ -171,7 +171,7 @@ export type {
 } from "./internal/definition/snapshot.ts"
 
 /**
- * The shapes of all states of these tasks, for a file in your repository: `pg-task snapshot` writes it.
+ * The shapes of all states of these tasks, for a file in your repository: the command `snapshot` of `pg-task` writes it.
  *
  * @example
  * ```ts

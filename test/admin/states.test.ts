@@ -1,8 +1,8 @@
 /** `Deploy.check`, `Deploy.migrate` and `Deploy.knows`: what the rows of the table mean to the code at hand. */
 import { assert } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { fileURLToPath } from "node:url"
-import { Deploy } from "../../src/index.ts"
+import { Deploy, NextStep, Step, Task } from "../../src/index.ts"
 import { runHere } from "../support/cli/cli.ts"
 import { Greeter as Next } from "../support/cli/former.ts"
 import { Greeter } from "../support/cli/Greeter.ts"
@@ -94,6 +94,52 @@ workerTests("the rows of the table", (test) => {
       yield* run("update pg_task set error = null, wakeup_at = now()")
       yield* start({ tasks: [Next] })
       yield* empty
+    })
+  )
+
+  test(
+    "wait on in a former state's place as they waited, unless a signal is there, or the new state doesn't wait",
+    Effect.gen(function*() {
+      class Old extends Schema.TaggedClass<Old>()("Old", { to: Schema.String }) {}
+      class Open extends Schema.TaggedClass<Open>()("Open", {}) {}
+      class Plain extends Schema.TaggedClass<Plain>()("Plain", {}) {}
+      class OldPlain extends Schema.TaggedClass<OldPlain>()("OldPlain", {}) {}
+      class Paid extends Schema.TaggedClass<Paid>()("Paid", {}) {}
+      const none = { handler: () => Effect.succeed(NextStep.none) }
+      const Bills = Task.make("Bills", [
+        Step.wait(Open, (on) => [on(Paid, none), on.timeout("1 day", none)], {
+          from: [Step.former(Old, () => new Open())]
+        }),
+        Step.make(Plain, { ...none, from: [Step.former(OldPlain, () => new Plain())] })
+      ])
+      const add = (state: string, columns: string) =>
+        Effect.map(
+          run<{ id: string }>(
+            `insert into pg_task (step, wakeup_at, wait_until, waits_for, inbox, tried)
+            values ($1, now() + interval '1 hour', now() + interval '1 hour', ${columns}) returning id::text`,
+            [`{"Bills":{"${state}":{"to":"ada"}}}`]
+          ),
+          ([found]) => found!.id
+        )
+      yield* add("Old", "'{Paid}', null, 0")
+      yield* add("Old", "null, null, 2")
+      const columns = "id::text, wakeup_at::text, wait_until::text, waits_for, tried"
+      const before = yield* run(`select ${columns} from pg_task order by id`)
+      const signalled = yield* add("Old", `'{Due}', '{"signals":[{"tag":"Paid","value":{}}]}', 0`)
+      const plain = yield* add("OldPlain", "'{Paid}', null, 0")
+      assert.deepStrictEqual(yield* Deploy.migrate(Bills), { migrated: 4, unfit: 0, passed: 0 })
+      const after = yield* run(`select ${columns} from pg_task where id <> all($1::uuid[]) order by id`, [[
+        signalled,
+        plain
+      ]])
+      assert.deepStrictEqual(after, before)
+      const due = yield* run(
+        "select id::text, waits_for, wait_until is not null as until from pg_task where wakeup_at <= now() order by waits_for"
+      )
+      assert.deepStrictEqual(due, [
+        { id: signalled, waits_for: ["Due"], until: true },
+        { id: plain, waits_for: null, until: false }
+      ])
     })
   )
 

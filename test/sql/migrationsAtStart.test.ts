@@ -43,6 +43,17 @@ describe("a role with the documented grants", () => {
       }))
   }
 
+  test("may call each function that its statements, or those of people, call", () =>
+    Effect.gen(function*() {
+      yield* run("alter default privileges revoke execute on functions from public")
+      yield* run(Migrations.script)
+      const closed = yield* run(
+        `select proname from pg_proc where proname like 'pg\\_task\\_%' and prorettype <> 'trigger'::regtype
+          and not has_function_privilege('public', oid, 'execute')`
+      )
+      assert.deepStrictEqual(closed, [])
+    }))
+
   test("starts also if it may make tables, but doesn't own this one", () =>
     Effect.gen(function*() {
       yield* run(Migrations.script)

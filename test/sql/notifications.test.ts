@@ -71,6 +71,10 @@ workerTests("what makes work ready notifies, at once", (test) => {
       "update pg_task set wakeup_at = now() + interval '2 days'",
       "update pg_task set wakeup_at = now() + interval '1 day'"
     ],
+    "a replaced state, though the old one was due earlier": [
+      "update pg_task set wakeup_at = now() - interval '2 hours'",
+      `update pg_task set pending = jsonb_build_object('step', step, 'at', now() - interval '1 hour')`
+    ],
     "all of it at once": [
       "update pg_task set wakeup_at = now() + interval '2 days', error = 'broken'",
       "update pg_task set wakeup_at = now(), error = null, tried = 0"
@@ -116,6 +120,10 @@ workerTests("what doesn't make work ready is silent", (test) => {
     "an error": ["select", "update pg_task set error = 'broken'"],
     "another error": ["update pg_task set error = 'broken'", "update pg_task set error = 'more broken'"],
     "a wakeup_at that was moved back": ["select", "update pg_task set wakeup_at = now() + interval '1 day'"],
+    "a state that is replaced by one that is due later": [
+      "select",
+      "update pg_task set pending = jsonb_build_object('step', step, 'at', now() + interval '1 hour')"
+    ],
     "a wakeup_at of a parked task": [
       "update pg_task set error = 'broken'",
       "update pg_task set wakeup_at = now() - interval '1 day'"

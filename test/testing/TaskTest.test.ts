@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Cause, Duration, Effect, Option } from "effect"
+import { Cause, Duration, Effect, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Admin, NextStep, Step, Task } from "effect-pg-task"
 import { TaskTest } from "effect-pg-task/testing"
@@ -135,6 +135,22 @@ layer(Table)("TaskTest.runAll", (it) => {
       yield* Jobs.enqueue(job("first", { hours: 6, name: "seventh" }))
       const results = yield* TaskTest.runAll({ tasks: [Jobs] })
       assert.deepStrictEqual(names(results), ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"])
+    }).pipe(TaskTest.rolledBack))
+
+  it.effect("lets the time of a wait be over when it skips to it", () =>
+    Effect.gen(function*() {
+      class Open extends Schema.TaggedClass<Open>()("Open", {}) {}
+      class Paid extends Schema.TaggedClass<Paid>()("Paid", {}) {}
+      const Invoice = Task.make("Invoice", [
+        Step.wait(Open, (on) => [
+          on(Paid, { handler: () => Effect.succeed(NextStep.none) }),
+          on.timeout("3 days", { handler: () => Effect.succeed(NextStep.none) })
+        ])
+      ])
+      yield* Invoice.enqueue(new Open())
+      const results = yield* TaskTest.runAll({ tasks: [Invoice] })
+      assert.strictEqual(results.at(-1)?._tag, "Finished")
+      assert.deepStrictEqual(yield* TaskTest.enqueued(Invoice), [])
     }).pipe(TaskTest.rolledBack))
 
   it.effect("finishes one task before it begins the next", () =>

@@ -244,6 +244,63 @@ workerTests("a signal", (test) => {
   )
 
   test(
+    "that a state does not wait for stays, runs nothing, and leaves the time of the wait as it is",
+    Effect.gen(function*() {
+      const ran: Array<string> = []
+      const act = (what: string) => Effect.sync(() => ran.push(what))
+      const Orders = Task.make("Orders", [
+        Step.wait(AwaitApproval, (on) => [
+          on(Approved, { handler: () => Effect.as(act("approved"), NextStep.none) }),
+          on.timeout("1 hour", { handler: () => Effect.as(act("timed out"), NextStep.none) })
+        ])
+      ])
+      yield* start({ tasks: [Orders] })
+      const id = yield* Orders.enqueue(new AwaitApproval({ order: "1" }))
+      const before = yield* waiting(id)
+      yield* makeOrders().signal(id, new Rejected({ why: "no" }))
+      const after = yield* waitRowWhere(id, ({ status, wakes }) => status === "waiting" && wakes === 1)
+      assert.deepStrictEqual([after.waits_for, after.wait_until], [["Approved"], before.wait_until])
+      assert.deepStrictEqual(after.inbox?.signals.map(({ tag }) => tag), ["Rejected"])
+      assert.deepStrictEqual(ran, [])
+    })
+  )
+
+  for (const way of ["Task.signal", "pg_task_signal"]) {
+    test(
+      `that only a newer build waits for, wakes a row that an older one has put to sleep (${way})`,
+      Effect.gen(function*() {
+        yield* prepareNotes
+        const Older = Task.make("Orders", [
+          Step.wait(AwaitApproval, (on) => [on(Approved, { handler: () => Effect.succeed(NextStep.none) })])
+        ])
+        const id = yield* Older.enqueue(new AwaitApproval({ order: "1" }))
+        yield* Effect.scoped(Effect.andThen(start({ tasks: [Older] }), waiting(id)))
+        assert.deepStrictEqual((yield* waitRow(id))?.waits_for, ["Approved"])
+        const Orders = makeOrders()
+        yield* start({ tasks: [Orders] })
+        yield* way === "Task.signal"
+          ? Orders.signal(id, new Rejected({ why: "no" }))
+          : run("select pg_task_signal($1, 'Rejected', '{\"why\":\"no\"}')", [id])
+        yield* gone(id)
+        assert.deepStrictEqual(yield* notes, ["rejected 1: no"])
+      })
+    )
+  }
+
+  test(
+    "has room in an inbox that a person has left without signals",
+    Effect.gen(function*() {
+      const Orders = makeOrders()
+      const id = yield* insertWaiting
+      yield* run(`update pg_task set inbox = '{"dedupe":["webhook-6"]}'`)
+      yield* Orders.signal(id, ada)
+      yield* run(`update pg_task set inbox = '{}'`)
+      yield* run("select pg_task_signal($1, 'Approved', '{}')", [id])
+      assert.lengthOf((yield* waitRow(id))!.inbox!.signals, 1)
+    })
+  )
+
+  test(
     "with a key that the task has seen changes nothing",
     Effect.gen(function*() {
       const Orders = makeOrders()

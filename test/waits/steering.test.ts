@@ -112,8 +112,9 @@ workerTests("waiting rows and Admin", (test) => {
       assert.deepStrictEqual((yield* Admin.list({ waitsFor: "Approved" })).rows.map((row) => row.id), [id])
       assert.deepStrictEqual((yield* Admin.list({ waitsFor: "Other" })).rows, [])
       yield* run(`select pg_task_signal($1, 'Other', '{"n":12345678901234567890}', 'k')`, [id])
+      // Ready: whichever worker takes it knows whether its state waits for that today.
       const row = yield* Admin.get(id)
-      assert.deepStrictEqual([row.status, row.waitsFor, row.signals], ["waiting", ["Approved", "Rejected"], 1])
+      assert.deepStrictEqual([row.status, row.waitsFor, row.signals], ["ready", ["Approved", "Rejected"], 1])
       assert.isTrue(DateTime.isDateTime(row.waitUntil))
       const [signal] = yield* Admin.inbox(id)
       assert.deepInclude(signal!, { signal: "Other", fields: `{"n": 12345678901234567890}`, dedupe: "k" })

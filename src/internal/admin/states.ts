@@ -104,7 +104,11 @@ const namesIn = (row: StateRow): { readonly task: string | null; readonly step: 
 const fits = (tasks: Tasks, row: StateRow) =>
   Effect.exit(Effect.gen(function*() {
     const decoded = yield* decode(tasks, row)
-    return { former: decoded.former, text: yield* formerText(tasks, namesIn(row).task!, decoded) }
+    return {
+      former: decoded.former,
+      waits: decoded.step.on !== undefined,
+      text: yield* formerText(tasks, namesIn(row).task!, decoded)
+    }
   }))
 
 /** Reads page after page. */
@@ -171,7 +175,9 @@ export const migrateStates = Effect.fn("Deploy.migrate")(function*(
       for (const row of rows) {
         const exit = yield* fits(tasks, row)
         if (Exit.isFailure(exit)) unfit++
-        else if (exit.value.text !== undefined) rewrites.push({ id: row.id, from: row.step!, to: exit.value.text })
+        else if (exit.value.text !== undefined) {
+          rewrites.push({ id: row.id, from: row.step!, to: exit.value.text, waits: exit.value.waits })
+        }
       }
       tried += rewrites.length
       migrated += yield* rewrite(sql, rewrites)

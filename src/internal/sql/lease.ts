@@ -189,6 +189,8 @@ const isHeld = (row: string) =>
  *
  * It tries to lock a row only where it must: otherwise these locks would keep the row's own worker from renewing, all
  * the more the slower the server is.
+ *
+ * What a rescued row was is read before it is freed: then a pending state may take its place.
  */
 export const judge = (
   sql: SqlClient,
@@ -204,7 +206,7 @@ export const judge = (
   where ${fewIds("s.id")} and t.is_running and t.error is null
     and (t.lease_until is null or t.lease_until < to_timestamp(s.since / 1000))
 ), free as materialized (
-  select id, ctid from pg_task
+  select id, ctid, task, state, transitions, tried from pg_task
   where id = any(array(select id from expired where ripe and held is not true or held is null))
     and is_running and ${hasExpired}
   for no key update skip locked
@@ -214,11 +216,11 @@ export const judge = (
     error = case when t.crashes + 1 >= $4 then
       format('The worker crashed %s times in a row while it ran this step: it was killed, ran out of memory, or lost '
         || 'the database for longer than its lease. Fix the cause, then clear this error.', t.crashes + 1) end
-  where t.ctid = any(array(select ctid from free where id = any(array(select id from expired where ripe)))) returning t.id, t.task, t.state, t.transitions, t.tried, t.crashes, t.error is not null as parked
-), ${writeLost("rescued", "$6")}
+  where t.ctid = any(array(select ctid from free where id = any(array(select id from expired where ripe)))) returning t.id, t.crashes, t.error is not null as parked
+), lost as materialized (select f.* from free f join rescued r on r.id = f.id), ${writeLost("lost", "$6")}
 select e.id, case when r.id is not null then 'rescued'
   when e.ripe or e.held or e.held is null and f.id is null then 'locked' else 'expired' end
-  as state, r.task, r.crashes, r.parked
+  as state, case when r.id is not null then f.task end as task, r.crashes, r.parked
 from expired e left join free f on f.id = e.id left join rescued r on r.id = e.id left join wrote on true`,
     [
       suspicions.map(({ id }) => id),

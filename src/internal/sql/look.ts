@@ -29,7 +29,7 @@ export interface Outlook {
    * still `open`, or the database has `changed` since this look began.
    */
   readonly skipped: "open" | "changed" | null
-  /** A row is due that is in quarantine. */
+  /** A row is due that is in quarantine, in a known state. */
   readonly quarantined: boolean
 }
 
@@ -50,10 +50,14 @@ const outlook = ({ add }: Params, { horizon, start, tasks }: OutlookOptions): st
   const after = start === undefined ? "" : ` and ${from(add(start))}`
   const before = ` and wakeup_at <= now() + ${millis(add(clampMillis(horizon)))}`
   const isDue = (condition: string) => `exists (select from pg_task where ${condition} and wakeup_at <= now()${after})`
-  const quarantine = (condition: string) => isDue(`${condition} and ${quarantined}`)
+  const quarantine = (condition: string) => `${condition} and ${quarantined}`
+  const inQuarantine = `exists (select from ${knownTasks(names!, tags!)} cross join lateral (
+    select from pg_task p where ${quarantine("p.task = n.task")} and ${isKnown("n.tags")} and wakeup_at <= now()${after}
+    ${firstByDue("1")}
+  ) d)`
   return `select ${millisUntil("min(d.wakeup_at)")} as wait, (extract(epoch from now()) * 1000)::float8 as at,
   ${isDue(`task = any(${names}::text[]) and ${ready}`)} as due, ${skippedSince} as skipped,
-  ${quarantine(`task = any(${names}::text[])`)} or ${quarantine("task is null")} as quarantined
+  ${inQuarantine} or ${isDue(quarantine("task is null"))} as quarantined
 from (
   select d.wakeup_at from ${knownTasks(names!, tags!)} cross join lateral (
     select wakeup_at from pg_task p where p.task = n.task and ${ready} and ${isKnown("n.tags")}${before}${after}

@@ -60,6 +60,10 @@ const trigger = (name: string, event: string, condition: string): ReadonlyArray<
   when (${condition}) execute function pg_task_notify()`
 ]
 
+/**
+ * `pg_task_freed` has a condition for states that are replaced: those rows don't run, and `transitions` changes. The new
+ * state may be due later than the old one was, and yet be due, in a state that only other workers know.
+ */
 export const createNotifyTriggers: ReadonlyArray<string> = [
   notify,
   skipped,
@@ -73,6 +77,7 @@ export const createNotifyTriggers: ReadonlyArray<string> = [
     old.error is not null or new.wakeup_at < old.wakeup_at
     or (old.is_running and new.waits_for is not null and new.wakeup_at <= now())
     or (old.pending is not null and new.pending is null)
+    or (not old.is_running and new.transitions <> old.transitions and new.wakeup_at <= now())
   ) and ${once}`
   )
 ]

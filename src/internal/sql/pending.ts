@@ -11,18 +11,33 @@ import { nextTransitionSql } from "./transitions.ts"
 /**
  * The state begins anew: with no tries, no error, and another idempotency key than all before it. If it needs a slot, it
  * waits for one as a row from SQL does.
+ *
+ * People may write anything into `pending`. Without a time the state is due at once. What is no state, or no time, parks
+ * the row: an error here would fail the statement that frees the rows of a worker that has crashed, with all rows of
+ * its batch, again and again.
  */
 const createFunction = `create or replace function pg_task_take_pending() returns trigger language plpgsql as $$
+declare
+  unfit text;
+  old_pending constant text := new.pending::text;
 begin
-  new.step = new.pending ->> 'step';
+  begin
+    new.wakeup_at = coalesce((new.pending ->> 'at')::timestamptz, now());
+  exception when data_exception then
+    new.wakeup_at = now();
+    unfit = format('its "at" is %L, which is no time', new.pending ->> 'at');
+  end;
+  if new.pending ->> 'step' is null then unfit = 'it has no "step"'; end if;
+  new.step = coalesce(new.pending ->> 'step', new.step);
   ${setNames}
-  new.wakeup_at = (new.pending ->> 'at')::timestamptz;
   new.trace = new.pending ->> 'trace';
   new.pending = null;
   new.transitions = ${nextTransitionSql("old.transitions")};
   new.tried = 0;
   new.crashes = 0;
-  new.error = null;
+  new.error = case when unfit is not null then
+    format('The state that was to replace this one, in the column "pending", is malformed: %s. Write a state into '
+      || '"step", and clear this error. It was: %s', unfit, left(old_pending, 500)) end;
   new.last_error = null;
   new.ended_at = null;
   new.kept_until = null;

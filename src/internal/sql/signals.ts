@@ -38,23 +38,25 @@ const remember = (dedupe: string) =>
       else coalesce(t.inbox -> 'dedupe', '[]') end || to_jsonb(${dedupe})) end`
 
 /**
- * Puts a signal into a row. It makes the row due if the row waits for it and does not run, also if it is parked:
- * otherwise the row would be left asleep when its error is cleared. `wakes` tells the attempt that runs the row that
- * something came: see \`becomesDue\` in outcome.ts.
+ * Puts a signal into a row. It makes the row due if the row waits and does not run, also if it is parked: otherwise the
+ * row would be left asleep when its error is cleared. It does so whatever the row waits for: a build of before may have
+ * written that, which did not know this signal. Whoever claims the row knows what its state waits for, and lets it wait
+ * on if this signal is not among that. `wakes` tells the attempt that runs the row that something came: see
+ * `becomesDue` in waits.ts.
  */
 const putSignal = (signal: SignalParams) =>
   `inbox = coalesce(t.inbox, '{}')
     || jsonb_build_object('signals', coalesce(t.inbox -> 'signals', '[]') || (${item(signal)}))
     || ${remember(signal.dedupe)},
   wakes = t.wakes + 1,
-  wakeup_at = case when not t.is_running and ${signal.tag} = any(t.waits_for) then least(t.wakeup_at, now())
+  wakeup_at = case when not t.is_running and t.waits_for is not null then least(t.wakeup_at, now())
     else t.wakeup_at end,
   updated_at = now()`
 
 const isDuplicate = (dedupe: string) => `coalesce(t.inbox -> 'dedupe' ? ${dedupe}, false)`
 
 const hasRoom = (value: string) =>
-  `(t.inbox is null or jsonb_array_length(t.inbox -> 'signals') < ${maxInboxSignals}
+  `(t.inbox is null or coalesce(jsonb_array_length(t.inbox -> 'signals'), 0) < ${maxInboxSignals}
     and octet_length(t.inbox::text) + octet_length(${value}::text) <= ${maxInboxBytes})`
 
 /** A row that has ended takes no signals. */
@@ -203,14 +205,16 @@ end $$`
 
 /**
  * A hand's edit of the state of a waiting row makes it due: it no longer waits for what the old state waited for. The
- * library's own writes of a state also change \`transitions\`; so they are told apart from a hand's also where two come in
- * one transaction.
+ * library's own writes of a state also change \`transitions\`, or, where a former state is rewritten, \`wakes\`; so they
+ * are told apart from a hand's also where two come in one transaction.
  */
 const isEditedByHand = `(old.waits_for is not null or old.wait_until is not null)
-    and new.step is distinct from old.step and new.transitions = old.transitions`
+    and new.step is distinct from old.step and new.transitions = old.transitions and new.wakes = old.wakes`
 
 export const createSignals: ReadonlyArray<string> = [
   createFunction,
+  // For databases where functions are not granted to everybody by default.
+  "grant execute on function pg_task_signal(uuid, text, jsonb, text) to public",
   `create or replace function pg_task_touch() returns trigger language plpgsql as $$
 begin
   new.updated_at = now();

@@ -62,7 +62,18 @@ export interface Rewrite {
   readonly id: string
   readonly from: string
   readonly to: string
+  /** Whether the new state waits. */
+  readonly waits: boolean
 }
+
+/**
+ * A row that waits goes on to wait, until the same time, and a retry delay stays: `wakes` tells the trigger
+ * `pg_task_touched` that this is no hand's edit. But if the new state does not wait, nothing else would wake the row.
+ */
+const goesOn = "(t.waits_for is not null or t.wait_until is not null) and (g.waits or t.waits_for is null)"
+
+/** The new state may wait for a signal that the old one has left in the inbox. */
+const hasSignals = "t.waits_for is not null and jsonb_path_exists(t.inbox, '$.signals[*]')"
 
 /**
  * Rewrites rows that are still as they were read. Rows that others hold are passed over. All else of the row stays: its
@@ -72,15 +83,24 @@ export const rewrite = (sql: SqlClient, rewrites: ReadonlyArray<Rewrite>): Effec
   Effect.map(
     query<{ n: number }>(
       sql,
-      `with given as materialized (select * from unnest($1::uuid[], $2::text[], $3::text[]) as g(id, old, new)),
+      `with given as materialized (
+  select * from unnest($1::uuid[], $2::text[], $3::text[], $4::bool[]) as g(id, old, new, waits)
+),
 free as materialized (
   select id from pg_task where id = any(array(select id from given)) and not is_running for no key update skip locked
 ), changed as (
-  update pg_task t set step = g.new, updated_at = now() from given g
+  update pg_task t set step = g.new, updated_at = now(), wakes = t.wakes + (${goesOn})::int,
+    wakeup_at = case when ${hasSignals} then least(t.wakeup_at, now()) else t.wakeup_at end
+  from given g
   where t.id = any(array(select id from free)) and t.id = g.id and t.step = g.old and not t.is_running returning 1
 )
 select count(*)::float8 as n from changed`,
-      [rewrites.map(({ id }) => id), rewrites.map(({ from }) => from), rewrites.map(({ to }) => to)]
+      [
+        rewrites.map(({ id }) => id),
+        rewrites.map(({ from }) => from),
+        rewrites.map(({ to }) => to),
+        rewrites.map(({ waits }) => waits)
+      ]
     ),
     (rows) => rows[0]!.n
   )

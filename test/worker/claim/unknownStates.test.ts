@@ -4,6 +4,7 @@ import { PgClient } from "@effect/sql-pg"
 import { Duration, Effect, Layer, Metric, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { inject } from "vitest"
+import { look } from "../../../src/internal/sql/look.ts"
 import { Metrics, Migrations, NextStep, Step, Task } from "../../../src/index.ts"
 import { client, makeDatabase } from "../../support/database/Database.ts"
 import { Job, jobs, start, startApart, startWith, urlOfTest, workerTests } from "../../support/worker/Fixture.ts"
@@ -82,6 +83,28 @@ workerTests("rows in unknown states", (test) => {
       yield* eventually(row(waiting), (found) => found?.crashes === 1)
       yield* gone(yield* Former.enqueue(new Job({ name: "busy" })))
       assert.deepInclude(yield* row(waiting), { status: "ready", crashes: 1, tried: 0, error: null })
+    })
+  )
+
+  test(
+    "are not looked for in quarantine, which malformed ones are",
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const sees = (states: ReadonlyArray<string>) =>
+        Effect.map(
+          look(sql, {
+            outlook: { tasks: [{ name: "Jobs", states }], start: undefined, horizon: 1000 },
+            leases: undefined,
+            notification: undefined
+          }),
+          ([found]) => found!.quarantined
+        )
+      yield* insert(added)
+      yield* run("update pg_task set crashes = 1")
+      assert.deepStrictEqual([yield* sees(["Job"]), yield* sees(["Job", "Added"])], [false, true])
+      const malformed = yield* insert("malformed")
+      yield* run("update pg_task set crashes = 1 where id = $1::uuid", [malformed])
+      assert.isTrue(yield* sees(["Job"]))
     })
   )
 

@@ -5,7 +5,7 @@ import { SqlClient } from "effect/sql"
 import { Admin, NextStep, Step, Task } from "../../../src/index.ts"
 import { closed, start, startApart, workerTests } from "../../support/worker/Fixture.ts"
 import { holding } from "../../support/worker/Locks.ts"
-import { empty, orphan, row, rows, run } from "../../support/worker/Table.ts"
+import { empty, gone, orphan, parked, row, rows, run } from "../../support/worker/Table.ts"
 import { eventually, within } from "../../support/worker/Wait.ts"
 
 const ways = ["finished", "final", "continued", "rescheduled", "retried", "parked"] as const
@@ -168,6 +168,40 @@ workerTests("a state that replaces a running one", (test) => {
       yield* letGo.open
       const found = yield* eventually(row(id), (found) => found?.status === "scheduled")
       assert.isAbove(found!.dueIn, 3_500_000)
+    })
+  )
+
+  test(
+    "that a person has written without a time is due at once; one that is none parks the task, and holds up no rescue",
+    Effect.gen(function*() {
+      const { letGo, ran, task } = yield* makeReindex(false)
+      const Reindex = task("finished")
+      const pendings = {
+        untimed: `{"step":"{\\"Reindex\\":{\\"New\\":{\\"n\\":5}}}"}`,
+        mistimed: `{"step":"{\\"Reindex\\":{\\"New\\":{\\"n\\":6}}}","at":"soon"}`,
+        stateless: `{"at":"2020-01-01T00:00:00Z"}`,
+        none: `7`
+      }
+      const ids = yield* Effect.forEach([...Object.values(pendings), null], (pending) =>
+        Effect.gen(function*() {
+          const id = yield* Reindex.enqueue(new Old({ way: "finished" }))
+          yield* orphan(id, -120_000)
+          yield* run("update pg_task set pending = $2::jsonb where id = $1::uuid", [id, pending])
+          return id
+        }))
+      yield* letGo.open
+      yield* start({ tasks: [Reindex], lease: "900 millis" })
+      const [untimed, mistimed, stateless, none, plain] = ids
+      for (const id of [untimed, plain]) yield* gone(id!)
+      assert.deepStrictEqual([...ran].sort(), ["New 5", "Old"])
+      const late = yield* parked(mistimed!)
+      assert.strictEqual(late.step, `{"Reindex":{"New":{"n":6}}}`)
+      assert.include(late.error, `its "at" is 'soon', which is no time`)
+      for (const id of [stateless, none]) {
+        const unfit = yield* parked(id!)
+        assert.strictEqual(unfit.step, `{"Reindex":{"Old":{"way":"finished"}}}`)
+        assert.include(unfit.error, `it has no "step"`)
+      }
     })
   )
 

@@ -120,6 +120,23 @@ workerTests("a history", (test) => {
   )
 
   test(
+    "names the attempt of a worker that crashed as it was, though another state takes its place",
+    Effect.gen(function*() {
+      const Kept = Task.make("Kept", [
+        Step.make(First, { handler: () => none }),
+        Step.make(Second, { handler: () => none })
+      ], { history: "1 hour" })
+      const { id } = yield* Kept.enqueue(new First({ name: "a" }), { key: "k" })
+      yield* run("update pg_task set tried = 2, transitions = 7")
+      yield* orphan(id, -1)
+      yield* Kept.enqueue(new Second({ name: "b" }), { key: "k", onConflict: "replace" })
+      yield* start({ tasks: [Kept], lease: "900 millis" })
+      yield* gone(id)
+      assert.deepStrictEqual(yield* historyOf(id), ["7 First 3 lost", "8 Second 1 finished"])
+    })
+  )
+
+  test(
     "that can't be written parks nothing, and the log says what to grant",
     Effect.gen(function*() {
       const Kept = Task.make("Kept", [Step.make(First, { retryLimit: 0, handler: () => none })], { history: "1 hour" })
