@@ -171,15 +171,17 @@ export const toChanges = (
 ): Changes => {
   const ends: Array<RowEnd> = []
   const changes: Array<RowChange> = []
-  let noted: Array<HistoryEntry> | undefined
+  // A row that was lost and claimed again may be among them twice: the last of its attempts is the current one.
+  let noted: Map<string, HistoryEntry> | undefined
   for (const { claimed, history, outcome } of entries) {
-    if (history !== undefined) (noted ??= []).push(history)
+    if (history !== undefined) (noted ??= new Map()).set(claimed.id, history)
     const fence = { id: claimed.id, token: claimed.token, n: claimed.transitions }
-    if (outcome._tag === "Finished" && !("step" in outcome)) ends.push(fence)
-    else if (claimed.wait === undefined) changes.push(toRowChange(fence, outcome))
+    if (outcome._tag === "Finished" && !("step" in outcome)) {
+      ends.push(claimed.wait?.taken === undefined ? fence : { taken: claimed.wait.taken, ...fence })
+    } else if (claimed.wait === undefined) changes.push(toRowChange(fence, outcome))
     else changes.push({ ...toRowChange(fence, outcome), ...waitOf(claimed) })
   }
-  return noted === undefined ? { ends, changes } : { ends, changes, history: noted }
+  return noted === undefined ? { ends, changes } : { ends, changes, history: [...noted.values()] }
 }
 
 const withLeft = (outcome: RowOutcome & { readonly _tag: "Finished" }, left: number): RowOutcome =>

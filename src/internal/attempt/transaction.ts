@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { annotationsOf, type Attempt, type ClaimedTask } from "./claimedTask.ts"
+import type { HistoryEntry } from "../sql/history.ts"
 import type { ToHistory } from "./history.ts"
 import { findInCause, isConnectionLost, isContention, isReadOnly, mayPass, messageOf } from "../sql/errors.ts"
 import { type Outcome, type RowOutcome, toChanges, withStored } from "./outcome.ts"
@@ -110,15 +111,16 @@ const store = Effect.fnUntraced(function*(
 ) {
   const { claimed } = attempt
   const from = nested ? "Transaction" : "Statement"
-  const send = storeInTransaction(sql, toChanges([{ claimed, outcome, history: toHistory?.(attempt, outcome) }]), {
-    lease,
-    from
-  })
-  const [took, stored] = yield* Effect.timed(Effect.withTracerEnabled(send, false))
+  const send = (history?: HistoryEntry) =>
+    Effect.withTracerEnabled(
+      storeInTransaction(sql, toChanges([{ claimed, outcome, history }]), { lease, from }),
+      false
+    )
+  const [took, stored] = yield* Effect.timed(send(toHistory?.(attempt, outcome)))
   if (stored === undefined) return yield* new LeaseLost()
   claimed.watched = stored.watched === true
-  // It waited for a lock, and the new lease has begun before.
-  if (outcome._tag === "Continued" && Duration.toMillis(took) > lease / 6) yield* send
+  // It waited for a lock, and the new lease has begun before. The history is written already.
+  if (outcome._tag === "Continued" && Duration.toMillis(took) > lease / 6) yield* send()
   return withStored(claimed, outcome, stored)
 })
 

@@ -60,6 +60,10 @@ const trigger = (name: string, event: string, condition: string): ReadonlyArray<
   when (${condition}) execute function pg_task_notify()`
 ]
 
+/**
+ * `pg_task_freed` has a condition for states that are replaced: those rows don't run, and `transitions` changes. The new
+ * state may be due later than the old one was, and yet be due, in a state that only other workers know.
+ */
 export const createNotifyTriggers: ReadonlyArray<string> = [
   notify,
   skipped,

@@ -4,10 +4,11 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import type { HistoryEntry } from "./history.ts"
+import { failureKindOf } from "./errors.ts"
 import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 import { maxTransitions, nextTransitionSql } from "./transitions.ts"
-import { dueOfWait, setWait, type WaitChange, waitColumns } from "./waits.ts"
+import { countSignals, dueOfWait, inboxWithout, setWait, type WaitChange, waitColumns } from "./waits.ts"
 
 /** One row that another session has locked must not delay the whole batch, and deadlocks are broken early. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
@@ -33,8 +34,8 @@ export interface RowChange extends WaitChange {
   readonly keep?: number
 }
 
-/** The end of a task whose row is deleted. */
-export type RowEnd = Pick<RowChange, "id" | "token" | "n">
+/** The end of a task whose row is deleted. A row that stays because it is to be replaced loses the signal `taken`. */
+export type RowEnd = Pick<RowChange, "id" | "token" | "n" | "taken">
 
 const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
 
@@ -74,7 +75,7 @@ const dueTime = (full: boolean): string => {
 /** What an answer says of a row that stays: in how many milliseconds it is due, if it waits; its signals, if it ended. */
 const told = `case when c.kind = 'Waiting' and t.wakeup_at < 'infinity' then
     ((extract(epoch from t.wakeup_at) - extract(epoch from ${clock})) * 1000)::float8 end as due,
-    case when c.kind = 'Finished' then jsonb_array_length(t.inbox -> 'signals') end as left`
+    case when c.kind = 'Finished' then ${countSignals} end as left`
 
 /**
  * Most outcomes end their task: those are passed as arrays, which are much cheaper to parse than JSON. Leases and
@@ -87,7 +88,7 @@ const storeChanges = ({ full, locks, time }: Variant): string =>
 ), finished as (
   delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n
     and t.pending is null
-  returning t.id, t.watched, jsonb_array_length(t.inbox -> 'signals') as left
+  returning t.id, t.watched, ${countSignals} as left
 ), c as materialized (
   select * from json_to_recordset($1::json)
     as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text${
@@ -161,6 +162,8 @@ export interface StoredRow {
   readonly left?: number | null
   /** A pending state has taken the place of what the outcome would have written. */
   readonly replaced?: true
+  /** It could not be found out whether a pending state takes its place: it was not written, and is to be sent again. */
+  readonly unsettled?: true
 }
 
 /** What a batch of outcomes does. */
@@ -228,9 +231,11 @@ export interface StoreOptions {
  */
 const takePendingText = (locks: string) =>
   `with f as materialized (
-  select * from unnest($1::uuid[], $2::uuid[], $3::int[]) as f(id, token, n) where ${locks} and ${anyTransition}
+  select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as f(id, token, n, taken)
+  where ${locks} and ${anyTransition}
 ), taken as (
-  update pg_task t set is_running = false, lease_token = null, lease_until = null, updated_at = now()
+  update pg_task t set is_running = false, lease_token = null, lease_until = null, updated_at = now(),
+    inbox = case when f.taken < 0 then t.inbox else ${inboxWithout("f.taken")} end
   from f where t.id = f.id and t.lease_token = f.token and t.transitions in (f.n, ${nextTransitionSql("f.n")})
     and t.pending is not null
   returning t.id
@@ -242,14 +247,19 @@ const takePending = (sql: SqlClient, fences: ReadonlyArray<RowEnd>, batch: Chang
   readonly locks: string
   readonly again?: boolean | undefined
 }): Rows<StoredRow> =>
-  query(sql, takePendingText(locks) + (batch.history === undefined ? `\n${taken}` : recordAll(taken, 4)), [
+  query(sql, takePendingText(locks) + (batch.history === undefined ? `\n${taken}` : recordAll(taken, 5)), [
     fences.map(({ id }) => id),
     fences.map(({ token }) => token),
     fences.map(({ n }) => n),
+    // Not null: drivers can't tell the type of an array of nulls.
+    fences.map(({ taken }) => taken ?? -1),
     ...historyParams(batch, again)
   ])
 
-/** What was stored, and the rows among the others that have a pending state. */
+/**
+ * What was stored, and the rows among the others that have a pending state. What the first statement has stored is
+ * stored, whatever becomes of the second one: if that is refused, its rows are to be sent again.
+ */
 const withPending = (
   sql: SqlClient,
   batch: Changes,
@@ -260,9 +270,14 @@ const withPending = (
   const ids = new Set(stored.map(({ id }) => id))
   const continued = batch.changes.filter(({ kind }) => kind === "Continued")
   const refused = [...batch.ends, ...continued].filter(({ id }) => !ids.has(id))
-  return refused.length === 0
-    ? Effect.succeed(stored)
-    : Effect.map(takePending(sql, refused, batch, options), (taken) => [...stored, ...taken])
+  if (refused.length === 0) return Effect.succeed(stored)
+  return Effect.matchEffect(takePending(sql, refused, batch, options), {
+    onFailure: (error) =>
+      stored.length === 0 || failureKindOf(error) === "Database"
+        ? Effect.fail(error)
+        : Effect.succeed([...stored, ...refused.map(({ id }): StoredRow => ({ id, unsettled: true }))]),
+    onSuccess: (taken) => Effect.succeed([...stored, ...taken])
+  })
 }
 
 /** Stores the outcomes of many attempts, and returns those that were still the current ones. */

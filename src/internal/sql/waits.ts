@@ -49,9 +49,17 @@ export interface WaitChange {
 /** The fields of a {@link WaitChange} in a `json_to_recordset`. */
 export const waitColumns = "taken int, waits text[], timeout float8, until timestamptz, wakes int"
 
-/** The inbox without the signal that was taken, if the attempt's state is left. Null when nothing remains of it. */
+/** The inbox without the signal in this place. Null when nothing remains of it. */
+export const inboxWithout = (taken: string): string =>
+  `nullif(t.inbox || jsonb_build_object('signals', (t.inbox -> 'signals') - ${taken}), '{"signals": []}')`
+
+/** The inbox without the signal that was taken, if the attempt's state is left. */
 const inboxAfter = `case when c.taken is null or c.step is null then t.inbox
-      else nullif(t.inbox || jsonb_build_object('signals', (t.inbox -> 'signals') - c.taken), '{"signals": []}') end`
+      else ${inboxWithout("c.taken")} end`
+
+/** How many signals a row has. People may write anything into it: an inbox that has none counts as null. */
+export const countSignals =
+  `case when jsonb_typeof(t.inbox -> 'signals') = 'array' then jsonb_array_length(t.inbox -> 'signals') end`
 
 /** A row that has waited already, and is only armed again, keeps the time of its wait. */
 const waitUntil = (from: string) =>

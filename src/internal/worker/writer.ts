@@ -4,7 +4,6 @@
  */
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
-import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -27,11 +26,19 @@ interface Stored {
   readonly get: (id: string) => StoredRow | undefined
   /** Each of them: then no row is in the batch twice. */
   readonly all: boolean
+  /** Some of them are unsettled: they were not written, and are to be sent again. */
+  readonly unsettled: boolean
   /** The answer to a first try was lost: it may have been written then. */
   readonly again: boolean
 }
 
-const nothing: Stored = { get: () => undefined, all: false, again: false }
+const nothing: Stored = { get: () => undefined, all: false, unsettled: false, again: false }
+
+/** A batch could not be stored. `again`: it was sent before, and the answer was lost. */
+interface Failure {
+  readonly error: SqlError
+  readonly again: boolean
+}
 
 export interface WriterOptions {
   readonly sql: SqlClient
@@ -75,37 +82,42 @@ export class Writer {
     return rest.length === 0 ? this.store(batch) : Effect.andThen(this.store(batch), this.storeAll(rest))
   }
 
-  private store(batch: ReadonlyArray<Entry>): Effect.Effect<void, never, Scope.Scope> {
-    return Effect.matchEffect(this.send(batch), {
-      onFailure: (error) => this.takeApart(batch, error),
+  private store(batch: ReadonlyArray<Entry>, again = false): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.matchEffect(this.send(batch, again), {
+      onFailure: (failure) => this.takeApart(batch, failure),
       onSuccess: (stored) => this.settle(batch, stored)
     })
   }
 
   /** One statement for the batch. Sent again for as long as the database is away. */
-  private send(batch: ReadonlyArray<Entry>): Effect.Effect<Stored, SqlError> {
+  private send(batch: ReadonlyArray<Entry>, before = false): Effect.Effect<Stored, Failure> {
     const { lease, database, isAsync, metrics, sql } = this.options
     metrics.stored(batch.length)
     const changes = toChanges(batch)
-    let sent = 0
+    let sent = before ? 1 : 0
     const statement = Effect.suspend(() => {
       sent++
       return storeOutcomes(sql, changes, { lease, isAsync, again: sent > 1 })
     })
-    return Effect.map(
+    return Effect.mapBoth(
       database.retryingUnless(statement, (error) => failureKindOf(error) !== "Database"),
-      (rows) => {
-        const byId = new Map<string, StoredRow>(rows.map((row) => [row.id, row]))
-        return { get: (id) => byId.get(id), all: byId.size === batch.length, again: sent > 1 }
+      {
+        onFailure: (error) => ({ error, again: sent > 1 }),
+        onSuccess: (rows) => {
+          const byId = new Map<string, StoredRow>(rows.map((row) => [row.id, row]))
+          const unsettled = rows.at(-1)?.unsettled === true
+          return { get: (id) => byId.get(id), all: byId.size === batch.length, unsettled, again: sent > 1 }
+        }
       }
     )
   }
 
-  private settle(batch: ReadonlyArray<Entry>, stored: Stored): Effect.Effect<void> {
+  private settle(batch: ReadonlyArray<Entry>, stored: Stored): Effect.Effect<void, never, Scope.Scope> {
     // A row that this worker lost and claimed again may be among them twice: the last of its attempts is the current one.
     const last = stored.all ? undefined : new Map(batch.map(({ claimed }) => [claimed.id, claimed]))
     const rowOf = (claimed: ClaimedTask) =>
       last === undefined || last.get(claimed.id) === claimed ? stored.get(claimed.id) : undefined
+    if (stored.unsettled) return this.settleSome(batch, stored, ({ claimed }) => rowOf(claimed)?.unsettled === true)
     return this.options.onStored(batch.map(({ claimed, outcome }) => {
       const row = rowOf(claimed)
       // Of a row that was written by a first try whose answer was lost, nothing is known.
@@ -120,14 +132,29 @@ export class Writer {
     }))
   }
 
-  private takeApart(batch: ReadonlyArray<Entry>, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
-    if (batch.length === 1) return this.storeAlone(batch[0]!, error)
-    if (failureKindOf(error) !== "Lock") return this.storeHalves(batch)
+  /** The others are stored: what is not settled is sent again, beside them. */
+  private settleSome(
+    batch: ReadonlyArray<Entry>,
+    stored: Stored,
+    isUnsettled: (entry: Entry) => boolean
+  ): Effect.Effect<void, never, Scope.Scope> {
+    const [open, settled] = [batch.filter(isUnsettled), batch.filter((entry) => !isUnsettled(entry))]
+    const later = Effect.forkScoped(this.storeWhenFree(open, stored.again))
+    const get = (id: string) => {
+      const row = stored.get(id)
+      return row?.unsettled ? undefined : row
+    }
+    return Effect.andThen(later, this.settle(settled, { get, all: false, unsettled: false, again: stored.again }))
+  }
+
+  private takeApart(batch: ReadonlyArray<Entry>, failure: Failure): Effect.Effect<void, never, Scope.Scope> {
+    if (batch.length === 1) return this.storeAlone(batch[0]!, failure)
+    if (failureKindOf(failure.error) !== "Lock") return this.storeHalves(batch, failure)
     return Effect.flatMap(this.lockedIn(batch), (locked) => {
       const [free, held] = [batch.filter((entry) => !locked.has(entry)), batch.filter((entry) => locked.has(entry))]
-      if (held.length === 0 || free.length === 0) return this.storeHalves(batch)
-      const waiting = Effect.forEach(held, (entry) => Effect.forkScoped(this.storeWhenFree(entry)), { discard: true })
-      return Effect.andThen(waiting, this.store(free))
+      if (held.length === 0) return this.storeHalves(batch, failure)
+      const waiting = Effect.forkScoped(this.storeWhenFree(held, failure.again))
+      return free.length === 0 ? Effect.asVoid(waiting) : Effect.andThen(waiting, this.store(free, failure.again))
     })
   }
 
@@ -144,14 +171,17 @@ export class Writer {
     })
   }
 
-  private storeHalves(batch: ReadonlyArray<Entry>): Effect.Effect<void, never, Scope.Scope> {
+  private storeHalves(batch: ReadonlyArray<Entry>, { again }: Failure): Effect.Effect<void, never, Scope.Scope> {
     const middle = batch.length >> 1
-    return Effect.andThen(this.store(batch.slice(0, middle)), this.store(batch.slice(middle)))
+    return Effect.andThen(this.store(batch.slice(0, middle), again), this.store(batch.slice(middle), again))
   }
 
-  /** The row at fault. What the database refuses for its content is parked with the reason in place of it. */
-  private storeAlone(entry: Entry, error: SqlError): Effect.Effect<void, never, Scope.Scope> {
-    if (failureKindOf(error) === "Lock") return Effect.asVoid(Effect.forkScoped(this.storeWhenFree(entry)))
+  /**
+   * The row at fault. What the database refuses for its content is parked with the reason in place of it: it was refused
+   * now, so no earlier send has stored it.
+   */
+  private storeAlone(entry: Entry, { again, error }: Failure): Effect.Effect<void, never, Scope.Scope> {
+    if (failureKindOf(error) === "Lock") return Effect.asVoid(Effect.forkScoped(this.storeWhenFree([entry], again)))
     const { claimed, history, outcome } = entry
     const parked: RowOutcome = {
       _tag: "Parked",
@@ -163,7 +193,7 @@ export class Writer {
       history: history && { ...history, outcome: "parked", error: parked.error }
     }
     return Effect.matchEffect(this.send([rest]), {
-      onFailure: (error) =>
+      onFailure: ({ error }) =>
         Effect.andThen(
           Effect.logError(`The outcome of task ${claimed.id} could not be stored: ${messageOf(error)}`),
           this.settle([rest], nothing)
@@ -172,14 +202,36 @@ export class Writer {
     })
   }
 
-  /** Another session holds the row: waits for it beside the others, trying now and then. */
-  private storeWhenFree(entry: Entry): Effect.Effect<void, never, Scope.Scope> {
-    return this.send([entry]).pipe(
-      Effect.retry({ schedule: Schedule.spaced("200 millis"), while: (error) => failureKindOf(error) === "Lock" }),
-      Effect.matchEffect({
-        onFailure: (error) => this.storeAlone(entry, error),
-        onSuccess: (stored) => this.settle([entry], stored)
-      })
+  /**
+   * Other sessions hold the rows: looks now and then which of them are free, beside the other batches, and on one
+   * connection, however many they are.
+   */
+  private storeWhenFree(entries: ReadonlyArray<Entry>, again: boolean): Effect.Effect<void, never, Scope.Scope> {
+    return Effect.delay(
+      Effect.flatMap(this.lockedIn(entries), (locked) => {
+        const free = entries.filter((entry) => !locked.has(entry))
+        const [first, ...held] = entries.filter((entry) => locked.has(entry))
+        const store = free.length === 0 ? Effect.void : this.store(free, again)
+        if (first === undefined) return store
+        // Waits in the queue for one row, another one each time: sessions that lock it one after another leave no gap.
+        const queue = Effect.flatMap(this.storeOrWait(first, again), (stored) => {
+          const left = stored ? held : [...held, first]
+          return left.length === 0 ? Effect.void : this.storeWhenFree(left, again)
+        })
+        return Effect.andThen(store, queue)
+      }),
+      "200 millis"
     )
+  }
+
+  /** False if another session holds the row still. */
+  private storeOrWait(entry: Entry, again: boolean): Effect.Effect<boolean, never, Scope.Scope> {
+    return Effect.matchEffect(this.send([entry], again), {
+      onFailure: (failure) =>
+        failureKindOf(failure.error) === "Lock"
+          ? Effect.succeed(false)
+          : Effect.as(this.storeAlone(entry, failure), true),
+      onSuccess: (stored) => Effect.as(this.settle([entry], stored), true)
+    })
   }
 }
