@@ -22,8 +22,7 @@ import type {
   KeyOptions,
   KeysError,
   OneOfDueOptions,
-  OnConflict,
-  Wrong
+  OnConflict
 } from "./internal/definition/enqueueTypes.ts"
 import type {
   CheckFinality,
@@ -416,16 +415,6 @@ export type Error<T extends Any> = Step.Error<T["steps"][number]>
 export type EnqueueServices<T extends AnyDeclaration, S = State<T>> =
   | SqlClient
   | EncodingServices<T["states"][number], S>
-
-export type {
-  /**
-   * The values of `Key` that two elements of a tuple share, as far as the compiler knows them.
-   *
-   * @category utility types
-   * @since 0.1.0
-   */
-  Duplicates
-}
 
 /** The services that are needed to encode the state `S`: those of the schema in `States` that has its tag. */
 type EncodingServices<States, S> = States extends StateSchema

@@ -140,6 +140,13 @@ export type {
 } from "./signalTypes.ts"
 export type {
   /**
+   * The values of `Key` that two elements of a tuple share, as far as the compiler knows them.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  Duplicates,
+  /**
    * The `_tag` of a state's schema.
    *
    * @category utility types
