@@ -117,8 +117,8 @@ export const deleteOver = (sql: SqlClient): Effect.Effect<boolean, SqlError> =>
   Effect.map(
     query<Done>(
       sql,
-      `with gone as (
-  delete from pg_task_history where kept_until <= now() and (tableoid, ctid) in (
+      `with turn as materialized (select pg_try_advisory_xact_lock(${lockKey}) as mine), gone as (
+  delete from pg_task_history where (select mine from turn) and kept_until <= now() and (tableoid, ctid) in (
     select tableoid, ctid from pg_task_history where kept_until <= now() limit ${deleteBatch}
   ) returning 1
 )

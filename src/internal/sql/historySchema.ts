@@ -23,6 +23,8 @@ const createTable = `do $$ begin
     create table pg_task_history_default partition of pg_task_history default;
     create table pg_task_history_forever partition of pg_task_history for values from ('infinity') to (maxvalue);
     create index pg_task_history_id_idx on pg_task_history (id, ended_at);
+    -- Without the right to make partitions all rows are here, and those that are over must be found among them.
+    create index pg_task_history_default_kept_idx on pg_task_history_default (kept_until);
   end if;
 end $$`
 
