@@ -81,6 +81,8 @@ describe("while one of two shards is dead", () => {
         // One step runs on the shard that dies, and others wait behind it.
         yield* Effect.forEach(ofB!, enqueue)
         yield* within(Deferred.await(begun), "the step on B")
+        // The crash must not forget the claim, whose commit did not wait for the disk: a later commit that does is after it.
+        yield* Effect.provide(Effect.flatMap(SqlClient.SqlClient, (sql) => sql`create table flushed ()`), b.client)
         yield* kill(b)
         yield* Effect.forEach(ofA!, enqueue)
         assert.sameMembers(yield* take(ofA!.length), ofA!)
