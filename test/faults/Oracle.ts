@@ -23,7 +23,7 @@ export interface Strictness {
   readonly boundAgain: boolean
   /** Whether the steps' own statements may fail, which counts as a try. */
   readonly ownFailures: boolean
-  /** Whether the server crashed: it may have forgotten moves of asynchronous steps, as if their worker had crashed. */
+  /** Whether the server crashed: it may have forgotten claims, and moves of asynchronous steps. */
   readonly forgets: boolean
   /** Whether a worker had no turn for so long that its leases may have ended, as if it had crashed. */
   readonly stalled: boolean
@@ -105,9 +105,13 @@ const judgeRuns = (place: Place, op: Op, { evidence, strict }: Case, complain: C
 const mayBeForgotten = ({ mode }: Op, strict: Strictness | undefined): boolean =>
   mode === "async" && strict?.forgets !== false
 
-/** Whether each run of a step needs a reason. */
+/**
+ * Whether each run of a step needs a reason. A server that crashes may forget a claim, which does not wait for the disk:
+ * then the step runs again, and what the first run returns is refused. So there a second run of any step is no fault;
+ * what it did is still counted.
+ */
 const mayCount = ({ mode }: Op, { boundAgain, forgets, stalled }: Strictness): boolean =>
-  !stalled && !(mode === "bound" && boundAgain) && !(mode === "async" && forgets)
+  !stalled && !forgets && !(mode === "bound" && boundAgain)
 
 const moves = (op: Op) => writes(op.mode) && op.amount > 0 && !staysAt(op)
 
