@@ -92,7 +92,8 @@ const judgeRuns = (place: Place, op: Op, { evidence, strict }: Case, complain: C
     complain(`${name} failed ${op.failures} times, and has the attempts ${[...attempts].join(", ")}`)
   }
   if (new Set(runs.map(({ key }) => key)).size > 1) complain(`${name} has several idempotency keys`)
-  if (strict !== undefined && mayCount(op, strict) && runs.length > last + excuses(place, op, evidence, strict)) {
+  if (strict === undefined || !mayCount(op, strict)) return
+  if (runs.length > last + excuses(place, op, evidence, strict) + forgottenClaims(strict)) {
     const workers = runs.map(({ attempt, worker }) => `${worker} (${attempt})`).join(", ")
     complain(`${name} was run ${runs.length} times, by ${workers}`)
   }
@@ -105,13 +106,15 @@ const judgeRuns = (place: Place, op: Op, { evidence, strict }: Case, complain: C
 const mayBeForgotten = ({ mode }: Op, strict: Strictness | undefined): boolean =>
   mode === "async" && strict?.forgets !== false
 
-/**
- * Whether each run of a step needs a reason. A server that crashes may forget a claim, which does not wait for the disk:
- * then the step runs again, and what the first run returns is refused. So there a second run of any step is no fault;
- * what it did is still counted.
- */
+/** Whether each run of a step needs a reason. */
 const mayCount = ({ mode }: Op, { boundAgain, forgets, stalled }: Strictness): boolean =>
-  !stalled && !forgets && !(mode === "bound" && boundAgain)
+  !stalled && !(mode === "bound" && boundAgain) && !(mode === "async" && forgets)
+
+/**
+ * A server that crashes may forget a claim, which does not wait for the disk: then the step runs again, and what the
+ * first run returns is refused. That may happen once for each crash.
+ */
+const forgottenClaims = ({ forgets, losses }: Strictness): number => forgets ? losses : 0
 
 const moves = (op: Op) => writes(op.mode) && op.amount > 0 && !staysAt(op)
 
