@@ -5,6 +5,7 @@ import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import * as Admin from "../../Admin.ts"
+import * as Recurring from "../../Recurring.ts"
 import * as Task from "../../Task.ts"
 import type { TaskInvalidSignalError, TaskInvalidStateError } from "../../TaskError.ts"
 import { ModuleError } from "../exit.ts"
@@ -41,6 +42,14 @@ const load = Effect.fnUntraced(function*<A>(
 
 /** All tasks among the exports. */
 export const loadTasks = (path: string) => load(path, Task.isTask, "Task.make")
+
+/** All tasks among the exports, and the recurring ones. */
+export const loadAll = (path: string) =>
+  load(
+    path,
+    (value): value is Task.Any | Recurring.Any => Task.isTask(value) || Recurring.isRecurring(value),
+    "Task.make"
+  )
 
 /** The declaration of one task, by its name: of the task itself, or apart from its steps. */
 const findDeclaration = Effect.fnUntraced(function*(path: string, name: string) {

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Admin from "../../Admin.ts"
 import { unnamed } from "../filter.ts"
 import { address, attribute, cut, type Html, html } from "../html.ts"
-import { respond, seeOther } from "../shell.ts"
+import { hidden, respond, seeOther } from "../shell.ts"
 import { type Handler, may, Refusal, type Visit } from "../site.ts"
 import { duration, number, several } from "../text.ts"
 import { noted, refuseUnless } from "./actions.ts"
@@ -12,8 +12,6 @@ import { noted, refuseUnless } from "./actions.ts"
 const lookAt = 50_000
 
 const maxGroups = 100
-
-const hidden = (name: string, value: string) => html`<input type="hidden" name="${name}" value="${value}">`
 
 const groupCard = (visit: Visit, { count, error, newest, oldest, step, task }: Admin.ErrorCount): Html => {
   const asked = { task: task ?? unnamed, state: step ?? undefined, status: "parked", line: error }

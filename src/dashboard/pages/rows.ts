@@ -9,7 +9,7 @@ import { respond } from "../shell.ts"
 import { type BulkAction, bulkActions, type Handler, may, Refusal, type Visit } from "../site.ts"
 import { several } from "../text.ts"
 import { doneNote, statusFor, titleOf } from "./actions.ts"
-import { filterForm, rowTable } from "./rowTable.ts"
+import { filterForm, maxText, rowTable } from "./rowTable.ts"
 
 const pageSize = 50
 
@@ -61,7 +61,7 @@ const more = (page: Admin.Page, asked: Asked, order: string | undefined): Html =
 
 export const rows: Handler = Effect.fnUntraced(function*(visit) {
   const asked = askedOf(visit.query)
-  const filter = yield* Effect.try({ try: () => filterOf(asked), catch: (refusal) => refusal as Refusal })
+  const filter = yield* filterOf(asked)
   const after = yield* cursorOf(visit.query.get("after"))
   const newest = visit.query.get("order") === "newest"
   const order = newest ? "newest" : undefined
@@ -70,6 +70,7 @@ export const rows: Handler = Effect.fnUntraced(function*(visit) {
     after,
     limit: pageSize,
     lookAt: lookAt(asked),
+    maxText,
     order: newest ? "newestFirst" : "oldestFirst"
   })
   const allowed = bulkActions.some((action) => may(visit, action))
