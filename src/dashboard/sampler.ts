@@ -71,9 +71,12 @@ const maxFailedRest = 60_000
 const maxCost = 250
 
 /** Rows of each task. */
-const firstCap = 10_000
+const firstCap = 5000
 const minCap = 1000
 const maxCap = 10_000_000
+
+/** What is cheap enough is counted this many times further. */
+const growth = 4
 
 /** A database that does not answer holds up no page for longer. */
 const timeout = "10 seconds"
@@ -125,7 +128,9 @@ class Memory<R> {
     { at, counts, took, traffic }: Pick<Sample, "at" | "took" | "counts"> & { readonly traffic: Activity.Traffic }
   ): Sample {
     if (took > maxCost) this.cap = Math.max(minCap, Math.floor(this.cap / 2))
-    else if (took < maxCost / 4 && counts.some(({ atLeast }) => atLeast)) this.cap = Math.min(maxCap, this.cap * 2)
+    else if (took < maxCost / growth && counts.some(({ atLeast }) => atLeast)) {
+      this.cap = Math.min(maxCap, this.cap * growth)
+    }
     const rates = this.before && ratesOf(traffic, this.before.traffic, (at - this.before.at) / 1000)
     this.before = { at, traffic }
     const moment = {

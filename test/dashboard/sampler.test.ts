@@ -62,10 +62,10 @@ it.effect("counts no further where counting is dear, and further again where it 
       Effect.forkScoped
     )
     yield* TestClock.adjust("18 seconds")
-    assert.deepStrictEqual(limits, [10_000, 5000, 2500])
+    assert.deepStrictEqual(limits, [5000, 2500, 1250])
     cost = 10
     yield* TestClock.adjust("12 seconds")
-    assert.deepStrictEqual(limits.slice(3, 6), [1250, 2500, 5000])
+    assert.deepStrictEqual(limits.slice(3, 6), [1000, 4000, 16_000])
   }))
 
 it.effect("rests for twenty times as long after a failure, too, but for a minute at most", () =>
