@@ -130,7 +130,7 @@ const withTells = (random: Random, talks: ReadonlyArray<Talk>, draw: () => numbe
 const top = 3
 
 const nodeOf = (random: Random, id: string, level: number, parent: Node["join"]): Node => {
-  const join = random.weighted({ children: 5, settled: 3, impatient: 1 })
+  const join = random.weighted({ children: 5, settled: 4, impatient: 1 })
   const width = random.weighted({ none: 1, few: 6, many: 1 })
   const count = level === 0 || width === "none" ? 0 : width === "few" ? random.int(1, 3) : random.int(4, 10)
   const mode = random.pick(["bound", "commit", "free"] as const)
@@ -143,7 +143,7 @@ const nodeOf = (random: Random, id: string, level: number, parent: Node["join"])
     stubborn: random.chance(0.04),
     gone: level === 0 && parent === "settled" && random.chance(0.2),
     noisy: random.chance(0.6),
-    delay: random.chance(0.6) ? 0 : random.int(0, 1500),
+    delay: random.chance(0.5) ? 0 : random.int(0, 2500),
     rests: random.chance(0.2),
     children: Array.from({ length: count }, (_, n) => {
       // Those that end in "x" may be deleted by hand.

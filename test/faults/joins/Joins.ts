@@ -112,7 +112,7 @@ const settle = (scene: Scene, allowed: ReadonlyArray<RegExp>): Effect.Effect<voi
   })
 
 /** What a round has of each. */
-const size = { talks: 24, trees: 5 }
+const size = { talks: 24, trees: 8 }
 
 export const makeJoins = (random: Random): Beside => {
   let rounds = 0
