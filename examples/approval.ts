@@ -45,11 +45,10 @@ const Order = Task.make("Order", [
     // First the reminder, then the deadline. After the reminder the task waits in the same state again.
     on.timeout(({ deadline, isReminded, remindAfter }) => isReminded ? deadline : remindAfter, {
       next: [AwaitApproval, Refused],
-      handler: Effect.fnUntraced(function*(waiting) {
-        const { isReminded, order } = waiting
+      handler: Effect.fnUntraced(function*({ deadline, isReminded, order, remindAfter }) {
         if (isReminded) return NextStep.now(new Refused({ order, why: "nobody answered" }))
         yield* Queue.offer(mails, { order, isReminder: true })
-        return NextStep.now(new AwaitApproval({ ...waiting, isReminded: true }))
+        return NextStep.now(new AwaitApproval({ order, remindAfter, deadline, isReminded: true }))
       })
     })
   ]),
