@@ -19,7 +19,6 @@ class Said extends Schema.TaggedClass<Said>()("Said", {
   taken: Schema.Array(Schema.Number),
   timedOut: Schema.Boolean
 }) {}
-export type Result = Said
 
 const signalFields = { n: Schema.Number, text: Schema.String }
 

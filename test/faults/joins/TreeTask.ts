@@ -28,7 +28,6 @@ const result = { node: Schema.String, value: Schema.String, read: Schema.Array(R
 
 class Rest extends Schema.TaggedClass<Rest>()("Rest", result) {}
 class Grown extends Schema.TaggedClass<Grown>()("Grown", result) {}
-export type Result = Grown
 
 class Noise extends Schema.TaggedClass<Noise>()("Noise", { from: Schema.String }) {}
 
