@@ -21,7 +21,7 @@ export interface Sum {
 
 const none: Sum = { count: 0, atLeast: false, oldest: Duration.zero }
 
-export const add = (counts: Iterable<Activity.BoundedCount>): Sum => {
+export const add = (counts: Iterable<Sum>): Sum => {
   let sum = none
   for (const one of counts) {
     sum = {

@@ -2,9 +2,8 @@
 import * as Effect from "effect/Effect"
 import * as Admin from "../../Admin.ts"
 import { address, type Html, html } from "../html.ts"
-import { badge } from "../shell.ts"
-import { byStatus, number } from "../text.ts"
 import { maxText, rowTable } from "./rowTable.ts"
+import { statusLinks } from "./statusLinks.ts"
 
 /** There may be thousands. */
 const maxChildren = 50
@@ -28,21 +27,10 @@ export const childrenOf = Effect.fnUntraced(function*(parent: Admin.Row["id"]) {
   return children
 })
 
-/** `2 parked`, `998 ended`, the worst first. */
-const summary = (counts: ReadonlyArray<Admin.Count>, parent: string): Html => {
-  const statuses = [...new Set(counts.map(({ status }) => status))].sort(byStatus)
-  return html`<p class="bar">${
-    statuses.map((status) => {
-      const sum = counts.reduce((sum, one) => one.status === status ? sum + one.count : sum, 0)
-      return html`<a href="${address("rows", { parent, status })}">${number(sum)} ${badge(status)}</a> `
-    })
-  }</p>`
-}
-
 export const childrenCard = (parent: string, { counts, rows }: Children): Html =>
   counts.length === 0
     ? html``
-    : html`<section class="card"><h2>Children</h2>${summary(counts, parent)}${rowTable(rows, false)}${
+    : html`<section class="card"><h2>Children</h2>${statusLinks(counts, { parent })}${rowTable(rows, false)}${
       counts.reduce((sum, { count }) => sum + count, 0) > rows.length
         ? html`<p><a class="plain" href="${address("rows", { parent })}">All children</a></p>`
         : ""
