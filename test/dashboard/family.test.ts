@@ -99,6 +99,9 @@ select $1, $2::uuid, now(), now() + interval '1 hour', now() - interval '1 day' 
       yield* find("order-42")
       yield* play(() => page.waitForURL(/rows\?key=order-42/))
       assert.strictEqual(yield* play(() => page.locator("a.row").count()), 2)
+      const odd = yield* insert("rubbish", { key: "'order-43'" })
+      yield* find("order-43")
+      yield* play(() => page.waitForURL(new RegExp(`row\\?id=${odd}`)))
     })
   )
 

@@ -198,7 +198,7 @@ const textConditions = ({ error, errorLine, key, task, text }: Where, params: Pa
   error !== undefined && `t.error ilike ${params.add(likePattern(error))}`,
   errorLine !== undefined && `${errorLineOf} = ${params.add(errorLine)}`,
   key !== undefined && `t.key = ${params.add(key)}`,
-  key !== undefined && task === undefined && `t.task = any(array(${namesWithKeys}))`,
+  key !== undefined && task === undefined && `(t.task is null or t.task = any(array(${namesWithKeys})))`,
   text !== undefined && `t.step ilike ${params.add(likePattern(text))}`
 ]
 
