@@ -22,7 +22,7 @@ export interface Point {
 }
 
 /** Where the text of an arrow is, and the room that it has. */
-export interface Label extends Point {
+interface Label extends Point {
   readonly width: number
   readonly height: number
 }

@@ -8,7 +8,7 @@ import { statusLinks } from "./statusLinks.ts"
 /** There may be thousands. */
 const maxChildren = 50
 
-export interface Children {
+interface Children {
   readonly counts: ReadonlyArray<Admin.Count>
   readonly rows: ReadonlyArray<Admin.Row>
 }
