@@ -42,7 +42,7 @@ const holdFront = (
 const awaitOthers = ({ log, sql }: Scene, what: string) =>
   Effect.gen(function*() {
     const look = persist(sql.unsafe<{ id: string; transitions: number }>(
-      `select id::text, transitions from pg_task where not (${isFront}) order by id`
+      `select id::text, transitions from pg_task where task = 'Errand' and not (${isFront}) order by id`
     ))
     let [state, since] = ["", performance.now()]
     for (;;) {

@@ -18,6 +18,7 @@ import { runInNewContext } from "node:vm"
 import * as Worker from "../../../src/Worker.ts"
 import { makeJourney, makeOlder } from "../PlannedTask.ts"
 import { makeNotes } from "../EffectTables.ts"
+import { ticking } from "../ticks/TickTasks.ts"
 import type { Variant } from "../WorkerVariant.ts"
 
 const variant = JSON.parse(process.env["VARIANT"]!) as Variant
@@ -75,16 +76,23 @@ const database = PgClient.layer({
 
 const program = Effect.gen(function*() {
   const notes = makeNotes(yield* Observer, variant.name)
-  const { tasks, options } = variant
+  const { build, options, tasks } = variant
+  const [keyed, ticks] = [makeJourney("Keyed", notes), ticking(build)]
   switch (tasks) {
     case "all":
-      return yield* Worker.run({ ...options, tasks: [makeJourney("Journey", notes), makeJourney("Errand", notes)] })
+      return yield* Worker.run({
+        ...options,
+        tasks: [makeJourney("Journey", notes), makeJourney("Errand", notes), keyed, ...ticks]
+      })
     case "journeys":
       return yield* Worker.run({ ...options, tasks: [makeJourney("Journey", notes)] })
     case "errands":
-      return yield* Worker.run({ ...options, tasks: [makeJourney("Errand", notes)] })
+      return yield* Worker.run({ ...options, tasks: [makeJourney("Errand", notes), keyed, ...ticks] })
     case "older":
-      return yield* Worker.run({ ...options, tasks: [makeOlder("Journey", notes), makeOlder("Errand", notes)] })
+      return yield* Worker.run({
+        ...options,
+        tasks: [makeOlder("Journey", notes), makeOlder("Errand", notes), keyed, ...ticks]
+      })
   }
 }).pipe(Effect.provide(Layer.merge(observer, database)), Effect.scoped)
 
