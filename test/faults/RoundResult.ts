@@ -63,11 +63,15 @@ const group = <A extends Place>(items: ReadonlyArray<A>): ReadonlyMap<string, Re
   return groups
 }
 
+/** The tasks of the plans, and garbage. */
+const notBeside = "coalesce(task, '') not like 'Beside%'"
+
 /** The rows of tasks that have not ended. */
 export const readRows = (sql: SqlClient.SqlClient): Effect.Effect<ReadonlyArray<Row>> =>
   persist(sql<Row>`select id::text, substring(step from '"plan": ?"([^"]+)"') as plan, left(step, 200) as step, tried,
     transitions, crashes, error, is_running or lease_token is not null or lease_until is not null as leased
-    from pg_task where ended_at is null and state is distinct from '$schedule' order by created_at`)
+    from pg_task where ${sql.literal(notBeside)} and ended_at is null
+      and state is distinct from '$schedule' order by created_at`)
 
 export const gather = (sql: SqlClient.SqlClient): Effect.Effect<Evidence> =>
   Effect.gen(function*() {

@@ -8,12 +8,14 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { EnqueueError } from "../../../src/TaskError.ts"
 import { beginning, makeJourney } from "../PlannedTask.ts"
+import { produceJoins } from "../joins/JoinProducer.ts"
 import { makeNotes, persist } from "../EffectTables.ts"
 import { batchesOf, call, callAll, isKeyed, type KeyedPlan } from "../keys/KeyCalls.ts"
 import { Plan } from "../Plan.ts"
@@ -118,6 +120,7 @@ const produce = Effect.gen(function*() {
     sql<{ content: string }>`select content from plan where producer = ${Number(producer)}::int`
   )
   const plans = rows.map(({ content }) => decode(content))
+  const joins = yield* Effect.forkChild(produceJoins(Number(producer), { rest: Number(rest), late: false }))
   const keyed = plans.filter(isKeyed).filter(({ how }) => how === "batch")
   yield* Effect.all([
     Effect.forEach(
@@ -131,6 +134,7 @@ const produce = Effect.gen(function*() {
     )
   ], { concurrency: 2 })
   yield* batches(plans)
+  yield* Fiber.join(joins)
 }).pipe(
   Effect.provide(
     PgClient.layer({ url: Redacted.make(url), maxConnections: 5, applicationName: `producer ${producer}` })
