@@ -1,4 +1,4 @@
-/** The tasks that a module of the user exports. */
+/** The tasks that a module of the user exports, and its recurring ones. */
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import { existsSync } from "node:fs"
@@ -48,8 +48,12 @@ export const loadAll = (path: string) =>
   load(
     path,
     (value): value is Task.Any | Recurring.Any => Task.isTask(value) || Recurring.isRecurring(value),
-    "Task.make"
+    "Recurring.make or Task.make"
   )
+
+/** All recurring tasks among the exports: perhaps none, but then the module must export a task. */
+export const loadRecurring = (path: string) =>
+  Effect.map(loadAll(path), (found) => found.filter(Recurring.isRecurring))
 
 /** The declaration of one task, by its name: of the task itself, or apart from its steps. */
 const findDeclaration = Effect.fnUntraced(function*(path: string, name: string) {
