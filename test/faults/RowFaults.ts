@@ -27,9 +27,10 @@ const lapse = edit((sql, seed, rows) =>
     select id from pg_task where is_running order by md5(id::text || ${seed}) limit ${rows}::int)`
 )
 
+/** Not schedules: they would have ticks that are none of theirs. */
 const hurry = edit((sql, seed, rows) =>
   sql`update pg_task set wakeup_at = now() where id in (
-    select id from pg_task where error is null and not is_running order by md5(id::text || ${seed}) limit ${rows}::int)`
+    select id from pg_task where error is null and not is_running and state is distinct from '$schedule' order by md5(id::text || ${seed}) limit ${rows}::int)`
 )
 
 const clear = edit((sql, seed, rows) =>

@@ -144,10 +144,20 @@ const withChildren = (
   return commit === undefined ? moving : Effect.andThen(moving, commit)
 }
 
+/** Ends a row that was inserted in a final state, or has moved there with a delay. A former one becomes that of today. */
+const endAtOnce = (
+  { claimed }: Attempt,
+  { state, task }: Running,
+  keep: Duration.Duration
+): Effect.Effect<Outcome, unknown> =>
+  Effect.map(
+    claimed.former === undefined ? Effect.succeed(claimed.step!) : task.codec.encode(state),
+    (step) => continuedOrEnded(keep, step)
+  )
+
 const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Effect<Outcome, unknown> => {
   const { keep } = running.step
-  // A row that was inserted in a final state, or has moved there with a delay.
-  if (keep !== undefined) return Effect.succeed(continuedOrEnded(keep, attempt.claimed.step!))
+  if (keep !== undefined) return endAtOnce(attempt, running, keep)
   const handled = Effect.flatMap(
     callHandler(running),
     (next) =>
