@@ -31,7 +31,7 @@ const everything = (id: string) => ({
   state: "Charge",
   line: "Error: refused",
   transitions: "0",
-  then: "retry",
+  afterwards: "retry",
   recurring: "Order",
   name: "order-1",
   change: "pause",
@@ -104,7 +104,7 @@ dashboardTests("attacks on what is changed", (test) => {
     Effect.gen(function*() {
       const id = yield* addParked
       const before = yield* table
-      const form = { id, state: "Charge", transitions: "0", "f/order": "9", then: "retry" }
+      const form = { id, state: "Charge", transitions: "0", "f/order": "9", afterwards: "retry" }
       const editing = yield* serve({ tasks: [Order], access: as("eve", ["edit"]) })
       assert.strictEqual((yield* postAs(editing, "edit", { ...form, "f/amount": "x" })).status, 422)
       const valid = {
@@ -120,14 +120,17 @@ dashboardTests("attacks on what is changed", (test) => {
       }
       assert.strictEqual((yield* postAs(editing, "edit", { ...form, ...valid })).status, 403)
       for (const transitions of ["", "x", "1e9", "-1", "99999999999", "0; drop table pg_task"]) {
-        assert.strictEqual((yield* postAs(editing, "edit", { ...form, ...valid, transitions, then: "" })).status, 409)
+        assert.strictEqual(
+          (yield* postAs(editing, "edit", { ...form, ...valid, transitions, afterwards: "" })).status,
+          409
+        )
       }
       for (const action of ["cancel", "runNow", "edit", "constructor", ""]) {
         const status = (yield* postAs(editing, "act", { action, id })).status
         assert.include([400, 403], status, action)
       }
       assert.strictEqual(yield* table, before)
-      assert.strictEqual((yield* postAs(editing, "edit", { ...form, ...valid, then: "" })).status, 303)
+      assert.strictEqual((yield* postAs(editing, "edit", { ...form, ...valid, afterwards: "" })).status, 303)
     })
   )
 

@@ -52,8 +52,7 @@ export const loadAll = (path: string) =>
   )
 
 /** All recurring tasks among the exports: perhaps none, but then the module must export a task. */
-export const loadRecurring = (path: string) =>
-  Effect.map(loadAll(path), (found) => found.filter(Recurring.isRecurring))
+export const loadRecurring = (path: string) => Effect.map(loadAll(path), (found) => found.filter(Recurring.isRecurring))
 
 /** The declaration of one task, by its name: of the task itself, or apart from its steps. */
 const findDeclaration = Effect.fnUntraced(function*(path: string, name: string) {

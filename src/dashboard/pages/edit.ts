@@ -65,8 +65,8 @@ ${
   }
 <p class="bar">${
     row.status === "parked" && may(visit, "retry")
-      ? html`<button class="main" name="then" value="retry">Save and retry</button><button name="then" value="">Save</button>`
-      : html`<button class="main" name="then" value="">Save</button>`
+      ? html`<button class="main" name="afterwards" value="retry">Save and retry</button><button name="afterwards" value="">Save</button>`
+      : html`<button class="main" name="afterwards" value="">Save</button>`
   }<a href="${address("row", { id: row.id })}">Back</a></p></form>`
 }
 
@@ -98,7 +98,7 @@ const transitionsOf = (form: URLSearchParams): Effect.Effect<number, Refusal> =>
 
 const save = Effect.fnUntraced(function*(visit: Visit, { row, task }: Editing, state: Task.State<Task.Any>) {
   const transitions = yield* transitionsOf(visit.form)
-  const isRetry = visit.form.get("then") === "retry"
+  const isRetry = visit.form.get("afterwards") === "retry"
   // Before anything is saved.
   if (isRetry) yield* refuseUnless(visit, "retry")
   yield* noted(visit, "edit", {
