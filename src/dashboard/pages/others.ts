@@ -7,14 +7,17 @@ import { respond, seeOther } from "../shell.ts"
 import type { Handler } from "../site.ts"
 import { several, time } from "../text.ts"
 
-/** A task by its id, or the first digits of it. */
+/** The id of a task that is gone, and has left a history. */
+const pastId = (given: string) =>
+  Admin.history(given, { limit: 1 }).pipe(
+    Effect.map(([entry]) => entry?.id),
+    Effect.catchTag("TaskIdError", () => Effect.succeed(undefined))
+  )
+
+/** The id of a task by the id, or the first digits of it. */
 const byId = (given: string) =>
   /^[0-9a-f-]{4,36}$/i.test(given)
-    ? Effect.catchTag(
-      Admin.findId(given),
-      ["TaskNotFoundError", "TaskIdError"],
-      () => Effect.succeed(undefined)
-    )
+    ? Effect.catchTag(Admin.findId(given), ["TaskNotFoundError", "TaskIdError"], () => pastId(given))
     : Effect.succeed(undefined)
 
 /** By an id or its first digits, by a key, else by a text in the state's fields. */
