@@ -9,7 +9,7 @@ import { CurrentLogAnnotations } from "effect/References"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { isNextStep, type Move, type NextStep } from "../../NextStep.ts"
+import { isNextStep, type Move, type NextStep, type Tagged } from "../../NextStep.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as Step from "../../Step.ts"
 import { annotationsOf, type Attempt, type ClaimedTask, wasStopped } from "./claimedTask.ts"
@@ -19,6 +19,7 @@ import { formatCause, toPostgresText } from "./causeText.ts"
 import type { ToHistory } from "./history.ts"
 import { endingOf, type MoveOutcome, type Outcome } from "./outcome.ts"
 import { reportCancelled, reportLost } from "./log.ts"
+import { type LimitDefinition, limitOfState } from "../definition/limit.ts"
 import { hasLooked, inputOf } from "../definition/retry.ts"
 import { type Decoded, DecodeError, readStep } from "../definition/codec.ts"
 import type { TaskDefinition } from "../definition/task.ts"
@@ -36,6 +37,8 @@ export interface Runner {
   /** Whether the task of an attempt that was refused has been cancelled. */
   readonly isCancelled: (claimed: ClaimedTask) => Effect.Effect<boolean>
   readonly toHistory: ToHistory | undefined
+  /** Whether a step of a limited state begins only with a slot. Default: it does not, as in tests. */
+  readonly limited?: boolean
   /** Spans are made only where somebody reads them. */
   readonly traced: boolean
   /** Whether debug messages are logged at all. */
@@ -105,12 +108,15 @@ const toOutcome = (
       const waits = toArriving(claimed, waiting, move.state)
       return { step: text, ...whenOf(move), ...waits }
     }
+    const limit = task.limits?.get(move.state._tag)
     switch (move._tag) {
       case "Now":
-        return continuedOrEnded(task.keeps?.get(move.state._tag), text)
+        return limit === undefined
+          ? continuedOrEnded(task.keeps?.get(move.state._tag), text)
+          : { _tag: "Continued", step: text, limit: limitOfState(limit, move.state) }
       case "Delay":
       case "At":
-        return { _tag: "Rescheduled", step: text, ...whenOf(move) }
+        return { _tag: "Rescheduled", step: text, limit: limit && limitOfState(limit, move.state), ...whenOf(move) }
     }
   })
 }
@@ -277,6 +283,28 @@ const run = (runner: Runner, attempt: Attempt, restore: Restore): Effect.Effect<
     : Effect.flatMap(Effect.exit(restore(decoded)), (exit) => runExit(runner, attempt, exit, restore))
 }
 
+/** Why the step can't begin yet. Undefined if the row holds a slot of its state's key, and knows how many there are. */
+const missingSlot = (
+  attempt: Attempt,
+  limit: LimitDefinition,
+  state: Tagged
+): Effect.Effect<Outcome | undefined> => {
+  const { limit: held, task } = attempt.claimed
+  return Effect.try({
+    try: (): Outcome | undefined => {
+      const needed = limitOfState(limit, state)
+      if (held !== undefined && held.slot > 0 && held.key === needed.key && held.slots === needed.slots) return undefined
+      attempt.knocks = needed
+      return { _tag: "Released" }
+    },
+    catch: (error) => error
+  }).pipe(
+    Effect.catchCause((cause) =>
+      Effect.succeed<Outcome>({ _tag: "Rejected", error: toPostgresText(`${task}: ${formatCause(cause)}`) })
+    )
+  )
+}
+
 const runExit = (
   runner: Runner,
   attempt: Attempt,
@@ -298,6 +326,12 @@ const runExit = (
     claimed.former = former
   }
   const running = { step, state, task, event: undefined, own: undefined }
+  if (step.limit !== undefined && runner.limited === true) {
+    return Effect.flatMap(
+      missingSlot(attempt, step.limit, state),
+      (missing) => missing === undefined ? runDecoded(runner, attempt, running, restore) : Effect.succeed(missing)
+    )
+  }
   if (step.on === undefined) return runDecoded(runner, attempt, running, restore)
   return Effect.flatMap(nextEvent(runner.sql, attempt, decoded.value, restore), (event) =>
     event._tag === "Event"

@@ -11,9 +11,11 @@ import {
   failDefinition,
   isDeclaration,
   makeDeclaration,
+  makeMethods,
   signalsByTag
 } from "./declaration.ts"
 import { finalTagsOf } from "./final.ts"
+import { limitsOf } from "./limit.ts"
 import { makeReach } from "./reach.ts"
 import type { StateSchema } from "./state.ts"
 import type { StepDefinition } from "./step.ts"
@@ -157,7 +159,8 @@ const declarationOf = (
   checkDeclared(of, steps)
   checkSignals(of, steps)
   if (entry !== undefined) failDefinition(of.name, "it is declared already: give `entry` to Task.declare")
-  return { ...of, codec: makeCodec(of.name, steps) }
+  const declared = { ...of, codec: makeCodec(of.name, steps), limits: limitsOf(steps) }
+  return declared.limits === undefined ? declared : Object.assign(declared, makeMethods(declared))
 }
 
 /** In milliseconds. */

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type { TaskId } from "../../TaskId.ts"
+import { toPostgresText } from "../attempt/causeText.ts"
 import { type Attempt, ClaimedTask, type Entry, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
 import {
   endingOf,
@@ -21,7 +22,9 @@ import {
 import type { ToHistory } from "../attempt/history.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import type { HistoryEntry } from "../sql/history.ts"
+import type { LimitOfRow } from "../sql/limits.ts"
 import type { AfterCommit } from "./afterCommit.ts"
+import type { Door, Entered } from "./door.ts"
 import { Buffer, type BufferOptions } from "./buffer.ts"
 import type { WorkerMetrics } from "./metrics.ts"
 import { Signal } from "./signal.ts"
@@ -37,10 +40,14 @@ export interface PoolOptions extends BufferOptions {
   /** The same for those whose commit need not wait for the disk: they don't wait behind those that do. */
   readonly asyncOutbox: Queue.Enqueue<Entry>
   readonly afterCommit: AfterCommit
+  /** Where rows of limited states ask for slots. The answers come through {@link Pool.entered}. */
+  readonly door: Pick<Door, "enter" | "freed">
   /** Runs an attempt, and notes its outcome in it. */
   readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
   readonly toHistory?: ToHistory | undefined
 }
+
+type Continued = Extract<RowOutcome, { readonly _tag: "Continued" }>
 
 /** Steps to start before other work gets its turn. */
 const startsAtOnce = 100
@@ -102,6 +109,7 @@ export class Pool {
       const claimed = this.register(row, token, now)
       claimed.renewedAt = claimedAt
       if (this.draining) this.store(claimed, { _tag: "Released" })
+      else if (claimed.limit?.slot === 0) this.knock(claimed, claimed.limit)
       else this.buffer.addNew(claimed)
     }
     // If another claim follows, it is sent before these steps start. Otherwise they start now.
@@ -215,6 +223,30 @@ export class Pool {
     }
   }
 
+  /** The row needs a slot of its limit before it may run. */
+  private knock(claimed: ClaimedTask, limit: LimitOfRow): void {
+    claimed.stage = "Storing"
+    this.storing++
+    this.options.door.enter(claimed, limit)
+  }
+
+  /** Rows have a slot now, or have left this worker. */
+  entered(results: ReadonlyArray<Entered>): void {
+    this.storing -= results.length
+    for (const { claimed, limit, refused } of results) {
+      if (refused !== undefined) this.store(claimed, { _tag: "Rejected", error: toPostgresText(refused) })
+      else if (limit === undefined) this.forget(claimed)
+      else {
+        claimed.limit = limit
+        claimed.stage = "Buffered"
+        claimed.heldSince = this.options.now()
+        if (this.draining) this.store(claimed, { _tag: "Released" })
+        else this.buffer.addNew(claimed)
+      }
+    }
+    this.pump()
+  }
+
   private pump(): void {
     if (this.pumping) return
     // A step may end before `start` returns: its slot is then filled by this loop, not by a deeper one.
@@ -287,10 +319,11 @@ export class Pool {
   }
 
   private ended(attempt: Attempt, outcome: Outcome): void {
-    const { claimed, startedAt, stop } = attempt
+    const { claimed, knocks, startedAt, stop } = attempt
     this.endedAt = this.options.now()
     claimed.onEnd?.()
     claimed.onEnd = undefined
+    if (knocks !== undefined && stop === undefined) return this.knock(claimed, knocks)
     this.options.metrics.ended(claimed, endingOf(stop, outcome), this.endedAt - startedAt)
     if (stop === "Lost" || stop === "Cancelled") return this.forget(claimed)
     claimed.storedAt = this.endedAt
@@ -300,11 +333,12 @@ export class Pool {
 
   /** An outcome is in the row. */
   private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
-    const { afterCommit, metrics, wakeup } = this.options
+    const { afterCommit, door, metrics, wakeup } = this.options
     if (isTaken(claimed, outcome)) metrics.signals(claimed, "taken", 1)
     if (outcome._tag === "Finished" && outcome.left !== undefined) metrics.signals(claimed, "left", outcome.left)
     afterCommit.committed({ claimed, outcome })
-    if (outcome._tag === "Continued") return this.advance(claimed, outcome.step)
+    if (claimed.limit !== undefined) door.freed(claimed.limit.key)
+    if (outcome._tag === "Continued") return this.advance(claimed, outcome)
     this.forget(claimed)
     if (outcome._tag === "Waiting") return this.afterWaiting(outcome)
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
@@ -337,14 +371,15 @@ export class Pool {
     )
   }
 
-  private advance(claimed: ClaimedTask, step: string): void {
-    claimed.advance(step)
+  private advance(claimed: ClaimedTask, { limit, step }: Continued): void {
+    claimed.advance(step, limit)
     if (this.isHeld(claimed)) this.buffer.memory.hold(claimed)
     claimed.stage = "Buffered"
     claimed.heldSince = this.options.now()
     // The write has extended the lease. How long ago, only Postgres knows; at the earliest when it was sent.
     claimed.renewedAt = Math.max(claimed.renewedAt, claimed.storedAt)
     if (this.draining) this.store(claimed, { _tag: "Released" })
+    else if (limit !== undefined) this.knock(claimed, limit)
     else this.buffer.addChain(claimed)
   }
 

@@ -22,6 +22,7 @@ import { findCancelled } from "./cancelled.ts"
 import { toTableError, isMisconfiguration } from "../sql/errors.ts"
 import { Cancels } from "./cancellations.ts"
 import { Crowd } from "./crowd.ts"
+import { Door } from "./door.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain, end } from "./shutdown.ts"
 import { noteStarted } from "./launch.ts"
@@ -143,6 +144,7 @@ const makeCore = Effect.fnUntraced(function*(
     lease,
     isCancelled,
     toHistory: makeToHistory(tasks, now, worker),
+    limited: true,
     traced: yield* isTraced,
     debug
   }
@@ -163,7 +165,20 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
   const followUps = [...makeFollowUps(sql), ...yield* ExtraFollowUps]
   const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps })
-  const pool = new Pool({
+  const door: Door = new Door({
+    sql,
+    database,
+    now,
+    tasks: [...settings.tasks.keys()],
+    limited: [...settings.tasks.values()].some(({ limits }) => limits !== undefined),
+    onEntered: (results) => pool.entered(results),
+    onGranted: (tasks) => {
+      const foreign = tasks.some((task) => task === null || !settings.tasks.has(task))
+      wakeup.dueIn(0)
+      if (foreign || pool.demand === 0) afterCommit.left()
+    }
+  })
+  const pool: Pool = new Pool({
     concurrency,
     bufferSize,
     maxUnrenewed: rescuedAfter(lease),
@@ -173,6 +188,7 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
     outbox,
     asyncOutbox,
     afterCommit,
+    door,
     run: (attempt) => fork(runAttempt(runner, attempt)),
     toHistory: runner.toHistory
   })
@@ -181,7 +197,7 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
     new Writer({ ...writing, isAsync: false, outbox }),
     new Writer({ ...writing, isAsync: true, outbox: asyncOutbox })
   ]
-  return { wakeup, afterCommit, pool, writers, notifyWorkers }
+  return { wakeup, afterCommit, door, pool, writers, notifyWorkers }
 })
 
 /** What tells a worker from others, and where its table is. */
@@ -223,7 +239,7 @@ const makeParts = Effect.fnUntraced(
       keepLeases: keepLeases(leases),
       rescue,
       cancels,
-      others: [ticker.run(pollInterval), unknownStates.run, keepHistory({ ...core, tasks: settings.tasks })],
+      others: [pipeline.door.run, ticker.run(pollInterval), unknownStates.run, keepHistory({ ...core, tasks: settings.tasks })],
       stopRequest
     }
     return parts
