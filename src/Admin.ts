@@ -44,13 +44,15 @@ import * as TaskId from "./TaskId.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const Status: Schema.Literals<readonly ["ready", "scheduled", "waiting", "running", "parked", "ended"]> = Schema
-  .Literals(["ready", "scheduled", "waiting", "running", "parked", "ended"])
+export const Status: Schema.Literals<
+  readonly ["ready", "limited", "scheduled", "waiting", "running", "parked", "ended"]
+> = Schema.Literals(["ready", "limited", "scheduled", "waiting", "running", "parked", "ended"])
 
 /**
  * What a task is at this moment, by Postgres's clock.
  *
  * - `ready`: due, and no worker has taken it yet.
+ * - `limited`: due, and waits for a slot of its limit: see `Limit.make`.
  * - `scheduled`: due later, because it was enqueued for later or delayed, or waits for its next try.
  * - `waiting`: waits for a signal, or until its time is over: see `Step.wait`.
  * - `running`: held by a worker, which runs it or is about to.

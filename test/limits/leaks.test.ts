@@ -60,7 +60,9 @@ workerTests("the slot of a row", (test) => {
         const { gate, Syncs } = yield* makeGated
         yield* occupied(alive)
         yield* start({ tasks: [Syncs] })
-        yield* run("update pg_task set is_running = false, lease_token = null, task = 'Nobodys', step = '{\"Nobodys\":{\"X\":{}}}', slot = 1, slots = 1, limit_key = 'tenant:a', transitions = 1 where slot = 1")
+        yield* run(
+          "update pg_task set is_running = false, lease_token = null, task = 'Nobodys', step = '{\"Nobodys\":{\"X\":{}}}', slot = 1, slots = 1, limit_key = 'tenant:a', transitions = 1 where slot = 1"
+        )
         assert.strictEqual(yield* gate.unseen, 0)
         yield* run(statement)
         assert.strictEqual(yield* gate.next, "1")

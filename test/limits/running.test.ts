@@ -29,7 +29,7 @@ workerTests("a limit", (test) => {
     Effect.gen(function*() {
       const work = new Work()
       // Of each tenant two must be at work together to go on.
-      const meetings = new Map([..."abcde"].map((tenant) => [tenant, makeMeeting(2)]))
+      const meetings = new Map("abcde".split("").map((tenant) => [tenant, makeMeeting(2)]))
       const Syncs = makeSyncs((sync) => work.during(sync, Effect.andThen(meetings.get(sync.tenant)!, Effect.sleep(1))))
       yield* startMore(Syncs, 8)
       const names = Array.from({ length: 200 }, (_, n) => n)
@@ -54,7 +54,9 @@ workerTests("a limit", (test) => {
           yield* Syncs.enqueue(sync("a", n))
           yield* Syncs.enqueue(sync("b", 1000 + n))
         }
-        yield* run("update pg_task set wakeup_at = now() + (step::json #>> '{Syncs,Sync,name}')::int % 1000 * interval '1 microsecond'")
+        yield* run(
+          "update pg_task set wakeup_at = now() + (step::json #>> '{Syncs,Sync,name}')::int % 1000 * interval '1 microsecond'"
+        )
       }))
       yield* empty
       const names = work.begun.map(Number)
@@ -72,7 +74,7 @@ workerTests("a limit", (test) => {
       const make = (name: string) =>
         Task.make(name, [Step.make(Sync, {
           limit: shared,
-          handler: (sync) => Effect.as(work.during({ ...sync, tenant: "all" } as Sync, Effect.sleep(1)), NextStep.none)
+          handler: (sync) => Effect.as(work.during(new Sync({ name: sync.name, tenant: "all" }), Effect.sleep(1)), NextStep.none)
         })])
       const [A, B] = [make("A"), make("B")]
       yield* run(
@@ -109,8 +111,11 @@ workerTests("a limit", (test) => {
       const first = yield* Chains.enqueue(sync("a", "first"))
       assert.strictEqual(yield* gate.next, "first")
       const second = yield* Chains.enqueue(sync("a", "second"))
-      yield* eventually(limitedRows, (rows) => rows.some(({ limit_key, name, slot }) =>
-        name === "second" && limit_key === "tenant:done" && slot === null))
+      yield* eventually(
+        limitedRows,
+        (rows) =>
+          rows.some(({ limit_key, name, slot }) => name === "second" && limit_key === "tenant:done" && slot === null)
+      )
       assert.strictEqual(yield* gate.unseen, 0)
       yield* gate.open
       yield* gone(first)
@@ -151,8 +156,10 @@ workerTests("a limit", (test) => {
       yield* start({ tasks: [Lowered] })
       yield* Lowered.enqueue(sync("b", "other"))
       assert.strictEqual(yield* gate.next, "other")
-      assert.deepStrictEqual((yield* limitedRows).flatMap(({ limit_key, slot }) =>
-        limit_key === "tenant:a" && slot !== null ? [slot] : []), [1, 2, 3])
+      assert.deepStrictEqual(
+        (yield* limitedRows).flatMap(({ limit_key, slot }) => limit_key === "tenant:a" && slot !== null ? [slot] : []),
+        [1, 2, 3]
+      )
       yield* gate.open
       yield* empty
     })
@@ -188,8 +195,7 @@ workerTests("a limit", (test) => {
           limit: tenantLimit(1).by(({ tenant }) => tenant),
           retryLimit: 1,
           retryDelay: "1 hour",
-          handler: ({ name }) =>
-            name === "fails" ? Effect.fail("so it is") : Effect.as(gate.enter(name), NextStep.none)
+          handler: ({ name }) => name === "fails" ? Effect.fail("so it is") : Effect.as(gate.enter(name), NextStep.none)
         })
       ])
       yield* start({ tasks: [Failing] })

@@ -293,7 +293,9 @@ const missingSlot = (
   return Effect.try({
     try: (): Outcome | undefined => {
       const needed = limitOfState(limit, state)
-      if (held !== undefined && held.slot > 0 && held.key === needed.key && held.slots === needed.slots) return undefined
+      if (held !== undefined && held.slot > 0 && held.key === needed.key && held.slots === needed.slots) {
+        return undefined
+      }
       attempt.knocks = needed
       return { _tag: "Released" }
     },

@@ -146,8 +146,10 @@ const storeWith = (declaration: DeclarationDefinition) => {
         Effect.flatMap(
           keyOf(name, options),
           (key) =>
-            Effect.flatMap(encode(state), (step) =>
-              enqueueTask(name, step, { due, key, watched, limit: limitOfNew(limits, state) }))
+            Effect.flatMap(
+              encode(state),
+              (step) => enqueueTask(name, step, { due, key, watched, limit: limitOfNew(limits, state) })
+            )
         )
     )
 }

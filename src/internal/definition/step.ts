@@ -123,7 +123,10 @@ export interface LimitOptions {
   readonly limit?: unknown
 }
 
-export const makeStep = (state: StateSchema, options: TransitionOptions & FromOptions & LimitOptions): StepDefinition => {
+export const makeStep = (
+  state: StateSchema,
+  options: TransitionOptions & FromOptions & LimitOptions
+): StepDefinition => {
   const tag = tagOf(state, "The state of a step")
   const transition = makeTransition(`Step "${tag}"`, options)
   const limit = limitOf(tag, options.limit)

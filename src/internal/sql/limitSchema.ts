@@ -41,6 +41,8 @@ end $$`
 
 const createIndexes: ReadonlyArray<string> = [
   createSlotIndex,
+  // For lists of rows, by task.
+  `create index if not exists pg_task_door_idx on pg_task (task, wakeup_at) where ${isAtDoor}`,
   `create index if not exists pg_task_knock_idx on pg_task (limit_key, wakeup_at) where ${knocks}`
 ]
 
@@ -144,13 +146,19 @@ begin
     continue when wanted = 0;
     ids := array(${oldest("wanted")});
     continue when cardinality(ids) = 0;
-    select array_agg(l.ctid order by l.n), array_agg(l.task order by l.n) into locked, tasks from (${lockEach(" skip locked")}) l;
+    select array_agg(l.ctid order by l.n), array_agg(l.task order by l.n) into locked, tasks from (${
+  lockEach(" skip locked")
+}) l;
     if coalesce(cardinality(locked), 0) < cardinality(ids) then
       begin
-        select array_agg(l.ctid order by l.n), array_agg(l.task order by l.n) into locked, tasks from (${lockEach("")}) l;
+        select array_agg(l.ctid order by l.n), array_agg(l.task order by l.n) into locked, tasks from (${
+  lockEach("")
+}) l;
       exception when lock_not_available or deadlock_detected then
         ids := array(${oldest("wanted * 4 + 100")});
-        select array_agg(l.ctid order by l.n), array_agg(l.task order by l.n) into locked, tasks from (${lockEach(" skip locked")}) l;
+        select array_agg(l.ctid order by l.n), array_agg(l.task order by l.n) into locked, tasks from (${
+  lockEach(" skip locked")
+}) l;
       end;
     end if;
     for i in 1..coalesce(cardinality(locked), 0) loop

@@ -4,7 +4,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import { isAtDoor, isPaused } from "./limitSchema.ts"
-import { notDurable, query, queryAlone, type Rows } from "./query.ts"
+import { notDurable, queryAlone, type Rows } from "./query.ts"
 
 /** The limit of a row: its key, and how many rows of this key may run at the same time. */
 export interface LimitOfRow {
@@ -110,13 +110,4 @@ select distinct limit_key as key from stuck`,
       [tasks]
     ),
     (rows) => rows.map(({ key }) => key)
-  )
-
-/** How many slots a key has from now on. */
-export const noteSlots = (sql: SqlClient, { key, slots }: LimitOfRow): Rows<unknown> =>
-  query(
-    sql,
-    `insert into pg_task_limit as l (key, slots) select $1, $2 where ${notDurable}
-on conflict (key) do update set slots = excluded.slots, noted_at = now() where l.slots <> excluded.slots`,
-    [key, slots]
   )

@@ -306,9 +306,10 @@ const withPending = (
 /** Stores the outcomes of many attempts, and returns those that were still the current ones. */
 export const storeOutcomes = (sql: SqlClient, changes: Changes, options: StoreOptions): Rows<StoredRow> => {
   const [only, more] = changes.changes
-  const stored = only?.kind === "Continued" && !isFull(only) && !isLimited(only) && more === undefined && changes.ends.length === 0
-    ? storeContinued(sql, only, changes, options)
-    : queryAlone<StoredRow>(sql, ...storeBatch(textFor(changes, options), changes, options))
+  const stored =
+    only?.kind === "Continued" && !isFull(only) && !isLimited(only) && more === undefined && changes.ends.length === 0
+      ? storeContinued(sql, only, changes, options)
+      : queryAlone<StoredRow>(sql, ...storeBatch(textFor(changes, options), changes, options))
   return Effect.flatMap(stored, (rows) => withPending(sql, changes, rows, { locks: briefLocks, again: options.again }))
 }
 

@@ -239,7 +239,12 @@ const makeParts = Effect.fnUntraced(
       keepLeases: keepLeases(leases),
       rescue,
       cancels,
-      others: [pipeline.door.run, ticker.run(pollInterval), unknownStates.run, keepHistory({ ...core, tasks: settings.tasks })],
+      others: [
+        pipeline.door.run,
+        ticker.run(pollInterval),
+        unknownStates.run,
+        keepHistory({ ...core, tasks: settings.tasks })
+      ],
       stopRequest
     }
     return parts
