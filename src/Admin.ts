@@ -25,6 +25,7 @@ import type { AdminRow } from "./internal/sql/row.ts"
 import * as Statements from "./internal/sql/admin.ts"
 import { decodeSignal as decode_, inbox as readSignals, type InboxSignal, signalRaw } from "./internal/admin/signal.ts"
 import * as Bounded from "./internal/sql/bounded.ts"
+import { statusNames } from "./internal/admin/status.ts"
 import { stopAndWait } from "./internal/admin/stop.ts"
 import * as Targets from "./internal/admin/target.ts"
 import { messageOf as sqlMessage, toTableError } from "./internal/sql/errors.ts"
@@ -44,9 +45,7 @@ import * as TaskId from "./TaskId.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const Status: Schema.Literals<
-  readonly ["ready", "limited", "scheduled", "waiting", "running", "parked", "ended"]
-> = Schema.Literals(["ready", "limited", "scheduled", "waiting", "running", "parked", "ended"])
+export const Status: Schema.Literals<typeof statusNames> = Schema.Literals(statusNames)
 
 /**
  * What a task is at this moment, by Postgres's clock.

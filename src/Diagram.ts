@@ -8,7 +8,6 @@ import * as Array from "effect/Array"
 import type * as Duration from "effect/Duration"
 import { renderDot, renderDots } from "./internal/diagram/dot.ts"
 import { makeGraph } from "./internal/diagram/graph.ts"
-import { labelOf } from "./internal/diagram/labels.ts"
 import { renderMermaid } from "./internal/diagram/mermaid.ts"
 import { definitionOf } from "./internal/definition/task.ts"
 import type * as Task from "./Task.ts"
@@ -63,6 +62,10 @@ export interface GraphNode {
   readonly tag: string
   /** What is declared about its step, a line each: `5 retries, 1s apart`. */
   readonly notes: ReadonlyArray<string>
+  /** The state waits: for signals, for a time, or for children. */
+  readonly waits: boolean
+  /** The names of the tasks whose children it holds. */
+  readonly children: ReadonlyArray<string>
   /** Tasks begin here: see {@link toMermaid}. */
   readonly begins: boolean
   /** `always`: its step has no `next`. Any other step may end the task, too: `maybe`. */
@@ -82,7 +85,24 @@ export interface GraphEdge {
   readonly from: string
   /** The `_tag` of a state. */
   readonly to: string
-  /** What makes the task move: the tags of the signals that the state waits for, and `timeout`. */
+  /**
+   * What makes the task move, if the state waits: the tags of signals, `after 3d` (or `timeout` where the state says
+   * when), `children ended` or `children settled`.
+   */
+  readonly label?: string | undefined
+}
+
+/**
+ * A move that ends the task in a {@link Graph}: of a step without `next`, of a final state, or of a handler without
+ * `next` for something that a state waits for.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GraphEnd {
+  /** The `_tag` of a state. */
+  readonly from: string
+  /** What ends the task, if the state waits: as in {@link GraphEdge}. */
   readonly label?: string | undefined
 }
 
@@ -97,6 +117,7 @@ export interface Graph {
   readonly task: string
   readonly nodes: ReadonlyArray<GraphNode>
   readonly edges: ReadonlyArray<GraphEdge>
+  readonly ends: ReadonlyArray<GraphEnd>
 }
 
 /**
@@ -121,19 +142,20 @@ export interface Graph {
  * @since 0.1.0
  */
 export const toGraph = (task: Task.Any, options: Pick<Options, "counts"> = {}): Graph => {
-  const definition = definitionOf(task)
-  const { edges, entries, finals, nodes } = makeGraph(definition, options)
-  const stepOf = ({ tag }: { readonly tag: string }) => definition.steps.find((step) => step.tag === tag)!
+  const { edges, ends, entries, finals, nodes } = makeGraph(definitionOf(task), options)
   return {
     task: task.name,
     nodes: nodes.map((node) => ({
       tag: node.tag,
       notes: node.notes,
+      waits: node.waits,
+      children: node.children,
       begins: entries.includes(node),
       ends: finals.includes(node) ? "always" : "maybe",
       unknown: node.unknown
     })),
-    edges: edges.map(([from, to]) => ({ from: from.tag, to: to.tag, label: labelOf(stepOf(from), to.tag) }))
+    edges: edges.map(({ from, label, to }) => ({ from: from.tag, to: to.tag, label })),
+    ends: ends.map(({ from, label }) => ({ from: from.tag, label }))
   }
 }
 
@@ -143,6 +165,9 @@ export const toGraph = (task: Task.Any, options: Pick<Options, "counts"> = {}): 
  * Where tasks begin: at the states of their `entry`; without an `entry`, at the steps that no other step moves to,
  * although they may begin at any step. Where tasks end: after the steps without `next`, and in final states. Any other step may return
  * `NextStep.none`, too, which nothing declares: its arrow says `may end`.
+ *
+ * The arrows from a waiting state say what makes the task move: a signal, a timeout, or its children. A waiting state
+ * has a dotted border and the note `waits`; a state that holds children has a note with the names of their tasks.
  *
  * @example
  * ```ts
@@ -181,7 +206,8 @@ export const toMermaid = (task: Task.Any, options: Options = {}): string =>
 
 /**
  * The same in Graphviz's language: `dot -Tsvg` makes a picture of it. An arrow for `may end` is dashed here. Several
- * tasks are drawn in one picture, each in a box of its own.
+ * tasks are drawn in one picture, each in a box of its own; a dotted arrow goes from a state that holds children to the
+ * box of their task.
  *
  * @example
  * ```ts

@@ -21,11 +21,14 @@ const machine = (size: number, next: () => number): Diagram.Graph => {
     nodes: tags.map((tag, index) => ({
       tag,
       notes: [],
+      waits: false,
+      children: [],
       begins: index === 0 || next() < 0.1,
       ends: index === size - 1 ? "always" : "maybe",
       unknown: false
     })),
-    edges: unique
+    edges: unique,
+    ends: [{ from: tags[size - 1]! }, ...(size > 4 ? [{ from: tags[1]!, label: "Rejected, after 3d" }] : [])]
   }
 }
 

@@ -29,7 +29,7 @@ dashboardTests("states that wait, former states, results", (test) => {
       const url = yield* serve({ tasks: [Approval], access: as("ada", "write") })
       const { page } = yield* visit()
       yield* play(() => page.goto(url))
-      assert.include(yield* play(() => page.locator(".edge-label").allTextContents()), "Approved, timeout")
+      assert.include(yield* play(() => page.locator(".edge-label").allTextContents()), "Approved, after 3d")
       yield* play(() => page.goto(`${url}row?id=${id}`))
       yield* play(() => page.getByRole("link", { name: "Send a signal" }).click())
       yield* play(() => page.getByLabel("by").fill("x"))

@@ -25,6 +25,28 @@ const Order = Task.make("Order", [
   Step.make(Shipped, { retryLimit: 1, retryDelay: "90 seconds", handler: stop })
 ])
 
+/** Waiting states: for signals and a time, for children, and one that only ends. */
+const Approved = state("Approved")
+const Rejected = state("Rejected")
+const Mail = Task.declare("Mail, <b>", { states: [state("Send")], final: [state("Sent")] })
+const Gather = Schema.TaggedStruct("Gather", {
+  first: Schema.optional(Task.child(Mail)),
+  byName: Schema.Record(Schema.String, Task.child(Mail))
+})
+
+const Approval = Task.make("Approval", [
+  Step.wait(Ordered, (on) => [
+    on(Approved, { next: [Gather], retryLimit: 1, handler: stop }),
+    on(Rejected, { retryLimit: 5, handler: stop }),
+    on.timeout("3 days", { next: [Ordered, Gather], handler: stop })
+  ]),
+  Step.wait(Gather, (on) => [
+    on.children({ next: [Charged], transactional: true, handler: stop }),
+    on.timeout(() => "1 day", { next: [Charged], transactional: true, handler: stop })
+  ]),
+  Step.wait(Charged, (on) => [on(Approved, { retryLimit: 0, handler: stop })])
+])
+
 const count = (step: string | null, status: Diagram.Count["status"], count: number, oldest?: Duration.Input) => ({
   task: "Order",
   step,
@@ -55,7 +77,9 @@ interface MermaidState {
 
 interface MermaidMachine {
   readonly getStates: () => ReadonlyMap<string, MermaidState>
-  readonly getRelations: () => ReadonlyArray<{ readonly id1: string; readonly id2: string }>
+  readonly getRelations: () => ReadonlyArray<
+    { readonly id1: string; readonly id2: string; readonly relationTitle?: string }
+  >
   readonly getDirection: () => string
 }
 
@@ -77,6 +101,7 @@ const parse = (text: string) =>
     return {
       direction: getDirection.call(db),
       states: new Map(states.map((state) => [state.id, state])),
+      labels: getRelations.call(db).map(({ relationTitle }) => shown(relationTitle ?? "")),
       moves: getRelations.call(db).map(({ id1, id2 }) => `${labels.get(id1)} -> ${labels.get(id2)}`)
     }
   })
@@ -159,6 +184,70 @@ stateDiagram-v2
   end note
 `
     ))
+
+  it.effect("draws what waiting states wait for, and for whose children", () =>
+    Effect.gen(function*() {
+      const text = Diagram.toMermaid(Approval)
+      assert.strictEqual(
+        text,
+        `---
+title: "Approval"
+---
+stateDiagram-v2
+  direction TB
+  [*] --> Ordered
+  Ordered --> Gather : Approved, after 3d
+  Ordered --> Ordered : after 3d
+  Gather --> Charged : children ended, timeout
+  Ordered --> [*] : Rejected
+  Charged --> [*] : Approved
+  Ordered --> [*] : may end
+  Gather --> [*] : may end
+  note right of Ordered
+    waits
+    Approved: 1 retry after 1s
+    Rejected: 5 retries, 1s apart
+  end note
+  note right of Gather
+    waits
+    transactional
+    children: Mail, #60;b#62;
+  end note
+  note right of Charged
+    waits
+  end note
+  classDef waits stroke-dasharray:2,stroke-width:2px
+  class Ordered waits
+  class Gather waits
+  class Charged waits
+`
+      )
+      const { labels, states } = yield* parse(text)
+      assert.include(labels, "Approved, after 3d")
+      assert.include(states.get("Gather")?.note?.text, "children: Mail, ")
+      assert.deepStrictEqual(states.get("Ordered")?.classes, ["waits"])
+    }))
+
+  it.effect("shows any signal, and any task of children, as it is", () =>
+    Effect.gen(function*() {
+      const tags = awkward.filter((tag) => !/[$\0\ud800]/.test(tag))
+      const parent = Task.make("Awkward", [
+        Step.wait(
+          Schema.TaggedStruct("Wait", {
+            children: Schema.Array(Schema.Union([...tags, "end note"].map((name) =>
+              Task.child(Task.declare(name.trim() === "" ? "blank" : name, { states: [Ordered], final: [Charged] }))
+            )))
+          }),
+          (on) =>
+            tags.map((tag) => on(state(tag), { next: [state(tag)], handler: stop }))
+        ),
+        ...tags.map((tag) => Step.make(state(tag), { handler: stop }))
+      ] as never)
+      const { labels, states } = yield* parse(Diagram.toMermaid(parent))
+      assert.includeMembers(labels, tags.map(escaped))
+      assert.isDefined(states.get("Wait")?.note)
+      parseDot(Diagram.toGraphViz(parent))
+    }))
 
   it.effect("is read by Mermaid as it is meant", () =>
     Effect.gen(function*() {
@@ -273,6 +362,27 @@ describe("Diagram.toGraphViz", () => {
       `"Charged" -> "[end]" [style=dashed, color="#8c959f", arrowsize=0.7]`
     ]))
 
+  it("draws waiting states dotted, and what they wait for at their arrows", () => {
+    const lines = parseDot(Diagram.toGraphViz(Approval))
+    assert.includeMembers(lines, [
+      `"Charged" [label=<<b>Charged</b><br/><font point-size="11">waits</font>>, style="rounded,filled,dotted"]`,
+      `"Ordered" -> "Gather" [label=<Approved, after 3d>, fontsize=11]`,
+      `"Gather" -> "Charged" [label=<children ended, timeout>, fontsize=11]`,
+      `"Ordered" -> "[end]" [label=<Rejected>, fontsize=11]`
+    ])
+    assert.match(lines.join("\n"), /"Gather" \[label=<<b>Gather<\/b>.*children: Mail, &lt;b&gt;/)
+  })
+
+  it("draws an arrow to the task of the children, if it is in the picture", () => {
+    const MailTask = Task.make("Mail, <b>", [
+      Step.make(state("Send"), { next: [state("Sent")], handler: stop }),
+      Step.final(state("Sent"))
+    ] as never)
+    const arrow = `"0.Gather" -> "1.[start]" [style=dotted, arrowsize=0.7]`
+    assert.include(Diagram.toGraphViz([Approval, MailTask]), arrow)
+    assert.notInclude(Diagram.toGraphViz([Approval, Order]), "style=dotted")
+  })
+
   it("escapes any tag and any name", () => {
     const lines = parseDot(Diagram.toGraphViz(machine("Awkward", awkward.map((tag) => [tag, [tag]]))))
     const labels = lines.flatMap((line) => /^"\w+" \[label=<<b>(.*)<\/b>>\]/.exec(line)?.[1] ?? [])
@@ -295,5 +405,18 @@ describe("Diagram.toGraphViz", () => {
     assert.deepStrictEqual(draw(Order), ["Order", "Ordered", "Charged", "Shipped", "Paid.v1"])
     const name = "Awkward \\N \"x\" <b> &amp;"
     assert.deepStrictEqual(draw(machine(name, awkward.map((tag) => [tag, [tag]]))), [name, ...awkward.map(escaped)])
+  })
+})
+
+describe("Diagram.toGraph", () => {
+  it("tells which states wait, for what, and whose children they hold", () => {
+    const { edges, ends, nodes } = Diagram.toGraph(Approval)
+    assert.deepStrictEqual(ends, [{ from: "Ordered", label: "Rejected" }, { from: "Charged", label: "Approved" }])
+    assert.deepStrictEqual(nodes.map(({ children, tag, waits }) => ({ children, tag, waits })), [
+      { tag: "Ordered", waits: true, children: [] },
+      { tag: "Gather", waits: true, children: ["Mail, <b>"] },
+      { tag: "Charged", waits: true, children: [] }
+    ])
+    assert.deepInclude(edges, { from: "Ordered", to: "Gather", label: "Approved, after 3d" })
   })
 })

@@ -169,6 +169,40 @@ describe("npm run album", () => {
     }), timeout)
 })
 
+describe("npm run approval", () => {
+  it.live("waits for an answer, reminds of it, and refuses at the deadline", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/approval.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      const lines = printed(script.lines())
+      const linesOf = (order: string) => lines.filter((line) => line.startsWith(`${order}: `))
+      const [mail, reminder] = ["a mail to the manager", "a reminder to the manager"]
+      const expected = {
+        tea: [mail, "approved by Ada", "shipped"],
+        coffee: [mail, reminder, "approved by Ada", "shipped"],
+        cocoa: [mail, reminder, "refused, for nobody answered"]
+      }
+      for (const [order, ends] of Object.entries(expected)) {
+        assert.deepStrictEqual(linesOf(order), ends.map((end) => `${order}: ${end}`))
+      }
+      assert.strictEqual(lines.length, 10)
+    }), timeout)
+})
+
+describe("npm run execute", () => {
+  it.live("answers with the result of a task, which requests with one key share", () =>
+    Effect.gen(function*() {
+      const script = yield* run("examples/execute.ts")
+      assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+      assert.sameMembers(printed(script.lines()), [
+        "The worker looks at cat.jpg",
+        "The worker looks at notes.txt",
+        ...Array.from({ length: 3 }, () => `cat.jpg: 200 {"thumbnail":"cat.small.jpg"}`),
+        `notes.txt: 422 {"why":"notes.txt is no photo"}`
+      ])
+    }), timeout)
+})
+
 describe("npm run workers", () => {
   it.live("sends all mails while a report takes the other worker's only slot", () =>
     Effect.gen(function*() {

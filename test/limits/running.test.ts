@@ -74,7 +74,8 @@ workerTests("a limit", (test) => {
       const make = (name: string) =>
         Task.make(name, [Step.make(Sync, {
           limit: shared,
-          handler: (sync) => Effect.as(work.during(new Sync({ name: sync.name, tenant: "all" }), Effect.sleep(1)), NextStep.none)
+          handler: (sync) =>
+            Effect.as(work.during(new Sync({ name: sync.name, tenant: "all" }), Effect.sleep(1)), NextStep.none)
         })])
       const [A, B] = [make("A"), make("B")]
       yield* run(

@@ -84,6 +84,7 @@ tr:focus-within { background: var(--bg); }
 [data-mood="ended"] { --mood-bg: var(--ended-bg); --mood: var(--ended); }
 .node rect { fill: var(--mood-bg); stroke: var(--mood); stroke-width: 1.3; }
 .node.final rect { stroke-width: 3; }
+.node.waits rect { stroke-width: 2.4; stroke-dasharray: .1 5; stroke-linecap: round; }
 .node.unknown rect { stroke-dasharray: 5 4; }
 .node text { fill: var(--mood); text-anchor: middle; }
 .node .name { font-weight: 600; font-size: 14px; }

@@ -30,12 +30,11 @@ const nodeWidth = (tag: string) => Math.max(140, widthOf(nameOf(tag), 8.6) + 24)
 
 /** Lays out a machine. Its numbers don't matter: a drawing keeps its shape when they change. */
 export const layOutMachine = (graph: Diagram.Graph): Layout => {
-  const ends = graph.nodes.filter((node) => node.ends === "always")
   return layOut(
     [
       { id: start, width: dot * 2, height: dot * 2 },
       ...graph.nodes.map(({ tag }) => ({ id: idOf(tag), width: nodeWidth(tag), height: nodeHeight })),
-      ...(ends.length > 0 ? [{ id: end, width: dot * 2, height: dot * 2 }] : [])
+      ...(graph.ends.length > 0 ? [{ id: end, width: dot * 2, height: dot * 2 }] : [])
     ],
     arrowsOf(graph).map(({ from, label, to }) => ({
       from,
@@ -52,14 +51,12 @@ interface LabelledArrow {
   readonly label: string | undefined
 }
 
-const arrowsOf = ({ edges, nodes }: Diagram.Graph): ReadonlyArray<LabelledArrow> => [
+const labelOf = (label: string | undefined) => label === undefined ? undefined : cut(visible(label), 40)
+
+const arrowsOf = ({ edges, ends, nodes }: Diagram.Graph): ReadonlyArray<LabelledArrow> => [
   ...nodes.filter(({ begins }) => begins).map(({ tag }) => ({ from: start, to: idOf(tag), label: undefined })),
-  ...edges.map(({ from, label, to }) => ({
-    from: idOf(from),
-    to: idOf(to),
-    label: label === undefined ? undefined : cut(visible(label), 40)
-  })),
-  ...nodes.filter(({ ends }) => ends === "always").map(({ tag }) => ({ from: idOf(tag), to: end, label: undefined }))
+  ...edges.map(({ from, label, to }) => ({ from: idOf(from), to: idOf(to), label: labelOf(label) })),
+  ...ends.map(({ from, label }) => ({ from: idOf(from), to: end, label: labelOf(label) }))
 ]
 
 /** A line through the points, bent softly. Its last piece is straight: the tip points where it goes. */
@@ -92,7 +89,9 @@ const drawArrow = (layout: Layout, tip: string) => ({ from, label, to }: Labelle
 
 const drawNode = (task: string, node: Diagram.GraphNode, { x, y }: Point, { key, mood, summary }: Mark): Html => {
   const width = nodeWidth(node.tag)
-  const kind = `node${node.ends === "always" ? " final" : ""}${node.unknown ? " unknown" : ""}`
+  const kind = `node${node.ends === "always" ? " final" : ""}${node.waits ? " waits" : ""}${
+    node.unknown ? " unknown" : ""
+  }`
   return html`<a class="${kind}" href="${
     address("rows", { task, state: node.tag })
   }" data-moodof="${key}" data-mood="${mood}">

@@ -9,7 +9,7 @@ import { CurrentLogAnnotations } from "effect/References"
 import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { isNextStep, type Move, type NextStep, type Tagged } from "../../NextStep.ts"
+import { isNextStep, type Move, type NextStep } from "../../NextStep.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as Step from "../../Step.ts"
 import { annotationsOf, type Attempt, type ClaimedTask, wasStopped } from "./claimedTask.ts"
@@ -19,13 +19,14 @@ import { formatCause, toPostgresText } from "./causeText.ts"
 import type { ToHistory } from "./history.ts"
 import { endingOf, type MoveOutcome, type Outcome } from "./outcome.ts"
 import { reportCancelled, reportLost } from "./log.ts"
-import { type LimitDefinition, limitOfState } from "../definition/limit.ts"
+import { limitOfState } from "../definition/limit.ts"
 import { hasLooked, inputOf } from "../definition/retry.ts"
 import { type Decoded, DecodeError, readStep } from "../definition/codec.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { clampMillis, toTimestamp } from "../sql/time.ts"
 import { type Event, nextEvent, type Restore, toArriving } from "./waiting.ts"
 import { parentSpan } from "../enqueue/trace.ts"
+import { withSlot } from "./limit.ts"
 import { isLeaseLost, storeTogether, type TransactionLimit } from "./transaction.ts"
 
 export interface Runner {
@@ -283,30 +284,6 @@ const run = (runner: Runner, attempt: Attempt, restore: Restore): Effect.Effect<
     : Effect.flatMap(Effect.exit(restore(decoded)), (exit) => runExit(runner, attempt, exit, restore))
 }
 
-/** Why the step can't begin yet. Undefined if the row holds a slot of its state's key, and knows how many there are. */
-const missingSlot = (
-  attempt: Attempt,
-  limit: LimitDefinition,
-  state: Tagged
-): Effect.Effect<Outcome | undefined> => {
-  const { limit: held, task } = attempt.claimed
-  return Effect.try({
-    try: (): Outcome | undefined => {
-      const needed = limitOfState(limit, state)
-      if (held !== undefined && held.slot > 0 && held.key === needed.key && held.slots === needed.slots) {
-        return undefined
-      }
-      attempt.knocks = needed
-      return { _tag: "Released" }
-    },
-    catch: (error) => error
-  }).pipe(
-    Effect.catchCause((cause) =>
-      Effect.succeed<Outcome>({ _tag: "Rejected", error: toPostgresText(`${task}: ${formatCause(cause)}`) })
-    )
-  )
-}
-
 const runExit = (
   runner: Runner,
   attempt: Attempt,
@@ -329,10 +306,7 @@ const runExit = (
   }
   const running = { step, state, task, event: undefined, own: undefined }
   if (step.limit !== undefined && runner.limited === true) {
-    return Effect.flatMap(
-      missingSlot(attempt, step.limit, state),
-      (missing) => missing === undefined ? runDecoded(runner, attempt, running, restore) : Effect.succeed(missing)
-    )
+    return withSlot(attempt, step.limit, state, runDecoded(runner, attempt, running, restore))
   }
   if (step.on === undefined) return runDecoded(runner, attempt, running, restore)
   return Effect.flatMap(nextEvent(runner.sql, attempt, decoded.value, restore), (event) =>

@@ -1,12 +1,14 @@
 /** Children at run time: fields of states that hold other tasks. */
 import * as Effect from "effect/Effect"
-import { isObject } from "effect/Predicate"
+import { isFunction, isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import type * as SchemaAST from "effect/SchemaAST"
 import * as SchemaGetter from "effect/SchemaGetter"
 import type { Tagged } from "../../NextStep.ts"
 import { TaskDefinitionError, TaskInvalidStateError } from "../../TaskError.ts"
 import type { TaskId } from "../../TaskId.ts"
 import { type Codec, readStep, type TaggedState } from "./codec.ts"
+import type { StateSchema } from "./state.ts"
 
 /** What is known of the task that a child is. */
 export interface ChildTask {
@@ -38,6 +40,9 @@ export const makeChild = (task: ChildTask, encoded: NonNullable<ChildDefinition[
 
 const isUuid = Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)
 
+/** The schema of a child says by this which task it is. */
+const childAnnotation = "effect-pg-task/child"
+
 /** The schema of a field that holds a child of this task. */
 export const makeChildSchema = (task: ChildTask) => {
   if (!isObject(task) || !("~effect-pg-task/Declaration" in task)) {
@@ -46,10 +51,16 @@ export const makeChildSchema = (task: ChildTask) => {
   const isChild = (u: unknown): u is ChildDefinition => u instanceof ChildDefinition && u.task.name === task.name
   isUsed = true
   return Schema.String.check(isUuid).pipe(
-    Schema.decodeTo(Schema.declare(isChild, { title: `a child "${task.name}": made by its \`child\`` }), {
-      decode: SchemaGetter.transform((id: string) => new ChildDefinition(task, id as TaskId, undefined)),
-      encode: SchemaGetter.transform((child: ChildDefinition) => child.id as string)
-    })
+    Schema.decodeTo(
+      Schema.declare(isChild, {
+        title: `a child "${task.name}": made by its \`child\``,
+        [childAnnotation]: () => task.name
+      }),
+      {
+        decode: SchemaGetter.transform((id: string) => new ChildDefinition(task, id as TaskId, undefined)),
+        encode: SchemaGetter.transform((child: ChildDefinition) => child.id as string)
+      }
+    )
   )
 }
 
@@ -67,6 +78,38 @@ export const childrenIn = (state: Tagged): ReadonlyArray<ChildDefinition> =>
   isUsed ? Object.values(state).flatMap((value) => childrenOf(value) ?? []) : none
 
 const none: ReadonlyArray<ChildDefinition> = []
+
+const partsOf = (ast: SchemaAST.AST): ReadonlyArray<SchemaAST.AST> => {
+  switch (ast._tag) {
+    case "Declaration":
+      return ast.typeParameters
+    case "Arrays":
+      return [...ast.elements, ...ast.rest]
+    case "Objects":
+      return [...ast.propertySignatures, ...ast.indexSignatures].map(({ type }) => type)
+    case "Union":
+      return ast.types
+    case "Suspend":
+      return [ast.thunk()]
+    default:
+      return []
+  }
+}
+
+/** The names of the tasks whose children a state may hold, each once. */
+export const childTasksIn = ({ ast }: StateSchema): ReadonlyArray<string> => {
+  const names = new Set<string>()
+  const seen = new Set<SchemaAST.AST>()
+  const visit = (part: SchemaAST.AST): void => {
+    if (seen.has(part)) return
+    seen.add(part)
+    const nameOf = part.annotations?.[childAnnotation]
+    if (isFunction(nameOf)) names.add(nameOf() as string)
+    else partsOf(part).forEach(visit)
+  }
+  visit(ast)
+  return [...names]
+}
 
 /** Whether a child is not stored yet. */
 export const isNewChild = ({ encoded }: ChildDefinition): boolean => encoded !== undefined

@@ -1,11 +1,13 @@
 /** A task's state machine as a graph, with the texts that all notations share. */
 import * as Duration from "effect/Duration"
+import { childTasksIn } from "../definition/child.ts"
 import { makeReach } from "../definition/reach.ts"
 import type { LimitDefinition } from "../definition/limit.ts"
-import type { StepDefinition } from "../definition/step.ts"
+import type { StepDefinition, TransitionDefinition } from "../definition/step.ts"
 import { durationText } from "../definition/durationText.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import type { Status } from "../sql/row.ts"
+import { branchName, endLabelOf, labelOf } from "./labels.ts"
 
 /** How many tasks are in one state with one status: `Diagram.Count`. */
 interface Count {
@@ -34,6 +36,10 @@ export interface Node {
   readonly label: string
   /** What is declared about the step beside its transitions. */
   readonly notes: ReadonlyArray<string>
+  /** Whether the state waits for something. */
+  readonly waits: boolean
+  /** The names of the tasks whose children it holds. */
+  readonly children: ReadonlyArray<string>
   /** How many tasks are in it, a line for each status. Undefined if no counts were given. */
   readonly counts: ReadonlyArray<string> | undefined
   /** Only if counts were given. */
@@ -42,20 +48,38 @@ export interface Node {
   readonly unknown: boolean
 }
 
+/** A move between two states. */
+export interface Edge {
+  readonly from: Node
+  readonly to: Node
+  /** What makes the task move, if the state waits. */
+  readonly label: string | undefined
+}
+
+/** A move to the end of the task. */
+export interface Exit {
+  readonly from: Node
+  readonly label: string | undefined
+}
+
 export interface Graph {
+  /** The task's name. */
+  readonly name: string
   readonly title: string
   readonly direction: "TB" | "LR"
   readonly nodes: ReadonlyArray<Node>
-  readonly edges: ReadonlyArray<readonly [from: Node, to: Node]>
+  readonly edges: ReadonlyArray<Edge>
   readonly entries: ReadonlyArray<Node>
   /** The steps without `next`. */
   readonly finals: ReadonlyArray<Node>
+  /** Handlers without `next`: of steps, and of what waiting states wait for. */
+  readonly ends: ReadonlyArray<Exit>
   /** The others: any of them may return `NextStep.none`, too. */
   readonly exits: ReadonlyArray<Node>
 }
 
 /** Escapes control characters, characters that turn the direction of text, and halves of surrogate pairs. */
-const visible = (text: string): string =>
+export const visible = (text: string): string =>
   text.replace(
     /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/gu,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`
@@ -77,7 +101,9 @@ const short = (duration: Duration.Duration): string => {
   return Duration.format(seconds === 0 ? duration : Duration.seconds(seconds)).split(" ").slice(0, 2).join(" ")
 }
 
-const retryNote = ({ retryDelay, retryLimit }: StepDefinition): ReadonlyArray<string> => {
+type Retries = Pick<TransitionDefinition, "retryDelay" | "retryLimit">
+
+const retryNote = ({ retryDelay, retryLimit }: Retries): ReadonlyArray<string> => {
   if (retryLimit === undefined || retryDelay === undefined) return ["retries by a schedule"]
   if (retryLimit === 0) return []
   const delay = Duration.isZero(retryDelay) ? undefined : durationText(retryDelay)
@@ -86,10 +112,28 @@ const retryNote = ({ retryDelay, retryLimit }: StepDefinition): ReadonlyArray<st
   return [delay === undefined ? `${times}, at once` : `${times}, ${delay} apart`]
 }
 
-const notesOf = (step: StepDefinition): ReadonlyArray<string> => [
-  ...(step.keep === undefined ? retryNote(step) : [keepNote(step.keep)]),
+const transitionNotes = (transition: TransitionDefinition): ReadonlyArray<string> => [
+  ...retryNote(transition),
+  ...(transition.transactional ? ["transactional"] : [])
+]
+
+/** Each thing that a state waits for has options of its own: they are told apart only if they differ. */
+const waitNotes = (on: NonNullable<StepDefinition["on"]>): ReadonlyArray<string> => {
+  const notes = on.map((branch) => transitionNotes(branch).join(", "))
+  return new Set(notes).size === 1
+    ? transitionNotes(on[0]!)
+    : on.flatMap((branch, index) => notes[index] === "" ? [] : [`${visible(branchName(branch))}: ${notes[index]}`])
+}
+
+const ownNotes = (step: StepDefinition): ReadonlyArray<string> => {
+  if (step.on !== undefined) return ["waits", ...waitNotes(step.on)]
+  return step.keep === undefined ? transitionNotes(step) : [keepNote(step.keep)]
+}
+
+const notesOf = (step: StepDefinition, children: ReadonlyArray<string>): ReadonlyArray<string> => [
+  ...ownNotes(step),
   ...(step.limit === undefined ? [] : [limitNote(step.limit)]),
-  ...(step.transactional ? ["transactional"] : [])
+  ...(children.length === 0 ? [] : [`children: ${children.map(visible).join(", ")}`])
 ]
 
 const limitNote = ({ key, name, running }: LimitDefinition): string =>
@@ -126,27 +170,30 @@ const countsByTag = (task: string, counts: Iterable<Count>): ReadonlyMap<string,
 }
 
 const makeNode = (
-  step: { readonly tag: string } & Pick<Node, "notes" | "unknown">,
+  { tag, ...declared }: Pick<Node, "tag" | "notes" | "waits" | "children" | "unknown">,
   index: number,
   counts: ReadonlyArray<Count> | undefined
 ): Node => ({
-  id: idOf(step.tag, index),
-  tag: step.tag,
-  label: visible(step.tag),
-  notes: step.notes,
+  id: idOf(tag, index),
+  tag,
+  label: visible(tag),
+  ...declared,
   counts: counts && linesOf(counts),
-  mood: counts && moodOf(counts),
-  unknown: step.unknown
+  mood: counts && moodOf(counts)
 })
+
+const describeStep = (step: StepDefinition) => {
+  const children = childTasksIn(step.state)
+  return { tag: step.tag, notes: notesOf(step, children), waits: step.on !== undefined, children, unknown: false }
+}
 
 const makeNodes = (task: TaskDefinition, counts: Options["counts"]): ReadonlyMap<string, Node> => {
   const byTag = counts && countsByTag(task.name, counts)
-  const known = task.steps.map((step) => ({ tag: step.tag, notes: notesOf(step), unknown: false }))
   const unknown = [...byTag?.keys() ?? []]
     .filter((tag) => !task.steps.some((step) => step.tag === tag))
-    .map((tag) => ({ tag, notes: ["no step of this task"], unknown: true }))
+    .map((tag) => ({ tag, notes: ["no step of this task"], waits: false, children: [], unknown: true }))
   return new Map(
-    [...known, ...unknown].map((step, index) =>
+    [...task.steps.map(describeStep), ...unknown].map((step, index) =>
       [step.tag, makeNode(step, index, byTag && (byTag.get(step.tag) ?? []))] as const
     )
   )
@@ -167,17 +214,29 @@ const findEntries = ({ entryTags, steps }: TaskDefinition): ReadonlyArray<string
 
 export const makeGraph = (task: TaskDefinition, options: Options): Graph => {
   const nodes = makeNodes(task, options.counts)
-  const nodeOf = (step: { readonly tag: string }) => nodes.get(step.tag)!
+  const nodeOf = (tag: string) => nodes.get(tag)!
+  const isFinal = ({ nextTags }: StepDefinition) => nextTags.length === 0
+  const finals = task.steps.filter(isFinal)
+  const exits = task.steps.filter((step) => !isFinal(step))
   return {
+    name: task.name,
     title: visible(task.name),
     direction: options.direction ?? "TB",
     nodes: [...nodes.values()],
     edges: task.steps.flatMap((step) =>
-      [...new Set(step.nextTags)].map((tag) => [nodeOf(step), nodeOf({ tag })] as const)
+      [...new Set(step.nextTags)].map((tag) => ({
+        from: nodeOf(step.tag),
+        to: nodeOf(tag),
+        label: labelOf(step, tag)
+      }))
     ),
-    entries: findEntries(task).map((tag) => nodeOf({ tag })),
-    finals: task.steps.filter((step) => step.nextTags.length === 0).map(nodeOf),
-    exits: task.steps.filter((step) => step.nextTags.length > 0).map(nodeOf)
+    entries: findEntries(task).map(nodeOf),
+    finals: finals.map(({ tag }) => nodeOf(tag)),
+    ends: task.steps.flatMap((step) => {
+      const label = endLabelOf(step)
+      return label === undefined && !isFinal(step) ? [] : [{ from: nodeOf(step.tag), label }]
+    }),
+    exits: exits.map(({ tag }) => nodeOf(tag))
   }
 }
 

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { ClaimedTask, HeldLimit } from "../attempt/claimedTask.ts"
+import type { TaskDefinition } from "../definition/task.ts"
 import { failureKindOf, messageOf } from "../sql/errors.ts"
 import {
   type EnteredRow,
@@ -18,8 +19,10 @@ import {
   type LimitOfRow,
   takeSlotsBack
 } from "../sql/limits.ts"
+import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
 import { Signal } from "./signal.ts"
+import type { Wakeup } from "./wakeup.ts"
 
 /** The locks of more keys than these are never held together. */
 const maxKeys = 50
@@ -56,13 +59,14 @@ export interface DoorOptions {
   readonly sql: SqlClient
   readonly database: Database
   readonly now: () => number
-  /** The tasks of this worker. */
-  readonly tasks: ReadonlyArray<string>
-  /** Whether one of them has a limited state. */
-  readonly limited: boolean
-  readonly onEntered: (results: ReadonlyArray<Entered>) => void
-  /** Rows of these tasks have got slots: they are ready. */
-  readonly onGranted: (tasks: ReadonlyArray<string | null>) => void
+  readonly tasks: ReadonlyMap<string, TaskDefinition>
+}
+
+/** Where the rows go on. */
+interface Inside {
+  readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
+  readonly wakeup: Wakeup
+  readonly afterCommit: AfterCommit
 }
 
 /** The first items of a list whose keys are few enough. */
@@ -86,10 +90,24 @@ export class Door {
   private keys = new Set<string>()
   /** This worker has met limits. */
   private isUsed: boolean
+  private inside: Inside | undefined
 
   constructor(options: DoorOptions) {
     this.options = options
-    this.isUsed = options.limited
+    this.isUsed = [...options.tasks.values()].some(({ limits }) => limits !== undefined)
+  }
+
+  /** Says who takes the rows that have got slots. */
+  opens(inside: Inside): void {
+    this.inside = inside
+  }
+
+  /** Rows of these tasks have got slots: they are ready. This worker knows, and others must, if it can't take them. */
+  private granted(tasks: ReadonlyArray<string | null>): void {
+    const { afterCommit, pool, wakeup } = this.inside!
+    wakeup.dueIn(0)
+    const isForeign = tasks.some((task) => task === null || !this.options.tasks.has(task))
+    if (isForeign || pool.demand === 0) afterCommit.left()
   }
 
   /** A claimed row asks for a slot. */
@@ -111,7 +129,7 @@ export class Door {
     const entering = Effect.forever(Effect.andThen(
       this.mayEnter.wait(),
       // The others of a claim come in the same turn.
-      Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.enterAll))
+      Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.enterAll()))
     ))
     const granting = Effect.forever(Effect.andThen(
       this.mayGrant.wait(),
@@ -120,10 +138,11 @@ export class Door {
     return Effect.raceAllFirst([entering, granting, this.looking(0)])
   }
 
-  private get enterAll(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const batch = takeKeys(this.waiting, ({ limit }) => limit.key, maxRows)
-      return batch.length === 0 ? Effect.void : Effect.andThen(this.enterBatch(batch), this.enterAll)
+  private enterAll(): Effect.Effect<void> {
+    return Effect.whileLoop({
+      while: () => this.waiting.length > 0,
+      body: () => this.enterBatch(takeKeys(this.waiting, ({ limit }) => limit.key, maxRows)),
+      step: () => {}
     })
   }
 
@@ -143,14 +162,14 @@ export class Door {
     const isLocked = ({ claimed }: Knock) => found.get(claimed.id)?.state === "locked"
     const locked = batch.filter(isLocked)
     const settled = batch.filter((knock) => !isLocked(knock))
-    this.options.onEntered(settled.map(({ claimed, limit: { key, slots } }) => {
+    this.inside?.pool.entered(settled.map(({ claimed, limit: { key, slots } }) => {
       const row = found.get(claimed.id)
       return { claimed, limit: row?.state === "in" ? { key, slots, slot: row.slot! } : undefined }
     }))
     const own = new Set(settled.filter(({ claimed }) => found.get(claimed.id)?.state === "in"))
     const granted = rows.flatMap(({ state, task }) => state === "granted" ? [task] : [])
     const quarantined = rows.some(({ slot, state }) => state === "out" && slot !== null)
-    if (granted.length > own.size || quarantined) this.options.onGranted(granted)
+    if (granted.length > own.size || quarantined) this.granted(granted)
     if (locked.length === 0) return Effect.void
     return Effect.forkChild(Effect.map(Effect.sleep(lockedPause), () => this.knockAgain(locked)))
   }
@@ -173,7 +192,7 @@ export class Door {
       return Effect.andThen(this.enterBatch(batch.slice(0, middle)), this.enterBatch(batch.slice(middle)))
     }
     return Effect.sync(() =>
-      this.options.onEntered(batch.map(({ claimed, limit }) => ({
+      this.inside?.pool.entered(batch.map(({ claimed, limit }) => ({
         claimed,
         refused: `The slot of the limit "${limit.key}" could not be asked for: ${messageOf(error)}`
       })))
@@ -189,7 +208,7 @@ export class Door {
   }
 
   private grant(keys: ReadonlyArray<string>): Effect.Effect<void> {
-    const { database, onGranted, sql } = this.options
+    const { database, sql } = this.options
     const batch = keys.slice(0, maxKeys)
     if (batch.length === 0) return Effect.void
     const granted = database.retryingUnless(grantSlots(sql, batch), (error) => failureKindOf(error) !== "Database")
@@ -201,7 +220,7 @@ export class Door {
         ),
       onSuccess: (rows) =>
         Effect.sync(() => {
-          if (rows.length > 0) onGranted(rows.map(({ task }) => task))
+          if (rows.length > 0) this.granted(rows.map(({ task }) => task))
         })
     }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(maxKeys)))))
   }
@@ -229,7 +248,7 @@ export class Door {
 
   private get takeBack(): Effect.Effect<void> {
     const { database, sql, tasks } = this.options
-    return Effect.matchEffect(database.withTimeout(takeSlotsBack(sql, tasks)), {
+    return Effect.matchEffect(database.withTimeout(takeSlotsBack(sql, [...tasks.keys()])), {
       onFailure: (error) => Effect.logDebug(`Slots could not be taken back: ${messageOf(error)}`),
       onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => this.freed(key)))
     })

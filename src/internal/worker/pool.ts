@@ -5,11 +5,10 @@
  * A row's way: admitted → buffered → running → storing → gone; or, after `NextStep.now`, buffered again.
  */
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type { TaskId } from "../../TaskId.ts"
 import { toPostgresText } from "../attempt/causeText.ts"
-import { type Attempt, ClaimedTask, type Entry, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
+import { type Attempt, ClaimedTask, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
 import {
   endingOf,
   isAsync,
@@ -19,33 +18,13 @@ import {
   type Waiting,
   withoutOutcome
 } from "../attempt/outcome.ts"
-import type { ToHistory } from "../attempt/history.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import type { HistoryEntry } from "../sql/history.ts"
 import type { LimitOfRow } from "../sql/limits.ts"
-import type { AfterCommit } from "./afterCommit.ts"
-import type { Door, Entered } from "./door.ts"
-import { Buffer, type BufferOptions } from "./buffer.ts"
-import type { WorkerMetrics } from "./metrics.ts"
+import type { Entered } from "./door.ts"
+import { Buffer } from "./buffer.ts"
+import type { PoolOptions } from "./poolOptions.ts"
 import { Signal } from "./signal.ts"
-import type { Wakeup } from "./wakeup.ts"
-
-export interface PoolOptions extends BufferOptions {
-  /** A row whose lease was not renewed for longer may be another worker's. In milliseconds. */
-  readonly maxUnrenewed: number
-  readonly metrics: WorkerMetrics
-  readonly wakeup: Wakeup
-  /** Where outcomes go to be written. The answers come through {@link Pool.stored}. */
-  readonly outbox: Queue.Enqueue<Entry>
-  /** The same for those whose commit need not wait for the disk: they don't wait behind those that do. */
-  readonly asyncOutbox: Queue.Enqueue<Entry>
-  readonly afterCommit: AfterCommit
-  /** Where rows of limited states ask for slots. The answers come through {@link Pool.entered}. */
-  readonly door: Pick<Door, "enter" | "freed">
-  /** Runs an attempt, and notes its outcome in it. */
-  readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
-  readonly toHistory?: ToHistory | undefined
-}
 
 type Continued = Extract<RowOutcome, { readonly _tag: "Continued" }>
 
@@ -331,11 +310,16 @@ export class Pool {
     this.store(claimed, this.limitChain(outcome), this.options.toHistory?.(attempt, outcome))
   }
 
-  /** An outcome is in the row. */
-  private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
-    const { afterCommit, door, metrics, wakeup } = this.options
+  private countSignals(claimed: ClaimedTask, outcome: RowOutcome): void {
+    const { metrics } = this.options
     if (isTaken(claimed, outcome)) metrics.signals(claimed, "taken", 1)
     if (outcome._tag === "Finished" && outcome.left !== undefined) metrics.signals(claimed, "left", outcome.left)
+  }
+
+  /** An outcome is in the row. */
+  private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
+    const { afterCommit, door, wakeup } = this.options
+    this.countSignals(claimed, outcome)
     afterCommit.committed({ claimed, outcome })
     if (claimed.limit !== undefined) door.freed(claimed.limit.key)
     if (outcome._tag === "Continued") return this.advance(claimed, outcome)
