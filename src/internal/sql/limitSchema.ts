@@ -231,10 +231,24 @@ begin
   end loop;
 end $$`
 
+/** Rows of a limit, or of one of its keys, that hold a slot and don't run go back to the door: it is paused. */
+const sendBackFunction = `create or replace function pg_task_send_back(name text) returns void language plpgsql as $$
+declare
+  keys text[] := array(
+    select distinct t.limit_key from pg_task t
+    where t.slot > 0 and (t.limit_key = name or split_part(t.limit_key, ':', 1) = name)
+  );
+begin
+  ${begin};
+  update pg_task t set slot = null, updated_at = now()
+  where t.limit_key = any(keys) and t.slot > 0 and not t.is_running and t.error is null and t.ended_at is null;
+end $$`
+
 /** For databases where functions are not granted to everybody by default. */
 const grants: ReadonlyArray<string> = [
   "grant execute on function pg_task_grant(text[]) to public",
-  "grant execute on function pg_task_enter(uuid[], uuid[], text[], int[]) to public"
+  "grant execute on function pg_task_enter(uuid[], uuid[], text[], int[]) to public",
+  "grant execute on function pg_task_send_back(text) to public"
 ]
 
 export const createLimits: ReadonlyArray<string> = [
@@ -243,5 +257,6 @@ export const createLimits: ReadonlyArray<string> = [
   ...restTrigger,
   grantFunction,
   enterFunction,
+  sendBackFunction,
   ...grants
 ]
