@@ -160,7 +160,10 @@ const declarationOf = (
   checkSignals(of, steps)
   if (entry !== undefined) failDefinition(of.name, "it is declared already: give `entry` to Task.declare")
   const declared = { ...of, codec: makeCodec(of.name, steps), limits: limitsOf(steps) }
-  return declared.limits === undefined ? declared : Object.assign(declared, makeMethods(declared))
+  // Results may be in former states, and new tasks in limited ones: only the steps know.
+  const isKnownBySteps = declared.limits !== undefined
+    || steps.some(({ from, keep }) => keep !== undefined && from.length > 0)
+  return isKnownBySteps ? { ...declared, ...makeMethods(declared) } : declared
 }
 
 /** In milliseconds. */
