@@ -48,8 +48,9 @@ const createIndexes: ReadonlyArray<string> = [
 
 /**
  * A row that does not run, and can't run, gives its slot back: when it is parked, moved into the future, or ended, by
- * whomever. When a hand edits its state, it belongs to another key, perhaps: whoever claims it finds out. The library's
- * own writes of a state also change `transitions` or `wakes`. The slot of a running row goes when its attempt ends.
+ * whomever. When a hand edits its state, it belongs to another key, perhaps: whoever claims it finds out. The library
+ * writes the state of a row that has run until then, or raises `wakes`. The slot of a running row goes when its attempt
+ * ends.
  */
 const restFunction = `create or replace function pg_task_come_to_rest() returns trigger language plpgsql as $$
 declare
@@ -57,7 +58,7 @@ declare
 begin
   if new.pending is null then
     if new.ended_at is not null
-      or new.step is distinct from old.step and new.transitions = old.transitions and new.wakes = old.wakes
+      or new.step is distinct from old.step and not old.is_running and new.wakes = old.wakes
     then
       new.limit_key = null;
       new.slot = null;
@@ -183,7 +184,6 @@ returns table (id uuid, state text, slot int, task text) language plpgsql as $$
 #variable_conflict use_column
 declare
   r record;
-  places tid[] := '{}';
 begin
   ${begin};
   insert into pg_task_limit as l (key, slots)
@@ -192,7 +192,7 @@ begin
     order by u.key, u.n desc
     on conflict (key) do update set slots = excluded.slots, noted_at = now();
   for i in 1..cardinality(ids) loop
-    select t.ctid, t.limit_key, t.slot, t.slots into r from pg_task t
+    select t.ctid, t.limit_key, t.slot into r from pg_task t
       where t.id = ids[i] and t.lease_token = tokens[i] and t.is_running for no key update skip locked;
     if not found then
       id := ids[i];

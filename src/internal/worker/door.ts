@@ -10,7 +10,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { ClaimedTask, HeldLimit } from "../attempt/claimedTask.ts"
 import type { TaskDefinition } from "../definition/task.ts"
-import { failureKindOf, messageOf } from "../sql/errors.ts"
+import { codeOf, failureKindOf, messageOf } from "../sql/errors.ts"
 import {
   type EnteredRow,
   enterLimits,
@@ -181,7 +181,8 @@ export class Door {
 
   /** It was refused though the database is there: because of a lock, or of the key of one row. */
   private again(batch: ReadonlyArray<Knock>, error: SqlError): Effect.Effect<void> {
-    if (failureKindOf(error) === "Lock") {
+    // A slot that is held already: where transactions are repeatable reads by default, a function sees what is past.
+    if (failureKindOf(error) === "Lock" || codeOf(error) === "23505") {
       return Effect.logDebug(`Slots could not be asked for, and will be again: ${messageOf(error)}`).pipe(
         Effect.andThen(Effect.sleep(lockedPause)),
         Effect.map(() => this.knockAgain(batch))
