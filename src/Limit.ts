@@ -36,7 +36,7 @@ export type TypeId = "~effect-pg-task/Limit"
 export interface Limit {
   readonly [TypeId]: TypeId
   readonly name: string
-  /** How many tasks may be at work at the same time; with {@link by}, how many of each key. */
+  /** How many tasks may be at work at the same time; with `by`, how many of each key. */
   readonly running: number
   /**
    * The same limit for each key by itself: of each tenant, of each account. The key is a text of 1 to 500 characters,
