@@ -232,6 +232,19 @@ const afterLostCommit = (
 const stored = ({ debug }: Options, claimed: ClaimedTask, outcome: RowOutcome): Effect.Effect<Outcome> =>
   Effect.as(reportStored(claimed, outcome, debug), { _tag: "Stored", outcome })
 
+const afterFailedStep = (
+  claimed: ClaimedTask,
+  progress: Progress,
+  cause: Cause.Cause<unknown>,
+  isLost: boolean
+): Effect.Effect<never, unknown> => {
+  // Steps that signal each other's tasks lock each other's rows: to lock the own one first would not help.
+  if (findInCause(cause, isOwnContention) !== undefined) return undoneByOurs(claimed, progress, cause, false)
+  return isLost || findInCause(cause, isReadOnly) !== undefined
+    ? undoneByLoss(claimed, progress, cause)
+    : Effect.failCause(cause)
+}
+
 /** What becomes of a transaction that failed. */
 const afterFailure = (
   options: Options,
@@ -245,11 +258,7 @@ const afterFailure = (
     case "Begin":
       return undoneByOurs(claimed, progress, cause)
     case "Step":
-      // Steps that signal each other's tasks lock each other's rows: to lock the own one first would not help.
-      if (findInCause(cause, isOwnContention) !== undefined) return undoneByOurs(claimed, progress, cause, false)
-      return isLost || findInCause(cause, isReadOnly) !== undefined
-        ? undoneByLoss(claimed, progress, cause)
-        : Effect.failCause(cause)
+      return afterFailedStep(claimed, progress, cause, isLost)
     case "Store":
       return findInCause(cause, mayPass) !== undefined
         ? undoneByOurs(claimed, progress, cause)
