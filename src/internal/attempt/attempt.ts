@@ -65,11 +65,12 @@ const decode = (runner: Runner, claimed: ClaimedTask): Effect.Effect<Decoded, De
 const invalid = (step: StepDefinition, what: string) =>
   Effect.die(new TypeError(`the handler of step "${step.tag}" ${what}`))
 
+/** Not by `Effect.onError`, which makes what follows a failure uninterruptible, at a price for each attempt. */
 const noting = <A>(running: Running, effect: Effect.Effect<A, unknown>): Effect.Effect<A, unknown> =>
-  Effect.onError(effect, (cause) =>
-    Effect.sync(() => {
-      running.own = cause
-    }))
+  Effect.catchCause(effect, (cause) => {
+    running.own = cause
+    return Effect.failCause(cause)
+  })
 
 /** Callers in plain JavaScript may return anything. */
 const callHandler = (running: Running): Effect.Effect<AnyNextStep, unknown> =>
