@@ -43,12 +43,16 @@ const load = Effect.fnUntraced(function*<A>(
 /** All tasks among the exports. */
 export const loadTasks = (path: string) => load(path, Task.isTask, "Task.make")
 
-/** All recurring tasks among the exports: perhaps none, but then the module must export a task. */
-export const loadRecurring = (path: string) =>
-  Effect.map(
-    load(path, (value) => Recurring.isRecurring(value) || Task.isTask(value), "Recurring.make or Task.make"),
-    (found) => found.filter(Recurring.isRecurring)
+/** All tasks among the exports, and the recurring ones. */
+export const loadAll = (path: string) =>
+  load(
+    path,
+    (value): value is Task.Any | Recurring.Any => Task.isTask(value) || Recurring.isRecurring(value),
+    "Recurring.make or Task.make"
   )
+
+/** All recurring tasks among the exports: perhaps none, but then the module must export a task. */
+export const loadRecurring = (path: string) => Effect.map(loadAll(path), (found) => found.filter(Recurring.isRecurring))
 
 /** The declaration of one task, by its name: of the task itself, or apart from its steps. */
 const findDeclaration = Effect.fnUntraced(function*(path: string, name: string) {
