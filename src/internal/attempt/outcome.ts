@@ -52,7 +52,12 @@ export type RowOutcome =
   /** The row can't be decoded: parked without having been tried. */
   | { readonly _tag: "Rejected"; readonly error: string }
   /** Released untouched: it was only buffered, or it was interrupted. */
-  | { readonly _tag: "Released"; readonly delay?: number }
+  | {
+    readonly _tag: "Released"
+    readonly delay?: number
+    /** Once it is stored: a pending state took the place of a move, and the signal that the move took is gone. */
+    readonly taken?: true
+  }
 
 /** A row that waits from now on. */
 export interface Waiting {
@@ -82,7 +87,7 @@ export interface Waited {
 
 /** Whether an outcome that was stored has taken a signal out of its row. */
 export const isTaken = ({ wait }: { readonly wait: Waited | undefined }, outcome: RowOutcome): boolean =>
-  wait?.taken !== undefined && (outcome._tag === "Finished" || "step" in outcome)
+  wait?.taken !== undefined && (outcome._tag === "Finished" || "step" in outcome || "taken" in outcome)
 
 /** Whether the task stops with it: for good, or until somebody repairs it. */
 export const isEnd = (outcome: RowOutcome): boolean =>
@@ -229,12 +234,13 @@ const withLeft = (outcome: RowOutcome & { readonly _tag: "Finished" }, left: num
 
 /** An outcome, with what storing it has told. */
 export const withStored = (
-  { wait }: { readonly wait: Waited | undefined },
+  waiting: { readonly wait: Waited | undefined },
   outcome: RowOutcome,
   { due, left, replaced }: StoredRow
 ): RowOutcome => {
   // The attempt has ended, and the row is ready in another state, or scheduled: it is left to any worker.
-  if (replaced) return { _tag: "Released" }
+  if (replaced) return isTaken(waiting, outcome) ? { _tag: "Released", taken: true } : { _tag: "Released" }
+  const { wait } = waiting
   switch (outcome._tag) {
     case "Waiting":
       return { dueIn: due ?? null, ...outcome }

@@ -5,6 +5,7 @@
  *
  * `pending` is `{"step", "at", "trace"}`: the state, when it is due, and the trace of whoever has stored it.
  */
+import { leaveChildren } from "./leftChildren.ts"
 import { setNames } from "./names.ts"
 import { nextTransitionSql } from "./transitions.ts"
 
@@ -44,12 +45,14 @@ export const takePending = `begin
   new.slot = null;
   new.slots = null;
   new.wakes = old.wakes + 1;
+  ${leaveChildren}
   return new;`
 
 export const declarePending = `unfit text;
   old_pending constant text := new.pending::text;`
 
-const createFunction = `create or replace function pg_task_take_pending() returns trigger language plpgsql as $$
+export const createPendingFunction =
+  `create or replace function pg_task_take_pending() returns trigger language plpgsql as $$
 declare
   ${declarePending}
 begin
@@ -57,7 +60,7 @@ begin
 end $$`
 
 export const createPending: ReadonlyArray<string> = [
-  createFunction,
+  createPendingFunction,
   "drop trigger if exists pg_task_replaced on pg_task",
   `create trigger pg_task_replaced before update on pg_task for each row
   when (new.pending is not null and not new.is_running) execute function pg_task_take_pending()`
