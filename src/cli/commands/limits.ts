@@ -45,12 +45,9 @@ const key = Argument.String("key").pipe(
   Argument.optional
 )
 
-const targetOf = (limit: string, key: Option.Option<string>): Limits.Target => ({
-  limit,
-  key: Option.getOrUndefined(key)
-})
+const targetOf = (limit: string, key: Option.Option<string>) => ({ limit, key: Option.getOrUndefined(key) })
 
-const titleOf = ({ key, limit }: Limits.Target) => oneLine(`${String(limit)}${key === undefined ? "" : ` ${key}`}`)
+const titleOf = ({ key, limit }: ReturnType<typeof targetOf>) => oneLine(key === undefined ? limit : `${limit} ${key}`)
 
 const pause = Command.make(
   "pause",
