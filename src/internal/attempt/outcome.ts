@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import type { Deadline } from "../definition/wait.ts"
 import type { HistoryEntry } from "../sql/history.ts"
 import type { Lease } from "../sql/lease.ts"
-import type { Changes, RowChange, RowEnd, StoredRow } from "../sql/outcome.ts"
+import { type Changes, isReplaced, type RowChange, type RowEnd, type StoredRow } from "../sql/outcome.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
 
 /** A move of the task. `asyncCommit` is set where its commit need not wait for the disk. */
@@ -45,7 +45,15 @@ export type RowOutcome =
   /** The row can't be decoded: parked without having been tried. */
   | { readonly _tag: "Rejected"; readonly error: string }
   /** Released untouched: it was only buffered, or it was interrupted. */
-  | { readonly _tag: "Released"; readonly delay?: number }
+  | Released
+
+/** Nothing is written but the end of the attempt. */
+interface Released {
+  readonly _tag: "Released"
+  readonly delay?: number
+  /** Once it is stored: the outcome that was not written, because a pending state has taken its place. */
+  readonly replaced?: Exclude<RowOutcome, Released>["_tag"]
+}
 
 /** A row that waits from now on. */
 export interface Waiting {
@@ -100,7 +108,8 @@ export type Ending = Lowercase<RowOutcome["_tag"] | "Lost" | "Cancelled">
 export const endingOf = (stop: Stop | undefined, outcome: Outcome): Ending => {
   if (stop === "Lost") return "lost"
   if (stop === "Cancelled") return "cancelled"
-  const { _tag } = outcome._tag === "Stored" ? outcome.outcome : outcome
+  const ended = outcome._tag === "Stored" ? outcome.outcome : outcome
+  const _tag = (ended._tag === "Released" && ended.replaced) || ended._tag
   return _tag.toLowerCase() as Lowercase<typeof _tag>
 }
 
@@ -191,10 +200,11 @@ const withLeft = (outcome: RowOutcome & { readonly _tag: "Finished" }, left: num
 export const withStored = (
   { wait }: { readonly wait: Waited | undefined },
   outcome: RowOutcome,
-  { due, left, replaced }: StoredRow
+  row: StoredRow
 ): RowOutcome => {
+  const { due, left } = row
   // The attempt has ended, and the row is ready in another state, or scheduled: it is left to any worker.
-  if (replaced) return { _tag: "Released" }
+  if (isReplaced(row)) return outcome._tag === "Released" ? outcome : { _tag: "Released", replaced: outcome._tag }
   switch (outcome._tag) {
     case "Waiting":
       return { dueIn: due ?? null, ...outcome }

@@ -26,6 +26,14 @@ export type ChildOf<D> = D extends {
 } ? ChildSchema<Name, Finals["Type"], Finals["DecodingServices"], States["EncodingServices"]>
   : never
 
+/** What is known of a task before it is declared: its name, its final states, and what encodes its states. */
+export interface Forward<Name extends string, Finals extends StateSchema = never, R = never> {
+  readonly "~effect-pg-task/Declaration": "~effect-pg-task/Declaration"
+  readonly name: Name
+  readonly states: ReadonlyArray<{ readonly EncodingServices: R }>
+  readonly finals: ReadonlyArray<Finals>
+}
+
 /** What has become of a child: it ended in a final state, it is parked, or its row is gone. */
 export type Settled<A> =
   | { readonly _tag: "Ended"; readonly state: A }

@@ -310,7 +310,10 @@ export class Pool {
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
     if (moved && this.draining) afterCommit.left()
     if (moved) wakeup.dueIn(outcome.delay ?? 0)
-    else if (outcome._tag === "Released") wakeup.dueIn(0)
+    else if (outcome._tag === "Released") {
+      if (outcome.replaced !== undefined) metrics.replaced(claimed, endingOf(undefined, outcome))
+      wakeup.dueIn(0)
+    }
   }
 
   /** A row waits from now on. If the answer to the write was lost, it may be due at once. */
