@@ -32,7 +32,8 @@ const noteCrashes: ReadonlyArray<string> = [
  * All the tables of a run. The roles of its processes may do what they need, and no more; all have one password. What
  * the suite's own processes note is written in a read-only spell, too.
  */
-export const createLedger = (password: string): ReadonlyArray<string> => [
+export const createLedger = (password: string, beside: ReadonlyArray<string>): ReadonlyArray<string> => [
+  ...beside,
   "create table plan (id text primary key, producer int not null, content text not null)",
   "create table enqueued (plan text primary key)",
   "create table sent (plan text primary key, sure boolean not null)",

@@ -14,7 +14,8 @@ import { makeProxy, type Proxy } from "./Proxy.ts"
 import type { Random } from "./Random.ts"
 import { playSpell, spellLease } from "./SpellRound.ts"
 import type { Spell } from "./Spells.ts"
-import { sound, type Urls } from "./WorkerVariant.ts"
+import { makeJoins } from "./joins/Joins.ts"
+import { looking, sound, type Urls } from "./WorkerVariant.ts"
 import type { Scene } from "./FaultContext.ts"
 
 export interface FailoverOptions {
@@ -83,10 +84,12 @@ const play = (setting: Setting, urls: Urls, random: Random, { log, millis, plans
     const sql = yield* SqlClient.SqlClient
     yield* awaitStandby(sql)
     yield* Migrations.run
-    for (const statement of createLedger(new URL(urls.direct).password)) yield* sql.unsafe(statement)
-    const variant = (name: string, random: Random) => sound(name, urls, random, spellLease)
+    const beside = [makeJoins(random.fork("joins"))]
+    const tables = beside.flatMap(({ tables }) => tables)
+    for (const statement of createLedger(new URL(urls.direct).password, tables)) yield* sql.unsafe(statement)
+    const variant = (name: string, random: Random) => looking(sound(name, urls, random, spellLease))
     const crew = new Crew({ log, random, variant })
-    const scene: Scene = { log, crew, sql }
+    const scene: Scene = { log, crew, sql, beside }
     for (let n = 0; n < 3; n++) yield* crew.hire()
     const outage = random.pick(["refused", "silent", "early"] as const)
     yield* playSpell(scene, random, {

@@ -43,6 +43,7 @@ const weights: Record<Name, number> = {
   hurry: 3,
   clear: 3,
   cancel: 3,
+  fell: 4,
   garbage: 8
 }
 

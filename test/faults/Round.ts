@@ -16,11 +16,13 @@ export const patience = 60_000
 
 const encode = Schema.encodeSync(Schema.fromJsonString(Plan))
 
-export const prepare = ({ sql }: Scene, plans: ReadonlyArray<Plan>) =>
+export const prepare = (scene: Scene, plans: ReadonlyArray<Plan>) =>
   Effect.gen(function*() {
+    const { beside, sql } = scene
     for (const statement of emptyLedger) yield* persist(sql.unsafe(statement))
     const rows = plans.map((plan, n) => ({ id: plan.id, producer: n % producers, content: encode(plan) }))
     yield* Effect.forEach(rows, (row) => persist(sql`insert into plan ${sql.insert(row)} on conflict do nothing`))
+    for (const { prepare } of beside) yield* prepare(scene)
   })
 
 /** Enqueues all plans, from several processes. Some of these may be killed. */
@@ -85,7 +87,7 @@ export const settle = (world: Scene, plans: ReadonlyArray<Plan>, allowed: Readon
     let [state, since] = ["", performance.now()]
     for (;;) {
       const rows = yield* help(world, rests, allowed)
-      if (rows.length === 0) return
+      if (rows.length === 0) break
       const now = JSON.stringify(rows.map(({ id, transitions, tried }) => [id, transitions, tried]))
       if (now !== state) [state, since] = [now, performance.now()]
       if (performance.now() - since > patience) {
@@ -93,14 +95,17 @@ export const settle = (world: Scene, plans: ReadonlyArray<Plan>, allowed: Readon
       }
       yield* Effect.sleep(200)
     }
+    for (const { settle } of world.beside) yield* settle(world, allowed)
   })
 
 /** Has the oracle look: strictly where no worker crashed. */
-export const conclude = ({ log, sql }: Scene, plans: ReadonlyArray<Plan>, strict?: Strictness) =>
+export const conclude = (scene: Scene, plans: ReadonlyArray<Plan>, strict?: Strictness) =>
   Effect.gen(function*() {
+    const { log, sql } = scene
     const evidence = yield* gather(sql)
     for (const complaint of judge({ plans, evidence, strict })) log.wrong(complaint)
     if (strict?.forgets === true) log.count("asynchronous steps run again", countAgain({ plans, evidence }))
+    for (const { judge } of scene.beside) yield* judge(scene, strict)
     log.count("tasks", evidence.enqueued.size + evidence.sent.size)
     log.count("steps", [...evidence.runs.values()].reduce((sum, runs) => sum + runs.length, 0))
     log.count("transfers", [...evidence.transfers.values()].flat().length)

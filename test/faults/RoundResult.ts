@@ -56,10 +56,13 @@ const group = <A extends Place>(items: ReadonlyArray<A>): ReadonlyMap<string, Re
   return groups
 }
 
+/** The tasks of the plans, and garbage. */
+export const notBeside = "coalesce(task, '') not like 'Beside%'"
+
 export const readRows = (sql: SqlClient.SqlClient): Effect.Effect<ReadonlyArray<Row>> =>
   persist(sql<Row>`select id::text, substring(step from '"plan": ?"([^"]+)"') as plan, left(step, 200) as step, tried,
     transitions, crashes, error, is_running or lease_token is not null or lease_until is not null as leased
-    from pg_task order by created_at`)
+    from pg_task where ${sql.literal(notBeside)} order by created_at`)
 
 export const gather = (sql: SqlClient.SqlClient): Effect.Effect<Evidence> =>
   Effect.gen(function*() {

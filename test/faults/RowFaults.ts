@@ -47,6 +47,16 @@ const cancel = edit((sql, seed, rows) =>
   select pg_notify('pg_task_changed', 'cancel ' || id) from gone`
 )
 
+/** Leaves whose parents can go on without them: in one statement with a note of it. Nobody tells their parents. */
+const fell = edit((sql, seed, rows) =>
+  sql`with gone as (
+    delete from pg_task where id in (
+      select id from pg_task where task = 'BesideLeaf' and parent is not null and ended_at is null
+        and step ~ '"node": ?"[^"]+x"' order by md5(id::text || ${seed}) limit ${rows}::int)
+    returning substring(step from '"node": ?"([^"]+)"') as node
+  ) insert into tree_felled select node from gone on conflict do nothing`
+)
+
 const deep = `{"Journey":{"Free":${"[".repeat(500)}${"]".repeat(500)}}}`
 
 /** Rows of known tasks, or of none, that nobody can decode. */
@@ -86,4 +96,4 @@ const garbage: Fault = ({ sql }, random) => {
   ))
 }
 
-export const rowFaults = { steal, free, lapse, hurry, clear, cancel, garbage }
+export const rowFaults = { steal, free, lapse, hurry, clear, cancel, fell, garbage }

@@ -18,6 +18,13 @@ export interface Variant {
   /** By how much its clock is wrong, in milliseconds. */
   readonly clockOffset: number
   readonly sayMemoryEvery: number
+  /**
+   * How often it looks for parents whose children have ended unnoticed, in milliseconds. Null: never. Where no worker
+   * crashes, none must be left to such a look.
+   */
+  readonly looksForParents: number | null
+  /** How often it dies when it has stored the end of a child, before it tells the parent. */
+  readonly diesBeforeTelling: number
   readonly options: Omit<Settings, "recurring" | "tasks">
 }
 
@@ -40,6 +47,8 @@ export const plain = (name: string, urls: Urls, lease: number): Variant => ({
   settings: {},
   clockOffset: 0,
   sayMemoryEvery: 10_000,
+  looksForParents: null,
+  diesBeforeTelling: 0,
   options: {
     concurrency: 12,
     bufferSize: 1000,
@@ -49,6 +58,9 @@ export const plain = (name: string, urls: Urls, lease: number): Variant => ({
     pollInterval: 2000
   }
 })
+
+/** Looks for parents that nobody tells, often enough for a round. */
+export const looking = (variant: Variant): Variant => ({ ...variant, looksForParents: 4000 })
 
 const hour = 3_600_000
 
@@ -67,6 +79,7 @@ export const odd = (name: string, urls: Urls, random: Random): Variant => {
     ...usual,
     tasks: random.weighted({ all: 5, journeys: 2, errands: 2, older: 2 }),
     url: random.chance(0.4) ? urls.proxied : urls.direct,
+    diesBeforeTelling: random.chance(0.3) ? 0.05 : 0,
     maxConnections: random.pick([1, 2, 3, 10, 10]),
     multiplex: random.chance(0.3),
     prepare: random.chance(0.8),

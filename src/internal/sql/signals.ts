@@ -217,7 +217,7 @@ export const createSignals: ReadonlyArray<string> = [
   "grant execute on function pg_task_signal(uuid, text, jsonb, text) to public",
   `create or replace function pg_task_touch() returns trigger language plpgsql as $$
 begin
-  new.updated_at = now();
+  if new.updated_at = old.updated_at then new.updated_at = now(); end if;
   if ${isEditedByHand} then
     new.waits_for = null;
     new.wait_until = null;
@@ -225,9 +225,11 @@ begin
   end if;
   return new;
 end $$`,
+  // Postgres reads the condition of a trigger anew for each statement: so it is short, and the function looks closer.
   "drop trigger if exists pg_task_touched on pg_task",
   `create trigger pg_task_touched before update on pg_task for each row
-  when (new.updated_at = old.updated_at or ${isEditedByHand}) execute function pg_task_touch()`,
+  when (new.updated_at = old.updated_at or old.waits_for is not null or old.wait_until is not null)
+  execute function pg_task_touch()`,
   // Also when a row that comes into a waiting state is due at once, because a signal has come meanwhile.
   "drop trigger if exists pg_task_freed on pg_task",
   `create trigger pg_task_freed after update on pg_task for each row

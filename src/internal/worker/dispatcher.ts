@@ -35,6 +35,12 @@ const failedBackoff = { first: 50, longest: 5000 }
 const lockedBackoff = 10
 
 /**
+ * Mostly it is the claim of another worker that holds these rows, for a moment. A look behind them reads many rows, so
+ * it comes only after so many claims that have found nothing else.
+ */
+const lockedByClaims = 2
+
+/**
  * A claim has filled every slot. If more rows are due this long after it, other workers are notified: few may have
  * answered the notification of these rows (see crowd.ts). While a worker stays busy, it does so less and less often. In
  * milliseconds.
@@ -118,6 +124,8 @@ export class Dispatcher {
   private pass: Pass | undefined
   /** Nothing but such rows is due: wait before the next pass. */
   private passed = false
+  /** How many claims in a row have found nothing but such rows in front. */
+  private lockedClaims = 0
   /** The last pass took long: the next look at everything is one, too. */
   private manyLocked = false
   private failedWait = failedBackoff.first
@@ -210,16 +218,18 @@ export class Dispatcher {
     const { now, unknownStates } = this.options
     if (this.isPoll && due !== null && due <= 0) return Effect.sync(() => this.foundDue(due))
     unknownStates.seen(isDue)
-    // The last claim has looked at a few rows in front, and others hold all of these: what is behind them?
-    if (due !== null && due <= 0 && !this.passed) {
+    const isLocked = due !== null && due <= 0
+    // The last claims have looked at a few rows in front, and others hold all of these: what is behind them?
+    if (isLocked && !this.passed && this.lockedClaims >= lockedByClaims) {
       return Effect.sync(() => {
         this.pass = startOfPass(from)
         this.mayHaveDueRows = true
       })
     }
-    if (due === null || due > 0) this.cursor.seenAll(at)
+    if (!isLocked) this.cursor.seenAll(at)
     const wait = due === null ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
     this.passed = false
+    this.lockedClaims = isLocked ? this.lockedClaims + 1 : 0
     return this.rest(Math.min(now() + Math.min(wait, this.skipped.wait(skipped)), this.cursor.nextScan), now())
   }
 
@@ -296,6 +306,7 @@ export class Dispatcher {
   }
 
   private claimed(look: Claimed): void {
+    if (look.last !== undefined) this.lockedClaims = 0
     this.cursor.end(look)
     this.wadedInVain = look.last === undefined && !this.cursor.isCheap
     if (look.full || this.cursor.goesOn(look.now)) this.mayHaveDueRows = true

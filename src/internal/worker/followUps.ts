@@ -1,4 +1,5 @@
 /** What a worker does after the commit of outcomes, and from time to time. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -29,18 +30,21 @@ const waiters = (sql: SqlClient): FollowUp => ({
   every: Infinity
 })
 
-/** How often parents are looked for whose children have ended unnoticed, in milliseconds. */
-const forgottenInterval = 60_000
+/** How often parents are looked for whose children have ended unnoticed, in milliseconds. Infinite, in tests: never. */
+export const ParentsLook = Context.Reference<number>("effect-pg-task/internal/ParentsLook", {
+  defaultValue: () => 60_000
+})
 
 /** Parents go on once no child of theirs is open. */
-const parents = (sql: SqlClient): FollowUp => ({
+const parents = (sql: SqlClient, every: number): FollowUp => ({
   concerns: ({ claimed, outcome }) => isEnd(outcome) && parentOf(claimed) !== undefined,
   work: (committed) =>
     committed.length > 0
       ? wakeParents(sql, [...new Set(committed.map(({ claimed }) => parentOf(claimed)!))])
       : Effect.flatMap(findForgotten(sql), (found) =>
         found.length === 0 ? Effect.void : wakeParents(sql, found.map(({ id }) => id))),
-  every: forgottenInterval
+  every
 })
 
-export const makeFollowUps = (sql: SqlClient): ReadonlyArray<FollowUp> => [waiters(sql), parents(sql), expiry(sql)]
+export const makeFollowUps = (sql: SqlClient): Effect.Effect<ReadonlyArray<FollowUp>> =>
+  Effect.map(Effect.service(ParentsLook), (every) => [waiters(sql), parents(sql, every), expiry(sql)])

@@ -161,7 +161,7 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   const outbox = yield* Queue.unbounded<Entry>()
   const asyncOutbox = yield* Queue.unbounded<Entry>()
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
-  const followUps = [...makeFollowUps(sql), ...yield* ExtraFollowUps]
+  const followUps = [...yield* makeFollowUps(sql), ...yield* ExtraFollowUps]
   const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps })
   const pool = new Pool({
     concurrency,

@@ -58,7 +58,7 @@ export interface DrainRequest {
   readonly fromBlock?: number
 }
 
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+export const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** A query that answers whether every task from that block on is stored as done. */
 export const settledSql = ({ table, unfinished }: Description, fromBlock = 0): string =>

@@ -8,11 +8,13 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Data from "effect/Data"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import { beginning, makeJourney } from "../PlannedTask.ts"
+import { produceJoins } from "../joins/JoinProducer.ts"
 import { makeNotes, persist } from "../EffectTables.ts"
 import { Plan } from "../Plan.ts"
 
@@ -101,6 +103,7 @@ const produce = Effect.gen(function*() {
     sql<{ content: string }>`select content from plan where producer = ${Number(producer)}::int`
   )
   const plans = rows.map(({ content }) => decode(content))
+  const joins = yield* Effect.forkChild(produceJoins(Number(producer), { rest: Number(rest), late: false }))
   yield* Effect.forEach(
     plans.filter(({ how }) => how !== "batch"),
     (plan) => Effect.andThen(one(plan), Effect.sleep(Number(rest))),
@@ -109,6 +112,7 @@ const produce = Effect.gen(function*() {
     }
   )
   yield* batches(plans)
+  yield* Fiber.join(joins)
 }).pipe(
   Effect.provide(
     PgClient.layer({ url: Redacted.make(url), maxConnections: 5, applicationName: `producer ${producer}` })

@@ -15,8 +15,13 @@ import * as Redacted from "effect/Redacted"
 import type * as SqlClient from "effect/sql/SqlClient"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import { ExtraFollowUps, type FollowUp } from "../../../src/internal/worker/afterCommit.ts"
+import { ParentsLook } from "../../../src/internal/worker/followUps.ts"
 import * as Worker from "../../../src/Worker.ts"
 import { makeJourney, makeOlder } from "../PlannedTask.ts"
+import { makeJoinNotes } from "../joins/JoinTables.ts"
+import { makeTalking } from "../joins/TalkTask.ts"
+import { makeTree } from "../joins/TreeTask.ts"
 import { makeNotes } from "../EffectTables.ts"
 import type { Variant } from "../WorkerVariant.ts"
 
@@ -73,12 +78,34 @@ const database = PgClient.layer({
   startupParameters: variant.settings
 })
 
+/** Dies in the same turn in which the writer hands it the stored end of a child: before any statement follows. */
+const dyingBeforeTelling: FollowUp = {
+  concerns: ({ claimed, outcome }) => {
+    if (outcome._tag === "Finished" && claimed.facts?.includes("parent") && Math.random() < variant.diesBeforeTelling) {
+      say("poisoned by the end of a child")
+      process.kill(process.pid, "SIGKILL")
+    }
+    return false
+  },
+  work: () => Effect.void,
+  every: Infinity
+}
+
 const program = Effect.gen(function*() {
   const notes = makeNotes(yield* Observer, variant.name)
+  const joinNotes = makeJoinNotes(yield* Observer)
   const { tasks, options } = variant
   switch (tasks) {
     case "all":
-      return yield* Worker.run({ ...options, tasks: [makeJourney("Journey", notes), makeJourney("Errand", notes)] })
+      return yield* Worker.run({
+        ...options,
+        tasks: [
+          makeJourney("Journey", notes),
+          makeJourney("Errand", notes),
+          makeTalking(joinNotes),
+          ...makeTree(joinNotes)
+        ]
+      })
     case "journeys":
       return yield* Worker.run({ ...options, tasks: [makeJourney("Journey", notes)] })
     case "errands":
@@ -86,7 +113,12 @@ const program = Effect.gen(function*() {
     case "older":
       return yield* Worker.run({ ...options, tasks: [makeOlder("Journey", notes), makeOlder("Errand", notes)] })
   }
-}).pipe(Effect.provide(Layer.merge(observer, database)), Effect.scoped)
+}).pipe(
+  Effect.provide(Layer.merge(observer, database)),
+  Effect.provideService(ParentsLook, variant.looksForParents ?? Infinity),
+  Effect.provideService(ExtraFollowUps, variant.diesBeforeTelling > 0 ? [dyingBeforeTelling] : []),
+  Effect.scoped
+)
 
 const main = Effect.runForkWith(countFibers)(program)
 

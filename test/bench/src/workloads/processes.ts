@@ -1,8 +1,9 @@
 import type { Bench } from "../Bench.ts"
-import { settledSql, untilSettled, withClient } from "../Commands.ts"
+import { settledSql, sleep, untilSettled, withClient } from "../Commands.ts"
 import { ratio } from "../Results.ts"
 import { now } from "../Subject.ts"
 import type { SubjectName } from "../Subject.ts"
+import type { SubjectProcess } from "../SubjectProcess.ts"
 import type { Figures, Workload } from "../Workload.ts"
 
 const counts = [1, 2, 4]
@@ -15,6 +16,7 @@ const drainTogether = (bench: Bench, subject: SubjectName, tasks: number, count:
     await database.tidy()
     const workers = await Promise.all(Array.from({ length: count }, (_, index) => bench.process(subject, index)))
     await Promise.all(workers.map((worker) => worker.call("serve", { url })))
+    await untilAllRan(workers, tasks)
     return withClient(url, async (client) => {
       await untilSettled(client, settledSql(bench.descriptions.get(subject)!))
       const end = now()
@@ -25,6 +27,15 @@ const drainTogether = (bench: Bench, subject: SubjectName, tasks: number, count:
       return end - Math.min(...stats.filter(({ first }) => first > 0).map(({ first }) => first))
     })
   })
+
+/** Asks the workers, not the database: a look at the table costs the more, the larger a subject's table is. */
+const untilAllRan = async (workers: ReadonlyArray<SubjectProcess>, tasks: number): Promise<void> => {
+  for (;;) {
+    const stats = await Promise.all(workers.map((worker) => worker.call("stats")))
+    if (stats.reduce((sum, { steps }) => sum + steps, 0) >= tasks) return
+    await sleep(10)
+  }
+}
 
 const assertNoDeadlock = async (client: { query: (sql: string) => Promise<{ rows: Array<any> }> }): Promise<void> => {
   const { rows } = await client.query("select deadlocks from pg_stat_database where datname = current_database()")
