@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Admin from "./Admin.ts"
+import { whereOf } from "./internal/admin/target.ts"
 import * as Statements from "./internal/sql/activity.ts"
 import * as Bounded from "./internal/sql/bounded.ts"
 import { toTableError } from "./internal/sql/errors.ts"
@@ -52,6 +53,41 @@ export const counts: (
 )(function*(limit: number) {
   const rows = yield* Bounded.boundedCounts(yield* SqlClient.SqlClient, limit)
   return rows.map((row) => new BoundedCount({ ...row, oldest: Duration.millis(Math.round(row.oldest)) }))
+}, Effect.catchTag("SqlError", toTableError))
+
+/**
+ * How many tasks a filter selects, as far as they were counted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BoundedSum {
+  readonly count: number
+  /** There may be more of them: counting stopped at the limit. */
+  readonly atLeast: boolean
+}
+
+/**
+ * `Admin.count` for tables of any size: it looks at `lookAt` rows of each task that may run, as many that are parked, and
+ * as many that have ended, those that are due first. Filters by `key` or `parent` have an index of their own: for them,
+ * use `Admin.count`.
+ *
+ * @example
+ * ```ts
+ * import { Activity } from "effect-pg-task"
+ *
+ * export const program = Activity.count({ task: "Greeter", text: "name.txt" }, 50_000)
+ * ```
+ * @category looking
+ * @since 0.1.0
+ */
+export const count: (
+  filter: Admin.Filter,
+  lookAt: number
+) => Effect.Effect<BoundedSum, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+  "Activity.count"
+)(function*(filter: Admin.Filter, lookAt: number) {
+  return yield* Bounded.boundedCount(yield* SqlClient.SqlClient, whereOf(filter), lookAt)
 }, Effect.catchTag("SqlError", toTableError))
 
 /**

@@ -285,6 +285,11 @@ export interface ListOptions extends StreamOptions {
    * looking. Default: no limit.
    */
   readonly lookAt?: number | undefined
+  /**
+   * In characters: longer `raw`, `error` and `lastError` are cut to this, so that a page of rows with large states is
+   * quick, too. Default: no limit.
+   */
+  readonly maxText?: number | undefined
 }
 
 /**
@@ -309,14 +314,8 @@ export interface ListOptions extends StreamOptions {
 export const list: (
   options?: ListOptions
 ) => Effect.Effect<Page, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn("Admin.list")(
-  function*({ after, limit = 50, lookAt, order, ...filter }: ListOptions = {}) {
-    const { next, rows } = yield* listPage(yield* SqlClient.SqlClient, {
-      ...Targets.whereOf(filter),
-      limit,
-      lookAt,
-      newestFirst: order === "newestFirst",
-      after: Targets.parseCursor(after)
-    })
+  function*(options: ListOptions = {}) {
+    const { next, rows } = yield* listPage(yield* SqlClient.SqlClient, options)
     return { rows: rows.map(toRow), next: next as Cursor | undefined }
   },
   Effect.catchTag("SqlError", toTableError)

@@ -14,22 +14,24 @@ import type * as Schema from "effect/Schema"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { maskAnnotation } from "./dashboard/form/fields.ts"
 import { serve } from "./dashboard/server.ts"
-import type * as Task from "./Task.ts"
+import * as Recurring from "./Recurring.ts"
+import * as Task from "./Task.ts"
 
 /**
  * What somebody may do besides looking:
  *
  * - `retry`: let parked tasks go on.
- * - `runNow`: make scheduled tasks due.
+ * - `runNow`: make scheduled tasks due, and let schedules tick now.
  * - `endWait`: end the time of tasks that wait: what their state does on its timeout is done at once.
  * - `cancel`: delete tasks.
  * - `edit`: replace the state of a task.
  * - `signal`: send a task a signal that its states wait for.
+ * - `pause`: pause and resume the schedules of recurring tasks.
  *
  * @category models
  * @since 0.1.0
  */
-export type Action = "retry" | "runNow" | "endWait" | "cancel" | "edit" | "signal"
+export type Action = "retry" | "runNow" | "endWait" | "cancel" | "edit" | "signal" | "pause"
 
 /**
  * Who is looking, and what they may do.
@@ -56,13 +58,18 @@ export interface Visitor {
 export interface Options<out E = never, out R = never> {
   /** Where in the host's server it is. Default `/tasks`. */
   readonly path?: `/${string}` | undefined
-  /** Whose machines it draws, and whose states it can check and edit. Rows of other tasks are listed, too. */
-  readonly tasks: ReadonlyArray<Task.Any>
+  /**
+   * Whose machines it draws, and whose states it can check and edit. Rows of other tasks are listed, too. If recurring
+   * tasks are among them, it says which schedules are of none of these.
+   */
+  readonly tasks: ReadonlyArray<Task.Any | Recurring.Any>
   /**
    * Who it is that asks, by the `HttpServerRequest` or by whatever the host's middleware provides. It runs for each
    * request. If it fails, the host's router answers. Default: anybody may read.
    */
   readonly access?: Effect.Effect<Visitor, E, R> | undefined
+  /** Where a trace is shown, by its id of 32 hexadecimal digits. Default: the id of a task's trace is shown as a text. */
+  readonly traceUrl?: ((traceId: string) => string) | undefined
 }
 
 const anybody: Effect.Effect<Visitor> = Effect.succeed({ name: "anybody", may: "read" })
@@ -115,8 +122,10 @@ export const layer = <E = never, R = never>(
   HttpRouter.use((router) =>
     serve(router, {
       path: options.path ?? "/tasks",
-      tasks: options.tasks,
-      access: options.access ?? (anybody as Effect.Effect<Visitor, E, R>)
+      tasks: options.tasks.filter(Task.isTask),
+      recurring: options.tasks.filter(Recurring.isRecurring).map(({ name }) => name),
+      access: options.access ?? (anybody as Effect.Effect<Visitor, E, R>),
+      traceUrl: options.traceUrl
     })
   ) as never
 

@@ -104,6 +104,8 @@ export const knows = (
  * Decodes every row of these tasks with the code at hand, before it is deployed. It changes nothing. The report says
  * which rows fit no state, and why; how many rows are in each former state; and how many rows are of other tasks.
  *
+ * The state that waits in the column `pending` to replace one that runs is checked and counted, too.
+ *
  * It reads the rows in pages, in the order of their ids: a million takes seconds. Rows that move on meanwhile are
  * checked as they were when they were read.
  *

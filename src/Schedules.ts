@@ -9,7 +9,15 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { allSchedules, pauseSchedules, resumeSchedules, runSchedules } from "./internal/admin/schedules.ts"
+import {
+  allSchedules,
+  orphanSchedules,
+  pauseSchedules,
+  pruneSchedules,
+  resumeSchedules,
+  runSchedules
+} from "./internal/admin/schedules.ts"
+import type * as Recurring from "./Recurring.ts"
 import type * as TaskError from "./TaskError.ts"
 import * as TaskId from "./TaskId.ts"
 
@@ -43,6 +51,23 @@ export class Schedule extends Schema.Class<Schedule>("effect-pg-task/Schedules/S
 
 const utcOrNull = (millis: number | undefined) => millis === undefined ? null : DateTime.makeUnsafe(millis)
 
+type Found = Effect.Success<typeof allSchedules>[number]
+
+const toSchedule = ({ row: { error, id, key, paused, task }, schedule }: Found) =>
+  new Schedule({
+    id,
+    recurring: task,
+    name: key,
+    cron: schedule?.cron ?? null,
+    timeZone: schedule?.timeZone ?? null,
+    next: utcOrNull(schedule?.next),
+    last: utcOrNull(schedule?.last),
+    missed: schedule?.missed ?? 0,
+    overlapped: schedule?.overlapped ?? 0,
+    paused,
+    error
+  })
+
 /**
  * All schedules, by their recurring tasks and names.
  *
@@ -62,25 +87,60 @@ export const list: Effect.Effect<
   ReadonlyArray<Schedule>,
   TaskError.TaskTableError | SqlError,
   SqlClient.SqlClient
-> = Effect.map(
-  allSchedules,
-  (found) =>
-    found.map(({ row: { error, id, key, paused, task }, schedule }) =>
-      new Schedule({
-        id,
-        recurring: task,
-        name: key,
-        cron: schedule?.cron ?? null,
-        timeZone: schedule?.timeZone ?? null,
-        next: utcOrNull(schedule?.next),
-        last: utcOrNull(schedule?.last),
-        missed: schedule?.missed ?? 0,
-        overlapped: schedule?.overlapped ?? 0,
-        paused,
-        error
-      })
-    )
-)
+> = Effect.map(allSchedules, (found) => found.map(toSchedule))
+
+/**
+ * The schedules that the code at hand does not have: those of a recurring task that is not among `recurring`, and the
+ * own schedule of one that has no `cron` any more. Schedules that `schedule` has made belong to their recurring task.
+ *
+ * They do nothing, and wait. Give it _all_ recurring tasks of all programs that work on this table.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { type Recurring, Schedules } from "effect-pg-task"
+ *
+ * export const show = Effect.fnUntraced(function*(all: ReadonlyArray<Recurring.Any>) {
+ *   for (const { name, recurring } of yield* Schedules.orphans(all)) yield* Console.log(recurring, name)
+ * })
+ * ```
+ * @category schedules
+ * @since 0.1.0
+ */
+export const orphans: (
+  recurring: ReadonlyArray<Recurring.Any>
+) => Effect.Effect<ReadonlyArray<Schedule>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = (recurring) =>
+  Effect.map(orphanSchedules(recurring as never), (found) => found.map(toSchedule))
+
+/**
+ * Deletes {@link orphans}: all of them, or those `only` that you have looked at. Returns those that it has deleted. What
+ * they have started goes on.
+ *
+ * Run it when no older program runs any more: it would store its own schedule again at its next start.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { type Recurring, Schedules } from "effect-pg-task"
+ *
+ * export const prune = Effect.fnUntraced(function*(all: ReadonlyArray<Recurring.Any>) {
+ *   const found = yield* Schedules.orphans(all)
+ *   return yield* Schedules.prune(all, { only: found.filter(({ paused }) => paused) })
+ * })
+ * ```
+ * @category schedules
+ * @since 0.1.0
+ */
+export const prune: (
+  recurring: ReadonlyArray<Recurring.Any>,
+  options?: { readonly only?: ReadonlyArray<Schedule> | undefined }
+) => Effect.Effect<ReadonlyArray<Schedule>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = (
+  recurring,
+  { only } = {}
+) => {
+  const ids = only === undefined ? undefined : new Set<string>(only.map(({ id }) => id))
+  return Effect.map(pruneSchedules(recurring as never, ids), (deleted) => deleted.map(toSchedule))
+}
 
 /**
  * Changes schedules of a recurring task: all of them, or the one of this name. Returns how many there are.

@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import { makeFinal } from "./internal/definition/final.ts"
 import {
   type AnyFormer,
+  type CheckFinalFrom,
   type CheckFrom,
   type Former,
   type FormerServices,
@@ -160,7 +161,9 @@ export interface Step<
  * @category models
  * @since 0.1.0
  */
-export interface Final<in out State extends StateSchema> extends Step<State, never, never, never> {
+export interface Final<in out State extends StateSchema, out Formers extends AnyFormer = never>
+  extends Step<State, never, never, never, Formers>
+{
   readonly final: true
   /** For how long the row is kept. */
   readonly keep: Duration.Duration
@@ -456,7 +459,7 @@ export const wait = <
  * @category options
  * @since 0.1.0
  */
-export interface FinalOptions {
+export interface FinalOptions<From extends ReadonlyArray<AnyFormer> = readonly []> extends FromOptions<From> {
   /**
    * For how long the row is kept after the task has ended, by Postgres's clock. Then it counts as gone, and workers
    * delete it. Default 1 hour. With an infinite duration it stays until somebody cancels it.
@@ -472,8 +475,11 @@ export interface FinalOptions {
  * No task begins in a final state. A row that somebody inserts in a final state by SQL, or that moves there with a delay,
  * ends when a worker claims it.
  *
- * Throws a `TaskDefinitionError` when the state's schema has no literal `_tag`, or when `keep` is no duration of 0 or
- * more.
+ * With `from` it takes over former final states: results that are still kept are read as it. Their functions must not
+ * need services. A process that knows only the declaration of a task can't read them: `Deploy.migrate` rewrites them.
+ *
+ * Throws a `TaskDefinitionError` when the state's schema has no literal `_tag`, when `keep` is no duration of 0 or more,
+ * or for former states as {@link make} does.
  *
  * @example
  * ```ts
@@ -491,8 +497,10 @@ export interface FinalOptions {
  * @category constructors
  * @since 0.1.0
  */
-export const final = <State extends StateSchema>(state: State, options?: FinalOptions): Final<State> =>
-  makeFinal(state, options) as never
+export const final = <State extends StateSchema, const From extends ReadonlyArray<AnyFormer> = readonly []>(
+  state: State,
+  options?: FinalOptions<From> & CheckFinalFrom<State, From, Context>
+): Final<State, From[number]> => makeFinal(state, options as never) as never
 
 export type {
   /**
@@ -516,6 +524,13 @@ export type {
    * @since 0.1.0
    */
   CheckCommit,
+  /**
+   * Compile errors that name what is wrong with the former states of a final state, each at its place, or `unknown`.
+   *
+   * @category utility types
+   * @since 0.1.0
+   */
+  CheckFinalFrom,
   /**
    * Compile errors that name what is wrong with the former states of a step, each at its place, or `unknown`.
    *

@@ -71,14 +71,15 @@ const isSameOrigin = ({ headers }: HttpServerRequest): boolean => {
 const forged = (message: string) =>
   new Refusal({ status: 403, title: "Refused", message: `${message} Nothing was changed.` })
 
-/** Refuses what does not come from a form of ours. */
-export const checkPost = (
-  request: HttpServerRequest,
+/** Refuses what does not come from a page of ours. */
+export const checkOrigin = (request: HttpServerRequest): Effect.Effect<void, Refusal> =>
+  isSameOrigin(request) ? Effect.void : forged("This request comes from another site.")
+
+/** Refuses what does not come from a form of this browser. */
+export const checkToken = (
   given: string | null,
   { isNew, token }: ReturnType<typeof tokenOf>
-): Effect.Effect<void, Refusal> => {
-  if (!isSameOrigin(request)) return forged("This request comes from another site.")
-  return isNew || !equal(given ?? "", token)
+): Effect.Effect<void, Refusal> =>
+  isNew || !equal(given ?? "", token)
     ? forged("This form is not of this browser, or too old: load the page again.")
     : Effect.void
-}

@@ -1,7 +1,7 @@
 /** The numbers of a sample as texts, under the keys by which pages and their scripts find them. */
 import * as Duration from "effect/Duration"
 import type * as Activity from "../Activity.ts"
-import { type Moment, remembered, type Sample } from "./sampler.ts"
+import { type Moment, plotted, remembered, type Sample } from "./sampler.ts"
 import { byStatus, count, duration, rate } from "./text.ts"
 
 /** What changes in a page that is open. */
@@ -21,7 +21,7 @@ export interface Sum {
 
 const none: Sum = { count: 0, atLeast: false, oldest: Duration.zero }
 
-export const add = (counts: Iterable<Activity.BoundedCount>): Sum => {
+export const add = (counts: Iterable<Sum>): Sum => {
   let sum = none
   for (const one of counts) {
     sum = {
@@ -64,24 +64,45 @@ export const oldestReady = (counts: ReadonlyArray<Activity.BoundedCount>): strin
 
 export const plotSize = { width: 120, height: 26 } as const
 
-/** A line over the last minutes. Where nobody looked, it has a gap. */
-export const plotOf = (history: ReadonlyArray<Moment>, valueOf: (moment: Moment) => number | undefined): string => {
-  const last = history.at(-1)
-  if (last === undefined) return ""
-  const from = last.at - Duration.toMillis(remembered)
-  const top = Math.max(1, ...history.map((moment) => valueOf(moment) ?? 0))
-  const points: Array<string> = []
-  let before: number | undefined
+interface Spot {
+  readonly at: number
+  readonly value: number
+}
+
+/** In pixels: finer than this nobody sees, and each viewer gets each plot with each sample. */
+const columnWidth = 2
+
+const xOf = (at: number, from: number) => ((at - from) / Duration.toMillis(remembered)) * plotSize.width
+
+/** The highest value in each column. */
+const spotsOf = (
+  history: ReadonlyArray<Moment>,
+  from: number,
+  valueOf: (moment: Moment) => number | undefined
+): ReadonlyArray<Spot> => {
+  const columns = new Map<number, Spot>()
   for (const moment of history) {
     const value = valueOf(moment)
-    if (value === undefined) continue
-    const x = ((moment.at - from) / Duration.toMillis(remembered)) * plotSize.width
-    const y = plotSize.height - 2 - (value / top) * (plotSize.height - 4)
-    const gap = before === undefined || moment.at - before > Duration.toMillis(remembered) / 10
-    points.push(`${gap ? "M" : "L"}${x.toFixed(1)} ${y.toFixed(1)}`)
-    before = moment.at
+    const column = Math.floor(xOf(moment.at, from) / columnWidth)
+    const known = columns.get(column)
+    if (value !== undefined && (known === undefined || value > known.value)) {
+      columns.set(column, { at: moment.at, value })
+    }
   }
-  return points.join("")
+  return [...columns.values()]
+}
+
+/** A line over the last minutes. Where nobody looked, it has a gap. */
+export const plotOf = (history: ReadonlyArray<Moment>, valueOf: (moment: Moment) => number | undefined): string => {
+  const from = (history.at(-1)?.at ?? 0) - Duration.toMillis(remembered)
+  const spots = spotsOf(history, from, valueOf)
+  const top = Math.max(1, ...spots.map(({ value }) => value))
+  return spots.map(({ at, value }, index) => {
+    const before = spots[index - 1]
+    const isGap = before === undefined || at - before.at > Duration.toMillis(remembered) / 10
+    const y = plotSize.height - 2 - (value / top) * (plotSize.height - 4)
+    return `${isGap ? "M" : "L"}${xOf(at, from).toFixed(1)} ${y.toFixed(1)}`
+  }).join("")
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -137,8 +158,9 @@ export const numbersOf = (
     const inState = byState(counts)
     note(task, undefined, counts)
     for (const state of states) note(task, state, inState.get(state) ?? [])
-    path[keyOf(task, undefined, "ready")] = plotOf(sample.history, ({ ready }) => ready.get(task) ?? 0)
-    path[keyOf(task, undefined, "parked")] = plotOf(sample.history, ({ parked }) => parked.get(task) ?? 0)
+    for (const one of plotted) {
+      path[keyOf(task, undefined, one)] = plotOf(sample.history, (moment) => moment[one].get(task) ?? 0)
+    }
   }
   for (const one of statuses) text[one] = textOf(add(sample.counts.filter(({ status }) => status === one)))
   for (const key of ["inserted", "updated", "deleted"] as const) {

@@ -25,11 +25,15 @@ export interface Rates {
 export interface Moment {
   /** In milliseconds since 1970, as all times here. */
   readonly at: number
-  /** What waits for a worker, and what is parked, by the name of the task. */
+  /** What waits for a worker, what runs, and what is parked, by the name of the task. */
   readonly ready: ReadonlyMap<string | null, number>
+  readonly running: ReadonlyMap<string | null, number>
   readonly parked: ReadonlyMap<string | null, number>
   readonly rates: Rates | undefined
 }
+
+/** The statuses whose numbers are plotted for each task. */
+export const plotted = ["ready", "running", "parked"] as const
 
 /** One look at the table. */
 export interface Sample {
@@ -62,12 +66,17 @@ const restFactor = 20
 
 /** In milliseconds. */
 const minRest = 1000
+/** A database that is away may be back at any time. */
+const maxFailedRest = 60_000
 const maxCost = 250
 
 /** Rows of each task. */
-const firstCap = 10_000
+const firstCap = 5000
 const minCap = 1000
 const maxCap = 10_000_000
+
+/** What is cheap enough is counted this many times further. */
+const growth = 4
 
 /** A database that does not answer holds up no page for longer. */
 const timeout = "10 seconds"
@@ -87,14 +96,27 @@ const ratesOf = (now: Activity.Traffic, before: Activity.Traffic, seconds: numbe
   return Object.values(rates).every((rate) => rate >= 0) ? rates : undefined
 }
 
+/** What samples are made of. */
+interface Source<R> {
+  /** Counts up to this many rows of each task. */
+  readonly counts: (cap: number) => Effect.Effect<Sample["counts"], SampleError, R>
+  readonly traffic: Effect.Effect<Activity.Traffic, SampleError, R>
+}
+
 /** Takes samples, and remembers what the next one needs of those before. */
-class Memory {
+class Memory<R> {
+  private readonly source: Source<R>
   private cap = firstCap
   private history: ReadonlyArray<Moment> = []
   private before: { readonly at: number; readonly traffic: Activity.Traffic } | undefined
 
-  get take(): Effect.Effect<Sample, SampleError, SqlClient> {
-    return Effect.suspend(() => Effect.timed(Effect.zip(Activity.counts(this.cap), Activity.traffic))).pipe(
+  constructor(source: Source<R>) {
+    this.source = source
+  }
+
+  get take(): Effect.Effect<Sample, SampleError, R> {
+    const { counts, traffic } = this.source
+    return Effect.suspend(() => Effect.timed(Effect.zip(counts(this.cap), traffic))).pipe(
       Effect.zipWith(
         Clock.currentTimeMillis,
         ([took, [counts, traffic]], at) => this.note({ at, took: Duration.toMillis(took), counts, traffic })
@@ -106,10 +128,18 @@ class Memory {
     { at, counts, took, traffic }: Pick<Sample, "at" | "took" | "counts"> & { readonly traffic: Activity.Traffic }
   ): Sample {
     if (took > maxCost) this.cap = Math.max(minCap, Math.floor(this.cap / 2))
-    else if (took < maxCost / 4 && counts.some(({ atLeast }) => atLeast)) this.cap = Math.min(maxCap, this.cap * 2)
+    else if (took < maxCost / growth && counts.some(({ atLeast }) => atLeast)) {
+      this.cap = Math.min(maxCap, this.cap * growth)
+    }
     const rates = this.before && ratesOf(traffic, this.before.traffic, (at - this.before.at) / 1000)
     this.before = { at, traffic }
-    const moment = { at, ready: sumBy(counts, "ready"), parked: sumBy(counts, "parked"), rates }
+    const moment = {
+      at,
+      ready: sumBy(counts, "ready"),
+      running: sumBy(counts, "running"),
+      parked: sumBy(counts, "parked"),
+      rates
+    }
     this.history = [
       ...this.history.filter((one) => at - one.at <= Duration.toMillis(remembered)),
       moment
@@ -118,11 +148,19 @@ class Memory {
   }
 }
 
+/** Takes one sample after the other of this. */
+export const makeTake = <R>(source: Source<R>): Effect.Effect<Sample, SampleError, R> => new Memory(source).take
+
 const isKnown = (look: Look): look is Sample | string => look !== undefined
 
 type SampleError = Effect.Error<typeof Activity.traffic>
 
 const reasonOf = (error: SampleError): string => error._tag === "SqlError" ? Admin.messageOf(error) : error.message
+
+const restAfter = (look: Look, took: number): number =>
+  typeof look === "string"
+    ? Math.min(maxFailedRest, Math.max(minRest, took * restFactor))
+    : Math.max(minRest, (look?.took ?? took) * restFactor)
 
 /** Takes samples until it is interrupted. Never fails: what can't be counted now is counted later. */
 const watch = <R>(
@@ -136,9 +174,8 @@ const watch = <R>(
       orElse: () => Effect.succeed(`The database didn't answer within ${timeout}`)
     }),
     Effect.tap((look) => SubscriptionRef.set(latest, look as Look)),
-    Effect.flatMap((look) =>
-      Effect.sleep(Math.max(minRest, typeof look === "string" ? minRest : look.took * restFactor))
-    ),
+    Effect.timed,
+    Effect.flatMap(([took, look]) => Effect.sleep(restAfter(look, Duration.toMillis(took)))),
     Effect.forever,
     // Spans of these regular statements would only hide the others.
     Effect.withTracerEnabled(false)
@@ -167,5 +204,5 @@ export const makeSamplerOf = Effect.fnUntraced(function*<R>(
 
 /** Makes a sampler of the table. */
 export const makeSampler: Effect.Effect<Sampler, never, Scope.Scope | SqlClient> = Effect.suspend(() =>
-  makeSamplerOf(new Memory().take)
+  makeSamplerOf(makeTake(Activity))
 )

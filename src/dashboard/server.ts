@@ -9,21 +9,19 @@ import { HttpServerRequest } from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import type { SqlClient } from "effect/sql/SqlClient"
 import * as Admin from "../Admin.ts"
-import type * as Task from "../Task.ts"
 import { icon } from "./assets/icon.ts"
 import { script } from "./assets/script.ts"
 import { style } from "./assets/style.ts"
 import { feed } from "./events.ts"
-import { checkPost, rememberToken, tokenOf, withHeaders } from "./guard.ts"
+import { checkOrigin, checkToken, rememberToken, tokenOf, withHeaders } from "./guard.ts"
 import { html } from "./html.ts"
 import { pages } from "./pages/index.ts"
 import { makeSampler } from "./sampler.ts"
 import { respond, seeOther } from "./shell.ts"
-import { type PageError, Refusal, type Site, type Visit, type Visitor } from "./site.ts"
+import { mayChange, type PageError, Refusal, type Site, type Visit, type Visitor } from "./site.ts"
 
-interface Options<E, R> {
+interface Options<E, R> extends Pick<Site, "tasks" | "recurring" | "traceUrl"> {
   readonly path: `/${string}`
-  readonly tasks: ReadonlyArray<Task.Any>
   readonly access: Effect.Effect<Visitor, E, R>
 }
 
@@ -44,6 +42,14 @@ const files: ReadonlyMap<string, HttpServerResponse.HttpServerResponse> = new Ma
     ])
 )
 
+/** Text that no text in the database can be equal to: it has a character that Postgres does not take. */
+const notStorable = /invalid byte sequence/
+
+const ofDatabase = (message: string) =>
+  notStorable.test(message)
+    ? new Refusal({ status: 400, title: "Not understood", message })
+    : new Refusal({ status: 503, title: "No answer from the database", message })
+
 const refusalOf = (error: PageError): Refusal => {
   switch (error._tag) {
     case "Refusal":
@@ -62,7 +68,7 @@ const refusalOf = (error: PageError): Refusal => {
     case "TaskTableError":
       return new Refusal({ status: 503, title: "No table", message: error.message })
     case "SqlError":
-      return new Refusal({ status: 503, title: "No answer from the database", message: Admin.messageOf(error) })
+      return ofDatabase(Admin.messageOf(error))
   }
 }
 
@@ -83,69 +89,107 @@ const late = () =>
 const noAccess = new Refusal({ status: 403, title: "No access", message: "You may not look at these tasks." })
 const noPage = new Refusal({ status: 404, title: "Not there", message: "There is no such page." })
 
-/** One page, or what was done by a form. */
-const open = (visit: Visit, page: string, method: string) => {
-  const handlers = pages.get(page)
-  const handler = method === "POST" ? handlers?.post : handlers?.get
-  if (handler === undefined) return showRefusal(visit)(noPage)
-  const answer = handler(visit)
-  return (method === "POST" ? answer : Effect.timeoutOrElse(answer, { duration: readTimeout, orElse: late })).pipe(
-    Effect.catch(showRefusal(visit))
-  )
-}
+const tooLarge = new Refusal({
+  status: 413,
+  title: "Not understood",
+  message: "What was sent can't be read: perhaps it is too large. Nothing was changed."
+})
 
-const formOf = (request: HttpServerRequest) =>
+/** One page. */
+const open = (visit: Visit, page: string): Effect.Effect<Answer, PageError, SqlClient> =>
+  Effect.timeoutOrElse(pages.get(page)?.get?.(visit) ?? noPage, { duration: readTimeout, orElse: late })
+
+const formOf = (request: HttpServerRequest): Effect.Effect<URLSearchParams, Refusal> =>
   Effect.map(request.text, (text) => new URLSearchParams(text)).pipe(
     Effect.provideService(MaxBodySize, maxBody),
-    Effect.catch(() => Effect.succeed(new URLSearchParams()))
+    Effect.mapError(() => tooLarge)
   )
+
+/** What was done by a form. Who may not send one does not make us read it. */
+const receive = Effect.fnUntraced(function*(visit: Visit, page: string, request: HttpServerRequest) {
+  yield* checkOrigin(request)
+  const handler = pages.get(page)?.post
+  if (handler === undefined) return yield* noPage
+  if (!mayChange(visit.visitor)) {
+    const message = `${visit.visitor.name} may not do this: they may only look. Nothing was changed.`
+    return yield* new Refusal({ status: 403, title: "Refused", message })
+  }
+  const form = yield* formOf(request)
+  yield* checkToken(form.get("token"), tokenOf(request))
+  return yield* handler({ ...visit, form })
+})
+
+/** Also what was refused is somebody's doing. */
+const logRefused = ({ visitor }: Visit, page: string) => (error: PageError) =>
+  refusalOf(error).status === 403
+    ? Effect.logWarning(`${visitor.name}: refused, ${pages.has(page) ? page : "no page"}`).pipe(
+      Effect.annotateLogs({ visitor: visitor.name })
+    )
+    : Effect.void
 
 const isSecure = ({ headers, protocol }: HttpServerRequest): boolean =>
   protocol === "https" || headers["x-forwarded-proto"] === "https"
 
 /** Answers a request of somebody who is known. */
-const answer = Effect.fnUntraced(function*(site: Site, visitor: Visitor, page: string, request: HttpServerRequest) {
-  const query = new URL(request.originalUrl, "http://localhost").searchParams
-  const token = tokenOf(request)
-  const form = request.method === "POST" ? yield* formOf(request) : new URLSearchParams()
-  const visit: Visit = { site, visitor, query, form, token: token.token }
-  const remember = token.isNew ? rememberToken(token.token, isSecure(request)) : (same: Answer) => same
-  if (visitor.may === "none") return yield* showRefusal(visit)(noAccess)
-  if (request.method === "POST") {
-    const refused = yield* Effect.flip(checkPost(request, form.get("token"), token)).pipe(Effect.option)
-    if (refused._tag === "Some") return yield* showRefusal(visit)(refused.value)
-  }
-  return remember(yield* open(visit, page, request.method))
-})
+const answer = (site: Site, visitor: Visitor, page: string, request: HttpServerRequest) => {
+  const { isNew, token } = tokenOf(request)
+  const visit: Visit = { site, visitor, query: queryOf(request), form: new URLSearchParams(), token }
+  const shown: Effect.Effect<Answer, PageError, SqlClient> = visitor.may === "none"
+    ? noAccess
+    : request.method === "POST"
+    ? Effect.tapError(receive(visit, page, request), logRefused(visit, page))
+    : open(visit, page)
+  return shown.pipe(
+    Effect.map((same) => isNew ? rememberToken(token, isSecure(request))(same) : same),
+    Effect.catch(showRefusal(visit))
+  )
+}
 
 type Answer = HttpServerResponse.HttpServerResponse
 
-/** The part of the path that is ours, or where to go for it: relative addresses need the slash at the end. */
-const pageOf = (request: HttpServerRequest, rest = ""): { readonly page: string } | { readonly moved: string } => {
-  const [pathname = ""] = request.originalUrl.split("?", 1)
-  return rest !== "" || pathname.endsWith("/") ? { page: rest } : { moved: `${pathname.split("/").at(-1)}/` }
+/** Path and query as the browser sent them, whatever the host's router has cut off, without the host's name. */
+const targetOf = ({ originalUrl }: HttpServerRequest): string => originalUrl.replace(/^[a-z]+:\/\/[^/]*/i, "")
+
+const queryOf = (request: HttpServerRequest): URLSearchParams => {
+  const [, ...rest] = targetOf(request).split("?")
+  return new URLSearchParams(rest.join("?"))
 }
 
-const idOf = (request: HttpServerRequest): string | null =>
-  new URL(request.originalUrl, "http://localhost").searchParams.get("id")
+/** The part of the path that is ours, or where to go for it: relative addresses need the slash at the end. */
+const pageOf = (request: HttpServerRequest, rest = ""): { readonly page: string } | { readonly moved: string } => {
+  const [pathname = ""] = targetOf(request).split("?", 1)
+  // With the dot, no name that a host's path may have is taken for a scheme or for another host.
+  return rest !== "" || pathname.endsWith("/") ? { page: rest } : { moved: `./${pathname.split("/").at(-1)}/` }
+}
+
+const methods = ["GET", "HEAD", "POST"]
+
+const noMethod = HttpServerResponse.text("This is answered to GET, HEAD and POST.\n", {
+  status: 405,
+  headers: { allow: methods.join(", ") }
+})
 
 /** Adds the pages to the host's router. */
-export const serve = Effect.fnUntraced(function*<E, R>(router: HttpRouter, { access, path, tasks }: Options<E, R>) {
+export const serve = Effect.fnUntraced(function*<E, R>(
+  router: HttpRouter,
+  { access, path, ...options }: Options<E, R>
+) {
   const context = yield* Effect.context<SqlClient>()
   const stopping = yield* Deferred.make<void>()
-  const site: Site = { tasks, sampler: yield* makeSampler }
+  const site: Site = { ...options, sampler: yield* makeSampler }
   yield* Effect.addFinalizer(() => Deferred.succeed(stopping, undefined))
   const show = Effect.fnUntraced(function*(request: HttpServerRequest, page: string) {
     const file = files.get(page)
     if (file !== undefined) return file
     const visitor = yield* access
-    const shown = page === "events" && visitor.may !== "none"
-      ? feed(site, idOf(request), Deferred.await(stopping))
+    const shown = page === "events" && request.method === "GET" && visitor.may !== "none"
+      ? feed(site, queryOf(request).get("id"), Deferred.await(stopping))
       : answer(site, visitor, page, request)
     return yield* Effect.provide(shown, context)
   })
   const handler = Effect.gen(function*() {
     const request = yield* HttpServerRequest
+    if (!methods.includes(request.method)) return withHeaders(noMethod)
     const { params } = yield* RouteContext
     const found = pageOf(request, params["*"])
     return withHeaders("moved" in found ? seeOther(found.moved) : yield* show(request, found.page))

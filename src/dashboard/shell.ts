@@ -39,7 +39,7 @@ const header = (visit: Visit, current: Page["current"]): Html =>
     )
   }</ul></nav>
 <form class="find" action="find" method="get" role="search"><label class="quiet" for="find">Find</label>
-<input id="find" name="q" type="search" placeholder="id, or text" autocomplete="off" spellcheck="false"></form>
+<input id="find" name="q" type="search" placeholder="id, key or text" autocomplete="off" spellcheck="false"></form>
 <p class="who"><span data-feed-state hidden></span> <b>${visit.visitor.name}</b> <span class="pill">${
     accessOf(visit.visitor)
   }</span></p>
@@ -73,13 +73,18 @@ export const respond = (visit: Visit, page: Page): HttpServerResponse.HttpServer
 export const seeOther = (location: string): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.redirect(location, { status: 303 })
 
+/** What a form sends and does not show. */
+export const hidden = (name: string, value: string): Html => html`<input type="hidden" name="${name}" value="${value}">`
+
 /** A button that does something at once. */
 export const actionForm = (
   { token }: Visit,
   action: Action,
   { id, text }: { readonly id: string; readonly text: string }
 ): Html =>
-  html`<form method="post" action="act"><input type="hidden" name="token" value="${token}"><input type="hidden" name="action" value="${action}"><input type="hidden" name="id" value="${id}"><button data-key="${action}">${text}</button></form>`
+  html`<form method="post" action="act">${hidden("token", token)}${hidden("action", action)}${
+    hidden("id", id)
+  }<button data-key="${action}">${text}</button></form>`
 
 /** A status, in its colour. */
 export const badge = (status: string): Html => html`<span class="badge" data-mood="${status}">${status}</span>`

@@ -9,14 +9,14 @@ import type * as TaskError from "../TaskError.ts"
 import type { Sampler } from "./sampler.ts"
 
 /** What somebody may do besides looking: `Dashboard.Action`. */
-export type Action = "retry" | "runNow" | "endWait" | "cancel" | "edit" | "signal"
+export type Action = "retry" | "runNow" | "endWait" | "cancel" | "edit" | "signal" | "pause"
 
 /** What can be done to many tasks at once. */
-export type BulkAction = Exclude<Action, "edit" | "signal">
+export type BulkAction = Exclude<Action, "edit" | "signal" | "pause">
 
 export const bulkActions: ReadonlyArray<BulkAction> = ["retry", "runNow", "endWait", "cancel"]
 
-export const actions: ReadonlyArray<Action> = [...bulkActions, "edit", "signal"]
+export const actions: ReadonlyArray<Action> = [...bulkActions, "edit", "signal", "pause"]
 
 /** Who is looking, and what they may do: `Dashboard.Visitor`. */
 export interface Visitor {
@@ -27,7 +27,11 @@ export interface Visitor {
 /** The dashboard itself. */
 export interface Site {
   readonly tasks: ReadonlyArray<Task.Any>
+  /** The names of the recurring tasks. */
+  readonly recurring: ReadonlyArray<string>
   readonly sampler: Sampler
+  /** The address of a trace, by its id. */
+  readonly traceUrl: ((traceId: string) => string) | undefined
 }
 
 /** One request. */
@@ -62,6 +66,9 @@ export type PageError =
 
 /** Makes one page. */
 export type Handler = (visit: Visit) => Effect.Effect<HttpServerResponse, PageError, SqlClient>
+
+/** Whether somebody may change anything. */
+export const mayChange = ({ may }: Visitor): boolean => may === "write" || (Array.isArray(may) && may.length > 0)
 
 export const may = ({ visitor }: Visit, action: Action): boolean =>
   visitor.may === "write" || (Array.isArray(visitor.may) && visitor.may.includes(action))

@@ -8,8 +8,9 @@ export const number = (value: number): string => value.toLocaleString("en-US")
 /** A count that may be incomplete. */
 export const count = (value: number, atLeast = false): string => `${number(value)}${atLeast ? "+" : ""}`
 
-/** `1 task`, `2 tasks`. */
-export const several = (value: number, one: string): string => `${number(value)} ${one}${value === 1 ? "" : "s"}`
+/** `1 task`, `2 tasks`, `20,000+ tasks`. */
+export const several = (value: number, one: string, atLeast = false): string =>
+  `${count(value, atLeast)} ${one}${value === 1 && !atLeast ? "" : "s"}`
 
 /** The two largest units say enough. */
 export const duration = (value: Duration.Duration): string => {

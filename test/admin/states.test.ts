@@ -58,6 +58,30 @@ workerTests("the rows of the table", (test) => {
   )
 
   test(
+    "are checked with the states that are to replace them",
+    Effect.gen(function*() {
+      const replacing = (pending: object) =>
+        Effect.tap(insert(`{"Greeter":{"Read":{"path":"p"}}}`), (id) =>
+          run(
+            "update pg_task set is_running = true, pending = $2::jsonb where id = $1::uuid",
+            [id, JSON.stringify(pending)]
+          ))
+      yield* replacing({ step: `{"Greeter":{"Read":{"path":"q"}}}` })
+      yield* replacing({ step: old("a") })
+      const unfit = yield* replacing({ step: `{"Greeter":{"Read":{"path":""}}}` })
+      const malformed = yield* replacing({ at: "2030-01-01" })
+      const report = yield* Deploy.check(Next)
+      assert.strictEqual(report.checked, 4)
+      assert.deepInclude(report.formers, { task: "Greeter", former: "ReadName", step: "Read", count: 1 })
+      const byId = new Map(report.unfit.map((group) => [group.example, group]))
+      assert.strictEqual(byId.size, 2)
+      assert.deepInclude(byId.get(unfit), { task: "Greeter", step: "Read", count: 1 })
+      assert.match(byId.get(unfit)!.message, /^In "pending", .* doesn't fit the schema of state "Read"/)
+      assert.match(byId.get(malformed)!.message, /^In "pending", .*step is not JSON/)
+    })
+  )
+
+  test(
     "are checked in pages, and different reasons counted together once they are many",
     Effect.gen(function*() {
       yield* run(`insert into pg_task (step) select '{"Greeter":{"State' || n % 150 || '":{}}}'

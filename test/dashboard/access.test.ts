@@ -4,27 +4,11 @@ import { HttpServerRequest } from "effect/http"
 import type * as Dashboard from "../../src/Dashboard.ts"
 import { row } from "../support/worker/Table.ts"
 import { contentOf, dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
+import { post, request, sessionOf } from "../support/dashboard/Request.ts"
 import { as, serve } from "../support/dashboard/Server.ts"
 import { charging, Order, rawOf } from "../support/dashboard/Shop.ts"
 
 const parked = { error: "'Error: refused'" }
-
-/** A request that no browser made. */
-const request = (url: string, init: RequestInit = {}) => play(() => fetch(url, { redirect: "manual", ...init }))
-
-const post = (url: string, fields: Readonly<Record<string, string>>, headers: Readonly<Record<string, string>> = {}) =>
-  request(url, {
-    method: "POST",
-    body: new URLSearchParams(fields).toString(),
-    headers: { "content-type": "application/x-www-form-urlencoded", ...headers }
-  })
-
-/** The cookie and the token that a browser would have. */
-const sessionOf = (url: string) =>
-  Effect.map(request(url), (answer) => {
-    const cookie = answer.headers.get("set-cookie")!.split(";")[0]!
-    return { cookie, token: cookie.split("=")[1]! }
-  })
 
 dashboardTests("who may do what", (test) => {
   test(

@@ -20,6 +20,8 @@ dashboardTests("whoever is on call, in the browser", (test) => {
       yield* play(() => page.goto(url))
       assert.match((yield* play(() => page.locator("a.node", { hasText: "Charge" }).textContent()))!, /1 parked/)
       yield* play(() => page.locator("a.node", { hasText: "Charge" }).click())
+      yield* play(() => page.getByRole("link", { name: "1 parked" }).click())
+      yield* play(() => page.waitForURL(/task=Order&state=Charge&status=parked/))
       yield* play(() => page.locator("a.row").click())
       assert.include(yield* contentOf(page), "the card was refused")
       assert.notInclude(yield* play(() => page.content()), "4242-secret")

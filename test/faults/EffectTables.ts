@@ -1,10 +1,14 @@
 /** The tables beside `pg_task` by which the oracle sees what steps did. */
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { createCalls } from "./keys/KeyLedger.ts"
 import { accounts, type Op } from "./Plan.ts"
+import { persist } from "./Persist.ts"
+import { createTicks } from "./ticks/TickLedger.ts"
+
+export { persist }
 
 /** Where a task is in its plan. */
 export interface Place {
@@ -38,7 +42,8 @@ export const createLedger = (password: string, beside: ReadonlyArray<string>): R
   "create table enqueued (plan text primary key)",
   "create table sent (plan text primary key, sure boolean not null)",
   "create table account (id int primary key, balance bigint not null)",
-  "create table transfer (plan text, seq int, round int, source int, target int, amount int)",
+  `create table transfer (plan text, seq int, round int, source int, target int, amount int,
+    at timestamptz not null default clock_timestamp())`,
   `create table ran (run uuid primary key, plan text, seq int, round int, attempt int, key text, worker text,
     at timestamptz not null default clock_timestamp())`,
   "create table world (fixed boolean not null)",
@@ -46,6 +51,8 @@ export const createLedger = (password: string, beside: ReadonlyArray<string>): R
   "create table robbed (plan text, seq int, round int, primary key (plan, seq, round))",
   "create table cancelled (plan text primary key)",
   "create table garbage (id uuid primary key, parked boolean not null)",
+  createCalls,
+  ...createTicks,
   ...noteCrashes,
   `create role worker login password '${password}'`,
   `create role observer login password '${password}'`,
@@ -55,18 +62,11 @@ export const createLedger = (password: string, beside: ReadonlyArray<string>): R
 
 export const emptyLedger: ReadonlyArray<string> = [
   "delete from pg_task",
-  "truncate plan, enqueued, sent, account, transfer, ran, world, killed, robbed, cancelled, garbage, crash",
+  `truncate plan, enqueued, sent, account, transfer, ran, world, killed, robbed, cancelled, garbage, crash, called,
+    ticked, clockwork, turned_back`,
   `insert into account select n, ${initialBalance} from generate_series(1, ${accounts}) n`,
   "insert into world values (false)"
 ]
-
-/** For statements that may be sent twice: the database may be away, and connections may hang. */
-export const persist = <A, R>(statement: Effect.Effect<A, SqlError, R>): Effect.Effect<A, never, R> =>
-  Effect.timeoutOption(statement, "10 seconds").pipe(
-    Effect.flatMap((done) => done._tag === "Some" ? Effect.succeed(done.value) : Effect.fail("no answer" as const)),
-    Effect.retry(Schedule.spaced("100 millis")),
-    Effect.orDie
-  )
 
 /**
  * A transactional step that couldn't be stored before holds its row locked while it runs again: nobody can take the row

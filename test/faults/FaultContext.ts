@@ -2,7 +2,7 @@
 import type { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { EmbeddedPostgres } from "../../src/testing/EmbeddedPostgres.ts"
-import type { Strictness } from "./Oracle.ts"
+import type { Strictness } from "./Strictness.ts"
 import type { Crew } from "./WorkerProcesses.ts"
 import type { Proxy } from "./Proxy.ts"
 import type { Random } from "./Random.ts"

@@ -1,6 +1,5 @@
 /** A round in which another session holds the rows in front: the tasks behind them must be run all the same. */
 import { Deferred, Effect, Fiber } from "effect"
-import { notBeside } from "./RoundResult.ts"
 import { persist } from "./EffectTables.ts"
 import type { Plan } from "./Plan.ts"
 import type { Random } from "./Random.ts"
@@ -43,7 +42,7 @@ const holdFront = (
 const awaitOthers = ({ log, sql }: Scene, what: string) =>
   Effect.gen(function*() {
     const look = persist(sql.unsafe<{ id: string; transitions: number }>(
-      `select id::text, transitions from pg_task where not (${isFront}) and ${notBeside} order by id`
+      `select id::text, transitions from pg_task where task = 'Errand' and not (${isFront}) order by id`
     ))
     let [state, since] = ["", performance.now()]
     for (;;) {

@@ -1,7 +1,11 @@
 /** Finds what is wrong at the end of a round: every plan must have ended as it says, and in no other way. */
 import type { Evidence, Row } from "./RoundResult.ts"
 import { childId } from "./PlannedTask.ts"
+import { isKeyed } from "./keys/KeyCalls.ts"
+import { judgeKeyed, keyedFates } from "./keys/KeyOracle.ts"
+import { judgeTicking } from "./ticks/TickOracle.ts"
 import { initialBalance, type Place, placeOf } from "./EffectTables.ts"
+import type { Strictness } from "./Strictness.ts"
 import { forever, type Op, type Plan, writes } from "./Plan.ts"
 
 export interface Case {
@@ -9,24 +13,6 @@ export interface Case {
   readonly evidence: Evidence
   /** The stricter demands of rounds in which no worker crashes; undefined if workers crash. */
   readonly strict: Strictness | undefined
-}
-
-/** Where no worker crashes, none may be counted, and no step is begun twice without a reason. These are the reasons. */
-export interface Strictness {
-  /** How often a step was interrupted, by its place. */
-  readonly interruptions: ReadonlyMap<string, number>
-  /** Workers that interrupted steps. */
-  readonly interrupters: ReadonlySet<string>
-  /** How often connections were lost: each time, the answer to a COMMIT may be lost, and its step is begun again. */
-  readonly losses: number
-  /** Whether transactional steps may be begun again: their transactions may fail, or get lost. */
-  readonly boundAgain: boolean
-  /** Whether the steps' own statements may fail, which counts as a try. */
-  readonly ownFailures: boolean
-  /** Whether the server crashed: it may have forgotten claims, and moves of asynchronous steps. */
-  readonly forgets: boolean
-  /** Whether a worker had no turn for so long that its leases may have ended, as if it had crashed. */
-  readonly stalled: boolean
 }
 
 type Complain = (what: string) => void
@@ -37,6 +23,8 @@ type Fate =
   | "Done"
   /** It was cancelled on its way. */
   | "Cancelled"
+  /** Another state took its place on its way. */
+  | "Replaced"
   /** It never existed. */
   | "Nothing"
 
@@ -134,12 +122,18 @@ const judgeTransfers = (place: Place, op: Op, { transfers }: Evidence, complain:
 }
 
 /** What it did is a beginning of its plan, each thing once. */
-const judgeCancelled = (plan: Plan, { rows, transfers }: Evidence, complain: Complain): void => {
-  if (rows.some((row) => row.plan === plan.id)) complain(`${plan.id} was cancelled, and is still there`)
+const judgeBeginning = (
+  plan: Plan,
+  what: "Cancelled" | "Replaced",
+  { rows, transfers }: Evidence,
+  complain: Complain
+): void => {
+  const was = `${plan.id} was ${what.toLowerCase()}`
+  if (rows.some((row) => row.plan === plan.id)) complain(`${was}, and is still there`)
   const counts = placesOf(plan.id, plan.ops).filter(([, op]) => moves(op))
     .map(([place]) => transfers.get(placeOf(place))?.length ?? 0)
   const isBeginning = counts.every((count, n) => count <= 1 && count <= (counts[n - 1] ?? 1))
-  if (!isBeginning) complain(`${plan.id} was cancelled, and moved money ${counts.join(", ")} times`)
+  if (!isBeginning) complain(`${was}, and moved money ${counts.join(", ")} times`)
 }
 
 /** Where a plan is that isn't over, in the table. */
@@ -220,16 +214,17 @@ const judgeCrashes = ({ evidence, plans, strict }: Case, complain: Complain): vo
 const judgePlans = (the: Case, complain: Complain): void => {
   const { evidence, plans } = the
   const seen = new Set<string>()
-  const cancelled = new Set<string>()
+  const begun = new Set<string>()
+  const keyed = keyedFates(plans.filter(isKeyed), evidence, (id) => hasTrace(id, evidence))
   for (const plan of plans) {
-    const fate = fateOf(plan, evidence)
-    if (fate === "Cancelled") {
-      cancelled.add(plan.id)
-      judgeCancelled(plan, evidence, complain)
+    const fate = keyed.get(plan.id) ?? fateOf(plan, evidence)
+    if (fate === "Cancelled" || fate === "Replaced") {
+      begun.add(plan.id)
+      judgeBeginning(plan, fate, evidence, complain)
     } else judgePlan(plan, fate, the, { seen, complain })
   }
   for (const place of new Set([...evidence.runs.keys(), ...evidence.transfers.keys()])) {
-    if (!seen.has(place) && !cancelled.has(place.split(" ")[0]!)) complain(`${place} was run, which nobody asked for`)
+    if (!seen.has(place) && !begun.has(place.split(" ")[0]!)) complain(`${place} was run, which nobody asked for`)
   }
 }
 
@@ -258,6 +253,8 @@ export const judge = (the: Case): ReadonlyArray<string> => {
   judgeRows(the, complain)
   if (the.strict?.stalled === false) judgeCrashes(the, complain)
   judgeMoney(the.evidence, complain)
+  judgeKeyed(the.plans.filter(isKeyed), the.evidence, the.strict, complain)
+  judgeTicking(the.evidence.ticking, complain)
   judgeKeys(the.evidence, complain)
   return complaints
 }

@@ -1,5 +1,6 @@
 /** What the tasks of a run do: each carries its own plan, drawn at random, and the oracle knows what must come of it. */
 import * as Schema from "effect/Schema"
+import { PlanKey } from "./keys/PlanKey.ts"
 import type { Random } from "./Random.ts"
 
 /** What a step does before it goes on. */
@@ -47,7 +48,8 @@ const fields = {
   amount: Schema.Number,
   /** At this isolation level, and not the usual one. */
   strict: Schema.Boolean,
-  onward: Schema.Literals(["now", "delay", "at"]),
+  /** "final": at the end of its plan it goes on to a final state, else as "now" does. */
+  onward: Schema.Literals(["now", "delay", "at", "final"]),
   /** In milliseconds, for `delay` and `at`. */
   wait: Schema.Number
 }
@@ -84,9 +86,11 @@ export type How = typeof How.Type
 export const Plan = Schema.Struct({
   /** Begins with "c" if it may be cancelled. */
   id: Schema.String,
-  task: Schema.Literals(["Journey", "Errand"]),
+  /** "Keyed" has the plans with a key. */
+  task: Schema.Literals(["Journey", "Errand", "Keyed"]),
   how: How,
-  ops: Schema.Array(Op)
+  ops: Schema.Array(Op),
+  key: Schema.optionalKey(PlanKey)
 })
 export type Plan = typeof Plan.Type
 

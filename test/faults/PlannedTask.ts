@@ -26,9 +26,12 @@ export class Strict extends Schema.TaggedClass<Strict>()("Strict", fields) {}
 export class Bound extends Schema.TaggedClass<Bound>()("Bound", fields) {}
 export class Commit extends Schema.TaggedClass<Commit>()("Commit", fields) {}
 
-const older = [Free, Async, Flaky, Strict, Bound, Commit] as const
+/** How tasks end whose row is kept for a moment. */
+class Over extends Schema.TaggedClass<Over>()("Over", { plan: Schema.String }) {}
+
+const older = [Free, Async, Flaky, Strict, Bound, Commit, Over] as const
 type Older = (typeof older)[number]["Type"]
-export type State = Older | Novel
+export type State = Exclude<Older, Over> | Novel
 
 const byMode = { async: Async, bound: Bound, commit: Commit }
 
@@ -141,11 +144,14 @@ const onward = ({ notes }: Workshop, op: Op, state: State): Effect.Effect<Next> 
   Effect.gen(function*() {
     const last = state.round >= op.rounds
     const place = { plan: state.plan, seq: last ? state.seq + 1 : state.seq, round: last ? 1 : state.round + 1 }
-    if (place.seq >= state.ops.length) return NextStep.none
+    if (place.seq >= state.ops.length) {
+      return op.onward === "final" ? NextStep.now(new Over({ plan: state.plan })) : NextStep.none
+    }
     // Only the beginning of a plan is novel.
     const next = stateAt(place, state.ops) as Older
     switch (op.onward) {
       case "now":
+      case "final":
         return NextStep.now(next)
       case "delay":
         return NextStep.delay(next, op.wait)
@@ -196,7 +202,8 @@ const stepsOf = (shop: Workshop) => {
     Step.make(Flaky, { next: older, retry: exponential, handler }),
     Step.make(Strict, { next: older, retryLimit: 1, retryDelay: "50 millis", handler }),
     Step.make(Bound, { next: older, ...patient, transactional: true, handler }),
-    Step.make(Commit, { next: older, ...patient, handler })
+    Step.make(Commit, { next: older, ...patient, handler }),
+    Step.final(Over, { keep: "3 seconds" })
   ] as const
 }
 
@@ -204,7 +211,7 @@ const stepsOf = (shop: Workshop) => {
 export const makeOlder = <const Name extends string>(name: Name, notes: Notes) => {
   const task: Task.Task<Name, ReturnType<typeof stepsOf>[number]> = Task.make(
     name,
-    stepsOf({ notes, enqueue: (state) => task.enqueue(state as Older) })
+    stepsOf({ notes, enqueue: (state) => task.enqueue(state as Exclude<Older, Over>) })
   )
   return task
 }

@@ -4,10 +4,14 @@ import * as Script from "../support/process/Script.ts"
 import { gather, readRows, type Row } from "./RoundResult.ts"
 import { rage } from "./Faults.ts"
 import { emptyLedger, initialBalance, persist } from "./EffectTables.ts"
-import { countAgain, judge, staysAt, type Strictness } from "./Oracle.ts"
+import { countAgain, judge, staysAt } from "./Oracle.ts"
+import type { Strictness } from "./Strictness.ts"
 import { accounts, makePlans, Plan } from "./Plan.ts"
 import type { Random } from "./Random.ts"
 import type { Scene, World } from "./FaultContext.ts"
+import { replacedRunning, watchKeys } from "./keys/KeyLedger.ts"
+import { withKeys } from "./keys/KeyPlans.ts"
+import { endTicks, startTicks } from "./ticks/Schedules.ts"
 
 export const producers = 3
 
@@ -22,6 +26,7 @@ export const prepare = (scene: Scene, plans: ReadonlyArray<Plan>) =>
     for (const statement of emptyLedger) yield* persist(sql.unsafe(statement))
     const rows = plans.map((plan, n) => ({ id: plan.id, producer: n % producers, content: encode(plan) }))
     yield* Effect.forEach(rows, (row) => persist(sql`insert into plan ${sql.insert(row)} on conflict do nothing`))
+    yield* startTicks(sql)
     for (const { prepare } of beside) yield* prepare(scene)
   })
 
@@ -82,6 +87,7 @@ export const settle = (world: Scene, plans: ReadonlyArray<Plan>, allowed: Readon
   Effect.gen(function*() {
     const { log, sql } = world
     yield* persist(sql`update world set fixed = true`)
+    yield* endTicks(sql)
     const garbage = yield* persist(sql<{ id: string; parked: boolean }>`select id::text, parked from garbage`)
     const rests = atRest(plans, new Map(garbage.map(({ id, parked }) => [id, parked])))
     let [state, since] = ["", performance.now()]
@@ -109,6 +115,9 @@ export const conclude = (scene: Scene, plans: ReadonlyArray<Plan>, strict?: Stri
     log.count("tasks", evidence.enqueued.size + evidence.sent.size)
     log.count("steps", [...evidence.runs.values()].reduce((sum, runs) => sum + runs.length, 0))
     log.count("transfers", [...evidence.transfers.values()].flat().length)
+    log.count("calls with keys", evidence.calls.length)
+    log.count("states replaced while they ran", evidence.calls.filter(replacedRunning).length)
+    log.count("ticks", evidence.ticking.ticks.length)
     log.say(`the oracle has looked at ${plans.length} plans`)
   })
 
@@ -158,7 +167,8 @@ const watchLeases = ({ log, sql }: Scene): Effect.Effect<never> => {
 export const calmRound = (world: Scene, random: Random, options: { readonly url: string; readonly slow: number }) =>
   Effect.gen(function*() {
     const { crew, log } = world
-    const plans = makePlans(random, 80, { slow: options.slow, faults: false })
+    const journeys = makePlans(random, 80, { slow: options.slow, faults: false })
+    const plans = withKeys(random.fork("keys"), journeys, { slow: 3000, faults: false })
     yield* prepare(world, plans)
     const watch = yield* Effect.forkChild(watchLeases(world))
     yield* produce(world, options.url, 0, [])
@@ -191,14 +201,17 @@ export const wildRound = (world: World, random: Random, options: {
   Effect.gen(function*() {
     const { crew, log } = world
     const { millis, plans: count, setOdd, url } = options
-    const plans = makePlans(random.fork("plans"), count, { slow: 2500, faults: true })
+    const journeys = makePlans(random.fork("plans"), count, { slow: 2500, faults: true })
+    const plans = withKeys(random.fork("keys"), journeys, { slow: 2500, faults: true })
     yield* prepare(world, plans)
     setOdd(true)
     yield* crew.replaceAll(Effect.void)
     const victims = random.chance(0.5) ? [random.int(0, producers - 1)] : []
     const producing = produce(world, url, millis * 2 / (count / producers), victims)
     const produced = Effect.andThen(producing, Effect.sync(() => log.say("all is enqueued")))
-    const watch = yield* Effect.forkChild(watchMoney(world))
+    const watch = yield* Effect.forkChild(
+      Effect.all([watchMoney(world), watchKeys(log, world.sql)], { concurrency: 2 })
+    )
     yield* Effect.all([produced, rage(world, random.fork("faults"), millis)], { concurrency: 2 })
     log.say("the faults are over")
     setOdd(false)

@@ -2,18 +2,23 @@
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import { persist, type Place, placeOf } from "./EffectTables.ts"
+import { type Call, micros, readCalls } from "./keys/KeyLedger.ts"
+import { readTicking, type Ticking } from "./ticks/TickLedger.ts"
 
 /** One run of a step's handler. */
 export interface Run extends Place {
   readonly attempt: number
   readonly key: string
   readonly worker: string
+  /** In microseconds since 1970, by Postgres's clock. */
+  readonly at: number
 }
 
 export interface Transfer extends Place {
   readonly source: number
   readonly target: number
   readonly amount: number
+  readonly at: number
 }
 
 /** A row that is left. */
@@ -43,6 +48,8 @@ export interface Evidence {
   readonly balances: ReadonlyMap<number, number>
   /** How many crashes were counted while a plan's task ran. */
   readonly crashes: ReadonlyMap<string, number>
+  readonly calls: ReadonlyArray<Call>
+  readonly ticking: Ticking
 }
 
 const group = <A extends Place>(items: ReadonlyArray<A>): ReadonlyMap<string, ReadonlyArray<A>> => {
@@ -57,12 +64,14 @@ const group = <A extends Place>(items: ReadonlyArray<A>): ReadonlyMap<string, Re
 }
 
 /** The tasks of the plans, and garbage. */
-export const notBeside = "coalesce(task, '') not like 'Beside%'"
+const notBeside = "coalesce(task, '') not like 'Beside%'"
 
+/** The rows of tasks that have not ended. */
 export const readRows = (sql: SqlClient.SqlClient): Effect.Effect<ReadonlyArray<Row>> =>
   persist(sql<Row>`select id::text, substring(step from '"plan": ?"([^"]+)"') as plan, left(step, 200) as step, tried,
     transitions, crashes, error, is_running or lease_token is not null or lease_until is not null as leased
-    from pg_task where ${sql.literal(notBeside)} order by created_at`)
+    from pg_task where ${sql.literal(notBeside)} and ended_at is null
+      and state is distinct from '$schedule' order by created_at`)
 
 export const gather = (sql: SqlClient.SqlClient): Effect.Effect<Evidence> =>
   Effect.gen(function*() {
@@ -78,11 +87,21 @@ export const gather = (sql: SqlClient.SqlClient): Effect.Effect<Evidence> =>
       enqueued: setOf(yield* plans("enqueued")),
       sent: new Map(sent.map(({ plan, sure }) => [plan, sure])),
       cancelled: setOf(yield* plans("cancelled")),
-      runs: group(yield* persist(sql<Run>`select plan, seq, round, attempt, key, worker from ran order by at`)),
-      transfers: group(yield* persist(sql<Transfer>`select * from transfer`)),
+      runs: group(
+        yield* persist(sql.unsafe<Run>(
+          `select plan, seq, round, attempt, key, worker, ${micros("at")} as at from ran order by ran.at`
+        ))
+      ),
+      transfers: group(
+        yield* persist(sql.unsafe<Transfer>(
+          `select plan, seq, round, source, target, amount, ${micros("at")} as at from transfer`
+        ))
+      ),
       rows: yield* readRows(sql),
       garbage: new Map(garbage.map(({ id, parked }) => [id, parked])),
       balances: new Map(accounts.map(({ balance, id }) => [id, balance])),
-      crashes: new Map(crashes.map(({ n, plan }) => [plan, n]))
+      crashes: new Map(crashes.map(({ n, plan }) => [plan, n])),
+      calls: yield* readCalls(sql),
+      ticking: yield* readTicking(sql)
     }
   })

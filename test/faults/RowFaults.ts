@@ -10,26 +10,30 @@ const edit =
   (statement: (sql: SqlClient.SqlClient, seed: string, rows: number) => Effect.Effect<unknown, SqlError>): Fault =>
   (world, random) => Effect.asVoid(persist(statement(world.sql, String(random.int(0, 1e9)), random.int(1, 10))))
 
-/** Somebody takes running rows away, for a while or at once. */
+/**
+ * Somebody takes running rows away, for a while or at once. The outcome of one may be stored meanwhile: it is asked again
+ * whether it runs, so that no row that has ended gets a lease.
+ */
 const steal = edit((sql, seed, rows) =>
-  sql`update pg_task set lease_token = gen_random_uuid(), lease_until = now() + interval '1 second' where id in (
+  sql`update pg_task set lease_token = gen_random_uuid(), lease_until = now() + interval '1 second' where is_running and id in (
     select id from pg_task where is_running order by md5(id::text || ${seed}) limit ${rows}::int)`
 )
 
 const free = edit((sql, seed, rows) =>
   sql`update pg_task set is_running = false, lease_token = null, lease_until = null,
       wakeup_at = wakeup_at - interval '1 millisecond'
-    where id in (select id from pg_task where is_running order by md5(id::text || ${seed}) limit ${rows}::int)`
+    where is_running and id in (select id from pg_task where is_running order by md5(id::text || ${seed}) limit ${rows}::int)`
 )
 
 const lapse = edit((sql, seed, rows) =>
-  sql`update pg_task set lease_until = now() - interval '1 second' where id in (
+  sql`update pg_task set lease_until = now() - interval '1 second' where is_running and id in (
     select id from pg_task where is_running order by md5(id::text || ${seed}) limit ${rows}::int)`
 )
 
+/** Not schedules: they would have ticks that are none of theirs. */
 const hurry = edit((sql, seed, rows) =>
   sql`update pg_task set wakeup_at = now() where id in (
-    select id from pg_task where error is null and not is_running order by md5(id::text || ${seed}) limit ${rows}::int)`
+    select id from pg_task where error is null and not is_running and state is distinct from '$schedule' order by md5(id::text || ${seed}) limit ${rows}::int)`
 )
 
 const clear = edit((sql, seed, rows) =>

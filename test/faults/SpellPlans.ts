@@ -15,7 +15,7 @@ export interface SpellStyle {
  * No deadlock, no serialization failure: all accounts are locked in the same order, at the usual isolation level. So
  * every try that is counted is one that the plan asks for.
  */
-const opOf = (random: Random, { writes }: SpellStyle, given: Partial<Op> = {}): Op => {
+export const opOf = (random: Random, { writes }: SpellStyle, given: Partial<Op> = {}): Op => {
   const from = random.int(1, accounts - 1)
   const amount = writes ? random.int(1, 100) : 0
   return makeOp(random, { strict: false, from, to: from + 1, amount, wait: random.int(0, 3000), ...given })

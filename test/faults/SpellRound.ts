@@ -4,11 +4,12 @@
  */
 import { Effect } from "effect"
 import { persist } from "./EffectTables.ts"
-import type { Strictness } from "./Oracle.ts"
+import type { Strictness } from "./Strictness.ts"
 import type { Plan } from "./Plan.ts"
 import type { Random } from "./Random.ts"
 import { conclude, patience, plannedErrors, prepare, produce, producers, settle } from "./Round.ts"
-import { makeSpellPlans, type SpellStyle } from "./SpellPlans.ts"
+import { makeSpellPlans, opOf, type SpellStyle } from "./SpellPlans.ts"
+import { withKeys } from "./keys/KeyPlans.ts"
 import { locks, mostReconnects, quiet, readOnly, type Spell } from "./Spells.ts"
 import { sound, tight, type Urls, type Variant } from "./WorkerVariant.ts"
 import type { Scene } from "./FaultContext.ts"
@@ -95,7 +96,12 @@ export const playSpell = (
   { millis, plans: count, url }: SpellOptions
 ) =>
   Effect.gen(function*() {
-    const plans = makeSpellPlans(random.fork("plans"), count, style)
+    const journeys = makeSpellPlans(random.fork("plans"), count, style)
+    const plans = style.longTransactions ? journeys : withKeys(random.fork("keys"), journeys, {
+      slow: style.lease,
+      faults: false,
+      opOf: (random, given) => opOf(random, style, given)
+    })
     yield* prepare(scene, plans)
     yield* scene.crew.ready
     scene.log.say("every worker is at work")

@@ -7,6 +7,8 @@ export interface Variant {
   readonly name: string
   /** Which tasks it knows. Older ones lack a state. */
   readonly tasks: "all" | "journeys" | "errands" | "older"
+  /** The version of its recurring tasks. */
+  readonly build: number
   readonly url: string
   /** For its notes: neither through the proxy nor with the settings below. */
   readonly observerUrl: string
@@ -39,6 +41,7 @@ export interface Urls {
 export const plain = (name: string, urls: Urls, lease: number): Variant => ({
   name,
   tasks: "all",
+  build: 2,
   url: urls.direct,
   observerUrl: urls.observer,
   maxConnections: 10,
@@ -78,6 +81,7 @@ export const odd = (name: string, urls: Urls, random: Random): Variant => {
   return {
     ...usual,
     tasks: random.weighted({ all: 5, journeys: 2, errands: 2, older: 2 }),
+    build: random.int(1, 3),
     url: random.chance(0.4) ? urls.proxied : urls.direct,
     diesBeforeTelling: random.chance(0.3) ? 0.05 : 0,
     maxConnections: random.pick([1, 2, 3, 10, 10]),

@@ -179,6 +179,35 @@ workerTests("a recurring task", (test) => {
   )
 
   test(
+    "goes on after its connection was lost in the middle of a tick, and no tick is lost or comes twice",
+    Effect.gen(function*() {
+      const { Report, next, state } = yield* makeReport
+      yield* run("create sequence tick_cut")
+      yield* run(
+        `create function cut() returns trigger language plpgsql as $$ begin
+          if nextval('tick_cut') % 2 = 1 then perform pg_terminate_backend(pg_backend_pid()); end if;
+          return new;
+        end $$`
+      )
+      yield* run(
+        "create trigger cut before insert on pg_task for each row when (new.task = 'Report') execute function cut()"
+      )
+      const Secondly = Recurring.make("secondly", {
+        cron: "* * * * * *",
+        task: Report,
+        state,
+        missed: "all",
+        overlap: "allow"
+      })
+      yield* start({ tasks: [Report, Secondly] })
+      const ticks = [yield* next, yield* next, yield* next]
+      yield* run("drop trigger cut on pg_task")
+      const times = ticks.map(({ at }) => Date.parse(at))
+      assert.deepStrictEqual(times.map((time) => time - times[0]!), [0, 1000, 2000])
+    })
+  )
+
+  test(
     "ticks while all other rows are locked, and beside a backlog",
     Effect.gen(function*() {
       const { Report, next, state } = yield* makeReport

@@ -8,7 +8,9 @@ import * as Schema from "effect/Schema"
 import * as Schedules from "../../Schedules.ts"
 import { connected, limits, within } from "../connection.ts"
 import { NothingMatched } from "../exit.ts"
-import { Json } from "../input/flags.ts"
+import { confirm } from "../input/confirm.ts"
+import { dryRun, Json, module, yes } from "../input/flags.ts"
+import { loadRecurring } from "../input/tasksModule.ts"
 import { self } from "../output/ownCommand.ts"
 import * as Output from "../output/print.ts"
 import type { Column } from "../output/table.ts"
@@ -34,9 +36,12 @@ const columns = (): ReadonlyArray<Column<Schedules.Schedule>> => [
   { title: "DETAIL", value: detailOf, min: 8 }
 ]
 
+const toJson = (found: ReadonlyArray<Schedules.Schedule>) =>
+  Output.json(found.map((one) => Schema.encodeSync(Schedules.Schedule)(one)))
+
 const list = Effect.gen(function*() {
   const found = yield* connected(within(limits.read)(Schedules.list))
-  if (yield* Json) return yield* Output.json(found.map((one) => Schema.encodeSync(Schedules.Schedule)(one)))
+  if (yield* Json) return yield* toJson(found)
   if (found.length === 0) return yield* Console.log("No schedules")
   yield* Output.lines(yield* Output.rows(columns, found))
 })
@@ -65,14 +70,58 @@ const changing = (
     })
   ).pipe(Command.withDescription(description))
 
+const pruned = Effect.fnUntraced(function*({ dryRun, module, recurring, yes }: {
+  readonly recurring: ReadonlyArray<string>
+  readonly module: string
+  readonly dryRun: boolean
+  readonly yes: boolean
+}) {
+  const known = yield* loadRecurring(module)
+  const wanted = (one: Schedules.Schedule) => recurring.length === 0 || recurring.includes(one.recurring)
+  const found = (yield* within(limits.read)(Schedules.orphans(known))).filter(wanted)
+  if (found.length === 0) {
+    return yield* new NothingMatched({ message: `Nothing to delete: ${module} has all of these schedules` })
+  }
+  const table = Effect.flatMap(Output.rows(columns, found), Output.lines)
+  if (dryRun) {
+    if (yield* Json) return yield* toJson(found)
+    return yield* Effect.andThen(table, Console.log(`Would delete ${plural(found.length, "schedule")}`))
+  }
+  yield* confirm(`Delete ${plural(found.length, "schedule")}, which ${module} does not have?`, { yes, details: table })
+  const deleted = yield* within(limits.write)(Schedules.prune(known, { only: found }))
+  if (yield* Json) return yield* toJson(deleted)
+  // Those who gave --yes have not seen them.
+  const names = deleted.map((one) => `${oneLine(one.recurring)} ${oneLine(one.name)}`)
+  yield* Console.log([...names, `Deleted ${plural(deleted.length, "schedule")}`].join("\n"))
+})
+
+const prune = Command.make(
+  "prune",
+  {
+    recurring: Argument.String("recurring").pipe(
+      Argument.withDescription("Only those of recurring tasks with these names. Default: all that the module lacks"),
+      Argument.variadic()
+    ),
+    module,
+    dryRun,
+    yes
+  },
+  (given) => connected(pruned(given))
+).pipe(Command.withDescription("Delete schedules that your code does not have any more"))
+
 export const schedules = Command.make("schedules", {}, () => list).pipe(
   Command.withDescription("List the schedules of recurring tasks; pause them, resume them, let them tick now"),
   Command.withSubcommands([
     changing("pause", { change: Schedules.pause, description: "Let schedules have no ticks", done: "Paused" }),
     changing("resume", { change: Schedules.resume, description: "Let paused schedules go on", done: "Resumed" }),
-    changing("run", { change: Schedules.runNow, description: "Let schedules tick now", done: "Due now:" })
+    changing("run", { change: Schedules.runNow, description: "Let schedules tick now", done: "Due now:" }),
+    prune
   ]),
   Command.withExamples([
-    { command: "pg-task schedules pause nightly-report tenant-7", description: "One of them" }
+    { command: "pg-task schedules pause nightly-report tenant-7", description: "One of them" },
+    {
+      command: "pg-task schedules prune --module ./tasks.ts --dry-run",
+      description: "Which are no longer in the code?"
+    }
   ])
 )

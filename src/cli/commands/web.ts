@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as HttpRouter from "effect/http/HttpRouter"
 import { HttpServer } from "effect/http/HttpServer"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { createServer } from "node:http"
 import { userInfo } from "node:os"
 import * as Dashboard from "../../Dashboard.ts"
@@ -14,7 +15,7 @@ import { connected, databaseName, limits, within } from "../connection.ts"
 import { UsageError } from "../exit.ts"
 import { gate, makeToken } from "../input/gate.ts"
 import { Json, optionalModule } from "../input/flags.ts"
-import { loadTasks } from "../input/tasksModule.ts"
+import { loadAll } from "../input/tasksModule.ts"
 import * as Output from "../output/print.ts"
 import * as Activity from "../../Activity.ts"
 
@@ -44,10 +45,23 @@ interface Options {
   readonly module: string | undefined
   readonly port: number
   readonly write: boolean
+  readonly traceUrl: Option.Option<string>
 }
 
-const serve = Effect.fnUntraced(function*({ module, port, write }: Options) {
-  const tasks = module === undefined ? [] : yield* loadTasks(module)
+/** What stands for the id of a trace in an address. */
+const placeholder = "{trace}"
+
+const toTraceUrl = (given: string): Effect.Effect<(traceId: string) => string, UsageError> =>
+  given.includes(placeholder) && /^https?:\/\//.test(given)
+    ? Effect.succeed((traceId) => given.replaceAll(placeholder, traceId))
+    : new UsageError({
+      message:
+        `--trace-url "${given}" must be an address with ${placeholder} in it: http://localhost:16686/trace/${placeholder}`
+    })
+
+const serve = Effect.fnUntraced(function*({ module, port, traceUrl, write }: Options) {
+  const tasks = module === undefined ? [] : yield* loadAll(module)
+  const toAddress = Option.isNone(traceUrl) ? undefined : yield* toTraceUrl(traceUrl.value)
   // Before anybody looks: so that a wrong address or a missing table is an error of the command.
   yield* within(limits.read)(Activity.traffic)
   const name = yield* ownName
@@ -55,7 +69,8 @@ const serve = Effect.fnUntraced(function*({ module, port, write }: Options) {
   const dashboard = Dashboard.layer({
     path: "/",
     tasks,
-    access: Effect.succeed({ name, may: write ? "write" : "read" })
+    access: Effect.succeed({ name, may: write ? "write" : "read" }),
+    traceUrl: toAddress
   })
   const app = HttpRouter.serve(Layer.merge(dashboard, gate(token)), { disableLogger: true, disableListenLog: true })
   const context = yield* Layer.build(Layer.provideMerge(app, server(port)))
@@ -78,6 +93,10 @@ export const web = Command.make(
     write: Flag.Boolean("write").pipe(
       Flag.withDescription("Also change tasks: retry, edit, run now, cancel"),
       Flag.withDefault(false)
+    ),
+    traceUrl: Flag.String("trace-url").pipe(
+      Flag.withDescription(`Where your traces are shown: an address in which ${placeholder} stands for the id of one`),
+      Flag.optional
     )
   },
   (options) => connected(serve(options), { maxConnections: 4 })

@@ -21,20 +21,24 @@ const isLocal = (host: string | undefined): boolean => /^(127\.0\.0\.1|localhost
 /** Cookies don't tell ports apart. */
 const cookieFor = (host: string | undefined): string => `pg_task_web_${host?.split(":")[1] ?? ""}`
 
+/** An address with a token is nobody else's. */
+const headers = { "cache-control": "no-store", "referrer-policy": "no-referrer" }
+
 const refused = HttpServerResponse.text("Open the address that `pg-task web` has printed: it has a token.\n", {
-  status: 403
+  status: 403,
+  headers
 })
 
 /** Lets in who has the token, in the address or in a cookie. */
 export const gate = (token: string) =>
   HttpRouter.middleware(
     (route) =>
-      Effect.flatMap(HttpServerRequest, ({ cookies, headers: { host }, originalUrl }) => {
+      Effect.flatMap(HttpServerRequest, ({ cookies, headers: { host }, url }) => {
         if (!isLocal(host)) return Effect.succeed(refused)
-        const given = new URL(originalUrl, "http://localhost").searchParams.get("token")
+        const given = new URLSearchParams(url.split("?")[1]).get("token")
         if (equal(given, token)) {
           return Effect.succeed(
-            HttpServerResponse.redirect("./", { status: 303 }).pipe(
+            HttpServerResponse.redirect("./", { status: 303, headers }).pipe(
               HttpServerResponse.setCookieUnsafe(cookieFor(host), token, { httpOnly: true, sameSite: "lax", path: "/" })
             )
           )

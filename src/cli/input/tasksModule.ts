@@ -1,10 +1,11 @@
-/** The tasks that a module of the user exports. */
+/** The tasks that a module of the user exports, and its recurring ones. */
 import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import { existsSync } from "node:fs"
 import { resolve } from "node:path"
 import { pathToFileURL } from "node:url"
 import * as Admin from "../../Admin.ts"
+import * as Recurring from "../../Recurring.ts"
 import * as Task from "../../Task.ts"
 import type { TaskInvalidSignalError, TaskInvalidStateError } from "../../TaskError.ts"
 import { ModuleError } from "../exit.ts"
@@ -41,6 +42,17 @@ const load = Effect.fnUntraced(function*<A>(
 
 /** All tasks among the exports. */
 export const loadTasks = (path: string) => load(path, Task.isTask, "Task.make")
+
+/** All tasks among the exports, and the recurring ones. */
+export const loadAll = (path: string) =>
+  load(
+    path,
+    (value): value is Task.Any | Recurring.Any => Task.isTask(value) || Recurring.isRecurring(value),
+    "Recurring.make or Task.make"
+  )
+
+/** All recurring tasks among the exports: perhaps none, but then the module must export a task. */
+export const loadRecurring = (path: string) => Effect.map(loadAll(path), (found) => found.filter(Recurring.isRecurring))
 
 /** The declaration of one task, by its name: of the task itself, or apart from its steps. */
 const findDeclaration = Effect.fnUntraced(function*(path: string, name: string) {

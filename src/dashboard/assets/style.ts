@@ -45,7 +45,7 @@ header.top nav a[aria-current] { background: var(--accent); color: var(--on-acce
 .find { margin-left: auto; display: flex; align-items: center; gap: .4rem; }
 .find input { width: 13rem; }
 .who { margin: 0; }
-.pill { border: 1px solid var(--line); border-radius: 99px; padding: 0 .5rem; font-size: .82rem; color: var(--quiet); }
+.pill { white-space: nowrap; border: 1px solid var(--line); border-radius: 99px; padding: 0 .5rem; font-size: .82rem; color: var(--quiet); }
 [data-feed-state] { font-size: .82rem; color: var(--quiet); }
 [data-feed-state]::before { content: ""; display: inline-block; width: .55rem; height: .55rem; border-radius: 50%;
   margin-right: .3rem; background: var(--quiet); }
@@ -57,10 +57,12 @@ footer { max-width: 78rem; margin: 0 auto; padding: 0 1.2rem 1rem; color: var(--
 .machine { display: grid; grid-template-columns: fit-content(48%) minmax(0, 1fr); gap: .4rem 1.4rem; }
 .machine > header { grid-column: 1 / -1; display: flex; flex-wrap: wrap; gap: .3rem 1rem; align-items: center; }
 .machine > header h2 { margin: 0; font-size: 1.15rem; }
-.plots { flex: 1; justify-content: flex-end; display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
+.machine.rows { grid-template-columns: minmax(0, 1fr); }
 .drawing { overflow: auto; max-height: 44rem; }
 .drawing svg { display: block; margin: 0 auto; }
+.drawing svg.fits { max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; }
+.scroll + .bar { margin-top: .9rem; }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; color: var(--quiet); padding-bottom: .3rem; }
 th, td { text-align: left; padding: .32rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top; }
@@ -104,6 +106,8 @@ a.node:hover rect { stroke-width: 2.4; }
 .figures .plot { display: block; font-weight: 400; overflow: hidden; }
 .plot path { fill: none; stroke: var(--link); stroke-width: 1.5; }
 .plot path.bad { stroke: var(--parked); }
+svg.when { display: block; margin-top: .4rem; background: var(--bg); border-radius: 2px; min-width: 10rem; }
+svg.when rect { fill: var(--mood); }
 form.filter { display: flex; flex-wrap: wrap; gap: .5rem .8rem; align-items: end; margin: 0 0 1rem; }
 form.filter label { display: grid; gap: .1rem; font-size: .85rem; color: var(--quiet); }
 form.inline, .bar form { display: inline; }
@@ -119,6 +123,7 @@ button.danger, .button.danger { background: var(--parked-bg); color: var(--parke
 .note { background: var(--running-bg); color: var(--running); border-color: var(--running); }
 .fault { background: var(--parked-bg); color: var(--parked); border-color: var(--parked); }
 dl.facts { display: grid; grid-template-columns: minmax(7rem, max-content) minmax(0, 1fr); gap: .3rem 1.1rem; margin: 0; }
+dl.facts + p { margin-top: .8rem; }
 dl.facts dt { color: var(--quiet); }
 dl.facts dd { margin: 0; overflow-wrap: anywhere; }
 fieldset { border: 1px solid var(--line); border-radius: 8px; margin: .5rem 0 .9rem; padding: .6rem .9rem; min-width: 0; }
@@ -139,6 +144,14 @@ kbd { border: 1px solid var(--line); border-bottom-width: 2px; border-radius: 4p
   .find input { width: 100%; }
   th, td { padding: .3rem .4rem; }
   .figures > div { min-width: 6.5rem; padding: .4rem .6rem; }
+  .machine .plot svg { width: 3.6rem; }
+  table.tasks, table.tasks thead, table.tasks tbody { display: block; }
+  table.tasks thead tr { display: flex; }
+  table.tasks thead th:not(.choose) { display: none; }
+  table.tasks tbody tr { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 .7rem; padding: .35rem 0; border-bottom: 1px solid var(--line); }
+  table.tasks tbody td { border: 0; padding: .1rem 0; overflow-wrap: anywhere; }
+  table.tasks td.wide { flex-basis: 100%; min-width: 0; }
+  table.tasks td[data-label]::before { content: attr(data-label) " "; color: var(--quiet); }
   dl.facts { grid-template-columns: minmax(0, 1fr); gap: 0; }
   dl.facts dd { margin-bottom: .5rem; }
 }

@@ -38,7 +38,7 @@ const parse = ({ raw, step, task }: Admin.Row): Fields | undefined => {
 const mask = "••••••"
 
 /** Hides what the schema masks. */
-const masked = (fields: ReadonlyArray<Field>, values: Fields): Fields => {
+export const masked = (fields: ReadonlyArray<Field>, values: Fields): Fields => {
   const byName = new Map(fields.map((field) => [field.name, field]))
   return Object.fromEntries(
     Object.entries(values).map(([name, value]) => {

@@ -101,12 +101,17 @@ const drawNode = (task: string, node: Diagram.GraphNode, { x, y }: Point, { key,
 <text class="sum" x="${x}" y="${y + 15}" data-live="${key}">${summary}</text></a>`
 }
 
+/** Wider ones are not made narrower for small screens: nobody could read them. */
+const widestToFit = 520
+
 /** Draws a machine. `name` tells apart the drawings of one page. */
 export const draw = (graph: Diagram.Graph, layout: Layout, name: string, markOf: (tag: string) => Mark): Html => {
   const tip = `tip-${name}`
   const from = layout.boxes.get(start)
   const to = layout.boxes.get(end)
-  return html`<svg role="group" aria-label="${graph.task}: its states" width="${Math.ceil(layout.width)}" height="${
+  return html`<svg${
+    layout.width <= widestToFit ? html` class="fits"` : ""
+  } role="group" aria-label="${graph.task}: its states" width="${Math.ceil(layout.width)}" height="${
     Math.ceil(layout.height)
   }" viewBox="0 0 ${layout.width} ${layout.height}">
 <defs><marker id="${tip}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 0L8 4L0 8z"/></marker></defs>

@@ -21,13 +21,19 @@ export interface Point {
   readonly y: number
 }
 
+/** Where the text of an arrow is, and the room that it has. */
+interface Label extends Point {
+  readonly width: number
+  readonly height: number
+}
+
 /** `x` and `y` are the middle of a box, or of an arrow's label. */
 export interface Layout {
   readonly width: number
   readonly height: number
   readonly sizes: ReadonlyArray<Box>
   readonly boxes: ReadonlyMap<string, Point>
-  readonly arrows: ReadonlyArray<{ readonly points: ReadonlyArray<Point>; readonly label: Point | undefined }>
+  readonly arrows: ReadonlyArray<{ readonly points: ReadonlyArray<Point>; readonly label: Label | undefined }>
 }
 
 const settings = { rankdir: "TB", nodesep: 34, edgesep: 16, ranksep: 44, marginx: 8, marginy: 8 }
@@ -48,9 +54,12 @@ export const layOut = (boxes: ReadonlyArray<Box>, arrows: ReadonlyArray<Arrow>):
     height,
     sizes: boxes,
     boxes: new Map(boxes.map(({ id }) => [id, pointOf(graph.node(id) as Point)])),
-    arrows: arrows.map(({ from, to, width }, index) => {
+    arrows: arrows.map(({ from, height, to, width }, index) => {
       const edge = graph.edge(from, to, String(index)) as Partial<Point> & { readonly points: ReadonlyArray<Point> }
-      return { points: edge.points.map(pointOf), label: width > 0 ? pointOf(edge as Point) : undefined }
+      return {
+        points: edge.points.map(pointOf),
+        label: width > 0 ? { ...pointOf(edge as Point), width, height } : undefined
+      }
     })
   }
 }

@@ -2,9 +2,10 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import * as Admin from "../../Admin.ts"
-import { type Asked, askedOf, filterOf } from "../filter.ts"
+import * as Activity from "../../Activity.ts"
+import { type Asked, askedOf, filterOf, lookAt } from "../filter.ts"
 import { address, type Html, html } from "../html.ts"
-import { respond, seeOther } from "../shell.ts"
+import { hidden, respond, seeOther } from "../shell.ts"
 import {
   type Action,
   actions,
@@ -17,7 +18,7 @@ import {
   type Visit
 } from "../site.ts"
 import { several } from "../text.ts"
-import { rowTable } from "./rowTable.ts"
+import { maxText, rowTable } from "./rowTable.ts"
 
 export const titleOf: Readonly<Record<Action, string>> = {
   retry: "Retry",
@@ -25,7 +26,8 @@ export const titleOf: Readonly<Record<Action, string>> = {
   endWait: "End the wait",
   cancel: "Cancel",
   edit: "Edit",
-  signal: "Signal"
+  signal: "Signal",
+  pause: "Pause"
 }
 
 const doneOf: Readonly<Record<Action, string>> = {
@@ -34,7 +36,8 @@ const doneOf: Readonly<Record<Action, string>> = {
   endWait: "will not wait any longer",
   cancel: "cancelled",
   edit: "saved",
-  signal: "got the signal"
+  signal: "got the signal",
+  pause: "paused"
 }
 
 const isAction = (text: string | null): text is Action => actions.some((action) => action === text)
@@ -75,14 +78,16 @@ const run: Readonly<Record<BulkAction, typeof Admin.retry>> = {
 export const noted = <A, E, R>(
   { visitor }: Visit,
   action: Action,
-  { effect, target, text }: {
+  { effect, target, text, title = titleOf[action] }: {
     readonly target: string
+    /** What was done, if the action says too little. */
+    readonly title?: string
     readonly effect: Effect.Effect<A, E, R>
     readonly text: (result: A) => string
   }
 ): Effect.Effect<A, E, R> =>
   effect.pipe(
-    Effect.tap((result) => Effect.logInfo(`${visitor.name}: ${titleOf[action]}, ${text(result)}`)),
+    Effect.tap((result) => Effect.logInfo(`${visitor.name}: ${title}, ${text(result)}`)),
     Effect.annotateLogs({ visitor: visitor.name, action, target }),
     Effect.withSpan(`Dashboard.${action}`, { attributes: { visitor: visitor.name, target } })
   )
@@ -140,7 +145,7 @@ const selectionOf = Effect.fnUntraced(function*(
   const action = yield* actionOf(params)
   const ids = params.getAll("id")
   const asked = ids.length > 0 ? {} : askedOf(params)
-  const filter = yield* Effect.try({ try: () => filterOf(asked), catch: (refusal) => refusal as Refusal })
+  const filter = yield* filterOf(asked)
   if (ids.length === 0 && Object.keys(asked).length === 0) {
     return yield* new Refusal({
       status: 400,
@@ -153,33 +158,66 @@ const selectionOf = Effect.fnUntraced(function*(
 
 const sample = 10
 
+/** Rows of each task, in each part of the table: however many there are, a look is quick. */
+const counted = 20_000
+
+/** What would be changed: how many, and the first of them. */
+interface Preview {
+  readonly count: number
+  readonly atLeast: boolean
+  readonly rows: ReadonlyArray<Admin.Row>
+}
+
+const previewIds = (ids: ReadonlyArray<string>, action: BulkAction) =>
+  Effect.map(
+    Effect.forEach(ids.slice(0, 200), (id) => Effect.option(Admin.get(id)), { concurrency: 4 }),
+    (found): Preview => {
+      const rows = found.flatMap((one) => one._tag === "Some" ? [one.value] : [])
+        .filter(({ status }) => statusFor[action] === undefined || status === statusFor[action])
+      return { count: rows.length, atLeast: false, rows: rows.slice(0, sample) }
+    }
+  )
+
+const previewFilter = Effect.fnUntraced(function*(asked: Asked, filter: Admin.Filter) {
+  const bound = lookAt(asked)
+  const { atLeast, count } = bound === undefined
+    ? { count: yield* Admin.count(filter), atLeast: false }
+    : yield* Activity.count(filter, counted)
+  const { rows } = yield* Admin.list({ ...filter, limit: sample, lookAt: bound, maxText })
+  const preview: Preview = { count, atLeast, rows }
+  return preview
+})
+
 /** Those that would be changed: how many, and the first of them. */
-const preview = ({ action, ids, target }: Selection) =>
-  ids.length > 0
-    ? Effect.map(
-      Effect.forEach(ids.slice(0, 200), (id) => Effect.option(Admin.get(id)), { concurrency: 4 }),
-      (found) => {
-        const rows = found.flatMap((one) => one._tag === "Some" ? [one.value] : [])
-          .filter(({ status }) => statusFor[action] === undefined || status === statusFor[action])
-        return { count: rows.length, rows: rows.slice(0, sample) }
-      }
-    )
-    : Effect.all({
-      count: Admin.count(target as Admin.Filter),
-      rows: Effect.map(Admin.list({ ...target as Admin.Filter, limit: sample }), ({ rows }) => rows)
-    })
+const preview = ({ action, asked, ids, target }: Selection) =>
+  ids.length > 0 ? previewIds(ids, action) : previewFilter(asked, target as Admin.Filter)
+
+/** What a page calls them. */
+const nameOf: Readonly<Record<keyof Asked, string>> = {
+  task: "Task",
+  state: "State",
+  status: "Status",
+  parent: "Parent",
+  key: "Key",
+  error: "A part of the error",
+  line: "First line of the error",
+  text: "A part of the state",
+  older: "For at least",
+  newer: "For less than"
+}
 
 const criteria = (asked: Asked): Html =>
-  html`<dl class="facts">${Object.entries(asked).map(([name, value]) => html`<dt>${name}</dt><dd>${value}</dd>`)}</dl>`
-
-const hidden = (name: string, value: string) => html`<input type="hidden" name="${name}" value="${value}">`
+  html`<dl class="facts">${
+    Object.entries(asked).map(([name, value]) => html`<dt>${nameOf[name as keyof Asked]}</dt><dd>${value}</dd>`)
+  }</dl>`
 
 /** A look at what would be changed, and the button that changes it. */
 export const bulkPage: Handler = Effect.fnUntraced(function*(visit) {
   const selection = yield* selectionOf(visit.query)
   yield* refuseUnless(visit, selection.action)
-  const { count, rows } = yield* preview(selection)
-  const title = `${titleOf[selection.action]}: ${several(count, "task")}`
+  const { atLeast, count, rows } = yield* preview(selection)
+  const tasks = several(count, "task", atLeast)
+  const title = `${titleOf[selection.action]}: ${tasks}`
   return respond(visit, {
     title,
     current: "rows",
@@ -187,20 +225,23 @@ export const bulkPage: Handler = Effect.fnUntraced(function*(visit) {
 <p>Nothing has been changed yet. ${
       selection.action === "cancel" ? html`<b>Cancelled tasks are deleted, and can't be brought back.</b>` : ""
     }</p>
+${atLeast ? html`<p>There are so many tasks that not all of them were looked at. All that match are changed.</p>` : ""}
 ${
-      count === 0 ?
+      count === 0 && !atLeast ?
         "" :
         html`<form method="post" action="bulk">${hidden("token", visit.token)}${hidden("action", selection.action)}${
           selection.ids.map((id) => hidden("id", id))
         }${Object.entries(selection.asked).map(([name, value]) => hidden(name, value))}<p class="bar"><button class="${
           selection.action === "cancel" ? "danger" : "main"
-        }">${titleOf[selection.action]} ${several(count, "task")}</button> <a href="${
+        }">${titleOf[selection.action]} ${tasks}</button> <a href="${
           address("rows", { ...selection.asked })
         }">Back</a></p></form>`
     }
-${rows.length < count ? html`<p class="quiet">The first ${rows.length} of them:</p>` : ""}${
-      rowTable(rows, false)
-    }</section>`
+${
+      rows.length > 0 && (atLeast || rows.length < count)
+        ? html`<p class="quiet">The first ${rows.length} of them:</p>`
+        : ""
+    }${rowTable(rows, false)}</section>`
   })
 })
 

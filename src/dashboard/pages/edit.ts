@@ -65,8 +65,8 @@ ${
   }
 <p class="bar">${
     row.status === "parked" && may(visit, "retry")
-      ? html`<button class="main" name="then" value="retry">Save and retry</button><button name="then" value="">Save</button>`
-      : html`<button class="main" name="then" value="">Save</button>`
+      ? html`<button class="main" name="afterwards" value="retry">Save and retry</button><button name="afterwards" value="">Save</button>`
+      : html`<button class="main" name="afterwards" value="">Save</button>`
   }<a href="${address("row", { id: row.id })}">Back</a></p></form>`
 }
 
@@ -88,16 +88,26 @@ export const editPage: Handler = Effect.fnUntraced(function*(visit) {
   return show(visit, editing, { values: editing.stored, wrong: new Map() })
 })
 
+/** The transition that the form was made at. */
+const transitionsOf = (form: URLSearchParams): Effect.Effect<number, Refusal> => {
+  const given = form.get("transitions") ?? ""
+  return /^\d+$/.test(given) && Number(given) < 2 ** 31
+    ? Effect.succeed(Number(given))
+    : refusal("This form is broken: load the page again.")
+}
+
 const save = Effect.fnUntraced(function*(visit: Visit, { row, task }: Editing, state: Task.State<Task.Any>) {
-  const transitions = Number(visit.form.get("transitions"))
+  const transitions = yield* transitionsOf(visit.form)
+  const isRetry = visit.form.get("afterwards") === "retry"
+  // Before anything is saved.
+  if (isRetry) yield* refuseUnless(visit, "retry")
   yield* noted(visit, "edit", {
     // What the schema needs to encode it must be in the context of the dashboard, as for decoding.
     effect: Admin.edit(task, row.id, state, { transitions }) as Effect.Effect<void, Admin.EditError, SqlClient>,
     target: row.id,
     text: () => `${task.name}.${state._tag}`
   })
-  if (visit.form.get("then") !== "retry") return seeOther(address("row", { id: row.id, done: "edit" }))
-  yield* refuseUnless(visit, "retry")
+  if (!isRetry) return seeOther(address("row", { id: row.id, done: "edit" }))
   yield* noted(visit, "retry", { effect: Admin.retry(row.id), target: row.id, text: () => "1 task" })
   return seeOther(address("row", { id: row.id, done: "retry" }))
 })

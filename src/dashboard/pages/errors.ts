@@ -3,17 +3,15 @@ import * as Effect from "effect/Effect"
 import * as Admin from "../../Admin.ts"
 import { unnamed } from "../filter.ts"
 import { address, attribute, cut, type Html, html } from "../html.ts"
-import { respond, seeOther } from "../shell.ts"
+import { hidden, respond, seeOther } from "../shell.ts"
 import { type Handler, may, Refusal, type Visit } from "../site.ts"
 import { duration, number, several } from "../text.ts"
 import { noted, refuseUnless } from "./actions.ts"
 
 /** Parked rows of each task. */
-const lookAt = 50_000
+const lookAt = 20_000
 
 const maxGroups = 100
-
-const hidden = (name: string, value: string) => html`<input type="hidden" name="${name}" value="${value}">`
 
 const groupCard = (visit: Visit, { count, error, newest, oldest, step, task }: Admin.ErrorCount): Html => {
   const asked = { task: task ?? unnamed, state: step ?? undefined, status: "parked", line: error }
@@ -37,6 +35,13 @@ const chooser = ({ site }: Visit, chosen: string | null): Html =>
     site.tasks.map(({ name }) => html`<option${attribute("selected", name === chosen)}>${name}</option>`)
   }</select></label><button>Show</button></form>`
 
+/** Whether there may be more parked rows of a task than were looked at. */
+const isCut = (groups: ReadonlyArray<Admin.ErrorCount>): boolean => {
+  const sums = new Map<string | null, number>()
+  for (const { count, task } of groups) sums.set(task, (sums.get(task) ?? 0) + count)
+  return [...sums.values()].some((sum) => sum >= lookAt)
+}
+
 export const errors: Handler = Effect.fnUntraced(function*(visit) {
   const task = visit.query.get("task")
   const groups = yield* Admin.countErrors({ task: task || undefined, lookAt, limit: maxGroups })
@@ -45,6 +50,12 @@ export const errors: Handler = Effect.fnUntraced(function*(visit) {
     current: "errors",
     body: html`<h1>Errors</h1>${chooser(visit, task)}${
       groups.length === 0 ? html`<p>Nothing is parked.</p>` : groups.map((group) => groupCard(visit, group))
+    }${
+      isCut(groups)
+        ? html`<p class="quiet">Of each task, only the ${
+          number(lookAt)
+        } parked ones that were due last are counted.</p>`
+        : ""
     }${groups.length === maxGroups ? html`<p class="quiet">Only the ${maxGroups} most frequent are shown.</p>` : ""}`
   })
 })

@@ -1,5 +1,6 @@
 /** The first page: each task's machine, with how many tasks are in each state, and where they are stuck. */
 import * as Effect from "effect/Effect"
+import type * as Activity from "../../Activity.ts"
 import * as Admin from "../../Admin.ts"
 import * as Diagram from "../../Diagram.ts"
 import type * as Task from "../../Task.ts"
@@ -15,6 +16,10 @@ import { byStatus, several } from "../text.ts"
 /** All statuses, the worst first. */
 export const statuses: ReadonlyArray<string> = [...Admin.Status.literals].sort(byStatus)
 
+/** Schedules of recurring tasks are rows, too. They have a page of their own. */
+const isSchedule = (counts: ReadonlyArray<Activity.BoundedCount>): boolean =>
+  counts.every(({ step }) => step === "$schedule")
+
 /** What the page shows: the tasks that are known, all of their states, and whatever else is in the table. */
 export const shownOf = ({ tasks }: Site, sample: Sample): ReadonlyArray<Shown> => {
   const counts = byTask(sample.counts)
@@ -24,7 +29,9 @@ export const shownOf = ({ tasks }: Site, sample: Sample): ReadonlyArray<Shown> =
       ...new Set([...task.steps.map(({ tag }): string | null => tag), ...byState(counts.get(task.name) ?? []).keys()])
     ]
   }))
-  const others = [...counts.keys()].filter((name) => !tasks.some((task) => task.name === name))
+  const others = [...counts.keys()].filter((name) =>
+    !tasks.some((task) => task.name === name) && !isSchedule(counts.get(name)!)
+  )
   return [...known, ...others.map((task) => ({ task, states: [...byState(counts.get(task)!).keys()] }))]
 }
 
@@ -61,12 +68,12 @@ const figures = (numbers: Numbers): Html =>
     )
   }${
     figure(
-      "new per second",
+      "new / s",
       html`${live(numbers, "inserted")} ${plot(numbers, "inserted", "new per second", { named: false })}`
     )
   }${
     figure(
-      "gone per second",
+      "gone / s",
       html`${live(numbers, "deleted")} ${plot(numbers, "deleted", "gone per second", { named: false })}`
     )
   }</dl>`
@@ -106,14 +113,14 @@ const card = (site: Site, sample: Sample, numbers: Numbers) => (shown: Shown, in
   const { task } = shown
   const known = taskOf(site, task)
   const key = keyOf(task)
-  return html`<section class="card machine" aria-labelledby="task-${index}">
+  return html`<section class="card machine${known === undefined ? " rows" : ""}" aria-labelledby="task-${index}">
 <header><h2 id="task-${index}"><a href="${address("rows", { task: task ?? "?" })}">${
     task ?? "Rows that are no tasks"
   }</a></h2>
 <span class="badge" data-moodof="${key}" data-mood="${numbers.mood[key]}" data-live="${key}">${numbers.text[key]}</span>
 ${plot(numbers, keyOf(task, undefined, "ready"), "ready")}${
-    plot(numbers, keyOf(task, undefined, "parked"), "parked", { bad: true })
-  }</header>
+    plot(numbers, keyOf(task, undefined, "running"), "running")
+  }${plot(numbers, keyOf(task, undefined, "parked"), "parked", { bad: true })}</header>
 ${
     known === undefined
       ? html`<p class="quiet">Not among the tasks of this dashboard: it shows their rows, but not their machine.</p>`

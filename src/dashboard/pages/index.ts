@@ -7,7 +7,7 @@ import { home } from "./home.ts"
 import { find, keys, workers } from "./others.ts"
 import { row } from "./row.ts"
 import { rows } from "./rows.ts"
-import { schedules } from "./schedules.ts"
+import { schedule, schedules } from "./schedules.ts"
 import { signal, signalPage } from "./signal.ts"
 
 interface Handlers {
@@ -26,6 +26,7 @@ export const pages: ReadonlyMap<string, Handlers> = new Map<string, Handlers>([
   ["act", { post: act }],
   ["bulk", { get: bulkPage, post: bulk }],
   ["schedules", { get: schedules }],
+  ["schedule", { post: schedule }],
   ["workers", { get: workers }],
   ["find", { get: find }],
   ["keys", { get: keys }]

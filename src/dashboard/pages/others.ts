@@ -7,15 +7,25 @@ import { respond, seeOther } from "../shell.ts"
 import type { Handler } from "../site.ts"
 import { several, time } from "../text.ts"
 
-/** By an id or its first digits, else by a text in the state's fields. */
+/** A task by its id, or the first digits of it. */
+const byId = (given: string) =>
+  /^[0-9a-f-]{4,36}$/i.test(given)
+    ? Effect.catchTag(
+      Admin.findId(given),
+      ["TaskNotFoundError", "TaskIdError"],
+      () => Effect.succeed(undefined)
+    )
+    : Effect.succeed(undefined)
+
+/** By an id or its first digits, by a key, else by a text in the state's fields. */
 export const find: Handler = Effect.fnUntraced(function*(visit) {
   const given = (visit.query.get("q") ?? "").trim()
   if (given === "") return seeOther("rows")
-  if (!/^[0-9a-f-]{4,36}$/i.test(given)) return seeOther(address("rows", { text: given }))
-  const id = yield* Admin.findId(given).pipe(
-    Effect.catchTag(["TaskNotFoundError", "TaskIdError"], () => Effect.succeed(undefined))
-  )
-  return seeOther(id === undefined ? address("rows", { text: given }) : address("row", { id }))
+  const id = yield* byId(given)
+  if (id !== undefined) return seeOther(address("row", { id }))
+  const { rows: [only, ...others] } = yield* Admin.list({ key: given, limit: 2, maxText: 0 })
+  if (only === undefined) return seeOther(address("rows", { text: given }))
+  return seeOther(others.length > 0 ? address("rows", { key: given }) : address("row", { id: only.id }))
 })
 
 /** The workers that are seen from here. */

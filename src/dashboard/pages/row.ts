@@ -6,21 +6,35 @@ import { stateOf } from "../form/state.ts"
 import { unnamed } from "../filter.ts"
 import { address, type Child, cut, type Html, html } from "../html.ts"
 import { actionForm, badge, respond } from "../shell.ts"
-import { type Handler, may, type Visit } from "../site.ts"
+import { type Handler, may, taskOf, type Visit } from "../site.ts"
 import { duration, shortId, time } from "../text.ts"
 import { doneNote } from "./actions.ts"
+import { childrenCard, childrenOf } from "./children.ts"
 import { historyCard, maxHistory } from "./history.ts"
-import { rowTable } from "./rowTable.ts"
+import { inboxCard } from "./inbox.ts"
 
 /** In characters: pages stay quick, whatever a state holds. */
 const maxShown = 20_000
 
-const maxChildren = 50
+/** Of one fact. */
+const maxFact = 200
 
 const fact = (name: string, value: Child): Html =>
   value === null || value === undefined || value === "" ? html`` : html`<dt>${name}</dt><dd>${value}</dd>`
 
-const facts = (row: Admin.Row, signals: ReadonlyArray<Admin.InboxSignal>): Html =>
+/** The id of a trace in a W3C `traceparent`. Whoever writes rows by SQL may write anything. */
+const traceIdIn = (trace: string): string | undefined => /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-/.exec(trace)?.[1]
+
+const traceOf = ({ site }: Visit, { trace }: Admin.Row): Child => {
+  if (trace === null) return null
+  const id = traceIdIn(trace)
+  const text = html`<span class="id">${cut(id ?? trace, maxFact)}</span>`
+  return id === undefined || site.traceUrl === undefined
+    ? text
+    : html`<a class="plain" rel="noreferrer" href="${site.traceUrl(id)}">${text}</a>`
+}
+
+const facts = (visit: Visit, row: Admin.Row): Html =>
   html`<dl class="facts">${fact("Status", html`${badge(row.status)} for ${duration(row.age)}`)}
 ${fact("Task", html`<a href="${address("rows", { task: row.task ?? unnamed })}">${row.task ?? unnamed}</a>`)}
 ${fact("Id", html`<span class="id">${row.id}</span>`)}${fact("Due", time(row.wakeupAt))}
@@ -33,17 +47,12 @@ ${
       "Parent",
       row.parent === null ? null : html`<a href="${address("row", { id: row.parent })}">${shortId(row.parent)}</a>`
     )
-  }${fact("Key", row.key)}${fact("Waits for", row.waitsFor?.join(", "))}
-${fact("Until", row.waitUntil && time(row.waitUntil))}${
-    fact(
-      "Signals",
-      row.signals === 0
-        ? null
-        : html`${row.signals} that it has not taken: ${signals.map(({ signal }) => signal ?? "?").join(", ")}`
-    )
-  }${fact("Ended", row.endedAt && time(row.endedAt))}${fact("Kept until", row.keptUntil && time(row.keptUntil))}
+  }${fact("Key", row.key)}${fact("Waits for", row.waitsFor && cut(row.waitsFor.join(", "), maxFact))}
+${fact("Until", row.waitUntil && time(row.waitUntil))}${fact("Ended", row.endedAt && time(row.endedAt))}${
+    fact("Kept until", row.keptUntil && time(row.keptUntil))
+  }
 ${fact("Enqueued", time(row.createdAt))}${fact("Last written", time(row.updatedAt))}
-${fact("Trace", row.trace === null ? null : html`<span class="id">${row.trace}</span>`)}</dl>`
+${fact("Trace", traceOf(visit, row))}</dl>`
 
 const errorCard = ({ error, lastError }: Admin.Row): Html => {
   const text = error ?? lastError
@@ -132,10 +141,6 @@ export const versionOfRow = (
   ]
     .join(" ")
 
-/** The tasks that it waits for. The first of them: there may be thousands. */
-const childrenCard = (children: ReadonlyArray<Admin.Row>): Html =>
-  children.length === 0 ? html`` : html`<section class="card"><h2>Children</h2>${rowTable(children, false)}</section>`
-
 export const row: Handler = Effect.fnUntraced(function*(visit) {
   const id = visit.query.get("id") ?? ""
   const found = yield* Admin.get(id).pipe(
@@ -143,7 +148,7 @@ export const row: Handler = Effect.fnUntraced(function*(visit) {
   )
   const history = yield* Admin.history(id, { limit: maxHistory })
   if (typeof found === "string") return gone(visit, id, found, history)
-  const children = yield* Admin.list({ parent: found.id, limit: maxChildren })
+  const children = yield* childrenOf(found.id)
   const signals = found.signals === 0
     ? []
     : yield* Effect.catchTag(Admin.inbox(found.id), "TaskNotFoundError", () => Effect.succeed([]))
@@ -155,7 +160,9 @@ export const row: Handler = Effect.fnUntraced(function*(visit) {
     body: html`<h1>${found.task ?? unnamed} <span class="quiet id">${shortId(found.id)}</span></h1>${
       doneNote(visit.query)
     }${buttons(visit, found)}${errorCard(found)}${stateCard(visit, found)}<section class="card"><h2>Facts</h2>${
-      facts(found, signals)
-    }</section>${childrenCard(children.rows)}${historyCard(history)}`
+      facts(visit, found)
+    }</section>${inboxCard(taskOf(visit.site, found.task), signals)}${childrenCard(found.id, children)}${
+      historyCard(history)
+    }`
   })
 })

@@ -7,6 +7,9 @@ import type { Site } from "../site.ts"
 import { duration, firstLine, shortId } from "../text.ts"
 import { statuses } from "./home.ts"
 
+/** What is read of a row's texts: a list shows the first line of an error. */
+export const maxText = 1000
+
 const because = ({ error, lastError, status, waitsFor }: Admin.Row): Child => {
   if (error !== null) return cut(firstLine(error), 160)
   if (lastError !== null) return html`<span class="quiet">last: ${cut(firstLine(lastError), 160)}</span>`
@@ -21,7 +24,9 @@ const line = (row: Admin.Row, choosable: boolean): Html =>
       : ""
   }<td class="tight"><a class="row id" href="${address("row", { id: row.id })}">${shortId(row.id)}</a></td>
 <td>${row.task ?? unnamed}</td><td>${row.step ?? unnamed}</td><td>${badge(row.status)}</td>
-<td class="num">${duration(row.age)}</td><td class="num">${row.tried}</td><td class="wide">${because(row)}</td></tr>`
+<td class="num" data-label="for">${
+    duration(row.age)
+  }</td><td class="num" data-label="tried">${row.tried}</td><td class="wide">${because(row)}</td></tr>`
 
 const titles = ["Id", "Task", "State", "Status", "For", "Tried", "Error"]
 
@@ -29,8 +34,10 @@ const titles = ["Id", "Task", "State", "Status", "For", "Tried", "Error"]
 export const rowTable = (rows: ReadonlyArray<Admin.Row>, choosable: boolean): Html =>
   rows.length === 0
     ? html`<p class="quiet">No such task.</p>`
-    : html`<div class="scroll" tabindex="0" role="region" aria-label="Tasks"><table><thead><tr>${
-      choosable ? html`<th scope="col"><input type="checkbox" data-all hidden aria-label="All of this page"></th>` : ""
+    : html`<div class="scroll" tabindex="0" role="region" aria-label="Tasks"><table class="tasks"><thead><tr>${
+      choosable
+        ? html`<th scope="col" class="choose"><input type="checkbox" data-all hidden aria-label="All of this page"></th>`
+        : ""
     }${
       titles.map((title) =>
         html`<th scope="col"${title === "For" || title === "Tried" ? html` class="num"` : ""}>${title}</th>`
@@ -55,9 +62,9 @@ export const filterForm = ({ tasks }: Site, asked: Asked): Html => {
 ${select("task", "Task", tasks.map(({ name }) => name), asked.task)}
 ${select("state", "State", [...new Set(states)], asked.state)}
 ${select("status", "Status", statuses, asked.status)}
-${input(asked, "key", "Key", "all of it")}${input(asked, "error", "Error", "a part of it")}${
-    input(asked, "text", "Fields", "a part of the state")
-  }
+${asked.parent === undefined ? "" : input(asked, "parent", "Parent", "its id")}${
+    input(asked, "key", "Key", "all of it")
+  }${input(asked, "error", "Error", "a part of it")}${input(asked, "text", "Fields", "a part of the state")}
 ${input(asked, "older", "For at least", "5m, 2h, 1d")}${input(asked, "newer", "For less than", "5m, 2h, 1d")}
 <button>Show</button> <a href="rows">Clear</a></form>`
 }

@@ -3,13 +3,14 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
-import { type Asked, askedOf, filterOf, lookAt } from "../filter.ts"
+import { type Asked, askedOf, filterOf, lookAt, unnamed } from "../filter.ts"
 import { address, type Html, html } from "../html.ts"
 import { respond } from "../shell.ts"
 import { type BulkAction, bulkActions, type Handler, may, Refusal, type Visit } from "../site.ts"
 import { several } from "../text.ts"
 import { doneNote, statusFor, titleOf } from "./actions.ts"
-import { filterForm, rowTable } from "./rowTable.ts"
+import { filterForm, maxText, rowTable } from "./rowTable.ts"
+import { statusLinks } from "./statusLinks.ts"
 
 const pageSize = 50
 
@@ -59,9 +60,24 @@ const more = (page: Admin.Page, asked: Asked, order: string | undefined): Html =
   }</p>`
 }
 
+/** No page waits for longer for numbers that it can do without. */
+const patience = "100 millis"
+
+/** How the tasks of one task, or of a state of it, stand: as far as they have been counted. */
+const standing = Effect.fnUntraced(function*({ site }: Visit, { status: _, ...asked }: Asked) {
+  const { state, task, ...others } = asked
+  if (task === undefined || Object.keys(others).length > 0) return html``
+  const look = Option.getOrUndefined(yield* Effect.timeoutOption(site.sampler.look, patience))
+  if (look === undefined || typeof look === "string") return html``
+  const counts = look.counts.filter((one) =>
+    (one.task ?? unnamed) === task && (state === undefined || one.step === state)
+  )
+  return counts.length === 0 ? html`` : statusLinks(counts, { ...asked })
+})
+
 export const rows: Handler = Effect.fnUntraced(function*(visit) {
   const asked = askedOf(visit.query)
-  const filter = yield* Effect.try({ try: () => filterOf(asked), catch: (refusal) => refusal as Refusal })
+  const filter = yield* filterOf(asked)
   const after = yield* cursorOf(visit.query.get("after"))
   const newest = visit.query.get("order") === "newest"
   const order = newest ? "newest" : undefined
@@ -70,14 +86,16 @@ export const rows: Handler = Effect.fnUntraced(function*(visit) {
     after,
     limit: pageSize,
     lookAt: lookAt(asked),
+    maxText,
     order: newest ? "newestFirst" : "oldestFirst"
   })
+  const counts = yield* standing(visit, asked)
   const allowed = bulkActions.some((action) => may(visit, action))
   const table = rowTable(page.rows, allowed)
   return respond(visit, {
     title: "Tasks",
     current: "rows",
-    body: html`<h1>Tasks</h1>${doneNote(visit.query)}${filterForm(visit.site, asked)}${allOfThem(visit, asked)}
+    body: html`<h1>Tasks</h1>${doneNote(visit.query)}${filterForm(visit.site, asked)}${counts}${allOfThem(visit, asked)}
 <section class="card"><p class="quiet">${several(page.rows.length, "task")} on this page, ${
       newest ? "the last due first" : "the first due first"
     }. <a class="plain" href="${address("rows", { ...asked, order: newest ? undefined : "newest" })}">Turn round</a></p>

@@ -3,13 +3,17 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { boundedPage } from "../sql/bounded.ts"
-import { page, type PageOptions } from "../sql/page.ts"
+import { page } from "../sql/page.ts"
 import type { AdminRow } from "../sql/row.ts"
-import { cursorOf } from "./target.ts"
+import { cursorOf, type Filter, parseCursor, whereOf } from "./target.ts"
 
-interface ListOptions extends PageOptions {
-  /** How many rows of each task to look at, at most. Undefined: all. */
-  readonly lookAt: number | undefined
+/** As `Admin.ListOptions` has them. */
+interface ListOptions extends Filter {
+  readonly order?: "oldestFirst" | "newestFirst" | undefined
+  readonly limit?: number | undefined
+  readonly after?: string | undefined
+  readonly lookAt?: number | undefined
+  readonly maxText?: number | undefined
 }
 
 interface ListPage {
@@ -19,11 +23,16 @@ interface ListPage {
 
 export const listPage = Effect.fnUntraced(function*(
   sql: SqlClient,
-  { lookAt, ...options }: ListOptions
+  { after, limit = 50, lookAt, maxText, order, ...filter }: ListOptions
 ): Effect.fn.Return<ListPage, SqlError> {
-  const { limit } = options
-  // One more, to know whether there is another page.
-  const oneMore = { ...options, limit: limit + 1 }
+  const oneMore = {
+    ...whereOf(filter),
+    // One more, to know whether there is another page.
+    limit: limit + 1,
+    maxText,
+    newestFirst: order === "newestFirst",
+    after: parseCursor(after)
+  }
   const found = lookAt === undefined
     ? { rows: yield* page(sql, oneMore), stopped: undefined }
     : yield* boundedPage(sql, { ...oneMore, lookAt })

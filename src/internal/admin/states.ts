@@ -84,7 +84,15 @@ const formersOf = (tasks: Tasks): ReadonlyArray<FormerRows> =>
 
 const message = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
-const decode = (tasks: Tasks, row: StateRow): Effect.Effect<Decoded, DecodeError> => {
+/** A state in a row: its own, or the one that waits to replace it. */
+interface StoredState extends Pick<StateRow, "id" | "step"> {
+  readonly isPending?: boolean
+}
+
+const statesIn = (row: StateRow): ReadonlyArray<StoredState> =>
+  row.replaced ? [row, { id: row.id, step: row.pending, isPending: true }] : [row]
+
+const decode = (tasks: Tasks, row: Pick<StateRow, "step">): Effect.Effect<Decoded, DecodeError> => {
   const parsed = readStep(row.step)
   if (parsed instanceof DecodeError) return parsed
   const task = tasks.get(parsed.task)
@@ -95,13 +103,13 @@ const decode = (tasks: Tasks, row: StateRow): Effect.Effect<Decoded, DecodeError
 const formerText = (tasks: Tasks, task: string, { former, state }: Decoded) =>
   former === undefined ? Effect.succeed(undefined) : tasks.get(task)!.codec.encode(state)
 
-const namesIn = (row: StateRow): { readonly task: string | null; readonly step: string | null } => {
+const namesIn = (row: Pick<StateRow, "step">): { readonly task: string | null; readonly step: string | null } => {
   const parsed = readStep(row.step)
   return parsed instanceof DecodeError ? { task: null, step: null } : { task: parsed.task, step: parsed.tag }
 }
 
 /** The same for a defect: the function of a former state may have one. */
-const fits = (tasks: Tasks, row: StateRow) =>
+const fits = (tasks: Tasks, row: Pick<StateRow, "step">) =>
   Effect.exit(Effect.gen(function*() {
     const decoded = yield* decode(tasks, row)
     return {
@@ -142,12 +150,14 @@ export const checkStates = Effect.fn("Deploy.check")(function*(
   const counts = new Map<string, number>()
   const checked = yield* eachPage((after) => readStates(sql, names, after), options, (rows) =>
     Effect.gen(function*() {
-      for (const row of rows) {
+      for (const row of rows.flatMap(statesIn)) {
         // Most rows are in a state of today, and decoded without an effect.
         if (isPlain(decode(tasks, row))) continue
         const exit = yield* fits(tasks, row)
         if (Exit.isFailure(exit)) {
-          unfit.add({ ...namesIn(row), message: message(Cause.squash(exit.cause)), example: row.id })
+          const why = message(Cause.squash(exit.cause))
+          const text = row.isPending === true ? `In "pending", the state that is to replace this one: ${why}` : why
+          unfit.add({ ...namesIn(row), message: text, example: row.id })
         } else if (exit.value.former !== undefined) {
           const key = JSON.stringify([namesIn(row).task, exit.value.former])
           counts.set(key, (counts.get(key) ?? 0) + 1)

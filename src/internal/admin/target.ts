@@ -13,7 +13,7 @@ import { cancel as cancelRows } from "../sql/cancel.ts"
 import { toTableError } from "../sql/errors.ts"
 
 /** Which tasks: `Admin.Filter`, as far as it matters here. */
-interface Filter {
+export interface Filter {
   readonly task?: string | { readonly name: string } | null | undefined
   readonly step?: string | undefined
   readonly parent?: string | undefined

@@ -65,11 +65,12 @@ const decode = (runner: Runner, claimed: ClaimedTask): Effect.Effect<Decoded, De
 const invalid = (step: StepDefinition, what: string) =>
   Effect.die(new TypeError(`the handler of step "${step.tag}" ${what}`))
 
+/** Not by `Effect.onError`, which makes what follows a failure uninterruptible, at a price for each attempt. */
 const noting = <A>(running: Running, effect: Effect.Effect<A, unknown>): Effect.Effect<A, unknown> =>
-  Effect.onError(effect, (cause) =>
-    Effect.sync(() => {
-      running.own = cause
-    }))
+  Effect.catchCause(effect, (cause) => {
+    running.own = cause
+    return Effect.failCause(cause)
+  })
 
 /** Callers in plain JavaScript may return anything. */
 const callHandler = (running: Running): Effect.Effect<AnyNextStep, unknown> =>
@@ -143,10 +144,20 @@ const withChildren = (
   return commit === undefined ? moving : Effect.andThen(moving, commit)
 }
 
+/** Ends a row that was inserted in a final state, or has moved there with a delay. A former one becomes that of today. */
+const endAtOnce = (
+  { claimed }: Attempt,
+  { state, task }: Running,
+  keep: Duration.Duration
+): Effect.Effect<Outcome, unknown> =>
+  Effect.map(
+    claimed.former === undefined ? Effect.succeed(claimed.step!) : task.codec.encode(state),
+    (step) => continuedOrEnded(keep, step)
+  )
+
 const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Effect<Outcome, unknown> => {
   const { keep } = running.step
-  // A row that was inserted in a final state, or has moved there with a delay.
-  if (keep !== undefined) return Effect.succeed(continuedOrEnded(keep, attempt.claimed.step!))
+  if (keep !== undefined) return endAtOnce(attempt, running, keep)
   const handled = Effect.flatMap(
     callHandler(running),
     (next) =>

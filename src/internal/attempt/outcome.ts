@@ -104,13 +104,24 @@ export const withoutOutcome = (stop: Stop | undefined, exit: Exit.Exit<Outcome>)
 /** How an attempt ended, in metrics and spans. */
 export type Ending = Lowercase<RowOutcome["_tag"] | "Lost" | "Cancelled">
 
+/** A table, because it is cheaper for each attempt than to make the text anew. */
+const endings: { readonly [Tag in RowOutcome["_tag"]]: Lowercase<Tag> } = {
+  Finished: "finished",
+  Continued: "continued",
+  Rescheduled: "rescheduled",
+  Waiting: "waiting",
+  Retried: "retried",
+  Parked: "parked",
+  Rejected: "rejected",
+  Released: "released"
+}
+
 /** How an attempt ended: with this outcome, unless its row was gone by then. */
 export const endingOf = (stop: Stop | undefined, outcome: Outcome): Ending => {
   if (stop === "Lost") return "lost"
   if (stop === "Cancelled") return "cancelled"
   const ended = outcome._tag === "Stored" ? outcome.outcome : outcome
-  const _tag = (ended._tag === "Released" && ended.replaced) || ended._tag
-  return _tag.toLowerCase() as Lowercase<typeof _tag>
+  return endings[(ended._tag === "Released" && ended.replaced) || ended._tag]
 }
 
 /** Enough to see what is wrong: it is written each time. In characters; a cut may leave half of one. */

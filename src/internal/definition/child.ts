@@ -58,10 +58,12 @@ export const makeChildSchema = (of: ChildTask | (() => ChildTask)) => {
   const taskOf = isFunction(of) ? () => checkChildTask(of()) : constant(checkChildTask(of))
   const isChild = (u: unknown): u is ChildDefinition => u instanceof ChildDefinition && u.task.name === taskOf().name
   isUsed = true
+  const expected = isFunction(of) ? "a child: made by `child` of its task" : `a child "${of.name}": made by its \`child\``
   return Schema.String.check(isUuid).pipe(
     Schema.decodeTo(
       Schema.declare(isChild, {
-        title: isFunction(of) ? "a child: made by `child` of its task" : `a child "${of.name}": made by its \`child\``,
+        title: expected,
+        expected,
         [childAnnotation]: () => taskOf().name
       }),
       {

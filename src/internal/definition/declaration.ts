@@ -147,7 +147,7 @@ const storeWith = (declaration: DeclarationDefinition) => {
     )
 }
 
-const makeMethods = (declaration: DeclarationDefinition) => {
+export const makeMethods = (declaration: DeclarationDefinition) => {
   const { name } = declaration
   const encode = encodeEntry(declaration)
   const store = storeWith(declaration)

@@ -7,12 +7,12 @@ import * as NextStep from "../../NextStep.ts"
 import { TaskDefinitionError } from "../../TaskError.ts"
 import { toRetryDelay } from "./retry.ts"
 import type { StateSchema } from "./state.ts"
-import { makeStep, type StepDefinition } from "./step.ts"
+import { type FromOptions, makeStep, type StepDefinition } from "./step.ts"
 
 /** How long results are kept by default. */
 const defaultKeep = "1 hour"
 
-interface FinalOptions {
+interface FinalOptions extends FromOptions {
   readonly keep?: Duration.Input | undefined
 }
 
@@ -32,7 +32,7 @@ const keepOf = (tag: string, options: FinalOptions | undefined): Duration.Durati
 
 /** A final state, as a step whose handler never runs: whoever claims a row in such a state ends the task. */
 export const makeFinal = (state: StateSchema, options: FinalOptions | undefined): StepDefinition => {
-  const step = makeStep(state, { handler: () => Effect.succeed(NextStep.none) })
+  const step = makeStep(state, { from: options?.from ?? [], handler: () => Effect.succeed(NextStep.none) })
   return Object.assign(step, { final: true, keep: keepOf(step.tag, options) })
 }
 

@@ -121,6 +121,18 @@ type CheckFormer<State extends StateSchema, Froms extends ReadonlyArray<AnyForme
     : `the former state "${FormerTag<F>}" uses Step.Context, which only handlers have`
   : `two former states of this step have the tag "${FormerTag<F>}"`
 
+/**
+ * The same for final states. Whoever asks for a result decodes it, and has no services for former states.
+ */
+export type CheckFinalFrom<State extends StateSchema, Froms extends ReadonlyArray<AnyFormer>, Context> =
+  & CheckFrom<State, Froms, Context>
+  & (Froms extends readonly [] ? unknown : {
+    readonly from?: {
+      readonly [I in keyof Froms]: [FormerServices<Froms[I]>] extends [never] ? unknown
+        : `the former state "${FormerTag<Froms[I]>}" needs services, which those who read the result don't have`
+    }
+  })
+
 type CheckTo<State extends StateSchema, All, F> = [To<F>] extends [State["Type"] | Type<All>]
   ? [GoesRound<All, FormerTag<F>>] extends [never] ? unknown
   : `the former state "${FormerTag<F>}" goes round: it never becomes "${SchemaTag<State>}"`

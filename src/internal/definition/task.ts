@@ -11,6 +11,7 @@ import {
   failDefinition,
   isDeclaration,
   makeDeclaration,
+  makeMethods,
   signalsByTag
 } from "./declaration.ts"
 import { finalTagsOf } from "./final.ts"
@@ -157,7 +158,11 @@ const declarationOf = (
   checkDeclared(of, steps)
   checkSignals(of, steps)
   if (entry !== undefined) failDefinition(of.name, "it is declared already: give `entry` to Task.declare")
-  return { ...of, codec: makeCodec(of.name, steps) }
+  const declared = { ...of, codec: makeCodec(of.name, steps) }
+  // Results may be in former states, which only the steps know.
+  return steps.some(({ from, keep }) => keep !== undefined && from.length > 0)
+    ? { ...declared, ...makeMethods(declared) }
+    : declared
 }
 
 /** In milliseconds. */

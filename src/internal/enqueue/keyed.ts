@@ -7,6 +7,7 @@ import { TaskKeyTakenError, TaskTableError } from "../../TaskError.ts"
 import { codeOf, toTableError } from "../sql/errors.ts"
 import type { Due } from "../sql/insert.ts"
 import * as Keys from "../sql/keys.ts"
+import { transact } from "../sql/transact.ts"
 import type { Key, Keys as KeysOfMany } from "./key.ts"
 import { notifierOf } from "./notifier.ts"
 import { currentTrace } from "./trace.ts"
@@ -161,7 +162,7 @@ export const enqueueAllKeyed = (
     const sql = yield* SqlClient.SqlClient
     const { at, delay, task } = due
     const tasks = { task, delay, at, trace: yield* currentTrace, steps: first }
-    const stored = sql.withTransaction(findOrInsertAll(sql, tasks, onConflict))
+    const stored = transact(sql, findOrInsertAll(sql, tasks, onConflict))
     const found = yield* (yield* isInTransaction(sql))
       ? stored
       : Effect.retry(stored, { times: deadlockRetries, while: isDeadlock })

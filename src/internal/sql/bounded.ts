@@ -6,12 +6,11 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { AdminCount, AdminErrorCount } from "./admin.ts"
-import { type Keyset, keysetOf, namesIn, type PageOptions, type Part, parts as allParts } from "./page.ts"
+import { columnsFor, type Keyset, keysetOf, namesIn, type PageOptions, type Part, parts as allParts } from "./page.ts"
 import { query, type Rows } from "./query.ts"
 import {
   type AdminRow,
   age,
-  columns,
   conditions,
   errorLineOf,
   Params,
@@ -83,7 +82,8 @@ const rangeOf = (statuses: ReadonlyArray<Status> | undefined): ReadonlyArray<str
 
 /** Whether each row of a part is one of the page: then a page looks at no more rows than it shows. */
 const takesAll = (
-  { after: _, limit: __, lookAt: ___, newestFirst: ____, status, task: _____, ...rest }: BoundedPageOptions
+  { after: _, limit: __, lookAt: ___, maxText: ____, newestFirst: _____, status, task: ______, ...rest }:
+    BoundedPageOptions
 ): boolean =>
   Object.values(rest).every((criterion) => criterion === undefined)
   && (status === undefined || (status.length === 1 && ["parked", "ended"].includes(status[0]!)))
@@ -125,7 +125,9 @@ left join lateral (
   order by wakeup_at ${backwards}, id ${backwards} limit 1
 ) l on true
 left join lateral (
-  select ${columns} from (select * from seen p where p.matches ${keyset.order("p")} ${keyset.limit}) p
+  select ${columnsFor(options, params)} from (select * from seen p where p.matches ${
+      keyset.order("p")
+    } ${keyset.limit}) p
   join pg_task t on t.id = p.id ${keyset.order("p")}
 ) r on true`,
     params.values
@@ -179,6 +181,37 @@ from (
     params.values
   )
   return planned(sql, counted)
+}
+
+/** How many rows a filter selects, among the first `lookAt` rows of each task in each part of the table. */
+export const boundedCount = (
+  sql: SqlClient,
+  { task, ...where }: Where,
+  lookAt: number
+): Effect.Effect<{ readonly count: number; readonly atLeast: boolean }, SqlError> => {
+  const params = new Params()
+  const parts = allParts.filter((part) => part.statuses.some((one) => where.status?.includes(one) ?? true))
+  if (parts.length === 0) return Effect.succeed({ count: 0, atLeast: false })
+  const matches = conditions(where, params).map((one) => `(${one})`).join(" and ")
+  const limit = `${params.add(lookAt)}::int`
+  const all = parts.flatMap((part) =>
+    branches(task, params, {
+      part,
+      more: rangeOf(where.status),
+      select: `t.task, '${part.name}' as part, ${matches} as matches`,
+      tail: `order by t.wakeup_at limit ${limit}`
+    })
+  )
+  const counted = query<{ readonly count: number; readonly atLeast: boolean }>(
+    sql,
+    `${withNames(parts)}
+select coalesce(sum(c.matching), 0)::float8 as count, coalesce(bool_or(c.seen >= ${limit}), false) as "atLeast" from (
+  select count(*) filter (where matches) as matching, count(*) as seen
+  from (${all.join("\n  union all ")}) t group by task, part
+) c`,
+    params.values
+  )
+  return Effect.map(planned(sql, counted), (rows) => rows[0]!)
 }
 
 /** Counts errors by their first line, among the first `lookAt` parked rows of each task. */

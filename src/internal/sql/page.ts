@@ -1,12 +1,14 @@
 /** One page of a list, in the order of `wakeup_at`. */
 import type { SqlClient } from "effect/sql/SqlClient"
-import { type AdminRow, columns, conditions, Params, type Status, type Where, whereClause } from "./row.ts"
+import { type AdminRow, columnsOf, conditions, Params, type Status, type Where, whereClause } from "./row.ts"
 import { query, type Rows } from "./query.ts"
 import { unparked } from "./due.ts"
 
 export interface PageOptions extends Omit<Where, "ids"> {
   readonly limit: number
   readonly newestFirst: boolean
+  /** In characters: how much of a row's long texts is read. Undefined: all of them. */
+  readonly maxText?: number | undefined
   /** The last row of the page before. */
   readonly after: { readonly position: string; readonly id: string } | undefined
 }
@@ -22,6 +24,9 @@ export const parts = [
 ] as const
 
 export type Part = typeof parts[number]
+
+export const columnsFor = ({ maxText }: PageOptions, params: Params): string =>
+  columnsOf(maxText === undefined ? undefined : `${params.add(maxText)}::int`)
 
 /** The order of a page, and where it begins. */
 export interface Keyset {
@@ -75,23 +80,23 @@ const branchesOf = (part: Part, status: ReadonlyArray<Status> | undefined, { lim
   ]
 }
 
-const merged = (options: PageOptions, keyset: Keyset): string => {
+const merged = (options: PageOptions, keyset: Keyset, params: Params): string => {
   const branches = parts.flatMap((part) => branchesOf(part, options.status, keyset))
   return `with recursive ${parts.map(namesIn).join(", ")}
-select ${columns} from (
+select ${columnsFor(options, params)} from (
   select * from (${branches.join("\n  union all ")}) f ${keyset.order("f")} ${keyset.limit}
 ) p join pg_task t on t.id = p.id ${keyset.order("p")}`
 }
 
-const sorted = ({ after: _, limit: __, newestFirst: ___, ...where }: PageOptions, keyset: Keyset, params: Params) =>
-  `select ${columns} from pg_task t ${whereClause([...conditions(where, params), ...keyset.past])}
+const sorted = (options: PageOptions, keyset: Keyset, params: Params) =>
+  `select ${columnsFor(options, params)} from pg_task t ${whereClause([...conditions(options, params), ...keyset.past])}
 ${keyset.order("t")} ${keyset.limit}`
 
 export const page = (sql: SqlClient, options: PageOptions): Rows<AdminRow> => {
   const params = new Params()
   const keyset = keysetOf(options, params)
   const text = followsIndexes(options) && options.status?.length !== 0
-    ? merged(options, keyset)
+    ? merged(options, keyset, params)
     : sorted(options, keyset, params)
   return query(sql, text, params.values)
 }

@@ -126,15 +126,30 @@ const raw = `case when octet_length(t.step) <= ${maxStep} then t.step else left(
 const signals = `case when jsonb_typeof(t.inbox -> 'signals') = 'array'
   then jsonb_array_length(t.inbox -> 'signals') else 0 end`
 
-export const columns =
-  `t.id, t.task, t.state as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
-  t.parent, t.error, t.last_error as "lastError", t.trace, t.key, ${millis("t.wakeup_at")} as "wakeupAt",
+/** A text of which only the first characters are wanted. `left()` on every row would cost more than all the rest. */
+const cut = (text: string, length: string) =>
+  `case when octet_length(${text}) <= ${length} then ${text} else left(${text}, ${length}) end`
+
+/** `raw` and the errors as SQL: cut to this many characters, if it is given. */
+const texts = (length: string | undefined) =>
+  length === undefined
+    ? { raw, error: "t.error", lastError: "t.last_error" }
+    : { raw: cut("t.step", length), error: cut("t.error", length), lastError: cut("t.last_error", length) }
+
+/** What is read of a row. With a length, its texts are cut. */
+export const columnsOf = (length?: string): string => {
+  const { error, lastError, raw } = texts(length)
+  return `t.id, t.task, t.state as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
+  t.parent, ${error} as error, ${lastError} as "lastError", t.trace, t.key, ${millis("t.wakeup_at")} as "wakeupAt",
   ${millis("t.created_at")} as "createdAt", ${millis("t.updated_at")} as "updatedAt",
   ${millisOrNull("t.lease_until")} as "leaseUntil", ${millisOrNull("t.ended_at")} as "endedAt",
   ${millisOrNull("t.kept_until")} as "keptUntil", t.waits_for as "waitsFor", ${
     millisOrNull("t.wait_until")
   } as "waitUntil", ${signals} as signals,
   ${millis(since)} as since, ${age(since)} as age, to_json(t.wakeup_at) #>> '{}' as position`
+}
+
+export const columns = columnsOf()
 
 // ---------------------------------------------------------------------------------------------------------------
 // Which rows
@@ -143,8 +158,8 @@ export const columns =
 /** In characters. Longer lines are cut: what differs only after this counts as the same error. */
 const maxErrorLine = 500
 
-/** The first line of an error. */
-export const errorLineOf = `left(split_part(t.error, e'\\n', 1), ${maxErrorLine})`
+/** The first line of an error. It is cut first: then Postgres unpacks no more of a long one than that. */
+export const errorLineOf = `split_part(left(t.error, ${maxErrorLine}), e'\\n', 1)`
 
 const likePattern = (part: string) => `%${part.replace(/[\\%_]/g, "\\$&").replaceAll("*", "%")}%`
 
@@ -171,11 +186,19 @@ const placeConditions = (
   newerThan !== undefined && `(${since}) > now() - ${interval(params, newerThan)}`
 ]
 
+/** The names of all tasks that have rows with keys, each found by one index lookup: the index on keys begins with them. */
+const namesWithKeys = `with recursive keyed as (
+    select (select min(task) from pg_task where key is not null) as task
+    union all
+    select (select min(task) from pg_task where key is not null and task > k.task) from keyed k where k.task is not null
+  ) select task from keyed`
+
 /** What is written in a row. */
-const textConditions = ({ error, errorLine, key, text }: Where, params: Params) => [
+const textConditions = ({ error, errorLine, key, task, text }: Where, params: Params) => [
   error !== undefined && `t.error ilike ${params.add(likePattern(error))}`,
   errorLine !== undefined && `${errorLineOf} = ${params.add(errorLine)}`,
   key !== undefined && `t.key = ${params.add(key)}`,
+  key !== undefined && task === undefined && `(t.task is null or t.task = any(array(${namesWithKeys})))`,
   text !== undefined && `t.step ilike ${params.add(likePattern(text))}`
 ]
 

@@ -160,6 +160,10 @@ from pg_task where key is not null and state = '${scheduleTag}' order by task, k
     []
   )
 
+/** Deletes rows that are still schedules. */
+export const deleteSchedules = (sql: SqlClient, ids: ReadonlyArray<TaskId>): Rows<{ readonly id: TaskId }> =>
+  query(sql, `delete from pg_task where id = any($1::uuid[]) and state = '${scheduleTag}' returning id`, [ids])
+
 /** Another time for schedules: all of a recurring task, or the one of this name. */
 const setTime = (time: string) => (sql: SqlClient, task: string, key: string | undefined): Rows<unknown> =>
   query(

@@ -9,6 +9,9 @@ export interface StateRow {
   readonly id: string
   /** Null if it is too long to be read. */
   readonly step: string | null
+  /** Whether another state waits beside it, to replace it when its attempt ends; and that state, as `step`. */
+  readonly replaced: boolean
+  readonly pending: string | null
 }
 
 /** How many rows a page has at most, and how many bytes their states have together, if there is more than one. */
@@ -21,9 +24,12 @@ export const start = "00000000-0000-0000-0000-000000000000"
 const readPage = (sql: SqlClient, condition: string, params: ReadonlyArray<unknown>, after: string): Rows<StateRow> =>
   query(
     sql,
-    `select id, case when length <= ${maxStep} then step end as step from (
+    `select id, case when octet_length(step) <= ${maxStep} then step end as step, next is not null as replaced,
+  case when octet_length(next) <= ${maxStep} then next end as pending
+from (
   select *, sum(length) over (order by id rows between unbounded preceding and 1 preceding) as before from (
-    select id, step, octet_length(step) as length from pg_task
+    select id, step, case when pending is not null then coalesce(pending ->> 'step', '') end as next,
+      octet_length(step) + coalesce(octet_length(pending ->> 'step'), 0) as length from pg_task
     where id > $1::uuid and ${condition} order by id limit ${page.rows}
   ) p
 ) q where before is null or before < ${page.bytes} order by id`,

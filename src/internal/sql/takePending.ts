@@ -40,7 +40,7 @@ const takePendingText = (locks: string) =>
   where ${locks} and ${anyTransition}
 ), taken as (
   update pg_task t set is_running = false, lease_token = null, lease_until = null, updated_at = now(),
-    inbox = case when f.taken < 0 then t.inbox else ${inboxWithout("f.taken")} end
+    inbox = case when f.taken < 0 or t.transitions <> f.n then t.inbox else ${inboxWithout("f.taken")} end
   from f where t.id = f.id and t.lease_token = f.token and t.transitions in (f.n, ${nextTransitionSql("f.n")})
     and t.pending is not null
   returning t.id

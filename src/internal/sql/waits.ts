@@ -53,8 +53,11 @@ export const waitColumns = "taken int, waits text[], timeout float8, until times
 export const inboxWithout = (taken: string): string =>
   `nullif(t.inbox || jsonb_build_object('signals', (t.inbox -> 'signals') - ${taken}), '{"signals": []}')`
 
-/** The inbox without the signal that was taken, if the attempt's state is left. */
-const inboxAfter = `case when c.taken is null or c.step is null then t.inbox
+/**
+ * The inbox without the signal that was taken, if the attempt's state is left. An outcome that is sent again finds its row
+ * one transition further, and the signal gone: another one has its place.
+ */
+const inboxAfter = `case when c.taken is null or c.step is null or t.transitions <> c.n then t.inbox
       else ${inboxWithout("c.taken")} end`
 
 /** How many signals a row has. People may write anything into it: an inbox that has none counts as null. */

@@ -11,6 +11,7 @@ import { newSchedule } from "../definition/schedule.ts"
 import { serverTime } from "../sql/claim.ts"
 import { failureKindOf, messageOf } from "../sql/errors.ts"
 import { type DueSchedule, ensureSchedule, lockDue, storeTicked, untilNextTick } from "../sql/schedules.ts"
+import { transact } from "../sql/transact.ts"
 import { toPostgresText } from "../attempt/causeText.ts"
 import type { Database } from "./database.ts"
 import type { WorkerMetrics } from "./metrics.ts"
@@ -135,7 +136,7 @@ export class Ticker {
       return yield* startTicks(sql, planned)
     })
     return Effect.flatMap(
-      sql.withTransaction(transaction),
+      transact(sql, transaction),
       (planned) => Effect.forEach(planned, (plan) => report(metrics, plan), { discard: true })
     )
   }

@@ -1,5 +1,9 @@
 import { readdirSync, readFileSync } from "node:fs"
-import type pg from "pg"
+
+/** What looks for the server's process: any client. */
+interface Client {
+  readonly query: (text: string) => Promise<{ readonly rows: ReadonlyArray<unknown> }>
+}
 
 /** Of a process, from /proc: its parent, its own ticks, and those of its children that have ended. */
 const statOf = (pid: string) => {
@@ -12,10 +16,10 @@ const statOf = (pid: string) => {
 const msPerTick = 10
 
 /** The CPU time of all of the server's processes so far, in ms. NaN where it runs elsewhere, or not on Linux. */
-export const serverCpu = async (client: pg.Client): Promise<number> => {
+export const serverCpu = async (client: Client): Promise<number> => {
   try {
-    const { rows } = await client.query<{ pid: number }>("select pg_backend_pid() as pid")
-    const server = statOf(String(rows[0]!.pid)).parent
+    const { rows } = await client.query("select pg_backend_pid() as pid")
+    const server = statOf(String((rows[0] as { readonly pid: number }).pid)).parent
     const processes = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((pid) => {
       try {
         return [{ pid, ...statOf(pid) }]

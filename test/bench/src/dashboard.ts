@@ -1,60 +1,67 @@
 /**
  * What the dashboard costs the database, and how long its pages take.
  *
- *   npm run bench:dashboard -- [--rows 5000000] [--viewers 50] [--seconds 30]
+ *   npm run bench:dashboard -- [--rows 5000000] [--viewers 50] [--seconds 30] [--write]
  *
  * The table is filled with tasks of four states, of which most are due, some are due later, and some are parked. Then
- * `viewers` feeds are open for some seconds: Postgres says how long its sessions were at work meanwhile
- * (`pg_stat_database.active_time`; Postgres 14 or newer).
+ * `viewers` feeds are open for some seconds: how much CPU time the processes of the server took meanwhile. That needs a
+ * server on this machine, and Linux.
  */
 import { PgClient } from "@effect/sql-pg"
 import { Console, Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
-import { parseArgs } from "node:util"
+import { execFileSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
+import { readFileSync, writeFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
 import { Migrations } from "../../../src/index.ts"
 import * as EmbeddedPostgres from "../../../src/testing/EmbeddedPostgres.ts"
 import { serve } from "../../support/dashboard/Server.ts"
 import { Order, Sweep } from "../../support/dashboard/Shop.ts"
+import { serverCpu } from "./ServerCpu.ts"
 
 const { values } = parseArgs({
   options: {
     rows: { type: "string", default: "5000000" },
     viewers: { type: "string", default: "50" },
-    seconds: { type: "string", default: "30" }
+    seconds: { type: "string", default: "30" },
+    /** Also writes the result to docs/dashboard.md. */
+    write: { type: "boolean", default: false }
   }
 })
 const rows = Number(values.rows)
 const viewers = Number(values.viewers)
 const seconds = Number(values.seconds)
 
-/** One in a hundred is parked, one in ten is due later. */
+/** One in a hundred is parked, one in ten is due later. Triggers would set the names, and take most of the time. */
 const fill = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   yield* sql.unsafe("alter table pg_task disable trigger user")
   yield* sql.unsafe(
-    `insert into pg_task (step, wakeup_at, error)
-select '{"Order":{"' || (array['Place','Charge','Pack','Ship'])[1 + n % 4] || '":{"order":' || n || '}}}',
+    `insert into pg_task (task, state, step, wakeup_at, error)
+select 'Order', state, '{"Order":{"' || state || '":{"order":' || n || '}}}',
   now() + (case when n % 10 = 0 then n else n - $1 end) * interval '1 millisecond',
   case when n % 100 = 1 then 'Error: the bank said no ' || n % 7 || e'\\n  at charge' end
-from generate_series(1, $1::int) n`,
+from generate_series(1, $1::int) n, lateral (select (array['Place','Charge','Pack','Ship'])[1 + n % 4] as state) s`,
     [rows]
   )
   yield* sql.unsafe("alter table pg_task enable trigger user")
   yield* sql.unsafe("vacuum analyze pg_task")
 })
 
-/** In seconds. An idle session counts what it has done up to ten seconds late. */
-const lateness = 11
-
-/** How long the sessions of this database have been at work, in milliseconds. */
-const activeTime = Effect.gen(function*() {
+/** In milliseconds. */
+const cpuTime = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  yield* Effect.sleep(`${lateness} seconds`)
-  const [found] = yield* sql.unsafe<{ readonly ms: number }>(
-    "select active_time as ms from pg_stat_database where datname = current_database()"
-  )
-  return found!.ms
+  const query = (text: string) => Effect.runPromise(Effect.map(sql.unsafe(text), (rows) => ({ rows })))
+  return yield* Effect.promise(() => serverCpu({ query }))
+})
+
+/** What share of one core the whole server takes while time passes. */
+const coreShare = Effect.gen(function*() {
+  const before = yield* cpuTime
+  yield* Effect.sleep(`${seconds} seconds`)
+  return ((yield* cpuTime) - before) / (seconds * 1000)
 })
 
 const pagesOf = (id: string): ReadonlyArray<string> => [
@@ -65,7 +72,13 @@ const pagesOf = (id: string): ReadonlyArray<string> => [
   "rows?task=Order&status=parked",
   "rows?task=Order&status=scheduled",
   "rows?task=Order&text=nothing-like-it",
+  "rows?task=Order&state=Charge",
+  "rows?key=nobody",
+  "find?q=nothing-like-it",
   "errors",
+  "bulk?action=retry&task=Order&status=parked",
+  "bulk?action=cancel&task=Order",
+  "schedules",
   `row?id=${id}`,
   `edit?id=${id}`,
   "workers"
@@ -83,11 +96,11 @@ const timesOf = Effect.fnUntraced(function*(address: string) {
   return { middle: times[7]!, slowest: times[14]! }
 })
 
-const openFeed = (url: string) =>
+const openFeed = (address: string) =>
   Effect.acquireRelease(
     Effect.promise(async () => {
       const abort = new AbortController()
-      const { body } = await fetch(`${url}events`, { signal: abort.signal })
+      const { body } = await fetch(address, { signal: abort.signal })
       const reader = body!.getReader()
       const read = (): Promise<void> => reader.read().then(({ done }) => done ? undefined : read(), () => undefined)
       void read()
@@ -96,21 +109,57 @@ const openFeed = (url: string) =>
     (abort) => Effect.sync(() => abort.abort())
   )
 
+/** While `viewers` look at one page. */
+const watched = (address: string) =>
+  Effect.scoped(Effect.andThen(
+    Effect.forEach(Array.from({ length: viewers }), () => openFeed(address), { concurrency: 10 }),
+    coreShare
+  ))
+
+const percent = (share: number) => `${(share * 100).toFixed(1)} %`
+
 const measure = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const [parked] = yield* sql.unsafe<{ readonly id: string }>("select id from pg_task where error is not null limit 1")
   const access = Effect.succeed({ name: "bench", may: "write" as const })
   const url = yield* serve({ tasks: [Order, Sweep], access })
-  const before = yield* activeTime
-  yield* Effect.forEach(Array.from({ length: viewers }), () => openFeed(url), { concurrency: 10 })
-  yield* Effect.sleep(`${seconds} seconds`)
-  const share = ((yield* activeTime) - before) / ((seconds + lateness) * 1000)
-  yield* Console.log(`${viewers} viewers, ${rows} rows: ${(share * 100).toFixed(1)} % of one session of the database`)
+  const lines = [
+    `${rows.toLocaleString("en-US")} rows, ${viewers} viewers, ${seconds} s each. Server: ${yield* settingsOf(sql)}.`,
+    "",
+    "| what                         | share of one core of the database |",
+    "| ---------------------------- | --------------------------------- |",
+    `| nobody looks                 | ${percent(yield* coreShare)} |`,
+    `| all look at the machines     | ${percent(yield* watched(`${url}events`))} |`,
+    `| all look at one task         | ${percent(yield* watched(`${url}events?id=${parked!.id}`))} |`,
+    "",
+    "| page | middle of 15 | slowest |",
+    "| ---- | ------------ | ------- |"
+  ]
   for (const page of pagesOf(parked!.id)) {
     const { middle, slowest } = yield* timesOf(`${url}${page}`)
-    yield* Console.log(`${middle.toFixed(0).padStart(6)} ms, at most ${slowest.toFixed(0).padStart(6)} ms  ${page}`)
+    lines.push(`| \`${page.replace(parked!.id, "…") || "./"}\` | ${middle.toFixed(0)} ms | ${slowest.toFixed(0)} ms |`)
   }
+  yield* Console.log(lines.join("\n"))
+  if (values.write) yield* Effect.sync(() => write(lines.join("\n")))
 })
+
+const settingsOf = (sql: SqlClient.SqlClient) =>
+  Effect.map(
+    sql.unsafe<{ readonly text: string }>(
+      "select 'Postgres ' || current_setting('server_version') || ', shared_buffers ' || current_setting('shared_buffers') as text"
+    ),
+    ([found]) => found!.text
+  )
+
+/** Puts the result into the guide. */
+const write = (text: string): void => {
+  const file = fileURLToPath(new URL("../../../docs/dashboard.md", import.meta.url))
+  const guide = readFileSync(file, "utf8")
+  const [begin, end] = ["<!-- npm run bench:dashboard -- --write -->", "<!-- end -->"]
+  const at = guide.indexOf(begin) + begin.length
+  writeFileSync(file, `${guide.slice(0, at)}\n\n${text}\n\n${guide.slice(guide.indexOf(end, at))}`)
+  execFileSync("npx", ["dprint", "fmt", file], { cwd: fileURLToPath(new URL("../../..", import.meta.url)) })
+}
 
 const database = Effect.gen(function*() {
   const given = process.env["DATABASE_URL"]

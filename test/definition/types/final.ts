@@ -34,6 +34,16 @@ const DeclaredTask = Task.make(Declared, [add, sum, Step.final(TooLarge)])
 holds<Equal<Task.Result<typeof DeclaredTask>, Sum | TooLarge>>()
 holds<Equal<Task.EntryState<typeof DeclaredTask>, Add>>()
 
+// A final state takes over former ones: results that are kept are read as it.
+const Total = Schema.TaggedStruct("Total", { total: Schema.Number })
+const taking = Step.final(Sum, {
+  keep: "1 day",
+  from: [Step.former(Total, ({ total }) => new Sum({ sum: total }))]
+})
+holds<Equal<typeof taking, Step.Final<typeof Sum, Step.Former<typeof Total, Sum, never>>>>()
+holds<Equal<Task.Result<ReturnType<typeof withFormer>>, Sum | TooLarge>>()
+const withFormer = () => Task.make("Adder", [add, taking, Step.final(TooLarge)])
+
 // A task without final states has no result.
 const Plain = Task.make("Plain", [Step.make(Add, { handler: () => Effect.succeed(NextStep.none) })])
 holds<Equal<Task.Result<typeof Plain>, never>>()

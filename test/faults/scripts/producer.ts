@@ -13,9 +13,11 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
+import type { EnqueueError } from "../../../src/TaskError.ts"
 import { beginning, makeJourney } from "../PlannedTask.ts"
 import { produceJoins } from "../joins/JoinProducer.ts"
 import { makeNotes, persist } from "../EffectTables.ts"
+import { batchesOf, call, callAll, isKeyed, type KeyedPlan } from "../keys/KeyCalls.ts"
 import { Plan } from "../Plan.ts"
 
 const [producer, rest] = process.argv.slice(2) as [string, string]
@@ -39,8 +41,13 @@ const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Plan))
 const produce = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   const notes = makeNotes(sql, "producer")
-  const tasks = { Journey: makeJourney("Journey", notes), Errand: makeJourney("Errand", notes) }
-  const enqueue = (plan: Plan) => tasks[plan.task].enqueue(beginning(plan.id, plan.ops))
+  const tasks = {
+    Journey: makeJourney("Journey", notes),
+    Errand: makeJourney("Errand", notes),
+    Keyed: makeJourney("Keyed", notes)
+  }
+  const enqueue = (plan: Plan): Effect.Effect<unknown, EnqueueError, SqlClient.SqlClient> =>
+    isKeyed(plan) ? call(tasks.Keyed, sql, plan) : tasks[plan.task].enqueue(beginning(plan.id, plan.ops))
 
   /** Whatever happens on the way, `insert` is done exactly once: its note is in the same transaction. */
   const together = <E>(plan: Plan, insert: Effect.Effect<unknown, E, SqlClient.SqlClient>) =>
@@ -99,18 +106,33 @@ const produce = Effect.gen(function*() {
       return once(some, tasks[name].enqueueAll(some.map((plan) => beginning(plan.id, plan.ops))))
     })
 
+  /** All of them, or none. */
+  const keyedBatch = (plans: ReadonlyArray<KeyedPlan>) =>
+    sql.withTransaction(
+      Effect.flatMap(
+        sql`insert into enqueued select unnest(${plans.map(({ id }) => id)}::text[])
+          on conflict do nothing returning plan`,
+        (rows) => rows.length === 0 ? Effect.void : callAll(tasks.Keyed, sql, plans)
+      )
+    ).pipe(withDefects, Effect.retry(Schedule.spaced("100 millis")))
+
   const rows = yield* persist(
     sql<{ content: string }>`select content from plan where producer = ${Number(producer)}::int`
   )
   const plans = rows.map(({ content }) => decode(content))
   const joins = yield* Effect.forkChild(produceJoins(Number(producer), { rest: Number(rest), late: false }))
-  yield* Effect.forEach(
-    plans.filter(({ how }) => how !== "batch"),
-    (plan) => Effect.andThen(one(plan), Effect.sleep(Number(rest))),
-    {
-      concurrency: 3
-    }
-  )
+  const keyed = plans.filter(isKeyed).filter(({ how }) => how === "batch")
+  yield* Effect.all([
+    Effect.forEach(
+      plans.filter(({ how }) => how !== "batch"),
+      (plan) => Effect.andThen(one(plan), Effect.sleep(plan.key?.rest ?? Number(rest))),
+      { concurrency: 3 }
+    ),
+    Effect.forEach(
+      batchesOf(keyed),
+      (batch) => Effect.andThen(keyedBatch(batch), Effect.sleep(Number(rest)))
+    )
+  ], { concurrency: 2 })
   yield* batches(plans)
   yield* Fiber.join(joins)
 }).pipe(

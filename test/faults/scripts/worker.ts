@@ -23,6 +23,7 @@ import { makeJoinNotes } from "../joins/JoinTables.ts"
 import { makeTalking } from "../joins/TalkTask.ts"
 import { makeTree } from "../joins/TreeTask.ts"
 import { makeNotes } from "../EffectTables.ts"
+import { ticking } from "../ticks/TickTasks.ts"
 import type { Variant } from "../WorkerVariant.ts"
 
 const variant = JSON.parse(process.env["VARIANT"]!) as Variant
@@ -93,8 +94,9 @@ const dyingBeforeTelling: FollowUp = {
 
 const program = Effect.gen(function*() {
   const notes = makeNotes(yield* Observer, variant.name)
+  const { build, options, tasks } = variant
+  const [keyed, ticks] = [makeJourney("Keyed", notes), ticking(build)]
   const joinNotes = makeJoinNotes(yield* Observer)
-  const { tasks, options } = variant
   switch (tasks) {
     case "all":
       return yield* Worker.run({
@@ -103,15 +105,20 @@ const program = Effect.gen(function*() {
           makeJourney("Journey", notes),
           makeJourney("Errand", notes),
           makeTalking(joinNotes),
-          ...makeTree(joinNotes)
+          ...makeTree(joinNotes),
+          keyed,
+          ...ticks
         ]
       })
     case "journeys":
       return yield* Worker.run({ ...options, tasks: [makeJourney("Journey", notes)] })
     case "errands":
-      return yield* Worker.run({ ...options, tasks: [makeJourney("Errand", notes)] })
+      return yield* Worker.run({ ...options, tasks: [makeJourney("Errand", notes), keyed, ...ticks] })
     case "older":
-      return yield* Worker.run({ ...options, tasks: [makeOlder("Journey", notes), makeOlder("Errand", notes)] })
+      return yield* Worker.run({
+        ...options,
+        tasks: [makeOlder("Journey", notes), makeOlder("Errand", notes), keyed, ...ticks]
+      })
   }
 }).pipe(
   Effect.provide(Layer.merge(observer, database)),

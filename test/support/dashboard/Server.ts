@@ -15,7 +15,7 @@ export const serve = <R>(options: Dashboard.Options<never, R>) =>
     const context = yield* Layer.build(
       Layer.provideMerge(
         app,
-        NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "1 second" })
+        NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1", gracefulShutdownTimeout: "50 millis" })
       )
     )
     const { address } = Context.get(context, HttpServer.HttpServer)

@@ -1,5 +1,5 @@
 // Final states: mistakes.
-import { Effect, Schema } from "effect"
+import { Context, Effect, Schema } from "effect"
 import { NextStep, Step, Task, type TaskId } from "effect-pg-task"
 
 class Add extends Schema.TaggedClass<Add>()("Add", { a: Schema.Number }) {}
@@ -11,6 +11,27 @@ const add = Step.make(Add, {
   handler: ({ a }) => Effect.succeed(NextStep.now(new Sum({ sum: a })))
 })
 const Adder = Task.make("Adder", [add, Step.final(Sum)])
+
+class Names extends Context.Service<Names, string>()("Names") {}
+const Total = Schema.TaggedStruct("Total", { total: Schema.Number })
+
+export const otherState = Step.final(Sum, {
+  // error: the former state "Total" becomes a "Lost", which is neither "Sum" nor a former state of this step
+  from: [Step.former(Total, () => new Lost())]
+})
+
+export const needsServices = Step.final(Sum, {
+  from: [
+    // error: the former state "Total" needs services, which those who read the result don't have
+    Step.former(Total, ({ total }) => Effect.as(Names, new Sum({ sum: total })))
+  ]
+})
+
+export const formerAndState = Task.make("Adder", [
+  add,
+  // error: "Add" is a former state of step "Sum", and the state of another step
+  Step.final(Sum, { from: [Step.former(Add, ({ a }) => new Sum({ sum: a }))] })
+])
 
 // error: a task "Adder" may begin with "Add": see its `entry`
 export const begun = Adder.enqueue(new Sum({ sum: 1 }))
