@@ -782,12 +782,8 @@ export type {
  * @category constructors
  * @since 0.1.0
  */
-export const child: {
-  <D extends AnyDeclaration>(of: D): ChildOf<D>
-  <Name extends string, Finals extends StateSchema, R>(
-    of: () => Forward<Name, Finals, R>
-  ): ChildSchema<Name, Finals["Type"], Finals["DecodingServices"], R>
-} = (of: unknown) => makeChildSchema(of as never) as never
+export const child = <D extends AnyDeclaration | (() => Forward<string, StateSchema, unknown>)>(of: D): ChildOf<D> =>
+  makeChildSchema(of as never) as never
 
 export type * from "./internal/definition/namedTypes.ts"
 

@@ -48,7 +48,7 @@ export type RowOutcome =
   | Released
 
 /** Nothing is written but the end of the attempt. */
-interface Released {
+export interface Released {
   readonly _tag: "Released"
   readonly delay?: number
   /** Once it is stored: the outcome that was not written, because a pending state has taken its place. */
