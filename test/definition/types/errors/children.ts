@@ -55,7 +55,7 @@ export const both = Step.wait(Gather, (on) => [
   on.settled({ handler: done })
 ])
 
-// error: Argument of type 'string' is not assignable to parameter of type
+// error: is not assignable to parameter of type 'AnyDeclaration<unknown> | (() => Forward
 export const noTask = Task.child("Adder")
 
 // error: Type '"Adder"' is not assignable to type '"Sums"'
