@@ -53,6 +53,8 @@ export interface Released {
   readonly delay?: number
   /** Once it is stored: the outcome that was not written, because a pending state has taken its place. */
   readonly replaced?: Exclude<RowOutcome, Released>["_tag"]
+  /** The same: and the signal that its move took is gone. */
+  readonly taken?: true
 }
 
 /** A row that waits from now on. */
@@ -83,7 +85,7 @@ export interface Waited {
 
 /** Whether an outcome that was stored has taken a signal out of its row. */
 export const isTaken = ({ wait }: { readonly wait: Waited | undefined }, outcome: RowOutcome): boolean =>
-  wait?.taken !== undefined && (outcome._tag === "Finished" || "step" in outcome)
+  wait?.taken !== undefined && (outcome._tag === "Finished" || "step" in outcome || "taken" in outcome)
 
 /** Whether the task stops with it: for good, or until somebody repairs it. */
 export const isEnd = (outcome: RowOutcome): boolean =>
@@ -207,15 +209,21 @@ export const toChanges = (
 const withLeft = (outcome: RowOutcome & { readonly _tag: "Finished" }, left: number): RowOutcome =>
   left > 0 ? { left, ...outcome } : outcome
 
+const toReplaced = (waiting: { readonly wait: Waited | undefined }, outcome: RowOutcome): RowOutcome => {
+  if (outcome._tag === "Released") return outcome
+  return { _tag: "Released", replaced: outcome._tag, ...(isTaken(waiting, outcome) && { taken: true }) }
+}
+
 /** An outcome, with what storing it has told. */
 export const withStored = (
-  { wait }: { readonly wait: Waited | undefined },
+  waiting: { readonly wait: Waited | undefined },
   outcome: RowOutcome,
   row: StoredRow
 ): RowOutcome => {
   const { due, left } = row
   // The attempt has ended, and the row is ready in another state, or scheduled: it is left to any worker.
-  if (isReplaced(row)) return outcome._tag === "Released" ? outcome : { _tag: "Released", replaced: outcome._tag }
+  if (isReplaced(row)) return toReplaced(waiting, outcome)
+  const { wait } = waiting
   switch (outcome._tag) {
     case "Waiting":
       return { dueIn: due ?? null, ...outcome }
