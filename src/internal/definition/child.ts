@@ -58,7 +58,9 @@ export const makeChildSchema = (of: ChildTask | (() => ChildTask)) => {
   const taskOf = isFunction(of) ? () => checkChildTask(of()) : constant(checkChildTask(of))
   const isChild = (u: unknown): u is ChildDefinition => u instanceof ChildDefinition && u.task.name === taskOf().name
   isUsed = true
-  const expected = isFunction(of) ? "a child: made by `child` of its task" : `a child "${of.name}": made by its \`child\``
+  const expected = isFunction(of)
+    ? "a child: made by `child` of its task"
+    : `a child "${of.name}": made by its \`child\``
   return Schema.String.check(isUuid).pipe(
     Schema.decodeTo(
       Schema.declare(isChild, {
