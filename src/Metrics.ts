@@ -26,6 +26,18 @@ export const steps: Metric.Counter<number> = Metric.counter("pg_task_steps_total
 })
 
 /**
+ * Attempts whose outcome was not written, because `onConflict: "replace"` had put another state in its place meanwhile.
+ * `pg_task_steps_total` counts them, too, with the same attributes `task`, `step` and `outcome`.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const replaced: Metric.Counter<number> = Metric.counter("pg_task_steps_replaced_total", {
+  description: "Attempts of steps whose outcome was replaced by a newer state",
+  incremental: true
+})
+
+/**
  * Signals, with attributes `task` and `outcome`. Whoever sends them counts `sent`, `duplicate` (one with the same
  * `dedupe` had been sent before) and `refused` (the task has ended, or holds too many). What is sent in a transaction
  * counts once that commits. Workers count `taken` (a waiting state has handled it) and `left` (its task ended without

@@ -14,6 +14,7 @@ import {
   isAsync,
   isTaken,
   type Outcome,
+  type Released,
   type RowOutcome,
   type Waiting,
   withoutOutcome
@@ -328,7 +329,12 @@ export class Pool {
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
     if (moved && this.draining) afterCommit.left()
     if (moved) wakeup.dueIn(outcome.delay ?? 0)
-    else if (outcome._tag === "Released") wakeup.dueIn(0)
+    else if (outcome._tag === "Released") this.afterReleased(claimed, outcome)
+  }
+
+  private afterReleased(claimed: ClaimedTask, outcome: Released): void {
+    if (outcome.replaced !== undefined) this.options.metrics.replaced(claimed, endingOf(undefined, outcome))
+    this.options.wakeup.dueIn(0)
   }
 
   /** A row waits from now on. If the answer to the write was lost, it may be due at once. */
