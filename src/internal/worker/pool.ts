@@ -217,7 +217,7 @@ export class Pool {
       if (refused !== undefined) this.store(claimed, { _tag: "Rejected", error: toPostgresText(refused) })
       else if (limit === undefined) this.forget(claimed)
       else {
-        Object.assign(claimed, { limit, stage: "Buffered", heldSince: this.options.now() } satisfies Partial<ClaimedTask>)
+        Object.assign(claimed, { limit, stage: "Buffered", heldSince: this.options.now() })
         if (this.draining) this.store(claimed, { _tag: "Released" })
         else this.buffer.addNew(claimed)
       }
