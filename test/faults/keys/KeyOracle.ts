@@ -61,7 +61,13 @@ export const keyedFates = (
 interface Event {
   readonly plan: string
   readonly at: number
+  /** Of a run: which attempt it belongs to. A transaction that could not be stored runs again in the same one. */
+  readonly key?: string
+  readonly attempt?: number
 }
+
+const countAttempts = (events: ReadonlyArray<Event>): number =>
+  new Set(events.map(({ at, attempt, key }) => key === undefined ? at : `${key} ${attempt}`)).size
 
 /** What plans did, in the order in which they did it. */
 const eventsOf = (
@@ -85,7 +91,7 @@ const judgeReplaced = (
   complain: Complain
 ) => {
   const most = !call.created && call.status === "running" ? 1 : 0
-  if (after.length > most) {
+  if (countAttempts(after) > most) {
     complain(`${plan.id} (${call.status}) took the place of what ${what} afterwards: ${JSON.stringify(after)}`)
   }
 }
