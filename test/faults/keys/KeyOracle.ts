@@ -60,14 +60,12 @@ export const keyedFates = (
 
 interface Event {
   readonly plan: string
-  readonly at: number
-  /** Of a run: which attempt it belongs to. A transaction that could not be stored runs again in the same one. */
-  readonly key?: string
+  readonly seq: number
+  readonly round: number
+  /** Which try it was, of a run. */
   readonly attempt?: number
+  readonly at: number
 }
-
-const countAttempts = (events: ReadonlyArray<Event>): number =>
-  new Set(events.map(({ at, attempt, key }) => key === undefined ? at : `${key} ${attempt}`)).size
 
 /** What plans did, in the order in which they did it. */
 const eventsOf = (
@@ -91,7 +89,9 @@ const judgeReplaced = (
   complain: Complain
 ) => {
   const most = !call.created && call.status === "running" ? 1 : 0
-  if (countAttempts(after) > most) {
+  // A transaction that Postgres refused is begun anew, in the same attempt.
+  const attempts = new Set(after.map((event) => `${event.plan} ${event.seq}.${event.round} ${event.attempt ?? 1}`))
+  if (attempts.size > most) {
     complain(`${plan.id} (${call.status}) took the place of what ${what} afterwards: ${JSON.stringify(after)}`)
   }
 }
