@@ -132,17 +132,8 @@ const allowAsync = ({ step, task }: Running, move: Move, outcome: MoveOutcome): 
     : outcome
 
 /** Children are stored in one transaction with the state that holds them. */
-const withChildren = (
-  { sql }: Runner,
-  claimed: ClaimedTask,
-  running: Running,
-  { commit: given, move }: AnyNextStep
-): Effect.Effect<unknown, unknown> | undefined => {
-  const commit = given && noting(running, given)
-  const moving = move._tag === "None" ? undefined : movingChildren(sql, claimed, running.state, move.state)
-  if (moving === undefined) return commit
-  return commit === undefined ? moving : Effect.andThen(moving, commit)
-}
+const childrenOf = ({ sql }: Runner, claimed: ClaimedTask, { state }: Running, move: Move) =>
+  move._tag === "None" ? undefined : movingChildren(sql, claimed, state, move.state)
 
 /** Ends a row that was inserted in a final state, or has moved there with a delay. A former one becomes that of today. */
 const endAtOnce = (
@@ -163,12 +154,13 @@ const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Eff
     (next) =>
       Effect.map(toOutcome(attempt.claimed, running, next.move), (outcome) => ({
         outcome: allowAsync(running, next.move, outcome),
-        commit: withChildren(runner, attempt.claimed, running, next)
+        commit: next.commit && noting(running, next.commit),
+        children: childrenOf(runner, attempt.claimed, running, next.move)
       }))
   )
   if (running.step.transactional) return storeTogether(runner, attempt, handled)
   return Effect.flatMap(handled, (result) =>
-    result.commit === undefined
+    result.commit === undefined && result.children === undefined
       ? Effect.succeed(result.outcome)
       : storeTogether(runner, attempt, Effect.succeed(result)))
 }

@@ -4,7 +4,7 @@ import * as Exit from "effect/Exit"
 import type { Deadline } from "../definition/wait.ts"
 import type { HistoryEntry } from "../sql/history.ts"
 import type { Lease } from "../sql/lease.ts"
-import type { Changes, RowChange, RowEnd, StoredRow } from "../sql/outcome.ts"
+import { type Changes, isReplaced, type RowChange, type RowEnd, type StoredRow } from "../sql/outcome.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
 
 /** A move of the task. `asyncCommit` is set where its commit need not wait for the disk. */
@@ -45,7 +45,17 @@ export type RowOutcome =
   /** The row can't be decoded: parked without having been tried. */
   | { readonly _tag: "Rejected"; readonly error: string }
   /** Released untouched: it was only buffered, or it was interrupted. */
-  | { readonly _tag: "Released"; readonly delay?: number }
+  | Released
+
+/** Nothing is written but the end of the attempt. */
+export interface Released {
+  readonly _tag: "Released"
+  readonly delay?: number
+  /** Once it is stored: the outcome that was not written, because a pending state has taken its place. */
+  readonly replaced?: Exclude<RowOutcome, Released>["_tag"]
+  /** The same: and the signal that its move took is gone. */
+  readonly taken?: true
+}
 
 /** A row that waits from now on. */
 export interface Waiting {
@@ -75,7 +85,7 @@ export interface Waited {
 
 /** Whether an outcome that was stored has taken a signal out of its row. */
 export const isTaken = ({ wait }: { readonly wait: Waited | undefined }, outcome: RowOutcome): boolean =>
-  wait?.taken !== undefined && (outcome._tag === "Finished" || "step" in outcome)
+  wait?.taken !== undefined && (outcome._tag === "Finished" || "step" in outcome || "taken" in outcome)
 
 /** Whether the task stops with it: for good, or until somebody repairs it. */
 export const isEnd = (outcome: RowOutcome): boolean =>
@@ -112,7 +122,8 @@ const endings: { readonly [Tag in RowOutcome["_tag"]]: Lowercase<Tag> } = {
 export const endingOf = (stop: Stop | undefined, outcome: Outcome): Ending => {
   if (stop === "Lost") return "lost"
   if (stop === "Cancelled") return "cancelled"
-  return endings[outcome._tag === "Stored" ? outcome.outcome._tag : outcome._tag]
+  const ended = outcome._tag === "Stored" ? outcome.outcome : outcome
+  return endings[(ended._tag === "Released" && ended.replaced) || ended._tag]
 }
 
 /** Enough to see what is wrong: it is written each time. In characters; a cut may leave half of one. */
@@ -198,14 +209,21 @@ export const toChanges = (
 const withLeft = (outcome: RowOutcome & { readonly _tag: "Finished" }, left: number): RowOutcome =>
   left > 0 ? { left, ...outcome } : outcome
 
+const toReplaced = (waiting: { readonly wait: Waited | undefined }, outcome: RowOutcome): RowOutcome => {
+  if (outcome._tag === "Released") return outcome
+  return { _tag: "Released", replaced: outcome._tag, ...(isTaken(waiting, outcome) && { taken: true }) }
+}
+
 /** An outcome, with what storing it has told. */
 export const withStored = (
-  { wait }: { readonly wait: Waited | undefined },
+  waiting: { readonly wait: Waited | undefined },
   outcome: RowOutcome,
-  { due, left, replaced }: StoredRow
+  row: StoredRow
 ): RowOutcome => {
+  const { due, left } = row
   // The attempt has ended, and the row is ready in another state, or scheduled: it is left to any worker.
-  if (replaced) return { _tag: "Released" }
+  if (isReplaced(row)) return toReplaced(waiting, outcome)
+  const { wait } = waiting
   switch (outcome._tag) {
     case "Waiting":
       return { dueIn: due ?? null, ...outcome }

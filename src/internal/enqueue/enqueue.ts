@@ -5,7 +5,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskTableError } from "../../TaskError.ts"
 import type { TaskId } from "../../TaskId.ts"
-import { toTableError } from "../sql/errors.ts"
+import { asOwn, toTableError } from "../sql/errors.ts"
 import type { KeyRow } from "../sql/keys.ts"
 import type { Key } from "./key.ts"
 import { enqueueKeyed, type KeyedError } from "./keyed.ts"
@@ -36,7 +36,7 @@ const insertTask = (
     const task = { step, delay: due.delay, at: due.at, trace: yield* currentTrace, watched }
     const transaction = yield* Effect.serviceOption(sql.transactionService)
     return yield* Option.isSome(transaction)
-      ? Insert.insertTask(sql, task, false)
+      ? asOwn(Insert.insertTask(sql, task, false))
       : notifierOf(sql).store((quiet) => Insert.insertTask(sql, task, quiet))
   }).pipe(Effect.catchTag("SqlError", toTableError))
 
@@ -47,5 +47,5 @@ export const insertTasks = (
   Effect.gen(function*() {
     if (steps.length === 0) return []
     const sql = yield* SqlClient.SqlClient
-    return yield* Insert.insertTasks(sql, { steps, delay: due.delay, at: due.at, trace: yield* currentTrace })
+    return yield* asOwn(Insert.insertTasks(sql, { steps, delay: due.delay, at: due.at, trace: yield* currentTrace }))
   }).pipe(Effect.catchTag("SqlError", toTableError))

@@ -5,6 +5,7 @@
  *
  * `pending` is `{"step", "at", "trace"}`: the state, when it is due, and the trace of whoever has stored it.
  */
+import { leaveChildren } from "./leftChildren.ts"
 import { setNames } from "./names.ts"
 import { nextTransitionSql } from "./transitions.ts"
 
@@ -16,7 +17,8 @@ import { nextTransitionSql } from "./transitions.ts"
  * the row: an error here would fail the statement that frees the rows of a worker that has crashed, with all rows of
  * its batch, again and again.
  */
-const createFunction = `create or replace function pg_task_take_pending() returns trigger language plpgsql as $$
+export const createPendingFunction =
+  `create or replace function pg_task_take_pending() returns trigger language plpgsql as $$
 declare
   unfit text;
   old_pending constant text := new.pending::text;
@@ -47,11 +49,12 @@ begin
   new.slot = null;
   new.slots = null;
   new.wakes = old.wakes + 1;
+  ${leaveChildren}
   return new;
 end $$`
 
 export const createPending: ReadonlyArray<string> = [
-  createFunction,
+  createPendingFunction,
   "drop trigger if exists pg_task_replaced on pg_task",
   `create trigger pg_task_replaced before update on pg_task for each row
   when (new.pending is not null and not new.is_running) execute function pg_task_take_pending()`

@@ -14,6 +14,7 @@ import {
   isAsync,
   isTaken,
   type Outcome,
+  type Released,
   type RowOutcome,
   type Waiting,
   withoutOutcome
@@ -292,10 +293,19 @@ export class Pool {
     claimed.onEnd?.()
     claimed.onEnd = undefined
     this.options.metrics.ended(claimed, endingOf(stop, outcome), this.endedAt - startedAt)
-    if (stop === "Lost" || stop === "Cancelled") return this.forget(claimed)
+    if (stop === "Lost" || stop === "Cancelled") return this.endedAfterLoss(claimed, outcome)
     claimed.storedAt = this.endedAt
     if (outcome._tag === "Stored") return this.afterStored(claimed, outcome.outcome)
     this.store(claimed, this.limitChain(outcome), this.options.toHistory?.(attempt, outcome))
+  }
+
+  /**
+   * Others have the row, or it is gone. Or the transaction of its step has ended it, and a renewal saw that sooner than
+   * the step's fiber: then those who wait for the task must hear of it.
+   */
+  private endedAfterLoss(claimed: ClaimedTask, outcome: Outcome): void {
+    if (outcome._tag === "Stored") this.options.afterCommit.committed({ claimed, outcome: outcome.outcome })
+    this.forget(claimed)
   }
 
   /** An outcome is in the row. */
@@ -310,7 +320,12 @@ export class Pool {
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
     if (moved && this.draining) afterCommit.left()
     if (moved) wakeup.dueIn(outcome.delay ?? 0)
-    else if (outcome._tag === "Released") wakeup.dueIn(0)
+    else if (outcome._tag === "Released") this.afterReleased(claimed, outcome)
+  }
+
+  private afterReleased(claimed: ClaimedTask, outcome: Released): void {
+    if (outcome.replaced !== undefined) this.options.metrics.replaced(claimed, endingOf(undefined, outcome))
+    this.options.wakeup.dueIn(0)
   }
 
   /** A row waits from now on. If the answer to the write was lost, it may be due at once. */

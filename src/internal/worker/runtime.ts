@@ -206,6 +206,7 @@ const makeParts = Effect.fnUntraced(
     const quarantine = new Quarantine(leases)
     const announce = (rest: number) => listener?.probeOfLook(rest)
     const rescue = new Rescue({ ...leases, announce }, () => quarantine.look())
+    pipeline.afterCommit.othersLook = () => rescue.isLeftToOthers
     const unknownStates = new UnknownStates({ ...shared, pollInterval: longestPoll })
     const cancels = new Cancels(leases)
     const ticker = new Ticker({ sql: core.sql, database, metrics, recurring: settings.recurring })
