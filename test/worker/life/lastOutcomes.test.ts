@@ -1,11 +1,13 @@
 /** What a worker still does for the tasks that its last outcomes let go on. */
 import { assert } from "@effect/vitest"
 import { Effect, Fiber, Schema } from "effect"
+import { SqlClient } from "effect/sql"
 import { NextStep, Step, Task } from "../../../src/index.ts"
 import { ParentsLook } from "../../../src/internal/worker/followUps.ts"
 import { makeGate, start, workerTests } from "../../support/worker/Fixture.ts"
 import { holding } from "../../support/worker/Locks.ts"
-import { run } from "../../support/worker/Table.ts"
+import * as Logs from "../../support/worker/Logs.ts"
+import { gone, run } from "../../support/worker/Table.ts"
 import { eventually } from "../../support/worker/Wait.ts"
 
 class Count extends Schema.TaggedClass<Count>()("Count", {}) {}
@@ -28,9 +30,9 @@ const waitingForLocks = run(
     and datname = current_database()`
 )
 
-workerTests("a worker that stops", (test) => {
+workerTests("the end of a task is told", (test) => {
   test(
-    "tells the parent of its last task first, though another session holds that for a while",
+    "to its parent by a worker that stops, though another session holds that for a while",
     Effect.gen(function*() {
       const gate = yield* makeGate
       const child = Task.make(Child, [
@@ -57,6 +59,36 @@ workerTests("a worker that stops", (test) => {
       yield* release
       yield* Fiber.join(stopping)
       assert.strictEqual((yield* due).length, 1)
+    })
+  )
+
+  test(
+    "to a renewal, before the fiber of its transaction does: its parent goes on all the same",
+    Effect.gen(function*() {
+      const gate = yield* makeGate
+      const child = Task.make(Child, [
+        Step.make(Count, {
+          next: [Counted],
+          transactional: true,
+          handler: Effect.fn(function*() {
+            const sql = yield* SqlClient.SqlClient
+            // The row has ended by then, and the worker does not know.
+            yield* sql.afterCommit(gate.enter("committed"))
+            return NextStep.now(new Counted())
+          })
+        }),
+        Step.final(Counted)
+      ])
+      const logs = Logs.capture()
+      yield* start({ tasks: [Parent, child], lease: "1 second" }).pipe(
+        Effect.provideService(ParentsLook, Infinity),
+        Effect.provide(logs.layer)
+      )
+      const id = yield* Parent.enqueue(new Begin())
+      yield* gate.next
+      yield* logs.line("Lease lost")
+      yield* gate.open
+      yield* gone(id)
     })
   )
 })
