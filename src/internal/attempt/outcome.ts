@@ -4,6 +4,7 @@ import * as Exit from "effect/Exit"
 import type { Deadline } from "../definition/wait.ts"
 import type { HistoryEntry } from "../sql/history.ts"
 import type { Lease } from "../sql/lease.ts"
+import type { LimitOfRow } from "../sql/limits.ts"
 import { type Changes, isReplaced, type RowChange, type RowEnd, type StoredRow } from "../sql/outcome.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
 
@@ -19,8 +20,13 @@ export type MoveOutcome =
     readonly asyncCommit?: true
     readonly left?: number
   }
-  /** On to `step` at once: the worker keeps the row. */
-  | { readonly _tag: "Continued"; readonly step: string; readonly asyncCommit?: true }
+  /** On to `step` at once: the worker keeps the row. `limit`, here and below, is that of `step`. */
+  | {
+    readonly _tag: "Continued"
+    readonly step: string
+    readonly asyncCommit?: true
+    readonly limit?: LimitOfRow | undefined
+  }
   /** On to `step`, due `delay` milliseconds from now, or at a moment. */
   | {
     readonly _tag: "Rescheduled"
@@ -28,6 +34,7 @@ export type MoveOutcome =
     readonly delay?: number
     readonly at?: string
     readonly asyncCommit?: true
+    readonly limit?: LimitOfRow | undefined
   }
   /**
    * On to `step`, which waits; or, without one, the row waits again in the state that it has. With `delay` or `at`, the
@@ -181,6 +188,23 @@ const toRowChange = (fence: RowEnd, outcome: Change): RowChange => {
 interface Fenced extends Lease {
   readonly transitions: number
   readonly wait: Waited | undefined
+  /** The limit of its state. */
+  readonly limit?: LimitOfRow | undefined
+}
+
+/**
+ * A row that stays leaves the slot that it holds when its attempt ends, unless it is only given back. Its next state, or
+ * the next try, knocks again. Undefined where no limit has to do with it.
+ */
+const limitChange = (
+  { limit: held }: Fenced,
+  outcome: Change
+): Pick<RowChange, "limited" | "key" | "slots"> | undefined => {
+  const next = "limit" in outcome ? outcome.limit : undefined
+  if (held === undefined && next === undefined || outcome._tag === "Released") return undefined
+  const stays = outcome._tag === "Retried" || outcome._tag === "Parked" || outcome._tag === "Rejected"
+  const limit = stays ? held : next
+  return limit === undefined ? { limited: true } : { limited: true, key: limit.key, slots: limit.slots }
 }
 
 /** What a batch of outcomes writes. */
@@ -200,8 +224,13 @@ export const toChanges = (
     const fence = { id: claimed.id, token: claimed.token, n: claimed.transitions }
     if (outcome._tag === "Finished" && !("step" in outcome)) {
       ends.push(claimed.wait?.taken === undefined ? fence : { taken: claimed.wait.taken, ...fence })
-    } else if (claimed.wait === undefined) changes.push(toRowChange(fence, outcome))
-    else changes.push({ ...toRowChange(fence, outcome), ...waitOf(claimed) })
+      continue
+    }
+    const change = toRowChange(fence, outcome)
+    const limit = limitChange(claimed, outcome)
+    changes.push(
+      claimed.wait === undefined && limit === undefined ? change : { ...limit, ...waitOf(claimed), ...change }
+    )
   }
   return noted === undefined ? { ends, changes } : { ends, changes, history: [...noted.values()] }
 }

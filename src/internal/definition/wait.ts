@@ -97,6 +97,7 @@ export const makeWait = (
     state,
     from: formersOf(tag, options?.from),
     keep: undefined,
+    limit: undefined,
     on,
     ...stepTypeId,
     // Each thing that it waits for has retries of its own.

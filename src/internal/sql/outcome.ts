@@ -32,6 +32,10 @@ export interface RowChange extends WaitChange {
   readonly error?: string
   /** For how many milliseconds the row is kept, which has ended. */
   readonly keep?: number
+  /** Its limit changes: it gives its slot back, if it has one, and has this key and so many slots from now on, or none. */
+  readonly limited?: true
+  readonly key?: string
+  readonly slots?: number
 }
 
 /** The end of a task whose row is deleted. A row that stays because it is to be replaced loses the signal `taken`. */
@@ -55,6 +59,8 @@ interface Variant {
    * need neither don't pay for it.
    */
   readonly full: boolean
+  /** The same for rows of limited states. */
+  readonly limited?: boolean
 }
 
 /** The time of the statement, as others of its parts see it. */
@@ -63,6 +69,11 @@ const clock = "(select time from clock)"
 /** A row that has ended is not in the index of due rows: see `isOpen`. */
 const ending = `ended_at = case when c.kind = 'Finished' then ${clock} else t.ended_at end,
     kept_until = case when c.kind = 'Finished' then ${clock} + ${millis("c.keep")} else t.kept_until end`
+
+/** A row that stays knocks, if its state is limited: see limitSchema.ts. */
+const setLimit = `limit_key = case when c.limited then c.key else t.limit_key end,
+    slots = case when c.limited then c.slots else t.slots end,
+    slot = case when not coalesce(c.limited, false) then t.slot when c.key is not null then 0 end`
 
 /** When a row is due that stays. */
 const dueTime = (full: boolean): string => {
@@ -90,7 +101,7 @@ const told = `case when c.kind = 'Waiting' and t.wakeup_at < 'infinity' then
  * Most outcomes end their task: those are passed as arrays, which are much cheaper to parse than JSON. Leases and
  * delays begin at `time`.
  */
-const storeChanges = ({ full, locks, time }: Variant): string =>
+const storeChanges = ({ full, limited = false, locks, time }: Variant): string =>
   `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${locks} and ${anyTransition}
@@ -102,7 +113,7 @@ const storeChanges = ({ full, locks, time }: Variant): string =>
   select * from json_to_recordset($1::json)
     as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text${
     full ? `, keep float8, ${waitColumns}` : ""
-  })
+  }${limited ? ", limited bool, key text, slots int" : ""})
   where ${locks} and ${anyTransition}
 ), changed as (
   update pg_task t set
@@ -118,7 +129,7 @@ const storeChanges = ({ full, locks, time }: Variant): string =>
     error = case c.kind when 'Released' then t.error when 'Retried' then null else c.error end,
     last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,${
     full ? `\n    ${setWait(clock)},\n    ${ending},` : ""
-  }
+  }${limited ? `\n    ${setLimit},` : ""}
     updated_at = ${clock}
   from c where ${current} returning t.id, t.watched, ${full ? told : `null::float8 as due, ${leftOfPlain} as left`}
 )`
@@ -135,7 +146,8 @@ const asyncCommit = `${briefLocks} and ${notDurable}`
 
 const variants = (time: string, locks: string) => ({
   plain: storeChanges({ time, locks, full: false }),
-  full: storeChanges({ time, locks, full: true })
+  full: storeChanges({ time, locks, full: true }),
+  limited: storeChanges({ time, locks, full: true, limited: true })
 })
 
 const storeNow = variants("now()", briefLocks)
@@ -146,9 +158,20 @@ const storeAtEnd = variants("clock_timestamp()", patientLocks)
 
 const isFull = ({ kind, waited }: RowChange): boolean => kind === "Finished" || kind === "Waiting" || waited === true
 
-/** A result, or a row that waits, is on the disk once it is committed: so no batch with one is asynchronous. */
+const isLimited = ({ limited }: RowChange): boolean => limited === true
+
+/**
+ * A result, a row that waits, or one of a limited state, is on the disk once it is committed: so no batch with one is
+ * asynchronous.
+ */
 const textFor = ({ changes }: Changes, { isAsync }: StoreOptions): string =>
-  changes.some(isFull) ? storeNow.full : isAsync ? storeAsync : storeNow.plain
+  changes.some(isLimited)
+    ? storeNow.limited
+    : changes.some(isFull)
+    ? storeNow.full
+    : isAsync
+    ? storeAsync
+    : storeNow.plain
 
 /** A row that was written. */
 export interface StoredRow {
@@ -239,9 +262,10 @@ const withReplaced = (
 /** Stores the outcomes of many attempts, and returns those that were still the current ones. */
 export const storeOutcomes = (sql: SqlClient, changes: Changes, options: StoreOptions): Rows<StoredRow> => {
   const [only, more] = changes.changes
-  const stored = only?.kind === "Continued" && !isFull(only) && more === undefined && changes.ends.length === 0
-    ? storeContinued(sql, only, changes, options)
-    : queryAlone<StoredRow>(sql, ...storeBatch(textFor(changes, options), changes, options))
+  const stored =
+    only?.kind === "Continued" && !isFull(only) && !isLimited(only) && more === undefined && changes.ends.length === 0
+      ? storeContinued(sql, only, changes, options)
+      : queryAlone<StoredRow>(sql, ...storeBatch(textFor(changes, options), changes, options))
   return Effect.flatMap(stored, (rows) => withReplaced(sql, changes, rows, { locks: briefLocks, again: options.again }))
 }
 
@@ -254,8 +278,8 @@ export const storeInTransaction = (
   changes: Changes,
   options: { readonly lease: number; readonly from: "Transaction" | "Statement" }
 ): Effect.Effect<StoredRow | undefined, SqlError> => {
-  const { full, plain } = options.from === "Transaction" ? storeNow : storeAtEnd
-  const text = changes.changes.some(isFull) ? full : plain
+  const { full, limited, plain } = options.from === "Transaction" ? storeNow : storeAtEnd
+  const text = changes.changes.some(isLimited) ? limited : changes.changes.some(isFull) ? full : plain
   return query<StoredRow>(sql, ...storeBatch(text, changes, options)).pipe(
     Effect.flatMap((rows) => withReplaced(sql, changes, rows, { locks: patientLocks })),
     Effect.map(([row]) => row)

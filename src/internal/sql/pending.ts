@@ -16,14 +16,10 @@ import { nextTransitionSql } from "./transitions.ts"
  * People may write anything into `pending`. Without a time the state is due at once. What is no state, or no time, parks
  * the row: an error here would fail the statement that frees the rows of a worker that has crashed, with all rows of
  * its batch, again and again.
+ *
+ * The body of a trigger's function. Its declarations are {@link declarePending}.
  */
-export const createPendingFunction =
-  `create or replace function pg_task_take_pending() returns trigger language plpgsql as $$
-declare
-  unfit text;
-  old_pending constant text := new.pending::text;
-begin
-  begin
+export const takePending = `begin
     new.wakeup_at = coalesce((new.pending ->> 'at')::timestamptz, now());
   exception when data_exception then
     new.wakeup_at = now();
@@ -50,7 +46,17 @@ begin
   new.slots = null;
   new.wakes = old.wakes + 1;
   ${leaveChildren}
-  return new;
+  return new;`
+
+export const declarePending = `unfit text;
+  old_pending constant text := new.pending::text;`
+
+export const createPendingFunction =
+  `create or replace function pg_task_take_pending() returns trigger language plpgsql as $$
+declare
+  ${declarePending}
+begin
+  ${takePending}
 end $$`
 
 export const createPending: ReadonlyArray<string> = [

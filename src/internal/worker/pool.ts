@@ -5,43 +5,28 @@
  * A row's way: admitted → buffered → running → storing → gone; or, after `NextStep.now`, buffered again.
  */
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type { TaskId } from "../../TaskId.ts"
-import { type Attempt, ClaimedTask, type Entry, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
+import { toPostgresText } from "../attempt/causeText.ts"
+import { type Attempt, ClaimedTask, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
 import {
   endingOf,
   isAsync,
-  isTaken,
   type Outcome,
   type Released,
   type RowOutcome,
   type Waiting,
   withoutOutcome
 } from "../attempt/outcome.ts"
-import type { ToHistory } from "../attempt/history.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import type { HistoryEntry } from "../sql/history.ts"
-import type { AfterCommit } from "./afterCommit.ts"
-import { Buffer, type BufferOptions } from "./buffer.ts"
-import type { WorkerMetrics } from "./metrics.ts"
+import type { LimitOfRow } from "../sql/limits.ts"
+import type { Entered } from "./door.ts"
+import { Buffer } from "./buffer.ts"
+import type { PoolOptions } from "./poolOptions.ts"
 import { Signal } from "./signal.ts"
-import type { Wakeup } from "./wakeup.ts"
 
-export interface PoolOptions extends BufferOptions {
-  /** A row whose lease was not renewed for longer may be another worker's. In milliseconds. */
-  readonly maxUnrenewed: number
-  readonly metrics: WorkerMetrics
-  readonly wakeup: Wakeup
-  /** Where outcomes go to be written. The answers come through {@link Pool.stored}. */
-  readonly outbox: Queue.Enqueue<Entry>
-  /** The same for those whose commit need not wait for the disk: they don't wait behind those that do. */
-  readonly asyncOutbox: Queue.Enqueue<Entry>
-  readonly afterCommit: AfterCommit
-  /** Runs an attempt, and notes its outcome in it. */
-  readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
-  readonly toHistory?: ToHistory | undefined
-}
+type Continued = Extract<RowOutcome, { readonly _tag: "Continued" }>
 
 /** Steps to start before other work gets its turn. */
 const startsAtOnce = 100
@@ -103,6 +88,7 @@ export class Pool {
       const claimed = this.register(row, token, now)
       claimed.renewedAt = claimedAt
       if (this.draining) this.store(claimed, { _tag: "Released" })
+      else if (claimed.limit?.slot === 0) this.knock(claimed, claimed.limit)
       else this.buffer.addNew(claimed)
     }
     // If another claim follows, it is sent before these steps start. Otherwise they start now.
@@ -216,6 +202,28 @@ export class Pool {
     }
   }
 
+  /** The row needs a slot of its limit before it may run. */
+  private knock(claimed: ClaimedTask, limit: LimitOfRow): void {
+    claimed.stage = "Storing"
+    this.storing++
+    this.options.door.enter(claimed, limit)
+  }
+
+  /** Rows have a slot now, or have left this worker. */
+  entered(results: ReadonlyArray<Entered>): void {
+    this.storing -= results.length
+    for (const { claimed, limit, refused } of results) {
+      if (refused !== undefined) this.store(claimed, { _tag: "Rejected", error: toPostgresText(refused) })
+      else if (limit === undefined) this.forget(claimed)
+      else {
+        Object.assign(claimed, { limit, stage: "Buffered", heldSince: this.options.now() })
+        if (this.draining) this.store(claimed, { _tag: "Released" })
+        else this.buffer.addNew(claimed)
+      }
+    }
+    this.pump()
+  }
+
   private pump(): void {
     if (this.pumping) return
     // A step may end before `start` returns: its slot is then filled by this loop, not by a deeper one.
@@ -288,33 +296,29 @@ export class Pool {
   }
 
   private ended(attempt: Attempt, outcome: Outcome): void {
-    const { claimed, startedAt, stop } = attempt
+    const { claimed, knocks, startedAt, stop } = attempt
     this.endedAt = this.options.now()
     claimed.onEnd?.()
     claimed.onEnd = undefined
+    if (knocks !== undefined && stop === undefined) return this.knock(claimed, knocks)
     this.options.metrics.ended(claimed, endingOf(stop, outcome), this.endedAt - startedAt)
-    if (stop === "Lost" || stop === "Cancelled") return this.endedAfterLoss(claimed, outcome)
+    if (stop === "Lost" || stop === "Cancelled") {
+      // The transaction of its step may have ended it, and a renewal saw that first: those who wait for it must hear so.
+      if (outcome._tag === "Stored") this.options.afterCommit.committed({ claimed, outcome: outcome.outcome })
+      return this.forget(claimed)
+    }
     claimed.storedAt = this.endedAt
     if (outcome._tag === "Stored") return this.afterStored(claimed, outcome.outcome)
     this.store(claimed, this.limitChain(outcome), this.options.toHistory?.(attempt, outcome))
   }
 
-  /**
-   * Others have the row, or it is gone. Or the transaction of its step has ended it, and a renewal saw that sooner than
-   * the step's fiber: then those who wait for the task must hear of it.
-   */
-  private endedAfterLoss(claimed: ClaimedTask, outcome: Outcome): void {
-    if (outcome._tag === "Stored") this.options.afterCommit.committed({ claimed, outcome: outcome.outcome })
-    this.forget(claimed)
-  }
-
   /** An outcome is in the row. */
   private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
-    const { afterCommit, metrics, wakeup } = this.options
-    if (isTaken(claimed, outcome)) metrics.signals(claimed, "taken", 1)
-    if (outcome._tag === "Finished" && outcome.left !== undefined) metrics.signals(claimed, "left", outcome.left)
+    const { afterCommit, door, metrics, wakeup } = this.options
+    metrics.inRow(claimed, outcome)
     afterCommit.committed({ claimed, outcome })
-    if (outcome._tag === "Continued") return this.advance(claimed, outcome.step)
+    if (claimed.limit !== undefined) door.freed(claimed.limit.key)
+    if (outcome._tag === "Continued") return this.advance(claimed, outcome)
     this.forget(claimed)
     if (outcome._tag === "Waiting") return this.afterWaiting(outcome)
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
@@ -352,14 +356,15 @@ export class Pool {
     )
   }
 
-  private advance(claimed: ClaimedTask, step: string): void {
-    claimed.advance(step)
+  private advance(claimed: ClaimedTask, { limit, step }: Continued): void {
+    claimed.advance(step, limit)
     if (this.isHeld(claimed)) this.buffer.memory.hold(claimed)
     claimed.stage = "Buffered"
     claimed.heldSince = this.options.now()
     // The write has extended the lease. How long ago, only Postgres knows; at the earliest when it was sent.
     claimed.renewedAt = Math.max(claimed.renewedAt, claimed.storedAt)
     if (this.draining) this.store(claimed, { _tag: "Released" })
+    else if (limit !== undefined) this.knock(claimed, limit)
     else this.buffer.addChain(claimed)
   }
 

@@ -55,7 +55,7 @@ export const both = Step.wait(Gather, (on) => [
   on.settled({ handler: done })
 ])
 
-// error: is not assignable to parameter of type 'AnyDeclaration<unknown> | (() => Forward
+// error: is not assignable to parameter of type
 export const noTask = Task.child("Adder")
 
 // error: Type '"Adder"' is not assignable to type '"Sums"'
