@@ -25,6 +25,7 @@ import type { AdminRow } from "./internal/sql/row.ts"
 import * as Statements from "./internal/sql/admin.ts"
 import { decodeSignal as decode_, inbox as readSignals, type InboxSignal, signalRaw } from "./internal/admin/signal.ts"
 import * as Bounded from "./internal/sql/bounded.ts"
+import { statusNames } from "./internal/admin/status.ts"
 import { stopAndWait } from "./internal/admin/stop.ts"
 import * as Targets from "./internal/admin/target.ts"
 import { messageOf as sqlMessage, toTableError } from "./internal/sql/errors.ts"
@@ -44,13 +45,13 @@ import * as TaskId from "./TaskId.ts"
  * @category schemas
  * @since 0.1.0
  */
-export const Status: Schema.Literals<readonly ["ready", "scheduled", "waiting", "running", "parked", "ended"]> = Schema
-  .Literals(["ready", "scheduled", "waiting", "running", "parked", "ended"])
+export const Status: Schema.Literals<typeof statusNames> = Schema.Literals(statusNames)
 
 /**
  * What a task is at this moment, by Postgres's clock.
  *
  * - `ready`: due, and no worker has taken it yet.
+ * - `limited`: due, and waits for a slot of its limit: see `Limit.make`.
  * - `scheduled`: due later, because it was enqueued for later or delayed, or waits for its next try.
  * - `waiting`: waits for a signal, or until its time is over: see `Step.wait`.
  * - `running`: held by a worker, which runs it or is about to.

@@ -24,10 +24,10 @@ export interface Count {
   /** The `_tag` of the state. */
   readonly step: string | null
   /**
-   * `ready`: due and not yet begun. `scheduled`: due later. `waiting`: for a signal or its timeout. `running`. `parked`: stopped with an error. `ended`: done,
+   * `ready`: due and not yet begun. `limited`: due, and waits for a slot of its limit. `scheduled`: due later. `waiting`: for a signal or its timeout. `running`. `parked`: stopped with an error. `ended`: done,
    * and kept as a result.
    */
-  readonly status: "ready" | "scheduled" | "waiting" | "running" | "parked" | "ended"
+  readonly status: "ready" | "limited" | "scheduled" | "waiting" | "running" | "parked" | "ended"
   /** How many there are. */
   readonly count: number
   /** For how long the oldest of them has had this status. Default: the picture doesn't say. */

@@ -26,14 +26,29 @@ export const steps: Metric.Counter<number> = Metric.counter("pg_task_steps_total
 })
 
 /**
- * Signals of which tasks of this process's workers disposed, with attributes `task` and `outcome`: `taken` (a waiting
- * state has handled it), `left` (its task ended without having taken it).
+ * Attempts whose outcome was not written, because `onConflict: "replace"` had put another state in its place meanwhile.
+ * `pg_task_steps_total` counts them, too, with the same attributes `task`, `step` and `outcome`.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const replaced: Metric.Counter<number> = Metric.counter("pg_task_steps_replaced_total", {
+  description: "Attempts of steps whose outcome was replaced by a newer state",
+  incremental: true
+})
+
+/**
+ * Signals, with attributes `task` and `outcome`. Whoever sends them counts `sent`, `duplicate` (one with the same
+ * `dedupe` had been sent before) and `refused` (the task has ended, or holds too many). What is sent in a transaction
+ * counts once that commits. Workers count `taken` (a waiting state has handled it) and `left` (its task ended without
+ * having taken it). `task` is empty if the sender names none, as on the command line. Signals that SQL sends are counted
+ * only when they are taken or left.
  *
  * @category metrics
  * @since 0.1.0
  */
 export const signals: Metric.Counter<number> = Metric.counter("pg_task_signals_total", {
-  description: "Signals that tasks have taken, or left behind when they ended",
+  description: "Signals that were sent or refused, and that tasks have taken, or left behind when they ended",
   incremental: true
 })
 

@@ -37,7 +37,9 @@ export const migrations: Record<
   | "7_notify"
   | "8_pending"
   | "9_children"
-  | "10_names",
+  | "10_names"
+  | "11_left_children"
+  | "12_limits",
   Effect.Effect<void, SqlError, SqlClient.SqlClient>
 > = {
   "1_table": applyMigration(1),
@@ -49,7 +51,9 @@ export const migrations: Record<
   "7_notify": applyMigration(7),
   "8_pending": applyMigration(8),
   "9_children": applyMigration(9),
-  "10_names": applyMigration(10)
+  "10_names": applyMigration(10),
+  "11_left_children": applyMigration(11),
+  "12_limits": applyMigration(12)
 }
 
 /**

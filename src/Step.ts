@@ -38,6 +38,7 @@ import type {
 import { makeStep } from "./internal/definition/step.ts"
 import type { StateSchema } from "./internal/definition/state.ts"
 import { makeWait } from "./internal/definition/wait.ts"
+import type { Keyed, Limit } from "./Limit.ts"
 import type { Tagged } from "./NextStep.ts"
 import type { TaskId } from "./TaskId.ts"
 
@@ -284,6 +285,11 @@ export interface Options<
    * Default false.
    */
   readonly asyncCommit?: AsyncCommit
+  /**
+   * How many tasks may be in this state at work at the same time, over all workers: see `Limit.make`. A task that comes
+   * into this state waits until it has a slot. Default: no limit.
+   */
+  readonly limit?: Limit | Keyed<State["Type"]> | undefined
 }
 
 /**

@@ -26,7 +26,7 @@ interface Level {
 const sampleTimeout = Duration.minutes(1)
 
 const none = (): Level => ({
-  counts: { ready: 0, scheduled: 0, waiting: 0, running: 0, parked: 0, ended: 0 },
+  counts: { ready: 0, limited: 0, scheduled: 0, waiting: 0, running: 0, parked: 0, ended: 0 },
   oldestReady: 0
 })
 

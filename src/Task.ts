@@ -9,7 +9,7 @@ import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { makeChildSchema } from "./internal/definition/child.ts"
-import type { Child, ChildOf, ChildSchema, Results, Settled } from "./internal/definition/childTypes.ts"
+import type { Child, ChildOf, ChildSchema, Forward, Results, Settled } from "./internal/definition/childTypes.ts"
 import { declareTask } from "./internal/definition/declaration.ts"
 import type {
   CheckEnqueue,
@@ -35,7 +35,7 @@ import type {
 } from "./internal/definition/finalTypes.ts"
 import type { CheckFormers } from "./internal/definition/former.ts"
 import type { CheckSignal, SignalsOf, UndeclaredSignal } from "./internal/definition/signalTypes.ts"
-import { declarationIn, makeTask } from "./internal/definition/task.ts"
+import { makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
 import type * as Step from "./Step.ts"
 import type { Tagged as AnyState } from "./NextStep.ts"
@@ -686,6 +686,14 @@ export type {
    */
   ChildSchema,
   /**
+   * A task that is declared further down, for {@link child}: its name, its final states, and the services that encode
+   * its states (by default none).
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Forward,
+  /**
    * What the children in the fields of a state have come to, under the names of these fields.
    *
    * @category utility types
@@ -705,6 +713,12 @@ export type {
  * The schema of a field that holds a child: alone, or in an array or a record of children. A step that moves to such a
  * state makes the children with `child` of their task. `Step.wait` with `on.children` waits until all of them have
  * ended, and gives their final states to its handler.
+ *
+ * For a task whose states hold children of its own kind, or that is declared further down, give a function. The function
+ * needs a type of its own, because the compiler can't work out a type that depends on itself: {@link Forward}, with the
+ * task's name and its final states. It is called when the first child is made or read.
+ *
+ * Throws a `TaskDefinitionError` if it is given no task.
  *
  * @example
  * ```ts
@@ -731,10 +745,45 @@ export type {
  *   ])
  * ])
  * ```
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { NextStep, Step, Task } from "effect-pg-task"
+ *
+ * class Size extends Schema.TaggedClass<Size>()("Size", { folders: Schema.Number }) {}
+ * class Open extends Schema.TaggedClass<Open>()("Open", { folder: Schema.String }) {}
+ * class Inside extends Schema.TaggedClass<Inside>()("Inside", {
+ *   folders: Schema.Array(Task.child((): Task.Forward<"Tree", typeof Size> => Tree))
+ * }) {}
+ *
+ * const Tree = Task.declare("Tree", { states: [Open, Inside], entry: [Open], final: [Size] })
+ *
+ * const foldersIn = (folder: string) => folder.length < 3 ? [`${folder}a`, `${folder}b`] : []
+ *
+ * export const TreeTask = Task.make(Tree, [
+ *   Step.make(Open, {
+ *     next: [Inside],
+ *     handler: ({ folder }) =>
+ *       Effect.succeed(NextStep.now(
+ *         new Inside({ folders: foldersIn(folder).map((folder) => Tree.child(new Open({ folder }))) })
+ *       ))
+ *   }),
+ *   Step.wait(Inside, (on) => [
+ *     on.children({
+ *       next: [Size],
+ *       handler: (_, { folders }) =>
+ *         Effect.succeed(NextStep.now(new Size({ folders: folders.reduce((sum, one) => sum + one.folders, 1) })))
+ *     })
+ *   ]),
+ *   Step.final(Size)
+ * ])
+ * ```
  * @category constructors
  * @since 0.1.0
  */
-export const child = <D extends AnyDeclaration>(of: D): ChildOf<D> => makeChildSchema(declarationIn(of)) as never
+export const child = <D extends AnyDeclaration | (() => Forward<string, StateSchema, unknown>)>(of: D): ChildOf<D> =>
+  makeChildSchema(of as never) as never
 
 export type * from "./internal/definition/namedTypes.ts"
 

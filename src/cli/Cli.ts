@@ -12,6 +12,7 @@ import { edit } from "./commands/edit.ts"
 import { endWait } from "./commands/endWait.ts"
 import { enqueue } from "./commands/enqueue.ts"
 import { history } from "./commands/history.ts"
+import { limits } from "./commands/limits.ts"
 import { list } from "./commands/list.ts"
 import { migrate } from "./commands/migrate.ts"
 import { migrateStates } from "./commands/migrateStates.ts"
@@ -33,7 +34,7 @@ const root = Command.make("pg-task").pipe(
   Command.withSubcommands([
     { group: "Look", commands: [list, show, history, stats, watch, web, diagram] },
     { group: "Change", commands: [retry, edit, runNow, signal, endWait, cancel, enqueue] },
-    { group: "Operate", commands: [schedules, snapshot, check, migrateStates, migrate, stop] }
+    { group: "Operate", commands: [schedules, limits, snapshot, check, migrateStates, migrate, stop] }
   ]),
   Command.withGlobalFlags([Url, Json])
 )

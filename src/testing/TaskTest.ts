@@ -49,6 +49,7 @@ export {
  * | `Finished` | it returned `NextStep.none`: the task is done |
  * | `Ended` | it moved to the final state `next`: the task is done, and kept as a result |
  * | `Continued` | it returned `NextStep.now(next)` |
+ * | `Waiting` | it moved to `next`, which waits; or nothing has happened that its state waits for, and it waits on |
  * | `Delayed` | it returned `NextStep.delay(next, delay)` |
  * | `Scheduled` | it returned `NextStep.at(next, at)` |
  * | `Retried` | it failed, and is to be tried again after `delay` |
@@ -128,8 +129,8 @@ export type Result<T extends Task.Any> =
 /**
  * What to do about tasks that are due later, once nothing is due now.
  *
- * - `"skip"`: time passes at once. All waiting tasks move towards now, by the time until the first of them is due, so
- *   their order stays. (`Clock`, and so the handlers, don't see it.)
+ * - `"skip"`: time passes at once. All tasks that are due later move towards now, by the time until the first of them is
+ *   due, so their order stays. The timeouts of states that wait come in this way, too. (`Clock`, and so the handlers, don't see it.)
  * - `"wait"`: waits for as long as it really takes, by Postgres's clock.
  * - `"leave"`: leaves them as they are.
  *

@@ -59,6 +59,8 @@ describe("the documentation", () => {
       "pg_task_migrations",
       "pg_task_status",
       "pg_task_history",
+      "pg_task_limit",
+      "pg_task_paused",
       "pg_task_signal",
       "pg_task_ended"
     ]

@@ -43,6 +43,7 @@ const hintsOf = ({ id, status, waitsFor, waitUntil }: Admin.Row): ReadonlyArray<
     case "ended":
       return [[`cancel ${short}`, "delete the result"]]
     case "ready":
+    case "limited":
       return [[`watch ${short}`, "see what becomes of it"], cancel]
   }
 }

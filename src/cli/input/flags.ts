@@ -64,7 +64,7 @@ export const dryRun = Flag.Boolean("dry-run").pipe(
   Flag.withDefault(false)
 )
 
-const statuses = ["ready", "scheduled", "waiting", "running", "parked", "ended"] as const
+const statuses = ["ready", "limited", "scheduled", "waiting", "running", "parked", "ended"] as const
 
 /** Stands for rows without a task's name, in the output and in flags. */
 const unnamed = "?"

@@ -14,7 +14,7 @@ export interface Stats {
   readonly retrying: number
 }
 
-const none = { ready: 0, scheduled: 0, waiting: 0, running: 0, parked: 0, ended: 0 }
+const none = { ready: 0, limited: 0, scheduled: 0, waiting: 0, running: 0, parked: 0, ended: 0 }
 
 const older = (one: Duration.Duration | undefined, other: Duration.Duration) =>
   one === undefined ? other : Duration.max(one, other)
@@ -64,6 +64,7 @@ export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<
     { title: "STEP", value: ({ step }) => oneLine(step), min: 8 },
     number("READY", ({ count }) => count.ready, style.yellow),
     ...wide(age("ready")),
+    ...widest(number("LIMITED", ({ count }) => count.limited, style.yellow)),
     number("SCHEDULED", ({ count }) => count.scheduled, style.cyan),
     ...widest(number("WAITING", ({ count }) => count.waiting, style.cyan)),
     ...wide(number("RETRY", ({ retrying }) => retrying, style.yellow)),

@@ -14,6 +14,7 @@ export const paintStatus = (style: Style) => (text: string, { status }: { readon
     case "running":
       return style.green(text)
     case "ready":
+    case "limited":
       return style.yellow(text)
     case "scheduled":
     case "waiting":
@@ -71,6 +72,7 @@ export const detailOf = (row: Admin.Row): string => {
     case "running":
       return leaseOf(row)
     case "ready":
+    case "limited":
     case "ended":
       return oneLine(fieldsOf(row))
   }

@@ -19,12 +19,14 @@ import { formatCause, toPostgresText } from "./causeText.ts"
 import type { ToHistory } from "./history.ts"
 import { endingOf, type MoveOutcome, type Outcome } from "./outcome.ts"
 import { reportCancelled, reportLost } from "./log.ts"
+import { limitOfState } from "../definition/limit.ts"
 import { hasLooked, inputOf } from "../definition/retry.ts"
 import { type Decoded, DecodeError, readStep } from "../definition/codec.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { clampMillis, toTimestamp } from "../sql/time.ts"
 import { type Event, nextEvent, type Restore, toArriving } from "./waiting.ts"
 import { parentSpan } from "../enqueue/trace.ts"
+import { withSlot } from "./limit.ts"
 import { isLeaseLost, storeTogether, type TransactionLimit } from "./transaction.ts"
 
 export interface Runner {
@@ -36,6 +38,8 @@ export interface Runner {
   /** Whether the task of an attempt that was refused has been cancelled. */
   readonly isCancelled: (claimed: ClaimedTask) => Effect.Effect<boolean>
   readonly toHistory: ToHistory | undefined
+  /** Whether a step of a limited state begins only with a slot. Default: it does not, as in tests. */
+  readonly limited?: boolean
   /** Spans are made only where somebody reads them. */
   readonly traced: boolean
   /** Whether debug messages are logged at all. */
@@ -106,12 +110,15 @@ const toOutcome = (
       const waits = toArriving(claimed, waiting, move.state)
       return { step: text, ...whenOf(move), ...waits }
     }
+    const limit = task.limits?.get(move.state._tag)
     switch (move._tag) {
       case "Now":
-        return continuedOrEnded(task.keeps?.get(move.state._tag), text)
+        return limit === undefined
+          ? continuedOrEnded(task.keeps?.get(move.state._tag), text)
+          : { _tag: "Continued", step: text, limit: limitOfState(limit, move.state) }
       case "Delay":
       case "At":
-        return { _tag: "Rescheduled", step: text, ...whenOf(move) }
+        return { _tag: "Rescheduled", step: text, limit: limit && limitOfState(limit, move.state), ...whenOf(move) }
     }
   })
 }
@@ -132,17 +139,8 @@ const allowAsync = ({ step, task }: Running, move: Move, outcome: MoveOutcome): 
     : outcome
 
 /** Children are stored in one transaction with the state that holds them. */
-const withChildren = (
-  { sql }: Runner,
-  claimed: ClaimedTask,
-  running: Running,
-  { commit: given, move }: AnyNextStep
-): Effect.Effect<unknown, unknown> | undefined => {
-  const commit = given && noting(running, given)
-  const moving = move._tag === "None" ? undefined : movingChildren(sql, claimed, running.state, move.state)
-  if (moving === undefined) return commit
-  return commit === undefined ? moving : Effect.andThen(moving, commit)
-}
+const childrenOf = ({ sql }: Runner, claimed: ClaimedTask, { state }: Running, move: Move) =>
+  move._tag === "None" ? undefined : movingChildren(sql, claimed, state, move.state)
 
 /** Ends a row that was inserted in a final state, or has moved there with a delay. A former one becomes that of today. */
 const endAtOnce = (
@@ -163,12 +161,13 @@ const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Eff
     (next) =>
       Effect.map(toOutcome(attempt.claimed, running, next.move), (outcome) => ({
         outcome: allowAsync(running, next.move, outcome),
-        commit: withChildren(runner, attempt.claimed, running, next)
+        commit: next.commit && noting(running, next.commit),
+        children: childrenOf(runner, attempt.claimed, running, next.move)
       }))
   )
   if (running.step.transactional) return storeTogether(runner, attempt, handled)
   return Effect.flatMap(handled, (result) =>
-    result.commit === undefined
+    result.commit === undefined && result.children === undefined
       ? Effect.succeed(result.outcome)
       : storeTogether(runner, attempt, Effect.succeed(result)))
 }
@@ -309,6 +308,9 @@ const runExit = (
     claimed.former = former
   }
   const running = { step, state, task, event: undefined, own: undefined }
+  if (step.limit !== undefined && runner.limited === true) {
+    return withSlot(attempt, step.limit, state, runDecoded(runner, attempt, running, restore))
+  }
   if (step.on === undefined) return runDecoded(runner, attempt, running, restore)
   return Effect.flatMap(nextEvent(runner.sql, attempt, decoded.value, restore), (event) =>
     event._tag === "Event"

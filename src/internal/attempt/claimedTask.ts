@@ -3,12 +3,29 @@ import * as Cause from "effect/Cause"
 import type * as Fiber from "effect/Fiber"
 import type { ClaimedRow } from "../sql/claim.ts"
 import type { HistoryEntry } from "../sql/history.ts"
+import type { LimitOfRow } from "../sql/limits.ts"
 import { nextTransition } from "../sql/transitions.ts"
 import type { Outcome, RowOutcome, Stop, Waited } from "./outcome.ts"
 import type { TaskId } from "../../TaskId.ts"
 
 /** Where a claimed task is on its way through the worker. */
 export type Stage = "Buffered" | "Running" | "Storing"
+
+/** A limit, as a claimed row has it. */
+export interface HeldLimit extends LimitOfRow {
+  readonly slot: number
+}
+
+/** What a claim has told of a row's limit. Most rows have no facts, and most facts say nothing of limits. */
+const limitIn = (facts: string | null): HeldLimit | undefined => {
+  if (facts === null || !facts.includes("limitKey")) return undefined
+  const { limitKey: key, slot, slots = 1 } = JSON.parse(facts) as {
+    readonly limitKey?: string
+    readonly slot?: number
+    readonly slots?: number
+  }
+  return key === undefined || slot === undefined ? undefined : { key, slot, slots }
+}
 
 export class ClaimedTask {
   readonly id: TaskId
@@ -17,6 +34,8 @@ export class ClaimedTask {
   readonly trace: string | null
   readonly crashes: number
   readonly facts: string | null
+  /** The limit of its state, if it has one, and the slot that it holds: 0 if it has none yet. */
+  limit: HeldLimit | undefined
   /** Whether somebody waits for the task's end, as far as its last write says. */
   watched = false
   /** The text of `step`, or null if it is too long to be read. */
@@ -51,6 +70,7 @@ export class ClaimedTask {
     this.trace = row.trace
     this.crashes = row.crashes
     this.facts = row.facts
+    this.limit = limitIn(row.facts)
     this.step = row.step
     this.tried = row.tried
     this.transitions = row.transitions
@@ -59,8 +79,9 @@ export class ClaimedTask {
   }
 
   /** What `NextStep.now` does to the row: it stays claimed, and its next step is due at once. */
-  advance(step: string): void {
+  advance(step: string, limit?: LimitOfRow): void {
     this.step = step
+    this.limit = limit && { key: limit.key, slots: limit.slots, slot: 0 }
     this.wait = undefined
     this.former = undefined
     this.tried = 0
@@ -78,6 +99,8 @@ export interface Attempt {
   fiber: Fiber.Fiber<Outcome> | undefined
   /** What it came to: also when its fiber's own exit is an interruption from inside. */
   outcome: Outcome | undefined
+  /** The step has not begun: its state has this limit, and the row holds no slot of it. */
+  knocks: LimitOfRow | undefined
   /** Committed with the step's transaction: it stands, though an interruption may hide it from the fiber's exit. */
   committed: RowOutcome | undefined
   /** Why it is to end before its time. */
@@ -89,6 +112,7 @@ export const makeAttempt = (claimed: ClaimedTask, now: number): Attempt => ({
   startedAt: now,
   fiber: undefined,
   outcome: undefined,
+  knocks: undefined,
   committed: undefined,
   stop: undefined
 })

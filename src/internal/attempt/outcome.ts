@@ -4,7 +4,8 @@ import * as Exit from "effect/Exit"
 import type { Deadline } from "../definition/wait.ts"
 import type { HistoryEntry } from "../sql/history.ts"
 import type { Lease } from "../sql/lease.ts"
-import type { Changes, RowChange, RowEnd, StoredRow } from "../sql/outcome.ts"
+import type { LimitOfRow } from "../sql/limits.ts"
+import { type Changes, isReplaced, type RowChange, type RowEnd, type StoredRow } from "../sql/outcome.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
 
 /** A move of the task. `asyncCommit` is set where its commit need not wait for the disk. */
@@ -19,8 +20,13 @@ export type MoveOutcome =
     readonly asyncCommit?: true
     readonly left?: number
   }
-  /** On to `step` at once: the worker keeps the row. */
-  | { readonly _tag: "Continued"; readonly step: string; readonly asyncCommit?: true }
+  /** On to `step` at once: the worker keeps the row. `limit`, here and below, is that of `step`. */
+  | {
+    readonly _tag: "Continued"
+    readonly step: string
+    readonly asyncCommit?: true
+    readonly limit?: LimitOfRow | undefined
+  }
   /** On to `step`, due `delay` milliseconds from now, or at a moment. */
   | {
     readonly _tag: "Rescheduled"
@@ -28,6 +34,7 @@ export type MoveOutcome =
     readonly delay?: number
     readonly at?: string
     readonly asyncCommit?: true
+    readonly limit?: LimitOfRow | undefined
   }
   /**
    * On to `step`, which waits; or, without one, the row waits again in the state that it has. With `delay` or `at`, the
@@ -45,7 +52,17 @@ export type RowOutcome =
   /** The row can't be decoded: parked without having been tried. */
   | { readonly _tag: "Rejected"; readonly error: string }
   /** Released untouched: it was only buffered, or it was interrupted. */
-  | { readonly _tag: "Released"; readonly delay?: number }
+  | Released
+
+/** Nothing is written but the end of the attempt. */
+export interface Released {
+  readonly _tag: "Released"
+  readonly delay?: number
+  /** Once it is stored: the outcome that was not written, because a pending state has taken its place. */
+  readonly replaced?: Exclude<RowOutcome, Released>["_tag"]
+  /** The same: and the signal that its move took is gone. */
+  readonly taken?: true
+}
 
 /** A row that waits from now on. */
 export interface Waiting {
@@ -75,7 +92,7 @@ export interface Waited {
 
 /** Whether an outcome that was stored has taken a signal out of its row. */
 export const isTaken = ({ wait }: { readonly wait: Waited | undefined }, outcome: RowOutcome): boolean =>
-  wait?.taken !== undefined && (outcome._tag === "Finished" || "step" in outcome)
+  wait?.taken !== undefined && (outcome._tag === "Finished" || "step" in outcome || "taken" in outcome)
 
 /** Whether the task stops with it: for good, or until somebody repairs it. */
 export const isEnd = (outcome: RowOutcome): boolean =>
@@ -112,7 +129,8 @@ const endings: { readonly [Tag in RowOutcome["_tag"]]: Lowercase<Tag> } = {
 export const endingOf = (stop: Stop | undefined, outcome: Outcome): Ending => {
   if (stop === "Lost") return "lost"
   if (stop === "Cancelled") return "cancelled"
-  return endings[outcome._tag === "Stored" ? outcome.outcome._tag : outcome._tag]
+  const ended = outcome._tag === "Stored" ? outcome.outcome : outcome
+  return endings[(ended._tag === "Released" && ended.replaced) || ended._tag]
 }
 
 /** Enough to see what is wrong: it is written each time. In characters; a cut may leave half of one. */
@@ -170,6 +188,23 @@ const toRowChange = (fence: RowEnd, outcome: Change): RowChange => {
 interface Fenced extends Lease {
   readonly transitions: number
   readonly wait: Waited | undefined
+  /** The limit of its state. */
+  readonly limit?: LimitOfRow | undefined
+}
+
+/**
+ * A row that stays leaves the slot that it holds when its attempt ends, unless it is only given back. Its next state, or
+ * the next try, knocks again. Undefined where no limit has to do with it.
+ */
+const limitChange = (
+  { limit: held }: Fenced,
+  outcome: Change
+): Pick<RowChange, "limited" | "key" | "slots"> | undefined => {
+  const next = "limit" in outcome ? outcome.limit : undefined
+  if (held === undefined && next === undefined || outcome._tag === "Released") return undefined
+  const stays = outcome._tag === "Retried" || outcome._tag === "Parked" || outcome._tag === "Rejected"
+  const limit = stays ? held : next
+  return limit === undefined ? { limited: true } : { limited: true, key: limit.key, slots: limit.slots }
 }
 
 /** What a batch of outcomes writes. */
@@ -189,8 +224,13 @@ export const toChanges = (
     const fence = { id: claimed.id, token: claimed.token, n: claimed.transitions }
     if (outcome._tag === "Finished" && !("step" in outcome)) {
       ends.push(claimed.wait?.taken === undefined ? fence : { taken: claimed.wait.taken, ...fence })
-    } else if (claimed.wait === undefined) changes.push(toRowChange(fence, outcome))
-    else changes.push({ ...toRowChange(fence, outcome), ...waitOf(claimed) })
+      continue
+    }
+    const change = toRowChange(fence, outcome)
+    const limit = limitChange(claimed, outcome)
+    changes.push(
+      claimed.wait === undefined && limit === undefined ? change : { ...limit, ...waitOf(claimed), ...change }
+    )
   }
   return noted === undefined ? { ends, changes } : { ends, changes, history: [...noted.values()] }
 }
@@ -198,14 +238,21 @@ export const toChanges = (
 const withLeft = (outcome: RowOutcome & { readonly _tag: "Finished" }, left: number): RowOutcome =>
   left > 0 ? { left, ...outcome } : outcome
 
+const toReplaced = (waiting: { readonly wait: Waited | undefined }, outcome: RowOutcome): RowOutcome => {
+  if (outcome._tag === "Released") return outcome
+  return { _tag: "Released", replaced: outcome._tag, ...(isTaken(waiting, outcome) && { taken: true }) }
+}
+
 /** An outcome, with what storing it has told. */
 export const withStored = (
-  { wait }: { readonly wait: Waited | undefined },
+  waiting: { readonly wait: Waited | undefined },
   outcome: RowOutcome,
-  { due, left, replaced }: StoredRow
+  row: StoredRow
 ): RowOutcome => {
+  const { due, left } = row
   // The attempt has ended, and the row is ready in another state, or scheduled: it is left to any worker.
-  if (replaced) return { _tag: "Released" }
+  if (isReplaced(row)) return toReplaced(waiting, outcome)
+  const { wait } = waiting
   switch (outcome._tag) {
     case "Waiting":
       return { dueIn: due ?? null, ...outcome }

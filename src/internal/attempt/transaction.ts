@@ -12,7 +12,15 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { annotationsOf, type Attempt, type ClaimedTask } from "./claimedTask.ts"
 import type { HistoryEntry } from "../sql/history.ts"
 import type { ToHistory } from "./history.ts"
-import { findInCause, isConnectionLost, isContention, isReadOnly, mayPass, messageOf } from "../sql/errors.ts"
+import {
+  findInCause,
+  isConnectionLost,
+  isContention,
+  isOwnContention,
+  isReadOnly,
+  mayPass,
+  messageOf
+} from "../sql/errors.ts"
 import { type Outcome, type RowOutcome, toChanges, withStored } from "./outcome.ts"
 import { reportStored } from "./log.ts"
 import { safely } from "../sql/safely.ts"
@@ -33,6 +41,8 @@ class Undone extends Data.TaggedError("Undone")<{}> {}
 interface Handled {
   readonly outcome: RowOutcome
   readonly commit: Effect.Effect<unknown, unknown> | undefined
+  /** What the library itself must store together with it. */
+  readonly children: Effect.Effect<unknown, unknown> | undefined
 }
 
 /** Runs a transaction of a step once there is a connection to spare for it. */
@@ -55,7 +65,7 @@ type Stage =
   | "Begin"
   /** The step's own code, and its own statements. */
   | "Step"
-  /** The library's statement that stores the outcome. */
+  /** The library's statements that store children, and the outcome. */
   | "Store"
   | "Commit"
 
@@ -79,6 +89,7 @@ interface Progress {
 
 /** Retries of a transaction in which a statement of the step lost against another one. They don't count as tries. */
 const contentionRetries = 4
+const contentionPause = Schedule.jittered(Schedule.exponential("10 millis"))
 
 /**
  * Nor do retries of one whose connection was lost while the step ran: these last for about 15 seconds, longer than
@@ -88,10 +99,10 @@ const lossRetries = 8
 
 const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)
 
-const withCommit = (handled: Effect.Effect<Handled, unknown>): Effect.Effect<RowOutcome, unknown> =>
+const withCommit = (handled: Effect.Effect<Handled, unknown>): Effect.Effect<Handled, unknown> =>
   Effect.flatMap(
     handled,
-    ({ commit, outcome }) => commit === undefined ? Effect.succeed(outcome) : Effect.as(commit, outcome)
+    (handled) => handled.commit === undefined ? Effect.succeed(handled) : Effect.as(handled.commit, handled)
   )
 
 const lockFirst = ({ sql }: Options, claimed: ClaimedTask) =>
@@ -141,8 +152,9 @@ const transact = (options: Options, attempt: Attempt, handled: Effect.Effect<Han
         if (progress.locksFirst) yield* lockFirst(options, claimed)
         progress.stage = "Step"
         // What the step leaves to its scope belongs to the transaction, too: it may write, and it may fail.
-        const outcome = yield* Effect.scoped(withCommit(handled))
+        const { children, outcome } = yield* Effect.scoped(withCommit(handled))
         progress.stage = "Store"
+        if (children !== undefined) yield* children
         progress.outcome = outcome
         const written = yield* store(options, attempt, outcome, progress.nested)
         // An interruption that comes during COMMIT hides its success: this doesn't miss it.
@@ -162,13 +174,15 @@ const warn = (claimed: ClaimedTask, message: string): Effect.Effect<void> =>
 const undoneByOurs = (
   claimed: ClaimedTask,
   progress: Progress,
-  cause: Cause.Cause<unknown>
+  cause: Cause.Cause<unknown>,
+  locksFirst = true
 ): Effect.Effect<never, Undone> =>
   Effect.suspend(() => {
     const error = findInCause(cause)
     const why = error === undefined ? "" : `: ${messageOf(error)}`
     const told = progress.told
-    progress.told = progress.locksFirst = true
+    progress.told = true
+    progress.locksFirst ||= locksFirst
     return Effect.andThen(
       told
         ? Effect.void
@@ -218,6 +232,19 @@ const afterLostCommit = (
 const stored = ({ debug }: Options, claimed: ClaimedTask, outcome: RowOutcome): Effect.Effect<Outcome> =>
   Effect.as(reportStored(claimed, outcome, debug), { _tag: "Stored", outcome })
 
+const afterFailedStep = (
+  claimed: ClaimedTask,
+  progress: Progress,
+  cause: Cause.Cause<unknown>,
+  isLost: boolean
+): Effect.Effect<never, unknown> => {
+  // Steps that signal each other's tasks lock each other's rows: to lock the own one first would not help.
+  if (findInCause(cause, isOwnContention) !== undefined) return undoneByOurs(claimed, progress, cause, false)
+  return isLost || findInCause(cause, isReadOnly) !== undefined
+    ? undoneByLoss(claimed, progress, cause)
+    : Effect.failCause(cause)
+}
+
 /** What becomes of a transaction that failed. */
 const afterFailure = (
   options: Options,
@@ -231,9 +258,7 @@ const afterFailure = (
     case "Begin":
       return undoneByOurs(claimed, progress, cause)
     case "Step":
-      return isLost || findInCause(cause, isReadOnly) !== undefined
-        ? undoneByLoss(claimed, progress, cause)
-        : Effect.failCause(cause)
+      return afterFailedStep(claimed, progress, cause, isLost)
     case "Store":
       return findInCause(cause, mayPass) !== undefined
         ? undoneByOurs(claimed, progress, cause)
@@ -256,7 +281,7 @@ export const storeTogether = (
     const { claimed } = attempt
     const transacted = transact(options, attempt, handled, progress)
     return (nested ? transacted : options.limitTransactions(transacted)).pipe(
-      Effect.retry({ times: contentionRetries, while: isStepsContention }),
+      Effect.retry({ schedule: contentionPause, times: contentionRetries, while: isStepsContention }),
       Effect.flatMap((outcome) => stored(options, claimed, outcome)),
       Effect.catchCause((cause) => afterFailure(options, claimed, progress, cause)),
       Effect.retry({ schedule: backoff, while: (error) => safely(() => error instanceof Undone, false) })

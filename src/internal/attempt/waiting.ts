@@ -101,6 +101,7 @@ const withBranch = (
   state,
   from,
   keep: undefined,
+  limit: undefined,
   next: branch.next,
   nextTags: branch.nextTags,
   retryLimit: branch.retryLimit,

@@ -1,5 +1,6 @@
 /** Children at run time: fields of states that hold other tasks. */
 import * as Effect from "effect/Effect"
+import { constant } from "effect/Function"
 import { isFunction, isObject } from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as SchemaAST from "effect/SchemaAST"
@@ -43,21 +44,32 @@ const isUuid = Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4
 /** The schema of a child says by this which task it is. */
 const childAnnotation = "effect-pg-task/child"
 
-/** The schema of a field that holds a child of this task. */
-export const makeChildSchema = (task: ChildTask) => {
-  if (!isObject(task) || !("~effect-pg-task/Declaration" in task)) {
-    throw new TaskDefinitionError({ message: "Task.child must be given a task, or its declaration" })
-  }
-  const isChild = (u: unknown): u is ChildDefinition => u instanceof ChildDefinition && u.task.name === task.name
+const isChildTask = (u: unknown): u is ChildTask => isObject(u) && "~effect-pg-task/Declaration" in u
+
+const checkChildTask = (task: unknown): ChildTask => {
+  if (isChildTask(task)) return task
+  throw new TaskDefinitionError({
+    message: "Task.child must be given a task, its declaration, or a function that returns it"
+  })
+}
+
+/** The schema of a field that holds a child of this task. A function stands for one that is declared further down. */
+export const makeChildSchema = (of: ChildTask | (() => ChildTask)) => {
+  const taskOf = isFunction(of) ? () => checkChildTask(of()) : constant(checkChildTask(of))
+  const isChild = (u: unknown): u is ChildDefinition => u instanceof ChildDefinition && u.task.name === taskOf().name
   isUsed = true
+  const expected = isFunction(of)
+    ? "a child: made by `child` of its task"
+    : `a child "${of.name}": made by its \`child\``
   return Schema.String.check(isUuid).pipe(
     Schema.decodeTo(
       Schema.declare(isChild, {
-        title: `a child "${task.name}": made by its \`child\``,
-        [childAnnotation]: () => task.name
+        title: expected,
+        expected,
+        [childAnnotation]: () => taskOf().name
       }),
       {
-        decode: SchemaGetter.transform((id: string) => new ChildDefinition(task, id as TaskId, undefined)),
+        decode: SchemaGetter.transform((id: string) => new ChildDefinition(taskOf(), id as TaskId, undefined)),
         encode: SchemaGetter.transform((child: ChildDefinition) => child.id as string)
       }
     )

@@ -18,13 +18,23 @@ export interface ChildSchema<out Name extends string, out A, out RD, out RE>
   extends Schema.Bottom<Child<Name, A>, string, RD, RE, SchemaAST.AST, ChildSchema<Name, A, RD, RE>>
 {}
 
-/** The schema of a child of the task `D`. */
-export type ChildOf<D> = D extends {
-  readonly name: infer Name extends string
-  readonly states: ReadonlyArray<infer States extends StateSchema>
-  readonly finals: ReadonlyArray<infer Finals extends StateSchema>
-} ? ChildSchema<Name, Finals["Type"], Finals["DecodingServices"], States["EncodingServices"]>
+/** The schema of a child of the task `D`, or of the one that the function `D` returns. */
+export type ChildOf<D> = D extends () => Forward<infer Name, infer Finals extends StateSchema, infer R>
+  ? ChildSchema<Name, Finals["Type"], Finals["DecodingServices"], R>
+  : D extends {
+    readonly name: infer Name extends string
+    readonly states: ReadonlyArray<infer States extends StateSchema>
+    readonly finals: ReadonlyArray<infer Finals extends StateSchema>
+  } ? ChildSchema<Name, Finals["Type"], Finals["DecodingServices"], States["EncodingServices"]>
   : never
+
+/** What is known of a task before it is declared: its name, its final states, and what encodes its states. */
+export interface Forward<Name extends string, Finals extends StateSchema = never, R = never> {
+  readonly "~effect-pg-task/Declaration": "~effect-pg-task/Declaration"
+  readonly name: Name
+  readonly states: ReadonlyArray<{ readonly EncodingServices: R }>
+  readonly finals: ReadonlyArray<Finals>
+}
 
 /** What has become of a child: it ended in a final state, it is parked, or its row is gone. */
 export type Settled<A> =

@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import type { Tagged } from "../../NextStep.ts"
 import { TaskInvalidStateError } from "../../TaskError.ts"
 import type { FormerDefinition } from "./former.ts"
+import type { LimitDefinition } from "./limit.ts"
 import type { StateSchema } from "./state.ts"
 import type { StepDefinition } from "./step.ts"
 import { searchOf } from "./excess.ts"
@@ -21,6 +22,7 @@ export interface TaggedState {
   readonly state: StateSchema
   /** The former states that become this one. */
   readonly from?: ReadonlyArray<FormerDefinition>
+  readonly limit?: LimitDefinition | undefined
 }
 
 /** A decoded row, with the step of its tag. */

@@ -11,6 +11,7 @@ import { keyOf, type KeyOptions, keysOf, type KeysOptions } from "../enqueue/key
 import { enqueueAllKeyed } from "../enqueue/keyed.ts"
 import type { Due } from "../sql/insert.ts"
 import { childrenIn, makeChild } from "./child.ts"
+import { limitOfNew, type Limits, limitsOf } from "./limit.ts"
 import { makeSignalMethods } from "./signalMethods.ts"
 import { type Codec, makeCodec, type TaggedState } from "./codec.ts"
 import { makeResultMethods } from "./results.ts"
@@ -28,6 +29,8 @@ export interface DeclarationDefinition<out S extends TaggedState = TaggedState> 
   readonly finals: ReadonlyArray<StateSchema>
   readonly finalTags: ReadonlyArray<string>
   readonly codec: Codec<S>
+  /** The limits of its states. A declaration alone knows none. */
+  readonly limits: Limits
   /** The schemas of the signals that its states wait for, by their tags. */
   readonly signalsByTag: ReadonlyMap<string, StateSchema>
   readonly signals: ReadonlyArray<StateSchema>
@@ -129,7 +132,7 @@ const encodeEntry = (declaration: DeclarationDefinition): Codec["encode"] => {
 
 /** Stores one task. `watched`: somebody waits for its end. */
 const storeWith = (declaration: DeclarationDefinition) => {
-  const { name } = declaration
+  const { limits, name } = declaration
   const encode = encodeEntry(declaration)
   return (
     state: Tagged,
@@ -142,13 +145,17 @@ const storeWith = (declaration: DeclarationDefinition) => {
       (due) =>
         Effect.flatMap(
           keyOf(name, options),
-          (key) => Effect.flatMap(encode(state), (step) => enqueueTask(name, step, { due, key, watched }))
+          (key) =>
+            Effect.flatMap(
+              encode(state),
+              (step) => enqueueTask(name, step, { due, key, watched, limit: limitOfNew(limits, state) })
+            )
         )
     )
 }
 
 export const makeMethods = (declaration: DeclarationDefinition) => {
-  const { name } = declaration
+  const { limits, name } = declaration
   const encode = encodeEntry(declaration)
   const store = storeWith(declaration)
   return {
@@ -171,7 +178,7 @@ export const makeMethods = (declaration: DeclarationDefinition) => {
         const keys = yield* keysOf(name, options, all)
         const steps = yield* Effect.forEach(all, encode)
         return yield* keys === undefined
-          ? insertTasks(steps, due)
+          ? insertTasks(steps, due, limits && all.map((state) => limitOfNew(limits, state)))
           : enqueueAllKeyed(steps, { task: name, ...due }, keys)
       })
     }
@@ -203,6 +210,7 @@ export const makeDeclaration = <S extends TaggedState>(
     finals: schemasOf(isFinal),
     finalTags,
     codec: makeCodec(name, states),
+    limits: limitsOf(states),
     signals: [...signals.values()],
     signalsByTag: signals
   }

@@ -160,8 +160,14 @@ interface OnChildren<in out State extends StateSchema, Mode extends string, Tag 
 
 /** Compile errors that name what is wrong with a wait, each at its place, or `unknown`. */
 export type CheckOns<Ons extends ReadonlyArray<AnyOn>> = Ons extends readonly [] ? "this state waits for nothing"
-  : [Duplicates<Ons, "tag">] extends [never] ? unknown
+  : [Duplicates<Ons, "tag">] extends [never]
+    ? ["$children" | "$settled"] extends [Literal<Ons[number]["tag"]>]
+      ? { readonly [I in keyof Ons]: OnTwice<Ons[I]["tag"] & ("$children" | "$settled")> }
+    : unknown
   : { readonly [I in keyof Ons]: OnTwice<Ons[I]["tag"] & Duplicates<Ons, "tag">> }
+
+/** In an array that is no tuple, tags are any strings. */
+type Literal<T extends string> = string extends T ? never : T
 
 type OnTwice<T extends string> = [T] extends [never] ? unknown
   : T extends "$timeout" ? "two timeouts in one state"

@@ -9,6 +9,7 @@ import type { NextStep, Tagged } from "../../NextStep.ts"
 import * as RetryPolicy from "../../RetryPolicy.ts"
 import { TaskDefinitionError } from "../../TaskError.ts"
 import { type FormerDefinition, formersOf } from "./former.ts"
+import { type LimitDefinition, limitOf } from "./limit.ts"
 import { isRetryLimit, toRetryDelay } from "./retry.ts"
 import type { StateSchema } from "./state.ts"
 import { tagOf } from "./tag.ts"
@@ -35,6 +36,8 @@ export interface StepDefinition extends TransitionDefinition {
   readonly from: ReadonlyArray<FormerDefinition>
   /** For how long a task that has ended in this state is kept. Undefined if the state is not final. */
   readonly keep: Duration.Duration | undefined
+  /** How many tasks may be in its state at work at the same time. Undefined: any number. */
+  readonly limit: LimitDefinition | undefined
   /** What its state waits for. Undefined for all but waiting states: their own handler is never called. */
   readonly on?: ReadonlyArray<BranchDefinition>
 }
@@ -116,8 +119,16 @@ export interface FromOptions {
   readonly from?: ReadonlyArray<FormerDefinition>
 }
 
-export const makeStep = (state: StateSchema, options: TransitionOptions & FromOptions): StepDefinition => {
+export interface LimitOptions {
+  readonly limit?: unknown
+}
+
+export const makeStep = (
+  state: StateSchema,
+  options: TransitionOptions & FromOptions & LimitOptions
+): StepDefinition => {
   const tag = tagOf(state, "The state of a step")
   const transition = makeTransition(`Step "${tag}"`, options)
-  return { tag, state, from: formersOf(tag, options.from), keep: undefined, ...transition, ...stepTypeId }
+  const limit = limitOf(tag, options.limit)
+  return { tag, state, from: formersOf(tag, options.from), keep: undefined, limit, ...transition, ...stepTypeId }
 }

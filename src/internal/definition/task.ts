@@ -15,6 +15,7 @@ import {
   signalsByTag
 } from "./declaration.ts"
 import { finalTagsOf } from "./final.ts"
+import { limitsOf } from "./limit.ts"
 import { makeReach } from "./reach.ts"
 import type { StateSchema } from "./state.ts"
 import type { StepDefinition } from "./step.ts"
@@ -158,11 +159,11 @@ const declarationOf = (
   checkDeclared(of, steps)
   checkSignals(of, steps)
   if (entry !== undefined) failDefinition(of.name, "it is declared already: give `entry` to Task.declare")
-  const declared = { ...of, codec: makeCodec(of.name, steps) }
-  // Results may be in former states, which only the steps know.
-  return steps.some(({ from, keep }) => keep !== undefined && from.length > 0)
-    ? { ...declared, ...makeMethods(declared) }
-    : declared
+  const declared = { ...of, codec: makeCodec(of.name, steps), limits: limitsOf(steps) }
+  // Results may be in former states, and new tasks in limited ones: only the steps know.
+  const isKnownBySteps = declared.limits !== undefined
+    || steps.some(({ from, keep }) => keep !== undefined && from.length > 0)
+  return isKnownBySteps ? { ...declared, ...makeMethods(declared) } : declared
 }
 
 /** In milliseconds. */

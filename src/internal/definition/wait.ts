@@ -64,9 +64,10 @@ export const joinOf = ({ on = [] }: StepDefinition): BranchDefinition | undefine
 const checkBranches = (state: string, on: ReadonlyArray<BranchDefinition>): void => {
   if (!Array.isArray(on) || on.length === 0) failStep(`Step "${state}" waits for nothing: return an array of \`on(…)\``)
   if (!on.every(isOn)) failStep(`Step "${state}": return an array of what \`on(…)\` and \`on.timeout(…)\` have made`)
-  const tags = on.map(({ tag }) => tag)
+  const tags = on.map(({ tag }) => tag === settledTag ? childrenTag : tag)
   const twice = tags.find((tag, index) => tags.indexOf(tag) !== index)
   if (twice === timeoutTag) failStep(`Step "${state}" has two timeouts`)
+  if (twice === childrenTag) failStep(`Step "${state}" has two handlers for its children`)
   if (twice !== undefined) failStep(`Step "${state}" has two handlers for the signal "${twice}"`)
 }
 
@@ -96,6 +97,7 @@ export const makeWait = (
     state,
     from: formersOf(tag, options?.from),
     keep: undefined,
+    limit: undefined,
     on,
     ...stepTypeId,
     // Each thing that it waits for has retries of its own.

@@ -2,6 +2,7 @@
 import * as Duration from "effect/Duration"
 import { childTasksIn } from "../definition/child.ts"
 import { makeReach } from "../definition/reach.ts"
+import type { LimitDefinition } from "../definition/limit.ts"
 import type { StepDefinition, TransitionDefinition } from "../definition/step.ts"
 import { durationText } from "../definition/durationText.ts"
 import type { TaskDefinition } from "../definition/task.ts"
@@ -24,7 +25,7 @@ interface Options {
 }
 
 /** The colour of a step: that of its worst status. */
-export type NodeStatus = "parked" | "ready" | "running" | "scheduled" | "waiting" | "ended" | "empty"
+export type NodeStatus = "parked" | "limited" | "ready" | "running" | "scheduled" | "waiting" | "ended" | "empty"
 
 export interface Node {
   /** Safe in every notation: letters, digits and underscores. */
@@ -131,14 +132,20 @@ const ownNotes = (step: StepDefinition): ReadonlyArray<string> => {
 
 const notesOf = (step: StepDefinition, children: ReadonlyArray<string>): ReadonlyArray<string> => [
   ...ownNotes(step),
+  ...(step.limit === undefined ? [] : [limitNote(step.limit)]),
   ...(children.length === 0 ? [] : [`children: ${children.map(visible).join(", ")}`])
 ]
+
+const limitNote = ({ key, name, running }: LimitDefinition): string =>
+  `limit ${visible(name)}: ${typeof running === "number" ? running : "some"} at a time${
+    key === undefined ? "" : " of each key"
+  }`
 
 const keepNote = (keep: Duration.Duration): string =>
   Duration.isFinite(keep) ? `final, kept for ${durationText(keep)}` : "final, kept until it is cancelled"
 
 /** The worst one first. */
-const statuses = ["parked", "ready", "running", "scheduled", "waiting", "ended"] as const
+const statuses = ["parked", "limited", "ready", "running", "scheduled", "waiting", "ended"] as const
 
 const moodOf = (counts: ReadonlyArray<Count>): NodeStatus =>
   statuses.find((status) => counts.some((count) => count.status === status)) ?? "empty"
@@ -236,6 +243,7 @@ export const makeGraph = (task: TaskDefinition, options: Options): Graph => {
 /** Dark text on a light ground, which can be read on light and dark pages. */
 export const colours: Readonly<Record<NodeStatus, { readonly fill: string; readonly stroke: string }>> = {
   parked: { fill: "#ffd7d5", stroke: "#cf222e" },
+  limited: { fill: "#fbe6d5", stroke: "#bc4c00" },
   ready: { fill: "#fff8c5", stroke: "#9a6700" },
   running: { fill: "#dafbe1", stroke: "#1a7f37" },
   scheduled: { fill: "#ddf4ff", stroke: "#0969da" },

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { TaskKeyTakenError, TaskTableError } from "../../TaskError.ts"
-import { codeOf, toTableError } from "../sql/errors.ts"
+import { asOwn, codeOf, toTableError } from "../sql/errors.ts"
 import type { Due } from "../sql/insert.ts"
 import * as Keys from "../sql/keys.ts"
 import { transact } from "../sql/transact.ts"
@@ -95,7 +95,7 @@ export const enqueueKeyed = (
     const look = isReplacing(onConflict)
       ? replaceOrInsert(sql, keyed, onConflict === "throttle")
       : findOrInsert(sql, keyed, yield* isInTransaction(sql))
-    const { created, id, status } = yield* again(look, () => hidden(task, key))
+    const { created, id, status } = yield* asOwn(again(look, () => hidden(task, key)))
     return created || onConflict !== "fail" ? { id, created, status } : yield* taken(task, key, id)
   }).pipe(Effect.catchTag("SqlError", toTableError))
 
@@ -165,7 +165,7 @@ export const enqueueAllKeyed = (
     const tasks = { task, delay, at, trace: yield* currentTrace, steps: first }
     const stored = transact(sql, findOrInsertAll(sql, tasks, onConflict))
     const found = yield* (yield* isInTransaction(sql))
-      ? stored
+      ? asOwn(stored)
       : Effect.retry(stored, { times: deadlockRetries, while: isDeadlock })
     const firsts = new Set(first.map(({ index }) => index))
     return keys.map((key, index): Keys.KeyRow => {

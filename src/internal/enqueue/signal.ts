@@ -1,11 +1,13 @@
 /** Sending signals to tasks. */
 import * as Effect from "effect/Effect"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import { isObject } from "effect/Predicate"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Metrics from "../../Metrics.ts"
 import { TaskInboxFullError, TaskNotFoundError, TaskOptionsError, type TaskTableError } from "../../TaskError.ts"
-import { toTableError } from "../sql/errors.ts"
+import { asOwn, toTableError } from "../sql/errors.ts"
 import { insertKeyed } from "../sql/keys.ts"
 import * as Signals from "../sql/signals.ts"
 import { notifierOf } from "./notifier.ts"
@@ -59,6 +61,15 @@ const refused = (target: Signals.SignalTarget, tag: string, sent: Signals.Sent) 
   }
 }
 
+const outcomes = { sent: "sent", duplicate: "duplicate", full: "refused", gone: "refused" } as const
+
+/** Counts what became of a signal. One that is sent in a transaction is sent when that commits. */
+const count = (sql: SqlClient.SqlClient, { task = "" }: Signals.SignalTarget, sent: Signals.Sent) => {
+  const outcome = outcomes[sent]
+  const counted = Metric.update(Metric.withAttributes(Metrics.signals, { task, outcome }), 1)
+  return outcome === "refused" ? counted : sql.afterCommit(counted)
+}
+
 /** Sends a signal to a task. A duplicate changes nothing, and is no error. */
 export const sendSignal = (
   target: Signals.SignalTarget,
@@ -69,8 +80,9 @@ export const sendSignal = (
     const traced = { ...signal, trace: yield* currentTrace }
     const transaction = yield* Effect.serviceOption(sql.transactionService)
     const sent = yield* Option.isSome(transaction)
-      ? Signals.sendSignal(sql, target, traced, false)
+      ? asOwn(Signals.sendSignal(sql, target, traced, false))
       : notifierOf(sql).store((quiet) => Signals.sendSignal(sql, target, traced, quiet), (sent) => sent === "sent")
+    yield* count(sql, target, sent)
     const refusal = refused(target, signal.tag, sent)
     if (refusal !== undefined) return yield* refusal
   }).pipe(Effect.catchTag("SqlError", toTableError))

@@ -183,7 +183,7 @@ export const edit = (sql: SqlClient, { id, step, task, transitions }: Edit): Row
   from pg_task t where t.id = $1::uuid and ${present} for update
 ), changed as (
   update pg_task t set step = $2, transitions = ${nextTransitionSql("t.transitions")}, last_error = null,
-    waits_for = null, wait_until = null,
+    waits_for = null, wait_until = null, limit_key = null, slot = null, slots = null,
     wakeup_at = case when t.waits_for is null and t.wait_until is null then t.wakeup_at
       else least(t.wakeup_at, now()) end,
     pending = null, updated_at = now(), is_running = false, lease_token = null, lease_until = null from found f

@@ -133,6 +133,16 @@ export const isContention = (error: unknown): boolean =>
     return sqlError !== undefined && failureKindOf(sqlError) === "Lock" && codeOf(sqlError) !== "57014"
   }, false)
 
+/** What the library's own statements met within a step's transaction. */
+const own = new WeakSet<SqlError>()
+
+/** A statement of the library that a step calls in its transaction, such as a signal. Its errors are told from the step's. */
+export const asOwn = <A, E, R>(statement: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.tapError(statement, (error) => Effect.sync(() => void (isSqlError(error) && own.add(error))))
+
+/** Whether one of the library's own statements lost against another transaction: that is no failure of the step. */
+export const isOwnContention = (error: SqlError): boolean => own.has(error) && failureKindOf(error) === "Lock"
+
 /** A write was refused for now: by a standby, by a server that fails over, or because of a setting. */
 export const isReadOnly = (error: SqlError): boolean => codeOf(error) === "25006"
 

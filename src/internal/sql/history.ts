@@ -32,6 +32,22 @@ export type KeptHistories = ReadonlyMap<string, number | undefined>
 export const lostParam = (kept: KeptHistories | undefined): string | null =>
   kept === undefined || kept.size === 0 ? null : JSON.stringify([...kept].map(([task, keep]) => ({ task, keep })))
 
+/**
+ * Writes the history of the rows that were written, and returns these. In a CTE of its own, so that the function is
+ * called once. Its parameters follow those of the statement, which has five unless `first` says otherwise.
+ */
+export const recordAll = (stored: string, first = 6): string =>
+  `, stored as materialized (${stored}), wrote as materialized (
+  select pg_task_write_history($${first}::json, array(select id from stored), $${first + 1}::bool)
+)
+select stored.* from stored cross join wrote`
+
+/** The parameters of {@link recordAll}. `again`: the statement was sent before, and its answer was lost. */
+export const historyParams = (
+  history: ReadonlyArray<HistoryEntry> | undefined,
+  again: boolean
+): ReadonlyArray<unknown> => history === undefined ? [] : [JSON.stringify(history), again]
+
 /** A CTE `wrote`, to be joined, that writes the attempts of rescued rows: nobody else reports them. */
 export const writeLost = (rescued: string, param: string): string =>
   `wrote as materialized (

@@ -11,13 +11,14 @@ import { createFoundation, replacedIndexes } from "./foundation.ts"
 import { createEndedIndex } from "./results.ts"
 import { lockTimeout, setLockTimeout } from "./lockTimeout.ts"
 import { createHistory } from "./historySchema.ts"
-import { createJoinIndex } from "./children.ts"
+import { createJoinIndex, createOpenChildIndex } from "./children.ts"
+import { createLimits } from "./limitSchema.ts"
 import { callPendingTriggers, createNotifyTriggers } from "./notifyTriggers.ts"
 import { createTable, createTriggers } from "./schema.ts"
 import { createNames } from "./names.ts"
-import { createPending } from "./pending.ts"
+import { createPending, createPendingFunction } from "./pending.ts"
 import { query, type Rows } from "./query.ts"
-import { createSignals } from "./signals.ts"
+import { createSignals, createTouchFunction } from "./signals.ts"
 
 interface Migration {
   readonly statements: ReadonlyArray<string>
@@ -35,7 +36,9 @@ const all: ReadonlyArray<Migration> = [
   { statements: createNotifyTriggers },
   { statements: createPending },
   { statements: createJoinIndex },
-  { statements: createNames }
+  { statements: createNames },
+  { statements: [createPendingFunction, createTouchFunction, createOpenChildIndex] },
+  { statements: createLimits }
 ]
 
 /** Two processes that both find no table must not both make it. */
@@ -120,7 +123,7 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
 
 /** Applies the migration of this number. It may have been applied before. */
 export const applyMigration = (
-  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10
+  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12
 ): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!

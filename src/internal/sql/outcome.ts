@@ -3,12 +3,12 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
-import type { HistoryEntry } from "./history.ts"
-import { failureKindOf } from "./errors.ts"
-import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
+import { type HistoryEntry, historyParams, recordAll } from "./history.ts"
+import { notDurable, query, queryAlone, type Rows } from "./query.ts"
+import { withPending } from "./takePending.ts"
 import { millis } from "./time.ts"
-import { maxTransitions, nextTransitionSql } from "./transitions.ts"
-import { countSignals, dueOfWait, inboxWithout, setWait, type WaitChange, waitColumns } from "./waits.ts"
+import { anyTransition, nextTransitionSql } from "./transitions.ts"
+import { countSignals, dueOfWait, setWait, type WaitChange, waitColumns } from "./waits.ts"
 
 /** One row that another session has locked must not delay the whole batch, and deadlocks are broken early. */
 const briefLocks = "(select set_config('lock_timeout', '300ms', true)) is not null"
@@ -32,12 +32,14 @@ export interface RowChange extends WaitChange {
   readonly error?: string
   /** For how many milliseconds the row is kept, which has ended. */
   readonly keep?: number
+  /** Its limit changes: it gives its slot back, if it has one, and has this key and so many slots from now on, or none. */
+  readonly limited?: true
+  readonly key?: string
+  readonly slots?: number
 }
 
 /** The end of a task whose row is deleted. A row that stays because it is to be replaced loses the signal `taken`. */
 export type RowEnd = Pick<RowChange, "id" | "token" | "n" | "taken">
-
-const anyTransition = forceKeyLookup("n", "0", String(maxTransitions))
 
 /**
  * The fence. `Continued` keeps its lease, so it may be sent again after its answer was lost. Then the row may have the
@@ -57,6 +59,8 @@ interface Variant {
    * need neither don't pay for it.
    */
   readonly full: boolean
+  /** The same for rows of limited states. */
+  readonly limited?: boolean
 }
 
 /** The time of the statement, as others of its parts see it. */
@@ -66,22 +70,38 @@ const clock = "(select time from clock)"
 const ending = `ended_at = case when c.kind = 'Finished' then ${clock} else t.ended_at end,
     kept_until = case when c.kind = 'Finished' then ${clock} + ${millis("c.keep")} else t.kept_until end`
 
+/** A row that stays knocks, if its state is limited: see limitSchema.ts. */
+const setLimit = `limit_key = case when c.limited then c.key else t.limit_key end,
+    slots = case when c.limited then c.slots else t.slots end,
+    slot = case when not coalesce(c.limited, false) then t.slot when c.key is not null then 0 end`
+
 /** When a row is due that stays. */
 const dueTime = (full: boolean): string => {
   const due = `coalesce(c.at, ${clock} + ${millis("c.delay")}, t.wakeup_at)`
   return full ? `case when c.kind = 'Waiting' then ${dueOfWait(clock)} else ${due} end` : due
 }
 
-/** What an answer says of a row that stays: in how many milliseconds it is due, if it waits; its signals, if it ended. */
+/** In place of the number of its signals: a trigger has given the row its pending state. In no column of its own: free. */
+const replacedLeft = -1
+
+/** Whether a trigger has undone what these outcomes write. */
+const isUndone = "case c.kind when 'Retried' then t.last_error is null else t.error is null end"
+const isWaitUndone = "case c.kind when 'Finished' then t.ended_at is null else t.waits_for is null end"
+
+/** What an answer says of a row that stays. */
+const leftOfPlain = `case when c.kind in ('Parked', 'Rejected', 'Retried') and ${isUndone} then ${replacedLeft} end`
+
+/** The same where rows wait or have ended: in how many milliseconds it is due, if it waits; its signals, if it ended. */
 const told = `case when c.kind = 'Waiting' and t.wakeup_at < 'infinity' then
     ((extract(epoch from t.wakeup_at) - extract(epoch from ${clock})) * 1000)::float8 end as due,
-    case when c.kind = 'Finished' then ${countSignals} end as left`
+    case when c.kind in ('Finished', 'Waiting') and ${isWaitUndone} then ${replacedLeft}
+      when c.kind = 'Finished' then ${countSignals} else ${leftOfPlain} end as left`
 
 /**
  * Most outcomes end their task: those are passed as arrays, which are much cheaper to parse than JSON. Leases and
  * delays begin at `time`.
  */
-const storeChanges = ({ full, locks, time }: Variant): string =>
+const storeChanges = ({ full, limited = false, locks, time }: Variant): string =>
   `with clock as materialized (select ${time} as time), f as materialized (
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${locks} and ${anyTransition}
@@ -93,7 +113,7 @@ const storeChanges = ({ full, locks, time }: Variant): string =>
   select * from json_to_recordset($1::json)
     as x(id uuid, token uuid, n int, kind text, step text, delay float8, at timestamptz, error text${
     full ? `, keep float8, ${waitColumns}` : ""
-  })
+  }${limited ? ", limited bool, key text, slots int" : ""})
   where ${locks} and ${anyTransition}
 ), changed as (
   update pg_task t set
@@ -109,24 +129,14 @@ const storeChanges = ({ full, locks, time }: Variant): string =>
     error = case c.kind when 'Released' then t.error when 'Retried' then null else c.error end,
     last_error = case when c.kind = 'Retried' then c.error when c.step is null then t.last_error end,${
     full ? `\n    ${setWait(clock)},\n    ${ending},` : ""
-  }
+  }${limited ? `\n    ${setLimit},` : ""}
     updated_at = ${clock}
-  from c where ${current} returning t.id, t.watched, ${full ? told : "null::float8 as due, null::int as left"}
+  from c where ${current} returning t.id, t.watched, ${full ? told : `null::float8 as due, ${leftOfPlain} as left`}
 )`
 
 /** The rows that were written. It follows `storeChanges`. */
 const stored =
   `select id, watched, null::float8 as due, "left" from finished union all select id, watched, due, "left" from changed`
-
-/**
- * Writes the history of the rows that were written, and returns these. In a CTE of its own, so that the function is
- * called once. Its parameters follow those of the statement, which has five unless `first` says otherwise.
- */
-const recordAll = (stored: string, first = 6): string =>
-  `, stored as materialized (${stored}), wrote as materialized (
-  select pg_task_write_history($${first}::json, array(select id from stored), $${first + 1}::bool)
-)
-select stored.* from stored cross join wrote`
 
 const end = `\n${stored}`
 const endRecorded = recordAll(stored)
@@ -136,7 +146,8 @@ const asyncCommit = `${briefLocks} and ${notDurable}`
 
 const variants = (time: string, locks: string) => ({
   plain: storeChanges({ time, locks, full: false }),
-  full: storeChanges({ time, locks, full: true })
+  full: storeChanges({ time, locks, full: true }),
+  limited: storeChanges({ time, locks, full: true, limited: true })
 })
 
 const storeNow = variants("now()", briefLocks)
@@ -147,9 +158,20 @@ const storeAtEnd = variants("clock_timestamp()", patientLocks)
 
 const isFull = ({ kind, waited }: RowChange): boolean => kind === "Finished" || kind === "Waiting" || waited === true
 
-/** A result, or a row that waits, is on the disk once it is committed: so no batch with one is asynchronous. */
+const isLimited = ({ limited }: RowChange): boolean => limited === true
+
+/**
+ * A result, a row that waits, or one of a limited state, is on the disk once it is committed: so no batch with one is
+ * asynchronous.
+ */
 const textFor = ({ changes }: Changes, { isAsync }: StoreOptions): string =>
-  changes.some(isFull) ? storeNow.full : isAsync ? storeAsync : storeNow.plain
+  changes.some(isLimited)
+    ? storeNow.limited
+    : changes.some(isFull)
+    ? storeNow.full
+    : isAsync
+    ? storeAsync
+    : storeNow.plain
 
 /** A row that was written. */
 export interface StoredRow {
@@ -158,13 +180,16 @@ export interface StoredRow {
   readonly watched?: boolean
   /** In how many milliseconds it is due, if it waits from now on. Null: never. */
   readonly due?: number | null
-  /** How many signals it had at its end that it never took. */
+  /** How many signals it had at its end that it never took. Or that it was replaced: see {@link isReplaced}. */
   readonly left?: number | null
-  /** A pending state has taken the place of what the outcome would have written. */
+  /** The same, of rows that were replaced in a statement of their own. */
   readonly replaced?: true
   /** It could not be found out whether a pending state takes its place: it was not written, and is to be sent again. */
   readonly unsettled?: true
 }
+
+/** Whether a pending state has taken the place of what the outcome would have written. */
+export const isReplaced = ({ left, replaced }: StoredRow): boolean => replaced === true || left === replacedLeft
 
 /** What a batch of outcomes does. */
 export interface Changes {
@@ -173,10 +198,6 @@ export interface Changes {
   /** What is written into the history for those of them that are stored. */
   readonly history?: ReadonlyArray<HistoryEntry>
 }
-
-/** The parameters of `recordAll`. */
-const historyParams = ({ history }: Changes, again: boolean): ReadonlyArray<unknown> =>
-  history === undefined ? [] : [JSON.stringify(history), again]
 
 const storeBatch = (text: string, batch: Changes, { again = false, lease }: StoreOptions) =>
   [
@@ -187,7 +208,7 @@ const storeBatch = (text: string, batch: Changes, { again = false, lease }: Stor
       batch.ends.map((end) => end.id),
       batch.ends.map((end) => end.token),
       batch.ends.map((end) => end.n),
-      ...historyParams(batch, again)
+      ...historyParams(batch.history, again)
     ]
   ] as const
 
@@ -212,7 +233,7 @@ const storeContinued = (
 ): Rows<StoredRow> => {
   const advance = isAsync ? advanceAsync : advanceNow
   const text = batch.history === undefined ? advance : `with moved as (${advance})${recordAll("select id from moved")}`
-  return query(sql, text, [id, token, n, step, lease, ...historyParams(batch, again)])
+  return query(sql, text, [id, token, n, step, lease, ...historyParams(batch.history, again)])
 }
 
 export interface StoreOptions {
@@ -224,69 +245,28 @@ export interface StoreOptions {
   readonly again?: boolean | undefined
 }
 
-/**
- * Ends the attempts of rows with a pending state: a trigger gives it its place. It is a statement of its own, because no
- * part of one statement sees what another part has just met: with both in one, a row that was replaced meanwhile was
- * left running until its lease expired.
- */
-const takePendingText = (locks: string) =>
-  `with f as materialized (
-  select * from unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[]) as f(id, token, n, taken)
-  where ${locks} and ${anyTransition}
-), taken as (
-  update pg_task t set is_running = false, lease_token = null, lease_until = null, updated_at = now(),
-    inbox = case when f.taken < 0 or t.transitions <> f.n then t.inbox else ${inboxWithout("f.taken")} end
-  from f where t.id = f.id and t.lease_token = f.token and t.transitions in (f.n, ${nextTransitionSql("f.n")})
-    and t.pending is not null
-  returning t.id
-)`
-
-const taken = "select id, true as replaced from taken"
-
-const takePending = (sql: SqlClient, fences: ReadonlyArray<RowEnd>, batch: Changes, { again = false, locks }: {
-  readonly locks: string
-  readonly again?: boolean | undefined
-}): Rows<StoredRow> =>
-  query(sql, takePendingText(locks) + (batch.history === undefined ? `\n${taken}` : recordAll(taken, 5)), [
-    fences.map(({ id }) => id),
-    fences.map(({ token }) => token),
-    fences.map(({ n }) => n),
-    // Not null: drivers can't tell the type of an array of nulls.
-    fences.map(({ taken }) => taken ?? -1),
-    ...historyParams(batch, again)
-  ])
-
-/**
- * What was stored, and the rows among the others that have a pending state. What the first statement has stored is
- * stored, whatever becomes of the second one: if that is refused, its rows are to be sent again.
- */
-const withPending = (
+/** What was stored, and what a pending state has replaced: see `takePending`. */
+const withReplaced = (
   sql: SqlClient,
-  batch: Changes,
+  { changes, ends, history }: Changes,
   stored: ReadonlyArray<StoredRow>,
   options: { readonly locks: string; readonly again?: boolean | undefined }
 ): Rows<StoredRow> => {
-  if (stored.length === batch.ends.length + batch.changes.length) return Effect.succeed(stored)
+  if (stored.length === ends.length + changes.length) return Effect.succeed(stored)
   const ids = new Set(stored.map(({ id }) => id))
-  const continued = batch.changes.filter(({ kind }) => kind === "Continued")
-  const refused = [...batch.ends, ...continued].filter(({ id }) => !ids.has(id))
-  if (refused.length === 0) return Effect.succeed(stored)
-  return Effect.matchEffect(takePending(sql, refused, batch, options), {
-    onFailure: (error) =>
-      stored.length === 0 || failureKindOf(error) === "Database"
-        ? Effect.fail(error)
-        : Effect.succeed([...stored, ...refused.map(({ id }): StoredRow => ({ id, unsettled: true }))]),
-    onSuccess: (taken) => Effect.succeed([...stored, ...taken])
-  })
+  const continued = changes.filter(({ kind }) => kind === "Continued")
+  const refused = [...ends, ...continued].filter(({ id }) => !ids.has(id))
+  return withPending(sql, stored, refused, { history, ...options })
 }
 
 /** Stores the outcomes of many attempts, and returns those that were still the current ones. */
 export const storeOutcomes = (sql: SqlClient, changes: Changes, options: StoreOptions): Rows<StoredRow> => {
   const [only, more] = changes.changes
-  const stored = only?.kind === "Continued" && !isFull(only) && more === undefined && changes.ends.length === 0
-    ? storeContinued(sql, only, changes, options)
-    : queryAlone<StoredRow>(sql, ...storeBatch(textFor(changes, options), changes, options))
-  return Effect.flatMap(stored, (rows) => withPending(sql, changes, rows, { locks: briefLocks, again: options.again }))
+  const stored =
+    only?.kind === "Continued" && !isFull(only) && !isLimited(only) && more === undefined && changes.ends.length === 0
+      ? storeContinued(sql, only, changes, options)
+      : queryAlone<StoredRow>(sql, ...storeBatch(textFor(changes, options), changes, options))
+  return Effect.flatMap(stored, (rows) => withReplaced(sql, changes, rows, { locks: briefLocks, again: options.again }))
 }
 
 /**
@@ -298,15 +278,18 @@ export const storeInTransaction = (
   changes: Changes,
   options: { readonly lease: number; readonly from: "Transaction" | "Statement" }
 ): Effect.Effect<StoredRow | undefined, SqlError> => {
-  const { full, plain } = options.from === "Transaction" ? storeNow : storeAtEnd
-  const text = changes.changes.some(isFull) ? full : plain
+  const { full, limited, plain } = options.from === "Transaction" ? storeNow : storeAtEnd
+  const text = changes.changes.some(isLimited) ? limited : changes.changes.some(isFull) ? full : plain
   return query<StoredRow>(sql, ...storeBatch(text, changes, options)).pipe(
-    Effect.flatMap((rows) => withPending(sql, changes, rows, { locks: patientLocks })),
+    Effect.flatMap((rows) => withReplaced(sql, changes, rows, { locks: patientLocks })),
     Effect.map(([row]) => row)
   )
 }
 
-/** Those of these rows that other sessions have locked. */
+/**
+ * Those of these rows that other sessions have locked. It waits for none of them, so it needs no lock timeout. A lock on
+ * the whole table holds it up, as it does any statement: the caller gives up after a while.
+ */
 export const lockedRows = (sql: SqlClient, ids: ReadonlyArray<TaskId>): Rows<{ readonly id: TaskId }> =>
   queryAlone(
     sql,

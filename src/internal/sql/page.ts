@@ -3,6 +3,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import { type AdminRow, columnsOf, conditions, Params, type Status, type Where, whereClause } from "./row.ts"
 import { query, type Rows } from "./query.ts"
 import { unparked } from "./due.ts"
+import { isAtDoor } from "./limitSchema.ts"
 
 export interface PageOptions extends Omit<Where, "ids"> {
   readonly limit: number
@@ -13,12 +14,10 @@ export interface PageOptions extends Omit<Where, "ids"> {
   readonly after: { readonly position: string; readonly id: string } | undefined
 }
 
-/**
- * The parts of the table that have an index on the task's name and `wakeup_at`. Rows that wait for a slot are in none of
- * them: nothing writes such rows yet.
- */
+/** The parts of the table that have an index on the task's name and `wakeup_at`. */
 export const parts = [
   { name: "unparked", part: unparked, statuses: ["ready", "scheduled", "waiting", "running"] },
+  { name: "limited", part: isAtDoor, statuses: ["limited"] },
   { name: "parked", part: "error is not null", statuses: ["parked"] },
   { name: "ended", part: "ended_at is not null and error is null", statuses: ["ended"] }
 ] as const

@@ -5,6 +5,7 @@
  *
  * `pending` is `{"step", "at", "trace"}`: the state, when it is due, and the trace of whoever has stored it.
  */
+import { leaveChildren } from "./leftChildren.ts"
 import { setNames } from "./names.ts"
 import { nextTransitionSql } from "./transitions.ts"
 
@@ -15,13 +16,10 @@ import { nextTransitionSql } from "./transitions.ts"
  * People may write anything into `pending`. Without a time the state is due at once. What is no state, or no time, parks
  * the row: an error here would fail the statement that frees the rows of a worker that has crashed, with all rows of
  * its batch, again and again.
+ *
+ * The body of a trigger's function. Its declarations are {@link declarePending}.
  */
-const createFunction = `create or replace function pg_task_take_pending() returns trigger language plpgsql as $$
-declare
-  unfit text;
-  old_pending constant text := new.pending::text;
-begin
-  begin
+export const takePending = `begin
     new.wakeup_at = coalesce((new.pending ->> 'at')::timestamptz, now());
   exception when data_exception then
     new.wakeup_at = now();
@@ -47,11 +45,22 @@ begin
   new.slot = null;
   new.slots = null;
   new.wakes = old.wakes + 1;
-  return new;
+  ${leaveChildren}
+  return new;`
+
+export const declarePending = `unfit text;
+  old_pending constant text := new.pending::text;`
+
+export const createPendingFunction =
+  `create or replace function pg_task_take_pending() returns trigger language plpgsql as $$
+declare
+  ${declarePending}
+begin
+  ${takePending}
 end $$`
 
 export const createPending: ReadonlyArray<string> = [
-  createFunction,
+  createPendingFunction,
   "drop trigger if exists pg_task_replaced on pg_task",
   `create trigger pg_task_replaced before update on pg_task for each row
   when (new.pending is not null and not new.is_running) execute function pg_task_take_pending()`

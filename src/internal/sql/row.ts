@@ -2,7 +2,7 @@
 import * as Duration from "effect/Duration"
 import { maxStep } from "./schema.ts"
 
-export type Status = "ready" | "scheduled" | "waiting" | "running" | "parked" | "ended"
+export type Status = "ready" | "limited" | "scheduled" | "waiting" | "running" | "parked" | "ended"
 
 /** Which rows. A criterion that is undefined is not applied. */
 export interface Where {
@@ -39,8 +39,12 @@ export class Params {
 // What a row is
 // ---------------------------------------------------------------------------------------------------------------
 
+/** It waits at the door of its limit: see limitSchema.ts. */
+const isAtDoor = "t.limit_key is not null and t.slot is null"
+
 export const conditionOf: Record<Status, string> = {
-  ready: "t.error is null and t.ended_at is null and not t.is_running and t.wakeup_at <= now()",
+  ready: `t.error is null and t.ended_at is null and not t.is_running and t.wakeup_at <= now() and not (${isAtDoor})`,
+  limited: `t.error is null and t.ended_at is null and not t.is_running and t.wakeup_at <= now() and ${isAtDoor}`,
   scheduled:
     "t.error is null and t.ended_at is null and not t.is_running and t.wakeup_at > now() and t.waits_for is null",
   waiting:
@@ -58,6 +62,7 @@ export const statuses = Object.keys(conditionOf) as ReadonlyArray<Status>
 /** Since when a row has had its status: since it was due, or, where that says nothing, since it was last written. */
 export const sinceOf: Record<Status, string> = {
   ready: "t.wakeup_at",
+  limited: "t.wakeup_at",
   scheduled: "t.updated_at",
   waiting: "t.updated_at",
   running: "least(t.wakeup_at, t.updated_at)",
@@ -67,12 +72,14 @@ export const sinceOf: Record<Status, string> = {
 
 const byStatus = (values: Record<Status, string>) =>
   `case when t.ended_at is not null then ${values.ended} when t.error is not null then ${values.parked}
-  when t.is_running then ${values.running} when t.wakeup_at <= now() then ${values.ready}
+  when t.is_running then ${values.running}
+  when t.wakeup_at <= now() then case when ${isAtDoor} then ${values.limited} else ${values.ready} end
   when t.waits_for is not null then ${values.waiting} else ${values.scheduled} end`
 
 /** The status of a row, as a text. */
 export const status = byStatus({
   ready: "'ready'",
+  limited: "'limited'",
   scheduled: "'scheduled'",
   waiting: "'waiting'",
   running: "'running'",

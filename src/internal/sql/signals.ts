@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
+import { leaveMissingChildren } from "./leftChildren.ts"
 import { query, type Rows } from "./query.ts"
 
 /** How many signals a row holds at most. */
@@ -211,20 +212,23 @@ end $$`
 const isEditedByHand = `(old.waits_for is not null or old.wait_until is not null)
     and new.step is distinct from old.step and new.transitions = old.transitions and new.wakes = old.wakes`
 
-export const createSignals: ReadonlyArray<string> = [
-  createFunction,
-  // For databases where functions are not granted to everybody by default.
-  "grant execute on function pg_task_signal(uuid, text, jsonb, text) to public",
-  `create or replace function pg_task_touch() returns trigger language plpgsql as $$
+export const createTouchFunction = `create or replace function pg_task_touch() returns trigger language plpgsql as $$
 begin
   if new.updated_at = old.updated_at then new.updated_at = now(); end if;
   if ${isEditedByHand} then
     new.waits_for = null;
     new.wait_until = null;
     if not new.is_running then new.wakeup_at = least(new.wakeup_at, now()); end if;
+    ${leaveMissingChildren}
   end if;
   return new;
-end $$`,
+end $$`
+
+export const createSignals: ReadonlyArray<string> = [
+  createFunction,
+  // For databases where functions are not granted to everybody by default.
+  "grant execute on function pg_task_signal(uuid, text, jsonb, text) to public",
+  createTouchFunction,
   // Postgres reads the condition of a trigger anew for each statement: so it is short, and the function looks closer.
   "drop trigger if exists pg_task_touched on pg_task",
   `create trigger pg_task_touched before update on pg_task for each row

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { ready } from "./due.ts"
+import { isAtDoor } from "./limitSchema.ts"
 import { type AdminRow, columns } from "./row.ts"
 import { query } from "./query.ts"
 
@@ -53,6 +54,12 @@ update pg_task set wakeup_at = wakeup_at - first.gap, wait_until = wait_until - 
 
 export const sleep = (sql: SqlClient, millis: number): Effect.Effect<void, SqlError> =>
   Effect.asVoid(query(sql, "select pg_sleep($1::float8 / 1000)", [millis]))
+
+/** No row waits for a slot: a test runs one task at a time. */
+export const letAllIn = (sql: SqlClient, tasks: ReadonlyArray<string>): Effect.Effect<void, SqlError> =>
+  Effect.asVoid(
+    query(sql, `update pg_task set slot = 0 where task = any($1::text[]) and ${isAtDoor} and not is_running`, [tasks])
+  )
 
 export interface EnqueuedRow extends Pick<AdminRow, "id" | "status" | "raw" | "tried" | "error"> {
   /** In milliseconds. */

@@ -9,7 +9,7 @@ import { wakeParents } from "../sql/children.ts"
 import { codeOf } from "../sql/errors.ts"
 import { isEnd, type Outcome, toChanges } from "../attempt/outcome.ts"
 import { runAttempt, type Runner } from "../attempt/attempt.ts"
-import { storeInTransaction } from "../sql/outcome.ts"
+import { isReplaced, storeInTransaction } from "../sql/outcome.ts"
 import type { TaskInvalidStateError } from "../../TaskError.ts"
 import { type AnyResult, toResult } from "./result.ts"
 import { lockTimeout, setLockTimeout } from "../sql/lockTimeout.ts"
@@ -67,7 +67,7 @@ const runAndStore = Effect.fnUntraced(function*(runner: Runner, claimed: Claimed
   if (outcome._tag === "Stored") return { outcome: outcome.outcome, current: true, replaced: false }
   const changes = toChanges([{ claimed, outcome, history: runner.toHistory?.(attempt, outcome) }])
   const stored = yield* storeInTransaction(sql, changes, { lease, from: "Transaction" })
-  return { outcome, current: stored !== undefined, replaced: stored?.replaced === true }
+  return { outcome, current: stored !== undefined, replaced: stored !== undefined && isReplaced(stored) }
 })
 
 /** The lock timeout of the caller's transaction stays what it was. */

@@ -12,7 +12,7 @@ import { unlimited } from "../attempt/transaction.ts"
 import type { TaskDefinitionError, TaskInvalidStateError, TaskTableError } from "../../TaskError.ts"
 import { attemptInTest, isInTransaction } from "./attempt.ts"
 import type { AnyResult } from "./result.ts"
-import { nextWaiting, skipToNext, sleep } from "../sql/taskTest.ts"
+import { letAllIn, nextWaiting, skipToNext, sleep } from "../sql/taskTest.ts"
 import { TaskTestError } from "./TaskTestError.ts"
 
 /** What to do about tasks that are due later: `TaskTest.DelayPolicy`. */
@@ -47,7 +47,9 @@ const makeRunner = Effect.fnUntraced(function*({ tasks }: Settings) {
 const claimDue = ({ lease, sql, tasks }: Runner): Effect.Effect<ClaimedTask | undefined, SqlError> =>
   Effect.suspend(() => {
     const token = crypto.randomUUID()
-    return Effect.map(
+    const limited = [...tasks.values()].filter(({ limits }) => limits !== undefined).map(({ name }) => name)
+    const letIn = limited.length === 0 ? Effect.void : letAllIn(sql, limited)
+    const claimed = Effect.map(
       claim(sql, {
         tasks: [...tasks.keys()].map((name) => ({ name, states: undefined })),
         limit: 1,
@@ -57,6 +59,7 @@ const claimDue = ({ lease, sql, tasks }: Runner): Effect.Effect<ClaimedTask | un
       }, everything),
       ({ rows: [row] }) => row && new ClaimedTask(row, token, 0)
     )
+    return Effect.andThen(letIn, claimed)
   })
 
 /** Lets time pass until a task is due. False when no task waits, or those that wait are to be left as they are. */

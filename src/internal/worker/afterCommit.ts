@@ -21,7 +21,10 @@ export interface FollowUp {
    * done again, with what has come until then.
    */
   readonly work: (committed: ReadonlyArray<Entry>) => Effect.Effect<void, SqlError>
-  /** How often it looks, also while there are outcomes all the time, in milliseconds. Infinite: never. */
+  /**
+   * How often one of the workers of the same tasks looks, also while there are outcomes all the time, in milliseconds.
+   * Infinite: never.
+   */
   readonly every: number
 }
 
@@ -32,6 +35,9 @@ export const ExtraFollowUps = Context.Reference<ReadonlyArray<FollowUp>>("effect
 
 /** More outcomes than these are not remembered: what they call for is then looked for, as after a crash. */
 const maxEntries = 10_000
+
+/** Others may fail to do what they look for: so each worker looks by itself after it left this many looks to them. */
+const longestTrust = 10
 
 /** Before work is done again that failed though the database is there, in milliseconds. */
 const failedPause = 1000
@@ -58,10 +64,12 @@ export class AfterCommit {
   private readonly tell: Effect.Effect<unknown>
   private readonly leftTasks = new Signal()
   private readonly followers: ReadonlyArray<Follower>
+  /** Whether another worker looks for what was left undone. */
+  othersLook: () => boolean = () => false
 
   constructor({ database, followUps, tell }: AfterCommitOptions) {
     this.tell = tell
-    this.followers = followUps.map((followUp) => new Follower(database, followUp))
+    this.followers = followUps.map((followUp) => new Follower(database, followUp, () => this.othersLook()))
   }
 
   /** An outcome is in the row. */
@@ -87,14 +95,18 @@ export class AfterCommit {
 class Follower {
   private readonly database: Database
   private readonly followUp: FollowUp
+  private readonly othersLook: () => boolean
   private readonly mayFollow = new Signal()
   private entries: Array<Entry> = []
   /** It is time to look for what others have left undone. */
   private mustLook = false
+  /** How many looks in a row were left to others. */
+  private leftLooks = 0
 
-  constructor(database: Database, followUp: FollowUp) {
+  constructor(database: Database, followUp: FollowUp, othersLook: () => boolean) {
     this.database = database
     this.followUp = followUp
+    this.othersLook = othersLook
   }
 
   committed(entry: Entry): void {
@@ -112,11 +124,15 @@ class Follower {
       Effect.forever
     )
     if (this.followUp.every === Infinity) return following
-    const ticking = Effect.forever(Effect.map(Effect.sleep(this.followUp.every), () => {
-      this.mustLook = true
-      this.mayFollow.set()
-    }))
+    const ticking = Effect.forever(Effect.map(Effect.sleep(this.followUp.every), () => this.tick()))
     return Effect.raceAllFirst([following, ticking])
+  }
+
+  private tick(): void {
+    if (this.othersLook() && ++this.leftLooks < longestTrust) return
+    this.leftLooks = 0
+    this.mustLook = true
+    this.mayFollow.set()
   }
 
   /** The look that is due, or else the outcomes so far. */

@@ -93,6 +93,8 @@ export class Rescue {
   private block: number | undefined
   private blocks = maxBlocks
   private failedWait = failedBackoff.first
+  /** Until when another worker is trusted to look: this one leaves it other looks, too. */
+  private trustedUntil = -Infinity
 
   constructor(options: RescueOptions, onRescued: () => void) {
     this.options = options
@@ -176,11 +178,18 @@ export class Rescue {
 
   /** Another worker of the same tasks has looked. It rests this many milliseconds before it looks again. */
   othersLook(rest: number): void {
-    const { pollInterval } = this.options
-    this.putOff(Math.max(rest >= 0 ? Math.min(rest, longestRest) : 0, pollInterval * nextByItself))
+    const { now, pollInterval } = this.options
+    const least = Math.max(rest >= 0 ? Math.min(rest, longestRest) : 0, pollInterval * nextByItself)
+    this.trustedUntil = now() + least + pollInterval
+    this.putOff(least)
     this.pollAt = this.frontAt = Math.min(this.pollAt, this.lookedAt + pollInterval * longestTrust)
     this.block = undefined
     this.changed.set()
+  }
+
+  /** Whether another worker of the same tasks looks, as far as this one knows. */
+  get isLeftToOthers(): boolean {
+    return this.options.now() < this.trustedUntil
   }
 
   private putOff(least: number): void {
@@ -195,6 +204,7 @@ export class Rescue {
     this.changed.set()
     // Another worker looks just now, and will say so.
     if (!mine) return this.putOff(0)
+    this.trustedUntil = -Infinity
     this.lookedAt = now()
     this.frontTook = took
     this.watch(rows)

@@ -73,6 +73,12 @@ export class WorkerMetrics {
     metrics.wait.updateUnsafe(claimed.waited, this.context)
   }
 
+  /** The outcome of an attempt was not written: a pending state has taken its place. */
+  replaced({ tag, task }: ClaimedTask, ending: Ending): void {
+    const attributes = { task: task ?? "", step: tag ?? "", outcome: ending }
+    counterOf(Metrics.replaced, attributes).updateUnsafe(1, this.context)
+  }
+
   /** A signal left its row: a waiting state took it, or the task ended without. */
   signals(claimed: ClaimedTask, outcome: "taken" | "left", count: number): void {
     counterOf(Metrics.signals, { task: claimed.task ?? "", outcome }).updateUnsafe(count, this.context)

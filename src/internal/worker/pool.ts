@@ -5,42 +5,29 @@
  * A row's way: admitted → buffered → running → storing → gone; or, after `NextStep.now`, buffered again.
  */
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
 import * as Queue from "effect/Queue"
 import type { TaskId } from "../../TaskId.ts"
-import { type Attempt, ClaimedTask, type Entry, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
+import { toPostgresText } from "../attempt/causeText.ts"
+import { type Attempt, ClaimedTask, makeAttempt, type StoredOutcome } from "../attempt/claimedTask.ts"
 import {
   endingOf,
   isAsync,
   isTaken,
   type Outcome,
+  type Released,
   type RowOutcome,
   type Waiting,
   withoutOutcome
 } from "../attempt/outcome.ts"
-import type { ToHistory } from "../attempt/history.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import type { HistoryEntry } from "../sql/history.ts"
-import type { AfterCommit } from "./afterCommit.ts"
-import { Buffer, type BufferOptions } from "./buffer.ts"
-import type { WorkerMetrics } from "./metrics.ts"
+import type { LimitOfRow } from "../sql/limits.ts"
+import type { Entered } from "./door.ts"
+import { Buffer } from "./buffer.ts"
+import type { PoolOptions } from "./poolOptions.ts"
 import { Signal } from "./signal.ts"
-import type { Wakeup } from "./wakeup.ts"
 
-export interface PoolOptions extends BufferOptions {
-  /** A row whose lease was not renewed for longer may be another worker's. In milliseconds. */
-  readonly maxUnrenewed: number
-  readonly metrics: WorkerMetrics
-  readonly wakeup: Wakeup
-  /** Where outcomes go to be written. The answers come through {@link Pool.stored}. */
-  readonly outbox: Queue.Enqueue<Entry>
-  /** The same for those whose commit need not wait for the disk: they don't wait behind those that do. */
-  readonly asyncOutbox: Queue.Enqueue<Entry>
-  readonly afterCommit: AfterCommit
-  /** Runs an attempt, and notes its outcome in it. */
-  readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
-  readonly toHistory?: ToHistory | undefined
-}
+type Continued = Extract<RowOutcome, { readonly _tag: "Continued" }>
 
 /** Steps to start before other work gets its turn. */
 const startsAtOnce = 100
@@ -102,6 +89,7 @@ export class Pool {
       const claimed = this.register(row, token, now)
       claimed.renewedAt = claimedAt
       if (this.draining) this.store(claimed, { _tag: "Released" })
+      else if (claimed.limit?.slot === 0) this.knock(claimed, claimed.limit)
       else this.buffer.addNew(claimed)
     }
     // If another claim follows, it is sent before these steps start. Otherwise they start now.
@@ -215,6 +203,28 @@ export class Pool {
     }
   }
 
+  /** The row needs a slot of its limit before it may run. */
+  private knock(claimed: ClaimedTask, limit: LimitOfRow): void {
+    claimed.stage = "Storing"
+    this.storing++
+    this.options.door.enter(claimed, limit)
+  }
+
+  /** Rows have a slot now, or have left this worker. */
+  entered(results: ReadonlyArray<Entered>): void {
+    this.storing -= results.length
+    for (const { claimed, limit, refused } of results) {
+      if (refused !== undefined) this.store(claimed, { _tag: "Rejected", error: toPostgresText(refused) })
+      else if (limit === undefined) this.forget(claimed)
+      else {
+        Object.assign(claimed, { limit, stage: "Buffered", heldSince: this.options.now() })
+        if (this.draining) this.store(claimed, { _tag: "Released" })
+        else this.buffer.addNew(claimed)
+      }
+    }
+    this.pump()
+  }
+
   private pump(): void {
     if (this.pumping) return
     // A step may end before `start` returns: its slot is then filled by this loop, not by a deeper one.
@@ -287,10 +297,11 @@ export class Pool {
   }
 
   private ended(attempt: Attempt, outcome: Outcome): void {
-    const { claimed, startedAt, stop } = attempt
+    const { claimed, knocks, startedAt, stop } = attempt
     this.endedAt = this.options.now()
     claimed.onEnd?.()
     claimed.onEnd = undefined
+    if (knocks !== undefined && stop === undefined) return this.knock(claimed, knocks)
     this.options.metrics.ended(claimed, endingOf(stop, outcome), this.endedAt - startedAt)
     if (stop === "Lost" || stop === "Cancelled") return this.forget(claimed)
     claimed.storedAt = this.endedAt
@@ -298,19 +309,30 @@ export class Pool {
     this.store(claimed, this.limitChain(outcome), this.options.toHistory?.(attempt, outcome))
   }
 
-  /** An outcome is in the row. */
-  private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
-    const { afterCommit, metrics, wakeup } = this.options
+  private countSignals(claimed: ClaimedTask, outcome: RowOutcome): void {
+    const { metrics } = this.options
     if (isTaken(claimed, outcome)) metrics.signals(claimed, "taken", 1)
     if (outcome._tag === "Finished" && outcome.left !== undefined) metrics.signals(claimed, "left", outcome.left)
+  }
+
+  /** An outcome is in the row. */
+  private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
+    const { afterCommit, door, wakeup } = this.options
+    this.countSignals(claimed, outcome)
     afterCommit.committed({ claimed, outcome })
-    if (outcome._tag === "Continued") return this.advance(claimed, outcome.step)
+    if (claimed.limit !== undefined) door.freed(claimed.limit.key)
+    if (outcome._tag === "Continued") return this.advance(claimed, outcome)
     this.forget(claimed)
     if (outcome._tag === "Waiting") return this.afterWaiting(outcome)
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
     if (moved && this.draining) afterCommit.left()
     if (moved) wakeup.dueIn(outcome.delay ?? 0)
-    else if (outcome._tag === "Released") wakeup.dueIn(0)
+    else if (outcome._tag === "Released") this.afterReleased(claimed, outcome)
+  }
+
+  private afterReleased(claimed: ClaimedTask, outcome: Released): void {
+    if (outcome.replaced !== undefined) this.options.metrics.replaced(claimed, endingOf(undefined, outcome))
+    this.options.wakeup.dueIn(0)
   }
 
   /** A row waits from now on. If the answer to the write was lost, it may be due at once. */
@@ -337,14 +359,15 @@ export class Pool {
     )
   }
 
-  private advance(claimed: ClaimedTask, step: string): void {
-    claimed.advance(step)
+  private advance(claimed: ClaimedTask, { limit, step }: Continued): void {
+    claimed.advance(step, limit)
     if (this.isHeld(claimed)) this.buffer.memory.hold(claimed)
     claimed.stage = "Buffered"
     claimed.heldSince = this.options.now()
     // The write has extended the lease. How long ago, only Postgres knows; at the earliest when it was sent.
     claimed.renewedAt = Math.max(claimed.renewedAt, claimed.storedAt)
     if (this.draining) this.store(claimed, { _tag: "Released" })
+    else if (limit !== undefined) this.knock(claimed, limit)
     else this.buffer.addChain(claimed)
   }
 

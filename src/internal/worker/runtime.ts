@@ -15,13 +15,13 @@ import type { TaskTableError } from "../../TaskError.ts"
 import { CurrentBorrowed } from "../sql/borrowed.ts"
 import { BorrowedScopes } from "./borrowedScopes.ts"
 import { limitTransactions } from "./transactionLimit.ts"
-import type { TaskId } from "../../TaskId.ts"
-import type { ClaimedTask, Entry, StoredOutcome } from "../attempt/claimedTask.ts"
+import type { ClaimedTask, Entry } from "../attempt/claimedTask.ts"
 import { AfterCommit, ExtraFollowUps } from "./afterCommit.ts"
 import { findCancelled } from "./cancelled.ts"
 import { toTableError, isMisconfiguration } from "../sql/errors.ts"
 import { Cancels } from "./cancellations.ts"
 import { Crowd } from "./crowd.ts"
+import { Door } from "./door.ts"
 import { Dispatcher } from "./dispatcher.ts"
 import { drain, end } from "./shutdown.ts"
 import { noteStarted } from "./launch.ts"
@@ -37,8 +37,8 @@ import { notifierOf } from "../enqueue/notifier.ts"
 import type { Settings } from "./settings.ts"
 import { Poll } from "./poll.ts"
 import { Pool } from "./pool.ts"
-import { reportAll } from "../attempt/log.ts"
 import { Rescue, rescuedAfter } from "./leaseRescue.ts"
+import { settleWith } from "./settle.ts"
 import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
 import { Ticker } from "./ticker.ts"
 import { Wakeup } from "./wakeup.ts"
@@ -107,24 +107,6 @@ interface Core {
   readonly context: Context.Context<never>
 }
 
-/** Counts and logs what was stored, and what was refused, before the pool learns of it. */
-const settleWith = ({ database, metrics, runner, settings, sql }: Core, pool: Pool) => {
-  const watched = { sql, database, lease: settings.lease, now }
-  return (results: ReadonlyArray<StoredOutcome>): Effect.Effect<void> => {
-    const refused = results.filter(({ current, outcome }) => !current && outcome._tag !== "Released")
-    // Reported first: the next step of a chain is another attempt, and begins as soon as the pool knows.
-    const settle = (cancelled?: ReadonlySet<TaskId>) => {
-      metrics.leasesLost(refused.filter(({ claimed }) => cancelled?.has(claimed.id) !== true).length)
-      const stored = () => pool.stored(results)
-      const report = reportAll(results, runner.debug, cancelled)
-      return report === undefined ? Effect.sync(stored) : Effect.map(report, stored)
-    }
-    return refused.length === 0
-      ? settle()
-      : Effect.flatMap(findCancelled(watched, refused.map(({ claimed }) => claimed)), settle)
-  }
-}
-
 const makeCore = Effect.fnUntraced(function*(
   settings: Settings,
   worker: string,
@@ -143,6 +125,7 @@ const makeCore = Effect.fnUntraced(function*(
     lease,
     isCancelled,
     toHistory: makeToHistory(tasks, now, worker),
+    limited: true,
     traced: yield* isTraced,
     debug
   }
@@ -163,6 +146,7 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
   const followUps = [...yield* makeFollowUps(sql), ...yield* ExtraFollowUps]
   const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps })
+  const door = new Door({ sql, database, now, tasks: settings.tasks })
   const pool = new Pool({
     concurrency,
     bufferSize,
@@ -173,15 +157,17 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
     outbox,
     asyncOutbox,
     afterCommit,
+    door,
     run: (attempt) => fork(runAttempt(runner, attempt)),
     toHistory: runner.toHistory
   })
-  const writing = { sql, database, lease, metrics, onStored: settleWith(core, pool) }
+  door.opens({ pool, wakeup, afterCommit })
+  const writing = { sql, database, lease, metrics, onStored: settleWith({ ...core, now }, pool) }
   const writers = [
     new Writer({ ...writing, isAsync: false, outbox }),
     new Writer({ ...writing, isAsync: true, outbox: asyncOutbox })
   ]
-  return { wakeup, afterCommit, pool, writers, notifyWorkers }
+  return { wakeup, afterCommit, door, pool, writers, notifyWorkers }
 })
 
 /** What tells a worker from others, and where its table is. */
@@ -194,7 +180,7 @@ const makeParts = Effect.fnUntraced(
   function*(settings: Settings, { encoding, id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
     const core = yield* makeCore(settings, id, database, metrics)
     const pipeline = yield* makePipeline(core)
-    const { pool, wakeup } = pipeline
+    const { door, pool, wakeup } = pipeline
     const { lease, maxCrashes, pollInterval: longestPoll } = settings
     const known = knownOf(settings.tasks, encoding)
     const tasks = [...settings.tasks.keys()]
@@ -206,6 +192,7 @@ const makeParts = Effect.fnUntraced(
     const quarantine = new Quarantine(leases)
     const announce = (rest: number) => listener?.probeOfLook(rest)
     const rescue = new Rescue({ ...leases, announce }, () => quarantine.look())
+    pipeline.afterCommit.othersLook = () => rescue.isLeftToOthers
     const unknownStates = new UnknownStates({ ...shared, pollInterval: longestPoll })
     const cancels = new Cancels(leases)
     const ticker = new Ticker({ sql: core.sql, database, metrics, recurring: settings.recurring })
@@ -223,7 +210,7 @@ const makeParts = Effect.fnUntraced(
       keepLeases: keepLeases(leases),
       rescue,
       cancels,
-      others: [ticker.run(pollInterval), unknownStates.run, keepHistory({ ...core, tasks: settings.tasks })],
+      others: [door.run, ticker.run(pollInterval), unknownStates.run, keepHistory({ ...core, tasks: settings.tasks })],
       stopRequest
     }
     return parts

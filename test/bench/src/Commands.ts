@@ -27,6 +27,9 @@ export interface Commands {
   readonly stop: () => Promise<Stats>
   /** Enqueues one task after the other, `gap` ms apart and jittered, each stamped with the time. */
   readonly trickle: (request: { url: string; tasks: number; gap: number }) => Promise<void>
+  /** See `Subject`. */
+  readonly pingPong: (request: { url: string; rounds: number }) => Promise<number>
+  readonly execute: (request: { url: string; tasks: number }) => Promise<ReadonlyArray<number>>
   /** Inserts by plain SQL, from many sessions at the same time; answers how many tasks a second. */
   readonly insertBySql: (request: InsertRequest) => Promise<number>
   /** Enqueues in bulk at a steady rate; answers how many. */
@@ -160,7 +163,7 @@ export const makeCommands = (subject: Subject): Commands => {
   }
   return {
     describe: async () => {
-      const { prepare, connect, work, backlog, ...description } = subject
+      const { prepare, connect, work, backlog, pingPong, execute, ...description } = subject
       return description
     },
     prepare: async ({ url }) => void (await subject.prepare(url)),
@@ -198,6 +201,8 @@ export const makeCommands = (subject: Subject): Commands => {
         }
       })
     },
+    pingPong: ({ url, rounds }) => subject.pingPong!(url, rounds),
+    execute: ({ url, tasks }) => subject.execute!(url, tasks),
     insertBySql,
     feed: async ({ url, perSecond, seconds }) => {
       let sent = 0

@@ -73,6 +73,13 @@ export interface Subject {
   readonly connect: (url: string) => Promise<Producer>
   /** Resolves when the worker runs. */
   readonly work: (url: string, options: WorkOptions) => Promise<Worker>
+  /**
+   * Two tasks of one worker that send each other a message, so many times to and fro; answers how long that took, in ms.
+   * Each message and what it causes are stored before the next one is sent.
+   */
+  readonly pingPong?: (url: string, rounds: number) => Promise<number>
+  /** Runs one-step tasks on a worker, one after the other, and waits for the result of each; answers how long each took. */
+  readonly execute?: (url: string, tasks: number) => Promise<ReadonlyArray<number>>
   /** Statements that fill the table with rows no worker is to touch (workload 7), those that are `unfinished` first. */
   readonly backlog?: (sizes: BacklogSizes) => ReadonlyArray<string>
 }

@@ -22,6 +22,11 @@ export interface Network {
   readonly silence: (text: string) => Effect.Effect<void>
   /** The same for all connections, new ones included: these can be made, but nobody answers. */
   readonly silenceAll: Effect.Effect<void>
+  /**
+   * Lets so many more statements through. The next one does not reach the database: instead, all connections end, and no
+   * new ones are made, as if the process had been killed. The inner effect waits for that.
+   */
+  readonly cutAfter: (statements: number) => Effect.Effect<Effect.Effect<void>>
   /** How many statements were sent. */
   readonly statements: () => number
 }
@@ -38,9 +43,13 @@ interface State {
   readonly sent: Map<Socket, { text: string; readonly silence: () => void }>
   trap: Trap | undefined
   silent: boolean
+  /** After how many statements everything ends. */
+  last: { readonly count: number; readonly cut: () => void } | undefined
   /** How many statements each connection has sent. */
   readonly counts: Array<() => number>
 }
+
+const countOf = ({ counts }: State) => counts.reduce((sum, count) => sum + count(), 0)
 
 const pipe = (state: State, target: URL) => (socket: Socket) => {
   const { sent, sockets } = state
@@ -57,6 +66,7 @@ const pipe = (state: State, target: URL) => (socket: Socket) => {
   socket.on("data", (data) => {
     log.text += data.toString("latin1")
     counter.read(data)
+    if (state.last !== undefined && countOf(state) > state.last.count) return state.last.cut()
     const { trap } = state
     if (trap === undefined || !data.includes(trap.text)) return
     state.trap = undefined
@@ -83,7 +93,14 @@ const listen = (server: Server, port: number) =>
 export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Scope> =>
   Effect.gen(function*() {
     const target = new URL(url)
-    const state: State = { sockets: new Set(), sent: new Map(), trap: undefined, silent: false, counts: [] }
+    const state: State = {
+      sockets: new Set(),
+      sent: new Map(),
+      trap: undefined,
+      silent: false,
+      last: undefined,
+      counts: []
+    }
     const server = createServer(pipe(state, target))
     const cut = Effect.callback<void>((resume) => {
       server.close(() => resume(Effect.void))
@@ -107,6 +124,19 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
         for (const connection of state.sent.values()) if (connection.text.includes(text)) connection.silence()
       })
     const silenceAll = Effect.andThen(Effect.sync(() => (state.silent = true)), silence(""))
-    const statements = () => state.counts.reduce((sum, count) => sum + count(), 0)
-    return { url: through.href, cut, mend: listen(server, port), loseAnswer, silence, silenceAll, statements }
+    const statements = () => countOf(state)
+    const cutAfter = (count: number) =>
+      Effect.sync(() => {
+        const over = Deferred.makeUnsafe<void>()
+        state.last = {
+          count: statements() + count,
+          cut: () => {
+            server.close()
+            for (const socket of state.sockets) socket.destroy()
+            Deferred.doneUnsafe(over, Effect.void)
+          }
+        }
+        return Deferred.await(over)
+      })
+    return { url: through.href, cut, mend: listen(server, port), loseAnswer, silence, silenceAll, cutAfter, statements }
   })

@@ -2,7 +2,9 @@
 import { assert } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Latch, Queue, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { Admin, NextStep, Step, Task } from "../../../src/index.ts"
+import { Admin, Metrics, NextStep, Step, Task } from "../../../src/index.ts"
+import { outcomes } from "../../support/telemetry/Outcomes.ts"
+import * as Series from "../../support/telemetry/Series.ts"
 import { closed, start, startApart, workerTests } from "../../support/worker/Fixture.ts"
 import { holding } from "../../support/worker/Locks.ts"
 import { empty, gone, orphan, parked, row, rows, run } from "../../support/worker/Table.ts"
@@ -10,6 +12,16 @@ import { eventually, within } from "../../support/worker/Wait.ts"
 
 const ways = ["finished", "final", "continued", "rescheduled", "retried", "parked"] as const
 type Way = typeof ways[number]
+
+const told = [
+  ["finished", false],
+  ["finished", true],
+  ["final", false],
+  ["continued", false],
+  ["retried", false],
+  ["parked", false],
+  ["parked", true]
+] as const
 
 class Old extends Schema.TaggedClass<Old>()("Old", { way: Schema.Literals([...ways, "endless"]) }) {}
 class New extends Schema.TaggedClass<New>()("New", { n: Schema.Number }) {}
@@ -118,6 +130,28 @@ workerTests("a state that replaces a running one", (test) => {
         })
       )
     }
+  }
+
+  for (const [way, transactional] of told) {
+    test(
+      `is told apart in the metrics when the attempt is ${way}${transactional ? ", in a transaction" : ""}`,
+      Effect.gen(function*() {
+        const series = Series.capture()
+        const { began, letGo, task } = yield* makeReindex(transactional)
+        const Reindex = task(way)
+        yield* Effect.provide(start({ tasks: [Reindex] }), series.layer)
+        yield* Reindex.enqueue(new Old({ way }), { key: "products" })
+        yield* began
+        yield* Reindex.enqueue(new New({ n: 1 }), keyed)
+        yield* letGo.open
+        yield* empty
+        const outcome = way === "final" ? "finished" : way
+        const of = { task: "Reindex", step: "Old", outcome }
+        yield* series.until(Metrics.replaced, 1, of)
+        assert.deepStrictEqual(outcomes(series, of), { [outcome]: 1 })
+        assert.lengthOf(series.all(Metrics.replaced), 1)
+      })
+    )
   }
 
   test(

@@ -2,11 +2,13 @@
 import { assert } from "@effect/vitest"
 import { Clock, Effect, Fiber } from "effect"
 import { NextStep, Step, Task } from "../../../src/index.ts"
+import { ExtraFollowUps } from "../../../src/internal/worker/afterCommit.ts"
 import { makePacedClock } from "../../support/worker/Clocks.ts"
 import { Job, jobs, makeGate, startWith, urlOfTest, workerTests } from "../../support/worker/Fixture.ts"
+import { holding } from "../../support/worker/Locks.ts"
 import * as Logs from "../../support/worker/Logs.ts"
 import { makeNetwork } from "../../support/worker/Network.ts"
-import { empty, gone, orphan, row, rowWhere } from "../../support/worker/Table.ts"
+import { empty, gone, orphan, row, rows, rowWhere } from "../../support/worker/Table.ts"
 import { eventually, within } from "../../support/worker/Wait.ts"
 
 /** A worker behind a network, whose leases would outlast the test. */
@@ -137,6 +139,44 @@ workerTests("an answer that never comes", (test) => {
       })
     )
   }
+
+  test(
+    "to a batch that is taken apart when it is sent again, because one of its rows is locked: no end is forgotten",
+    Effect.gen(function*() {
+      const { gate, Jobs, ran } = yield* gated((name) =>
+        name === "on" ? NextStep.now(new Job({ name: "next" })) : NextStep.none
+      )
+      const worker = yield* distant(Jobs)
+      const names = ["1", "2", "3", "on"]
+      const ids = yield* Jobs.enqueueAll(names.map((name) => new Job({ name })))
+      const on = ids.at(-1)!
+      // Somebody waits for their ends: whether the first send has stored them is asked of the writer.
+      const committed: Array<string> = []
+      yield* Effect.provideService(worker.begin, ExtraFollowUps, [{
+        concerns: ({ claimed, outcome }) => {
+          if (outcome._tag === "Finished") committed.push(claimed.id)
+          return false
+        },
+        work: () => Effect.void,
+        every: Infinity
+      }])
+      for (const _ of names) yield* gate.next
+      const sent = yield* worker.loseAnswer("json_to_recordset")
+      yield* gate.open
+      yield* sent
+      yield* rowWhere(on, ({ transitions }) => transitions === 1)
+      assert.strictEqual((yield* rows).length, 1)
+      // `NextStep.now` keeps its claim: so of this batch, only that row is there to be locked.
+      const letGo = yield* holding(`select 1 from pg_task where id = '${on}' for update`)
+      yield* worker.mendAgain
+      yield* eventually(Effect.sync(() => committed.toSorted()), (found) => found.length >= 3)
+      assert.deepStrictEqual(committed.toSorted(), ids.slice(0, 3).toSorted())
+      yield* letGo
+      yield* empty
+      assert.deepStrictEqual(ran.toSorted(), [...names, "next"].toSorted())
+      assert.deepStrictEqual(worker.logs.find("Lease lost"), [])
+    })
+  )
 
   test(
     "to a failure: it counts once",

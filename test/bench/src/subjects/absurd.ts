@@ -2,7 +2,7 @@ import { Absurd } from "absurd-sdk"
 import { readFileSync } from "node:fs"
 import pg from "pg"
 import { withClient } from "../Commands.ts"
-import { forEachInFlight } from "../Subject.ts"
+import { forEachInFlight, now } from "../Subject.ts"
 import type { Job, Subject } from "../Subject.ts"
 
 const queueName = "bench"
@@ -44,5 +44,41 @@ export const subject: Subject = {
         await pool.end()
       }
     }
+  },
+  pingPong: async (url, rounds) => {
+    const { app, pool } = connect(url)
+    const register = (name: string, hits: string, waits: string, first: boolean) =>
+      app.registerTask<{ rounds: number }>({ name }, async ({ rounds }, ctx) => {
+        for (let n = 0; n < rounds; n++) {
+          if (first) await ctx.emitEvent(`${hits} ${n}`, n)
+          await ctx.awaitEvent(`${waits} ${n}`, { timeout: 60 })
+          if (!first) await ctx.emitEvent(`${hits} ${n}`, n)
+        }
+      })
+    register("ping", "to pong", "to ping", true)
+    register("pong", "to ping", "to pong", false)
+    const worker = await app.startWorker({ concurrency: 100, batchSize: 100, pollInterval: 0.01 })
+    const second = await app.spawn("pong", { rounds }, { queue: queueName })
+    const start = now()
+    const first = await app.spawn("ping", { rounds }, { queue: queueName })
+    for (const { taskID } of [first, second]) await app.awaitTaskResult(taskID, { queue: queueName })
+    const took = now() - start
+    await worker.close()
+    await pool.end()
+    return took
+  },
+  execute: async (url, tasks) => {
+    const worker = await subject.work(url, { body: () => undefined, concurrency: undefined })
+    const { app, pool } = connect(url)
+    const all: Array<number> = []
+    for (let seq = 0; seq < tasks; seq++) {
+      const start = now()
+      const { taskID } = await app.spawn("bench", { seq, steps: 1, waits: false, sentAt: 0 }, { queue: queueName })
+      await app.awaitTaskResult(taskID, { queue: queueName })
+      all.push(now() - start)
+    }
+    await pool.end()
+    await worker.stop()
+    return all
   }
 }

@@ -1,5 +1,5 @@
 import { DBOS, DBOSClient } from "@dbos-inc/dbos-sdk"
-import { forEachInFlight } from "../Subject.ts"
+import { forEachInFlight, now } from "../Subject.ts"
 import type { Job, StepBody, Subject } from "../Subject.ts"
 
 const queueName = "bench"
@@ -16,6 +16,28 @@ const workflow = DBOS.registerWorkflow(
   { name: workflowName }
 )
 void workflow
+
+const polling = { pollingIntervalMs: 10 }
+
+const ping = DBOS.registerWorkflow(
+  async (rounds: number) => {
+    for (let n = 0; n < rounds; n++) {
+      await DBOS.send("pong", n, "ball")
+      await DBOS.recv("ball", { timeoutSeconds: 60, ...polling })
+    }
+  },
+  { name: "ping" }
+)
+
+const pong = DBOS.registerWorkflow(
+  async (rounds: number) => {
+    for (let n = 0; n < rounds; n++) {
+      await DBOS.recv("ball", { timeoutSeconds: 60, ...polling })
+      await DBOS.send("ping", n, "ball")
+    }
+  },
+  { name: "pong" }
+)
 
 const launch = async (url: string): Promise<void> => {
   DBOS.setConfig({
@@ -56,5 +78,29 @@ export const subject: Subject = {
       onConflict: "always_update"
     })
     return { stop: () => DBOS.shutdown() }
+  },
+  pingPong: async (url, rounds) => {
+    await launch(url)
+    const second = await DBOS.startWorkflow(pong, { workflowID: "pong" })(rounds)
+    const start = now()
+    const first = await DBOS.startWorkflow(ping, { workflowID: "ping" })(rounds)
+    await Promise.all([first.getResult(), second.getResult()])
+    const took = now() - start
+    await DBOS.shutdown()
+    return took
+  },
+  execute: async (url, tasks) => {
+    const worker = await subject.work(url, { body: () => undefined, concurrency: undefined })
+    const client = await DBOSClient.create({ systemDatabaseUrl: url, applicationName: "bench" })
+    const all: Array<number> = []
+    for (let seq = 0; seq < tasks; seq++) {
+      const start = now()
+      const job: Job = { seq, steps: 1, waits: false, sentAt: 0 }
+      await (await client.enqueue({ queueName, workflowName }, job)).getResult(polling)
+      all.push(now() - start)
+    }
+    await client.destroy()
+    await worker.stop()
+    return all
   }
 }

@@ -11,6 +11,7 @@ import { pickUp } from "./pickUp.ts"
 import { processes } from "./processes.ts"
 import { slowDisks } from "./slowDisk.ts"
 import { steady } from "./steady.ts"
+import { execute, pingPong } from "./waits.ts"
 import { tasksOfSteps } from "./tasksOfSteps.ts"
 
 /** In the order of their numbers; (8) takes its peak from (3). */
@@ -27,5 +28,7 @@ export const workloads: ReadonlyArray<Workload> = [
   idle,
   manyClients,
   herd,
+  pingPong,
+  execute,
   ...slowDisks
 ]

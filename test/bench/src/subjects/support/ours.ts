@@ -3,6 +3,7 @@ import { Migrations, NextStep, Step, Task, Worker } from "../../../../../src/ind
 import { chunksOf } from "../../Subject.ts"
 import type { Job, StepBody, Subject } from "../../Subject.ts"
 import { client, once, open, runBody } from "./effect.ts"
+import { execute, pingPong } from "./oursWaits.ts"
 
 const State = Schema.TaggedStruct("State", {
   seq: Schema.Number,
@@ -51,6 +52,7 @@ export const makeOurs = (asyncCommit: boolean): Subject => ({
     const { close } = await open(Layer.provideMerge(worker, client(url)))
     return { stop: close }
   },
+  ...(!asyncCommit && { pingPong, execute }),
   backlog: ({ waiting, parked, foreign }) => [
     insertTasks("Foreign", "wakeup_at", "now() - interval '1 day'", foreign),
     insertTasks("Bench", "error", "'it failed'", parked),

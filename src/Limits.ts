@@ -1,0 +1,124 @@
+/**
+ * For whoever is on call: the limits, who holds their slots and who waits; to pause them, and to resume them. The command
+ * `pg-task limits` does the same.
+ *
+ * @since 0.1.0
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import type * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { allLimits, pauseLimit, resumeLimit } from "./internal/admin/limits.ts"
+import type * as TaskError from "./TaskError.ts"
+
+/**
+ * How many tasks of a limit, or of one of its keys, are at work, and how many wait.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Count extends Schema.Class<Count>("effect-pg-task/Limits/Count")({
+  /** The limit's name. */
+  limit: Schema.String,
+  /** Null if the limit has no keys, or for all of them together where the limit is paused. */
+  key: Schema.NullOr(Schema.String),
+  /** How many tasks may be at work at the same time. Null if no worker has said it yet. */
+  running: Schema.NullOr(Schema.Number),
+  /** How many tasks hold a slot: they are at work, or about to. */
+  holders: Schema.Number,
+  /** How many of these a worker has taken. */
+  atWork: Schema.Number,
+  /** How many tasks wait for a slot: those with the status `limited`. */
+  waiting: Schema.Number,
+  /** How long ago the oldest of these became due. Null if none waits. */
+  oldest: Schema.NullOr(Schema.DurationFromMillis),
+  /** It is paused, or the whole limit is. */
+  paused: Schema.Boolean
+}) {}
+
+/**
+ * The limits of which tasks are there, or which are paused, those with the most waiting tasks first: one for each key. At
+ * most `first` of them, by default 1,000.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Limits } from "effect-pg-task"
+ *
+ * export const program = Effect.gen(function*() {
+ *   for (const { holders, key, limit, waiting } of yield* Limits.list({ first: 20 })) {
+ *     yield* Console.log(limit, key, holders, waiting)
+ *   }
+ * })
+ * ```
+ * @category limits
+ * @since 0.1.0
+ */
+export const list = (
+  options: {
+    /** How many at most. */
+    readonly first?: number | undefined
+  } = {}
+): Effect.Effect<ReadonlyArray<Count>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> =>
+  Effect.map(
+    allLimits(options.first ?? 1000),
+    (found) =>
+      found.map(({ holders, key, name, oldest, paused, running, slots, waiting }) =>
+        new Count({
+          limit: name,
+          key,
+          running: slots,
+          holders,
+          atWork: running,
+          waiting,
+          oldest: oldest === null ? null : Duration.millis(oldest),
+          paused
+        })
+      )
+  )
+
+/**
+ * A limit by its name, with all its keys, or one key of it.
+ *
+ * @category options
+ * @since 0.1.0
+ */
+export interface Target {
+  readonly limit: string | { readonly name: string }
+  /** Default: all keys of the limit. */
+  readonly key?: string | undefined
+}
+
+/**
+ * Pauses a limit, or one key of it: no task gets a slot until {@link resume}. Tasks that a worker has taken go on.
+ *
+ * @example
+ * ```ts
+ * import { Limits } from "effect-pg-task"
+ *
+ * export const program = Limits.pause({ limit: "tenant", key: "acme" })
+ * ```
+ * @category limits
+ * @since 0.1.0
+ */
+export const pause: (
+  target: Target
+) => Effect.Effect<void, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = pauseLimit
+
+/**
+ * Lets a paused limit, or key, go on. Returns whether it was paused. A key that was paused by itself stays paused when
+ * its limit is resumed, and the other way round.
+ *
+ * @example
+ * ```ts
+ * import { Limits } from "effect-pg-task"
+ *
+ * export const program = Limits.resume({ limit: "tenant", key: "acme" })
+ * ```
+ * @category limits
+ * @since 0.1.0
+ */
+export const resume: (
+  target: Target
+) => Effect.Effect<boolean, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = resumeLimit

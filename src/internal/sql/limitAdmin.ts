@@ -1,0 +1,78 @@
+/** What people see of limits, and do to them: the statements. */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { isAtDoor, isPaused } from "./limitSchema.ts"
+import { findOpenKeys, grantSlots } from "./limits.ts"
+import { notify } from "./notify.ts"
+import { query, type Rows } from "./query.ts"
+import { age } from "./row.ts"
+
+export interface LimitCount {
+  readonly name: string
+  /** Null: the limit has no keys, or it is paused with all of them. */
+  readonly key: string | null
+  /** Null where nothing is known: the limit is paused, and none of its rows is there. */
+  readonly slots: number | null
+  readonly holders: number
+  readonly running: number
+  readonly waiting: number
+  /** In milliseconds. */
+  readonly oldest: number | null
+  readonly paused: boolean
+}
+
+/** The keys that have rows or are paused, those with the most waiting rows first. */
+export const listLimits = (sql: SqlClient, limit: number): Rows<LimitCount> =>
+  query(
+    sql,
+    `select split_part(k.key, ':', 1) as name,
+  case when strpos(k.key, ':') > 0 then substr(k.key, strpos(k.key, ':') + 1) end as key,
+  coalesce(l.slots, k.slots) as slots, k.holders::float8, k.running::float8, k.waiting::float8,
+  ${age("k.oldest")} as oldest, ${isPaused("k.key")} as paused
+from (
+  select r.key, max(r.slots) as slots, sum(r.holder) as holders, sum(r.running) as running, sum(r.waiting) as waiting,
+    min(r.due) as oldest
+  from (
+    select limit_key as key, slots, 1 as holder, is_running::int as running, 0 as waiting, null::timestamptz as due
+    from pg_task where slot > 0
+    union all select limit_key, slots, 0, 0, 1, wakeup_at from pg_task where ${isAtDoor} and wakeup_at <= now()
+    union all select name, null, 0, 0, 0, null from pg_task_paused where kind = 'limit'
+  ) r group by 1
+) k left join pg_task_limit l on l.key = k.key
+order by k.waiting desc, k.holders desc, k.key limit $1::int`,
+    [limit]
+  )
+
+/**
+ * No row of the limit, or of the key, gets a slot from now on. Those that hold one and don't run lose it, in a statement
+ * of its own: it waits for those who have begun to hand on slots before.
+ */
+export const pauseLimit = (sql: SqlClient, name: string): Effect.Effect<void, SqlError> =>
+  Effect.asVoid(Effect.andThen(
+    query(
+      sql,
+      "insert into pg_task_paused (kind, name) values ('limit', $1) on conflict (kind, name) do nothing",
+      [name]
+    ),
+    query(sql, "select pg_task_send_back($1)", [name])
+  ))
+
+/** Of more keys the workers find out by themselves, within about a second. */
+const maxKeys = 50
+
+/** Returns whether it was paused. */
+export const resumeLimit = Effect.fnUntraced(function*(
+  sql: SqlClient,
+  name: string
+): Effect.fn.Return<boolean, SqlError> {
+  const resumed = yield* query(
+    sql,
+    "delete from pg_task_paused where kind = 'limit' and name = $1 returning name",
+    [name]
+  )
+  const keys = (yield* findOpenKeys(sql)).filter((key) => key === name || key.startsWith(`${name}:`))
+  yield* grantSlots(sql, keys.slice(0, maxKeys))
+  yield* notify(sql, "")
+  return resumed.length > 0
+})

@@ -1,0 +1,113 @@
+/** The statements about limits: see limitSchema.ts for how a row waits for a slot. */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { TaskId } from "../../TaskId.ts"
+import { isAtDoor, isPaused } from "./limitSchema.ts"
+import { notDurable, queryAlone, type Rows } from "./query.ts"
+
+/** The limit of a row: its key, and how many rows of this key may run at the same time. */
+export interface LimitOfRow {
+  /** The name of the limit, or `name:key`. */
+  readonly key: string
+  readonly slots: number
+}
+
+/** A claimed row that asks for a slot. */
+export interface Entering extends LimitOfRow {
+  readonly id: TaskId
+  readonly token: string
+}
+
+export interface EnteredRow {
+  /** Null where `state` is `granted`. */
+  readonly id: TaskId | null
+  /** See `pg_task_enter`. */
+  readonly state: "in" | "out" | "locked" | "granted"
+  readonly slot: number | null
+  readonly task: string | null
+}
+
+/** Claimed rows ask for slots. */
+export const enterLimits = (sql: SqlClient, rows: ReadonlyArray<Entering>): Rows<EnteredRow> =>
+  queryAlone(sql, "select * from pg_task_enter($1::uuid[], $2::uuid[], $3::text[], $4::int[])", [
+    rows.map(({ id }) => id),
+    rows.map(({ token }) => token),
+    rows.map(({ key }) => key),
+    rows.map(({ slots }) => slots)
+  ])
+
+/** Gives the free slots of some keys to rows that wait for them. Returns the tasks of those rows. */
+export const grantSlots = (sql: SqlClient, keys: ReadonlyArray<string>): Rows<{ readonly task: string | null }> =>
+  queryAlone(sql, "select distinct g.task from pg_task_grant($1::text[]) as g(task)", [keys])
+
+/** One worker at a time looks. Nobody waits for the lock, which is held for the one statement. */
+const turn = `turn as materialized (
+  select pg_try_advisory_xact_lock(71609258::int8 << 32 | 'pg_task'::regclass::oid::int8) as mine
+)`
+
+/**
+ * The keys that have a free slot and a row at the door: a crash came between a commit and what follows it, or a hand has
+ * deleted, parked or moved the row that held the slot. Reads one row of each key that has rows at the door (a loose index
+ * scan), and the rows that hold its slots.
+ */
+export const findOpenKeys = (sql: SqlClient): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+  Effect.map(
+    queryAlone<{ key: string }>(
+      sql,
+      `with recursive ${turn}, keys as (
+  select (select limit_key from pg_task where ${isAtDoor} order by limit_key limit (select 1)) as key
+  where (select mine from turn)
+  union all
+  select (select limit_key from pg_task where ${isAtDoor} and limit_key > k.key order by limit_key limit (select 1))
+  from keys k where k.key is not null
+)
+select k.key from keys k cross join lateral (
+  select slots from pg_task where limit_key = k.key and ${isAtDoor} and wakeup_at <= now()
+  order by wakeup_at limit (select 1)
+) f where k.key is not null and not ${isPaused("k.key")}
+  and coalesce((select l.slots from pg_task_limit l where l.key = k.key), f.slots, 1)
+    > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0)`,
+      []
+    ),
+    (rows) => rows.map(({ key }) => key)
+  )
+
+/**
+ * A row holds its slot, and no worker takes it: there is none for its task, or the task is paused. While others wait, it
+ * gives the slot back, and leaves the door: whoever claims it asks for a slot again.
+ */
+const unclaimedFor = "interval '30 seconds'"
+
+/** More rows in one statement would hold their locks for longer. */
+const maxTaken = 1000
+
+const leave = `limit_key = null, slot = null, slots = null, updated_at = now()`
+
+/**
+ * Takes slots back that no attempt will free: those of rows that no worker takes, except rows of `tasks`, which this
+ * worker takes sooner or later; and those of parked rows whose worker has crashed. Returns their keys.
+ */
+export const takeSlotsBack = (
+  sql: SqlClient,
+  tasks: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+  Effect.map(
+    queryAlone<{ key: string }>(
+      sql,
+      `with stuck as materialized (
+  select t.ctid, t.limit_key from pg_task t
+  where t.slot > 0 and t.ended_at is null and case
+    when t.error is not null then not t.is_running or t.lease_until < now()
+    else not t.is_running and t.updated_at < now() - ${unclaimedFor} and t.task <> all($1::text[]) and exists (
+      select from pg_task w where w.limit_key = t.limit_key and w.slot is null and w.error is null and w.ended_at is null
+    ) end
+  order by t.limit_key, t.slot limit (select ${maxTaken}) for no key update skip locked
+), freed as (
+  update pg_task t set ${leave} where ${notDurable} and t.ctid = any(array(select ctid from stuck))
+)
+select distinct limit_key as key from stuck`,
+      [tasks]
+    ),
+    (rows) => rows.map(({ key }) => key)
+  )

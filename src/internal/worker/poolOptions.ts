@@ -1,0 +1,28 @@
+/** What a pool needs of the other parts of its worker. */
+import type * as Fiber from "effect/Fiber"
+import type * as Queue from "effect/Queue"
+import type { Attempt, Entry } from "../attempt/claimedTask.ts"
+import type { ToHistory } from "../attempt/history.ts"
+import type { Outcome } from "../attempt/outcome.ts"
+import type { AfterCommit } from "./afterCommit.ts"
+import type { BufferOptions } from "./buffer.ts"
+import type { Door } from "./door.ts"
+import type { WorkerMetrics } from "./metrics.ts"
+import type { Wakeup } from "./wakeup.ts"
+
+export interface PoolOptions extends BufferOptions {
+  /** A row whose lease was not renewed for longer may be another worker's. In milliseconds. */
+  readonly maxUnrenewed: number
+  readonly metrics: WorkerMetrics
+  readonly wakeup: Wakeup
+  /** Where outcomes go to be written. The answers come through {@link Pool.stored}. */
+  readonly outbox: Queue.Enqueue<Entry>
+  /** The same for those whose commit need not wait for the disk: they don't wait behind those that do. */
+  readonly asyncOutbox: Queue.Enqueue<Entry>
+  readonly afterCommit: AfterCommit
+  /** Where rows of limited states ask for slots. The answers come through {@link Pool.entered}. */
+  readonly door: Pick<Door, "enter" | "freed">
+  /** Runs an attempt, and notes its outcome in it. */
+  readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
+  readonly toHistory?: ToHistory | undefined
+}

@@ -1,0 +1,84 @@
+/** What people see of limits, and do to them. */
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { Limits } from "../../src/index.ts"
+import { atTheDoor, limitedRows, makeSyncs, sync } from "../support/limits/Syncs.ts"
+import { makeGate, start, workerTests } from "../support/worker/Fixture.ts"
+import { empty, run } from "../support/worker/Table.ts"
+import { eventually } from "../support/worker/Wait.ts"
+
+const reset = run("truncate pg_task_limit, pg_task_paused")
+
+/** Without their ages. */
+const counts = Effect.map(
+  Limits.list(),
+  (all) =>
+    all.map(({ holders, key, limit, paused, running, waiting }) => ({
+      limit,
+      key,
+      running,
+      holders,
+      waiting,
+      paused
+    }))
+)
+
+workerTests("a limit", (test) => {
+  test(
+    "is listed with who is at work and who waits",
+    Effect.gen(function*() {
+      yield* reset
+      const gate = yield* makeGate
+      const Syncs = makeSyncs(({ name }) => gate.enter(name), 1)
+      assert.deepStrictEqual(yield* counts, [])
+      yield* start({ tasks: [Syncs] })
+      yield* Syncs.enqueueAll([sync("a", 1), sync("a", 2), sync("a", 3), sync("b", 4)])
+      yield* gate.next
+      yield* gate.next
+      const found = yield* eventually(counts, ([first]) => first?.waiting === 2)
+      assert.deepStrictEqual(found, [
+        { limit: "tenant", key: "a", running: 1, holders: 1, waiting: 2, paused: false },
+        { limit: "tenant", key: "b", running: 1, holders: 1, waiting: 0, paused: false }
+      ])
+      yield* gate.open
+      yield* empty
+      assert.deepStrictEqual(yield* counts, [])
+    })
+  )
+
+  for (
+    const [what, target] of [
+      ["one key of it", { limit: "tenant", key: "a" }],
+      ["the whole", { limit: "tenant" }]
+    ] as const
+  ) {
+    test(
+      `lets no task begin while ${what} is paused, and all of them once it is resumed`,
+      Effect.gen(function*() {
+        yield* reset
+        const gate = yield* makeGate
+        const Syncs = makeSyncs(({ name }) => gate.enter(name), 1)
+        // A worker is about to take it.
+        yield* run(
+          `insert into pg_task (step, limit_key, slot, slots)
+          values ('{"Syncs":{"Sync":{"tenant":"a","name":"holder"}}}', 'tenant:a', 1, 1)`
+        )
+        yield* atTheDoor("a", 2)
+        yield* Limits.pause(target)
+        yield* Limits.pause(target)
+        const [holder] = yield* limitedRows.pipe(Effect.map((rows) => rows.filter(({ name }) => name === "holder")))
+        assert.deepInclude(holder, { slot: null, is_running: false })
+        yield* start({ tasks: [Syncs] })
+        yield* Syncs.enqueue(sync("a", "new"))
+        yield* eventually(limitedRows, (rows) => rows.length === 4 && rows.every(({ slot }) => slot === null))
+        assert.strictEqual(yield* gate.unseen, 0)
+        assert.isTrue((yield* counts).every(({ key, paused }) => key !== "a" || paused))
+        assert.isTrue(yield* Limits.resume(target))
+        assert.isFalse(yield* Limits.resume(target))
+        assert.strictEqual(yield* gate.next, "1")
+        yield* gate.open
+        yield* empty
+      })
+    )
+  }
+})
