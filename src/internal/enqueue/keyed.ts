@@ -52,24 +52,25 @@ const isInTransaction = (sql: SqlClient.SqlClient): Effect.Effect<boolean> =>
 
 type Rows = ReturnType<typeof Keys.findHolder>
 
+/** What comes next, if a look has found nothing and stored nothing. */
+const orElse = (look: Rows, next: () => Rows): Rows =>
+  Effect.flatMap(look, (found) => found.length > 0 ? Effect.succeed(found) : next())
+
 /** The row gets the new state; without one, it is inserted. Nothing: another row got the key meanwhile. */
 const replaceOrInsert = (sql: SqlClient.SqlClient, task: Keys.KeyedTask, throttle: boolean): Rows =>
-  Effect.flatMap(
-    Keys.replaceHolder(sql, task, { throttle }),
-    (found) => found.length > 0 ? Effect.succeed(found) : Keys.insertKeyed(sql, task, true)
+  orElse(Keys.replaceHolder(sql, task, { throttle }), () => Keys.insertKeyed(sql, task, true))
+
+const findOrInsertAlone = (sql: SqlClient.SqlClient, task: Keys.KeyedTask, look: "first" | "again"): Rows =>
+  notifierOf(sql).store(
+    (quiet) => Keys.findOrInsertKeyed(sql, task, { quiet, look }),
+    (found) => found[0]?.created === true
   )
 
 /** One look, and the insert if there was none. Nothing: another row got the key meanwhile. */
 const findOrInsert = (sql: SqlClient.SqlClient, task: Keys.KeyedTask, inTransaction: boolean): Rows =>
   inTransaction
-    ? Effect.flatMap(
-      Keys.findHolder(sql, task.task, task.key),
-      (found) => found.length > 0 ? Effect.succeed(found) : Keys.insertKeyed(sql, task)
-    )
-    : notifierOf(sql).store(
-      (quiet) => Keys.findOrInsertKeyed(sql, task, quiet),
-      (found) => found[0]?.created === true
-    )
+    ? orElse(Keys.findHolder(sql, task.task, task.key), () => Keys.insertKeyed(sql, task))
+    : orElse(findOrInsertAlone(sql, task, "first"), () => findOrInsertAlone(sql, task, "again"))
 
 const again = (
   look: Rows,

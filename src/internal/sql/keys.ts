@@ -9,6 +9,7 @@
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../../TaskId.ts"
 import type { Due } from "./insert.ts"
+import { hasPlainNames, nameColumns, namesOf } from "./names.ts"
 import { query, type Rows } from "./query.ts"
 import { present, status, type Status } from "./row.ts"
 import { clampMillis, millis } from "./time.ts"
@@ -49,6 +50,9 @@ export interface KeyedTask extends Due {
 
 const params = ({ at, delay, key, step, task, trace }: KeyedTask) => [step, at, clampMillis(delay), trace, task, key]
 
+/** The parameters of an insert: the last one says whether the names can be taken from the step as they stand there. */
+const insertParams = (task: KeyedTask) => [...params(task), hasPlainNames(task.step)]
+
 const ofKey = (task: string, key: string) => `t.task = ${task} and t.key = ${key}`
 
 /** The row that has the key. */
@@ -59,6 +63,14 @@ export const findHolder = (sql: SqlClient, task: string, key: string): Rows<KeyR
     [task, key]
   )
 
+/** Stores it, unless a row has its key, whatever that row is. */
+const addedWhere = (from: string, condition: string) =>
+  `added as (
+  insert into pg_task (step, ${nameColumns}, wakeup_at, trace, key)
+  select $1, ${namesOf("$1", "$7")}, ${dueTime("$2", "$3")}, $4, $6${from} where true${condition}
+  on conflict (task, key) where key is not null do nothing returning id, wakeup_at
+)`
+
 /**
  * Frees the key first if a row has it that has ended. An insert with these values conflicts with no row that the same
  * statement has changed before: so it reads from `freed`.
@@ -66,11 +78,7 @@ export const findHolder = (sql: SqlClient, task: string, key: string): Rows<KeyR
 const insertWhere = (condition: string, ended = `t.ended_at is not null and not ${present}`) =>
   `freed as (
   ${freeKey} where ${ofKey("$5", "$6")} and ${ended}${condition} returning 1
-), added as (
-  insert into pg_task (step, wakeup_at, trace, key)
-  select $1, ${dueTime("$2", "$3")}, $4, $6 from (select count(*) from freed) f where true${condition}
-  on conflict (task, key) where key is not null do nothing returning id, wakeup_at
-)`
+), ${addedWhere(" from (select count(*) from freed) f", condition)}`
 
 const insertText = (inserted: string) => `with ${inserted} select id, true as created, ${newStatus} from added`
 const insertOnly = insertText(insertWhere(""))
@@ -81,7 +89,7 @@ const insertForEnded = insertText(insertWhere("", "t.ended_at is not null"))
  * ended loses its key, though its result is still kept.
  */
 export const insertKeyed = (sql: SqlClient, task: KeyedTask, replacing = false): Rows<KeyRow> =>
-  query(sql, replacing ? insertForEnded : insertOnly, params(task))
+  query(sql, replacing ? insertForEnded : insertOnly, insertParams(task))
 
 /**
  * When the new state is due. `throttle` keeps the time for which the row is scheduled, or at which the state was due that
@@ -108,23 +116,30 @@ export const replaceHolder = (sql: SqlClient, task: KeyedTask, { throttle }: { r
   query<KeyRow>(sql, replaceText, [...params(task), throttle])
 
 /** Whether it notifies is the first thing that the statement decides. */
-const findOrInsertText = (settings: string) =>
+const findOrInsertText = (settings: string, added: (condition: string) => string) =>
   `with holder as materialized (
   select t.id, ${status} as status from pg_task t where ${settings}${ofKey("$5", "$6")} and ${present}
-), ${insertWhere(" and not exists (select from holder)")}
+), ${added(" and not exists (select from holder)")}
 select id, false as created, status from holder union all select id, true, ${newStatus} from added`
 
-const findOrInsertWithNotify = findOrInsertText("")
-const findOrInsertWithoutNotify = findOrInsertText(
-  "(select set_config('pg_task.skip_notify', 'on', true)) is not null and "
-)
+const skipNotify = "(select set_config('pg_task.skip_notify', 'on', true)) is not null and "
+const addedOnly = (condition: string) => addedWhere("", condition)
+
+const findOrInsertTexts = {
+  first: { loud: findOrInsertText("", addedOnly), quiet: findOrInsertText(skipNotify, addedOnly) },
+  again: { loud: findOrInsertText("", insertWhere), quiet: findOrInsertText(skipNotify, insertWhere) }
+}
 
 /**
  * Both with one statement. Only outside of transactions: the setting lasts until the transaction ends. Returns nothing
- * if another row has got the key meanwhile.
+ * if another row has got the key meanwhile. `first` also does so if a row has the key that has ended, and is not present
+ * any more: `again` frees it, which costs a third more.
  */
-export const findOrInsertKeyed = (sql: SqlClient, task: KeyedTask, quiet: boolean): Rows<KeyRow> =>
-  query(sql, quiet ? findOrInsertWithoutNotify : findOrInsertWithNotify, params(task))
+export const findOrInsertKeyed = (
+  sql: SqlClient,
+  task: KeyedTask,
+  { look, quiet }: { readonly quiet: boolean; readonly look: "first" | "again" }
+): Rows<KeyRow> => query(sql, findOrInsertTexts[look][quiet ? "quiet" : "loud"], insertParams(task))
 
 // ---------------------------------------------------------------------------------------------------------------
 // Many tasks
@@ -160,6 +175,8 @@ const paramsOfAll = ({ at, delay, steps, task, trace }: KeyedTasks) => [
   steps.map(({ key }) => key)
 ]
 
+const allPlain = ({ steps }: KeyedTasks) => steps.every(({ step }) => hasPlainNames(step))
+
 /**
  * Stores tasks, except those whose key another row has. In the order of their keys: so there are fewer deadlocks.
  * `replacing` is as for {@link insertKeyed}.
@@ -171,13 +188,13 @@ export const insertAllKeyed = (sql: SqlClient, tasks: KeyedTasks, replacing: boo
   ${freeKey} where ${ofKey("$5", "any($6::text[])")} and t.ended_at is not null and ($7::bool or not ${present})
   returning 1
 ), added as (
-  insert into pg_task (step, wakeup_at, trace, key)
-  select i.step, ${dueTime("$2", "$3")}, $4, i.key
+  insert into pg_task (step, ${nameColumns}, wakeup_at, trace, key)
+  select i.step, ${namesOf("i.step", "$8")}, ${dueTime("$2", "$3")}, $4, i.key
   from (select count(*) from freed) f cross join unnest($1::text[], $6::text[]) as i(step, key) order by i.key
   on conflict (task, key) where key is not null do nothing returning id, key, wakeup_at
 )
 select key, id, true as created, ${newStatus} from added`,
-    [...paramsOfAll(tasks), replacing]
+    [...paramsOfAll(tasks), replacing, allPlain(tasks)]
   )
 
 /** {@link replaceHolder} for many keys. */

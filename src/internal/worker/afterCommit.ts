@@ -84,6 +84,11 @@ export class AfterCommit {
     this.leftTasks.set()
   }
 
+  /** Waits until all is done that follows from the outcomes so far. A worker that stops does, for a while. */
+  get settled(): Effect.Effect<void> {
+    return Effect.forEach(this.followers, ({ settled }) => settled, { discard: true })
+  }
+
   /** Works until its fiber is interrupted. Its parts don't wait for each other: work that hangs does so for long. */
   get run(): Effect.Effect<never> {
     const telling = Effect.forever(Effect.andThen(this.leftTasks.wait(), this.tell))
@@ -100,6 +105,8 @@ class Follower {
   private entries: Array<Entry> = []
   /** It is time to look for what others have left undone. */
   private mustLook = false
+  private isWorking = false
+  private readonly ended = new Signal()
   /** How many looks in a row were left to others. */
   private leftLooks = 0
 
@@ -114,6 +121,14 @@ class Follower {
     if (this.entries.length < maxEntries) this.entries.push(entry)
     else this.mustLook = true
     this.mayFollow.set()
+  }
+
+  get settled(): Effect.Effect<void> {
+    return Effect.whileLoop({
+      while: () => this.isWorking || this.entries.length > 0,
+      body: () => this.ended.wait(),
+      step: () => {}
+    })
   }
 
   get run(): Effect.Effect<never> {
@@ -143,6 +158,7 @@ class Follower {
     if (isLook) this.mustLook = false
     else this.entries = []
     if (!isLook && entries.length === 0) return Effect.void
+    this.isWorking = true
     // Sent again for as long as the database is away.
     return this.database.retryingUnless(work(entries), isRefused).pipe(
       Effect.catchCause((cause) => {
@@ -150,7 +166,11 @@ class Follower {
         return Effect.andThen(noteFailure(cause), Effect.sleep(Math.min(failedPause, every / 2)))
       }),
       // There may be more to do, by now.
-      Effect.map(() => this.mayFollow.set())
+      Effect.map(() => {
+        this.isWorking = false
+        this.ended.set()
+        this.mayFollow.set()
+      })
     )
   }
 }

@@ -3,7 +3,7 @@ import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import * as Metrics from "../../Metrics.ts"
 import type { ClaimedTask } from "../attempt/claimedTask.ts"
-import type { Ending } from "../attempt/outcome.ts"
+import { type Ending, isTaken, type RowOutcome } from "../attempt/outcome.ts"
 import { durationBoundaries, inMillis } from "../definition/series.ts"
 
 // `Metric.withAttributes` works out the series of a set of attributes at every update. That is slow where the attributes
@@ -79,8 +79,13 @@ export class WorkerMetrics {
     counterOf(Metrics.replaced, attributes).updateUnsafe(1, this.context)
   }
 
-  /** A signal left its row: a waiting state took it, or the task ended without. */
-  signals(claimed: ClaimedTask, outcome: "taken" | "left", count: number): void {
+  /** An outcome is in the row. Signals have left that: a waiting state took one, or the task ended without them. */
+  inRow(claimed: ClaimedTask, outcome: RowOutcome): void {
+    if (isTaken(claimed, outcome)) this.signals(claimed, "taken", 1)
+    if (outcome._tag === "Finished" && outcome.left !== undefined) this.signals(claimed, "left", outcome.left)
+  }
+
+  private signals(claimed: ClaimedTask, outcome: "taken" | "left", count: number): void {
     counterOf(Metrics.signals, { task: claimed.task ?? "", outcome }).updateUnsafe(count, this.context)
   }
 

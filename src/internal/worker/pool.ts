@@ -12,7 +12,6 @@ import { type Attempt, ClaimedTask, makeAttempt, type StoredOutcome } from "../a
 import {
   endingOf,
   isAsync,
-  isTaken,
   type Outcome,
   type Released,
   type RowOutcome,
@@ -303,22 +302,20 @@ export class Pool {
     claimed.onEnd = undefined
     if (knocks !== undefined && stop === undefined) return this.knock(claimed, knocks)
     this.options.metrics.ended(claimed, endingOf(stop, outcome), this.endedAt - startedAt)
-    if (stop === "Lost" || stop === "Cancelled") return this.forget(claimed)
+    if (stop === "Lost" || stop === "Cancelled") {
+      // The transaction of its step may have ended it, and a renewal saw that first: those who wait for it must hear so.
+      if (outcome._tag === "Stored") this.options.afterCommit.committed({ claimed, outcome: outcome.outcome })
+      return this.forget(claimed)
+    }
     claimed.storedAt = this.endedAt
     if (outcome._tag === "Stored") return this.afterStored(claimed, outcome.outcome)
     this.store(claimed, this.limitChain(outcome), this.options.toHistory?.(attempt, outcome))
   }
 
-  private countSignals(claimed: ClaimedTask, outcome: RowOutcome): void {
-    const { metrics } = this.options
-    if (isTaken(claimed, outcome)) metrics.signals(claimed, "taken", 1)
-    if (outcome._tag === "Finished" && outcome.left !== undefined) metrics.signals(claimed, "left", outcome.left)
-  }
-
   /** An outcome is in the row. */
   private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
-    const { afterCommit, door, wakeup } = this.options
-    this.countSignals(claimed, outcome)
+    const { afterCommit, door, metrics, wakeup } = this.options
+    metrics.inRow(claimed, outcome)
     afterCommit.committed({ claimed, outcome })
     if (claimed.limit !== undefined) door.freed(claimed.limit.key)
     if (outcome._tag === "Continued") return this.advance(claimed, outcome)

@@ -2,6 +2,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import type { AfterCommit } from "./afterCommit.ts"
 import type { BorrowedScopes } from "./borrowedScopes.ts"
 import { durationText } from "../definition/durationText.ts"
 import type { Database } from "./database.ts"
@@ -12,12 +13,16 @@ import type { Wakeup } from "./wakeup.ts"
 /** How long a stopping worker waits for its own statements, and for steps that don't react to their interruption. */
 const endTimeout = 10_000
 
+/** How long it waits for what follows from its last outcomes. Without it, other workers find that out within a minute. */
+const followUpTimeout = 3000
+
 /** How long it waits for those that change nothing any more. */
 const briefPatience = 1000
 
 interface Draining {
   readonly settings: Settings
   readonly pool: Pool
+  readonly afterCommit: AfterCommit
   readonly wakeup: Wakeup
   /** Notifies, and waits for that. */
   readonly notifyWorkers: Effect.Effect<void>
@@ -49,14 +54,15 @@ const endSteps = Effect.fnUntraced(function*(parts: Draining) {
 })
 
 /**
- * Only this worker knew when its rescheduled tasks become due, so it notifies the others. Then it stops listening,
- * which returns its connection to the pool before the client closes.
+ * Its last outcomes may let others go on: parents of children that have ended, and whoever waits for a result. And only
+ * this worker knew when its rescheduled tasks become due, so it notifies the others. Then it stops listening, which
+ * returns its connection to the pool before the client closes.
  */
-const finish = ({ background, notifyWorkers }: Draining): Effect.Effect<void> => {
+const finish = Effect.fnUntraced(function*({ afterCommit, background, notifyWorkers }: Draining) {
+  yield* Effect.timeoutOption(afterCommit.settled, followUpTimeout)
   for (const fiber of background) fiber.interruptUnsafe()
-  const ended = Effect.andThen(notifyWorkers, Fiber.awaitAll(background))
-  return Effect.asVoid(Effect.timeoutOption(ended, briefPatience))
-}
+  yield* Effect.timeoutOption(Effect.andThen(notifyWorkers, Fiber.awaitAll(background)), briefPatience)
+})
 
 /** Stops gracefully: claims no more, gives back, waits for running steps, interrupts what is left, stores the rest. */
 export const drain = Effect.fnUntraced(function*(parts: Draining) {
@@ -70,7 +76,7 @@ export const drain = Effect.fnUntraced(function*(parts: Draining) {
   })
   const stored = yield* waitUntil(parts, () => pool.counts.storing === 0, endTimeout)
   if (!stored) yield* Effect.logError("Some outcomes could not be stored: their steps will run again")
-  yield* Effect.suspend(() => finish(parts))
+  yield* finish(parts)
   yield* Effect.logInfo("Worker stopped")
 })
 
