@@ -37,7 +37,7 @@ workerTests("pg-task list", (test) => {
       yield* run(
         "insert into pg_task (step) values ('{\"A name that is long\":{\"And so is that of this state\":{}}}')"
       )
-      for (const columns of [60, 70, 77, 78, 79, 100]) {
+      for (const columns of [60, 70, 77, 78, 79, 100, 103, 104]) {
         for (const command of ["list", "stats"]) {
           for (const line of lines(yield* pgTask([command], { columns }))) assert.isAtMost(line.length, columns)
         }

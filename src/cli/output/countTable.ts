@@ -43,7 +43,7 @@ export const toStats = (counts: ReadonlyArray<Admin.Count>): ReadonlyArray<Stats
 const roomForAges = 80
 
 /** Only a wide screen has room for what is at rest. */
-const roomForResting = 100
+const roomForResting = 104
 
 export const statsColumns = (style: Style, width: number): ReadonlyArray<Column<Stats>> => {
   const number = (title: string, value: (stats: Stats) => number, paint: (text: string) => string): Column<Stats> => ({
