@@ -48,7 +48,11 @@ export const namesOf = (step: string, plain: string): string =>
  */
 export const createNames: ReadonlyArray<string> = [
   "alter table pg_task alter column task drop expression if exists, alter column state drop expression if exists",
-  "drop function if exists pg_task_names(text)",
+  // Postgres 14 still takes the columns for its dependents: there it stays, and nothing calls it.
+  `do $$ begin
+  drop function if exists pg_task_names(text);
+exception when dependent_objects_still_exist then null;
+end $$`,
   `create or replace function pg_task_set_names() returns trigger language plpgsql as $$
 begin
   ${setNames}
