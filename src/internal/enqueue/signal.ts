@@ -10,6 +10,7 @@ import { TaskInboxFullError, TaskNotFoundError, TaskOptionsError, type TaskTable
 import { asOwn, toTableError } from "../sql/errors.ts"
 import { insertKeyed } from "../sql/keys.ts"
 import * as Signals from "../sql/signals.ts"
+import { transact } from "../sql/transact.ts"
 import { notifierOf } from "./notifier.ts"
 import { currentTrace } from "./trace.ts"
 
@@ -115,11 +116,14 @@ export const signalOrEnqueue = (
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
       const trace = yield* currentTrace
-      const created = yield* sql.withTransaction(Effect.gen(function*() {
-        const [row] = yield* insertKeyed(sql, { task, key, step, trace, delay: 0, at: null }, true)
-        if (row !== undefined) yield* sendSignal({ task, id: row.id }, signal)
-        return row !== undefined
-      }))
+      const created = yield* transact(
+        sql,
+        Effect.gen(function*() {
+          const [row] = yield* insertKeyed(sql, { task, key, step, trace, delay: 0, at: null }, true)
+          if (row !== undefined) yield* sendSignal({ task, id: row.id }, signal)
+          return row !== undefined
+        })
+      )
       if (created) return { created }
       return yield* looks < maxLooks ? signalOrEnqueue({ key, step, task }, signal, looks + 1) : error
     })).pipe(Effect.catchTag("SqlError", toTableError))

@@ -21,6 +21,7 @@ import {
   type Where,
   whereClause
 } from "./row.ts"
+import { transact } from "./transact.ts"
 
 /** What is read of a part of the table, for each task: more conditions, and how many rows. */
 interface Reading {
@@ -53,7 +54,7 @@ const plannerSettings = [
 ].map((name) => `set_config('${name}', 'off', true)`).join(", ")
 
 const planned = <A>(sql: SqlClient, rows: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
-  sql.withTransaction(Effect.andThen(query(sql, `select ${plannerSettings}`, []), rows))
+  transact(sql, Effect.andThen(query(sql, `select ${plannerSettings}`, []), rows))
 
 const withNames = (parts: ReadonlyArray<Part>) => `with recursive ${parts.map(namesIn).join(", ")}`
 

@@ -5,6 +5,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { made } from "./migrations.ts"
 import { channel } from "./notify.ts"
 import { query } from "./query.ts"
+import { transact } from "./transact.ts"
 
 const schema = `(select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace
   where c.oid = 'pg_task'::regclass)`
@@ -96,7 +97,8 @@ from t left join pg_class c on c.oid = t.oid`,
 
 /** The last migration that was noted; 0 if none was. While migrations are applied, the table of notes is locked. */
 export const noted = (sql: SqlClient): Effect.Effect<number, SqlError> =>
-  sql.withTransaction(
+  transact(
+    sql,
     Effect.andThen(
       query(sql, "select set_config('lock_timeout', '2s', true)", []),
       Effect.map(
