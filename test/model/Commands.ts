@@ -15,6 +15,17 @@ const Enqueue = Schema.TaggedStruct("Enqueue", {
   n
 })
 
+/** A key that a row may have already, in whatever status. */
+const EnqueueKeyed = Schema.TaggedStruct("EnqueueKeyed", {
+  key: Schema.Literals(["a", "b"]),
+  onConflict: Schema.Literals(["keep", "fail", "replace", "replace", "replace", "debounce", "throttle"]),
+  /** By `enqueueAll`, in a transaction. */
+  many: Schema.Boolean,
+  due: Schema.Literals(["now", "now", "in an hour"]),
+  step: Schema.Literals(["Plain", "Plain", "Safe"]),
+  n
+})
+
 /** The answer to a claim may be lost: then the worker gives back what it doesn't know, by its token. */
 const Claim = Schema.TaggedStruct("Claim", {
   worker,
@@ -77,7 +88,8 @@ const Cancel = Schema.TaggedStruct("Cancel", { pick, how: Schema.Literals(["dele
 
 /** How often each of them comes, so that lives are long. */
 const weights = [
-  [Enqueue, 6],
+  [Enqueue, 5],
+  [EnqueueKeyed, 5],
   [Claim, 10],
   [ClaimSuspect, 5],
   [End, 14],

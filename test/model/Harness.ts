@@ -4,7 +4,16 @@ import type { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { run } from "../support/worker/Table.ts"
 import type { Changes, ClaimedTask } from "./WorkerStatements.ts"
-import type { Belief, Ending, Moment, Row, Rows, Text } from "./Model.ts"
+import {
+  type Belief,
+  type Ending,
+  type Moment,
+  type Pending,
+  replaced,
+  type Row,
+  type Rows,
+  type Text
+} from "./Model.ts"
 
 /** The table, or what was answered, is not what the model says. */
 export class Mismatch extends Data.TaggedError("Mismatch")<{ readonly message: string }> {}
@@ -57,6 +66,8 @@ const micros = (time: string) => `(extract(epoch from ${time}) * 1000000)::bigin
 const look = `select ${micros("now()")}::float8 as clock, (select count(*)::int from note) as notes, (
   select json_agg(json_build_object('id', id, 'step', step, 'task', task, 'wakeup', ${micros("wakeup_at")},
     'tried', tried, 'running', is_running, 'error', error, 'token', lease_token, 'leaseUntil', ${micros("lease_until")},
+    'key', key, 'pending', case when pending is not null then json_build_object('step', pending ->> 'step',
+      'at', ${micros("(pending ->> 'at')::timestamptz")}) end,
     'transitions', transitions, 'crashes', crashes, 'created', ${micros("created_at")}, 'updated', ${
   micros("updated_at")
 }))
@@ -83,6 +94,11 @@ const isText = (expected: Text, actual: string | null): boolean =>
     ? actual === expected
     : actual !== null && actual.includes(expected.part)
 
+const isPending = (expected: Pending | null, actual: Pending | null, row: ActualRow): boolean =>
+  expected === null || actual === null
+    ? expected === actual
+    : expected.step === actual.step && isMoment(expected.at, actual.at, row)
+
 const isSame = (key: keyof Row, expected: Row, actual: ActualRow): boolean => {
   switch (key) {
     case "wakeup":
@@ -95,6 +111,8 @@ const isSame = (key: keyof Row, expected: Row, actual: ActualRow): boolean => {
         : isMoment(expected.leaseUntil, actual[key], actual)
     case "error":
       return isText(expected.error, actual.error)
+    case "pending":
+      return isPending(expected.pending, actual.pending, actual)
     default:
       return expected[key] === actual[key]
   }
@@ -122,11 +140,12 @@ const differences = ({ clock }: World, expected: Rows, actual: ReadonlyArray<Act
 /** Compares the table with what it should be, down to the last column, and goes on from what it is. */
 export const check = (
   world: World,
-  expected: Rows,
+  given: Rows,
   notes: number
 ): Effect.Effect<void, Mismatch | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const found = yield* snapshot
+    const expected = new Map([...given].map(([id, row]) => [id, replaced(row, world.rows.get(id))]))
     const actual = found.rows ?? []
     const wrong = [...differences(world, expected, actual)]
     if (found.notes !== notes) wrong.push(`there are ${found.notes} notes, and should be ${notes}`)

@@ -7,8 +7,16 @@ export type Moment = number | { readonly fromNow: number }
 /** What a column must hold: this, or a text with this in it. */
 export type Text = string | null | { readonly part: string }
 
+/** A state that is to take the place of the row's own when its attempt ends. */
+export interface Pending {
+  readonly step: string
+  readonly at: Moment
+}
+
 export interface Row {
   readonly id: string
+  readonly key: string | null
+  readonly pending: Pending | null
   readonly step: string
   readonly task: string | null
   readonly wakeup: Moment
@@ -73,6 +81,8 @@ const successors: Record<string, ReadonlyArray<string>> = { Plain: ["Plain", "Sa
 
 export const enqueued = (id: string, step: string, wakeup: Moment = now): Row => ({
   id,
+  key: null,
+  pending: null,
   step,
   task: taskOf(step),
   wakeup,
@@ -223,6 +233,8 @@ export const endedAgain = (row: Row, { step }: Advance): Row => ({
  * error that somebody has set while it ran: of all else, the outcome decides.
  */
 export const ended = (row: Row, ending: Ending): Row | undefined => {
+  // Neither the end of the task nor its next step comes before the state that is to replace it.
+  if (row.pending !== null && (ending._tag === "Finished" || ending._tag === "Continued")) return freed(row)
   switch (ending._tag) {
     case "Finished":
       return undefined
@@ -261,6 +273,42 @@ export const takenOver = (row: Row): Row => ({
   crashes: row.crashes + 1,
   error: row.crashes + 1 >= maxCrashes ? { part: `The worker crashed ${row.crashes + 1} times in a row` } : null
 })
+
+// ---------------------------------------------------------------------------------------------------------------
+// Keys
+// ---------------------------------------------------------------------------------------------------------------
+
+/** The row begins anew, with another state. `transitions` are those that it had before the write. */
+const renewedBy = (row: Row, { at, step }: Pending, transitions: number): Row => ({
+  ...freed(row),
+  step,
+  task: taskOf(step),
+  wakeup: at,
+  pending: null,
+  tried: 0,
+  crashes: 0,
+  error: null,
+  transitions: transitions + 1
+})
+
+/** Whatever has ended its attempt: once the row doesn't run, the state that is to replace its own does so. */
+export const replaced = (row: Row, before: Row | undefined): Row =>
+  row.pending === null || row.running ? row : renewedBy(row, row.pending, before?.transitions ?? row.transitions)
+
+/** The row that has a key gets another state: at once, or when its attempt has ended. */
+export const replacing = (row: Row, pending: Pending, { throttle }: { readonly throttle: boolean }): Row => {
+  const scheduled = row.running || row.error !== null ? pending.at : row.wakeup
+  const at = throttle ? row.pending?.at ?? scheduled : pending.at
+  return { ...row, pending: { ...pending, at }, updated: now }
+}
+
+export const statusOf = (row: Row, clock: number): string => {
+  if (row.error !== null) return "parked"
+  if (row.running) return "running"
+  return typeof row.wakeup === "number" ? row.wakeup <= clock ? "ready" : "scheduled" : row.wakeup.fromNow <= 0
+    ? "ready"
+    : "scheduled"
+}
 
 // ---------------------------------------------------------------------------------------------------------------
 // Edits by hand

@@ -2,6 +2,7 @@
 import { Cause, Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { Command } from "./Commands.ts"
+import * as Keyed from "./KeyCommands.ts"
 import * as People from "./UserCommands.ts"
 import * as Workers from "./Workers.ts"
 import { begin, check, Mismatch, type World } from "./Harness.ts"
@@ -10,6 +11,8 @@ const perform = (world: World, command: Command): Effect.Effect<Workers.Expected
   switch (command._tag) {
     case "Enqueue":
       return People.enqueue(world, command)
+    case "EnqueueKeyed":
+      return Keyed.enqueueKeyed(world, command)
     case "Claim":
       return Workers.claim(world, command)
     case "ClaimSuspect":
@@ -29,7 +32,16 @@ const perform = (world: World, command: Command): Effect.Effect<Workers.Expected
   }
 }
 
-type ByWorkers = "Enqueue" | "Claim" | "ClaimSuspect" | "End" | "Echo" | "Renew" | "ReleaseClaim" | "Sweep"
+type ByWorkers =
+  | "Enqueue"
+  | "EnqueueKeyed"
+  | "Claim"
+  | "ClaimSuspect"
+  | "End"
+  | "Echo"
+  | "Renew"
+  | "ReleaseClaim"
+  | "Sweep"
 type ByPeople = Exclude<Command, { readonly _tag: ByWorkers }>
 
 const performByPeople = (world: World, command: ByPeople) => {

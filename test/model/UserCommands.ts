@@ -163,10 +163,13 @@ const mayEdit = (row: Model.Row, { how, step }: Of<"Edit">): boolean => {
   return how === "by hand" || (how === "Admin.edit" ? row.task === "Walk" : step !== "garbage")
 }
 
+/** A row with a key stays in its task: in another one, its key could be taken. */
+const isOtherTask = ({ n, step }: Of<"Edit">): boolean => Model.enqueued("", Model.stepText[step](n)).task !== "Walk"
+
 export const edit = (world: World, command: Of<"Edit">) =>
   Effect.gen(function*() {
     const row = rowOf(world, command)
-    if (row === undefined) return nothing(world)
+    if (row === undefined || (row.key !== null && isOtherTask(command))) return nothing(world)
     const name = command.how === "Admin.edit" && command.step !== "Safe" ? "Plain" : command.step
     const text = Model.stepText[name](command.n)
     const byApi = command.how.startsWith("Admin")

@@ -116,7 +116,8 @@ const forget = (world: World, attempt: Attempt) => {
 
 /** An attempt that goes on to its next step keeps its row, and its token. */
 const goOn = (world: World, { attempt, current, ending }: Ended) => {
-  if (!current || ending._tag !== "Continued") return forget(world, attempt)
+  const goesOn = ending._tag === "Continued" && world.rows.get(attempt.belief.id)?.pending === null
+  if (!current || !goesOn) return forget(world, attempt)
   const { belief } = attempt
   attempt.belief = { ...belief, step: ending.step, tried: 0, transitions: belief.transitions + 1 }
   attempt.claimed.advance(ending.step)
@@ -200,7 +201,9 @@ export const echo = (world: World, { pick }: Of<"Echo">) =>
     if (sent === undefined) return change(world, [])
     const known = sent.outcomes.flatMap(({ belief, ending }) => {
       const row = world.rows.get(belief.id)
-      return ending._tag === "Continued" && Model.isCurrentAgain(row, belief) ? [Model.endedAgain(row, ending)] : []
+      if (ending._tag !== "Continued" || !Model.isCurrentAgain(row, belief)) return []
+      // The worker has not begun the next step: it would have done so only with the answer.
+      return [row.pending === null ? Model.endedAgain(row, ending) : Model.released(row)]
     })
     yield* sameIds(yield* Hands.store(sent.changes), known.map(({ id }) => id))
     return change(world, known)
@@ -239,7 +242,8 @@ export const sweep = (world: World, { worker }: Of<"Sweep">) =>
     const answer = yield* Hands.sweep(worker)
     yield* sameIds(
       answer.map(({ crashes, id, parked }) => `${id} ${crashes} ${parked}`),
-      lapsed.map(({ crashes, error, id }) => `${id} ${crashes} ${error !== null}`)
+      lapsed.map((row) => Model.replaced(row, world.rows.get(row.id)))
+        .map(({ crashes, error, id }) => `${id} ${crashes} ${error !== null}`)
     )
     return change(world, lapsed)
   })
