@@ -29,3 +29,9 @@ it("a code that a user's trigger raises is Postgres's", () => {
     assert.strictEqual(failureKindOf(error), "Data")
   }
 })
+
+it("a queue of notifications that is full lasts for a while, a row that is too large does not get smaller", () => {
+  const failure = { code: "54000", severity: "ERROR" }
+  assert.strictEqual(failureKindOf(unknown({ ...failure, routine: "PreCommit_Notify" })), "Database")
+  assert.strictEqual(failureKindOf(unknown({ ...failure, routine: "heap_form_tuple" })), "Data")
+})

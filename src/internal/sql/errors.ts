@@ -91,9 +91,16 @@ const databaseClasses = new Set(
   ["08", "0A", "25", "26", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0"]
 )
 
+/**
+ * The server's queue of notifications is full: a session listens, and does not read. Its code also stands for rows that
+ * are too large, and its message is translated, so this asks which function of Postgres has raised it.
+ */
+const isQueueFull = ({ reason: { cause } }: SqlError): boolean =>
+  hasProperty(cause, "routine") && cause.routine === "PreCommit_Notify"
+
 export const failureKindOf = (error: SqlError): FailureKind => {
   const code = codeOf(error)
-  if (code === undefined) return "Database"
+  if (code === undefined || isQueueFull(error)) return "Database"
   return lockCodes.has(code) || code.startsWith("XX")
     ? "Lock"
     : databaseClasses.has(code.slice(0, 2))
