@@ -2,7 +2,7 @@
  * Workers die between every two statements while they run a tree of tasks of four levels. Each of its tasks is spawned
  * once, each parent goes on once, after its children, and reads what they came to.
  *
- * `TREE_SEED` plays a run again; `TREE_CRASHES=all` lets a worker die at each statement, and not at every fifth.
+ * `TREE_SEED` plays a run again; `TREE_CRASHES=all` lets a worker die at each statement, and not at every eleventh.
  */
 import { assert } from "@effect/vitest"
 import { Effect, Exit, Fiber, Layer, Scope } from "effect"
@@ -23,8 +23,8 @@ import { makeRandom } from "./Random.ts"
 
 const seed = Number(process.env["TREE_SEED"] ?? Date.now() % 1_000_000)
 
-/** Every fifth statement, another fifth each time. */
-const stride = process.env["TREE_CRASHES"] === "all" ? 1 : 5
+/** Every eleventh statement, other ones each time. */
+const stride = process.env["TREE_CRASHES"] === "all" ? 1 : 11
 
 /** A tree like that of the plan, but quick and narrow. */
 const quick = (node: Node): Node => ({
