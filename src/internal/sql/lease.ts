@@ -4,7 +4,7 @@ import type { TaskId } from "../../TaskId.ts"
 import { unparked } from "./due.ts"
 import { type KeptHistories, lostParam, writeLost } from "./history.ts"
 import type { Params } from "./params.ts"
-import { forceKeyLookup, notDurable, query, queryAlone, type Rows } from "./query.ts"
+import { forceKeyLookup, hasKeyOf, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millis } from "./time.ts"
 
 /** `forceKeyLookup`, for an id. */
@@ -34,7 +34,9 @@ export const renewLeases = (sql: SqlClient, leases: ReadonlyArray<Lease>, lease:
     sql,
     `with found as materialized (
   select t.id, (t.is_running and t.lease_token = a.token) is true as mine
-  from unnest($1::uuid[], $2::uuid[]) as a(id, token) join pg_task t on t.id = a.id where ${fewIds("a.id")}
+  from unnest($1::uuid[], $2::uuid[]) as a(id, token) join pg_task t on ${hasKeyOf("t.id", "a.id")} where ${
+      fewIds("a.id")
+    }
 ), free as (
   select ctid from pg_task where id = any(array(select id from found where mine)) for no key update skip locked
 ), renewed as (
@@ -202,7 +204,7 @@ export const judge = (
     `with expired as materialized (
   select t.id, s.ripe, case when not ${isUp("$5")} then true else ${isHeld("t")} end as held
   from unnest($1::uuid[], $2::float8[], $3::bool[]) as s(id, since, ripe)
-  join pg_task t on t.id = s.id
+  join pg_task t on ${hasKeyOf("t.id", "s.id")}
   where ${fewIds("s.id")} and t.is_running and t.error is null
     and (t.lease_until is null or t.lease_until < to_timestamp(s.since / 1000))
 ), free as materialized (

@@ -4,7 +4,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import { type HistoryEntry, historyParams, recordAll } from "./history.ts"
-import { notDurable, query, queryAlone, type Rows } from "./query.ts"
+import { hasKeyOf, notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { withPending } from "./takePending.ts"
 import { millis } from "./time.ts"
 import { anyTransition, nextTransitionSql } from "./transitions.ts"
@@ -46,7 +46,9 @@ export type RowEnd = Pick<RowChange, "id" | "token" | "n" | "taken">
  * new state already: it is one transition further. It does not go on if a pending state is to take its place: see
  * `takePending`.
  */
-const current = `t.id = c.id and t.lease_token = c.token and (t.transitions = c.n and c.kind <> 'Continued'
+const current = `${
+  hasKeyOf("t.id", "c.id")
+} and t.lease_token = c.token and (t.transitions = c.n and c.kind <> 'Continued'
       or (c.kind = 'Continued' and t.pending is null and t.transitions in (c.n, ${nextTransitionSql("c.n")})))`
 
 /** Which of the statements that store outcomes is needed. */
@@ -106,7 +108,7 @@ const storeChanges = ({ full, limited = false, locks, time }: Variant): string =
   select * from unnest($3::uuid[], $4::uuid[], $5::int[]) as f(id, token, n)
   where ${locks} and ${anyTransition}
 ), finished as (
-  delete from pg_task t using f where t.id = f.id and t.lease_token = f.token and t.transitions = f.n
+  delete from pg_task t using f where ${hasKeyOf("t.id", "f.id")} and t.lease_token = f.token and t.transitions = f.n
     and t.pending is null
   returning t.id, t.watched, ${countSignals} as left
 ), c as materialized (

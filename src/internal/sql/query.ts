@@ -36,3 +36,10 @@ export const notDurable = "(select set_config('synchronous_commit', 'off', true)
  * Without it, a plan that was made while the table was small would scan the table: a prepared statement keeps its plan.
  */
 export const forceKeyLookup = (column: string, min: string, max: string) => `${column} between ${min} and ${max}`
+
+/**
+ * Whether a row has the key of another one, in a form for which Postgres has no plan but to look it up by its index.
+ * With `a = b` it may also read the whole index in order, and does so where it believes the table to be empty: after
+ * the table was worked off and vacuumed while an old transaction kept all its dead rows.
+ */
+export const hasKeyOf = (column: string, other: string): string => `${column} = any(array[${other}])`

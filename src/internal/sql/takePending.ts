@@ -4,7 +4,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../../TaskId.ts"
 import { failureKindOf } from "./errors.ts"
 import { type HistoryEntry, historyParams, recordAll } from "./history.ts"
-import { query, type Rows } from "./query.ts"
+import { hasKeyOf, query, type Rows } from "./query.ts"
 import { anyTransition, nextTransitionSql } from "./transitions.ts"
 import { inboxWithout } from "./waits.ts"
 
@@ -41,7 +41,9 @@ const takePendingText = (locks: string) =>
 ), taken as (
   update pg_task t set is_running = false, lease_token = null, lease_until = null, updated_at = now(),
     inbox = case when f.taken < 0 or t.transitions <> f.n then t.inbox else ${inboxWithout("f.taken")} end
-  from f where t.id = f.id and t.lease_token = f.token and t.transitions in (f.n, ${nextTransitionSql("f.n")})
+  from f where ${hasKeyOf("t.id", "f.id")} and t.lease_token = f.token and t.transitions in (f.n, ${
+    nextTransitionSql("f.n")
+  })
     and t.pending is not null
   returning t.id
 )`
