@@ -2,39 +2,81 @@
 import * as Effect from "effect/Effect"
 import type { Tagged } from "../../NextStep.ts"
 import { type LimitDefinition, limitOfState } from "../definition/limit.ts"
+import type { LimitOfRow } from "../sql/limits.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
-import type { Attempt } from "./claimedTask.ts"
+import type { Attempt, ClaimedTask, HeldLimit } from "./claimedTask.ts"
 import type { Outcome } from "./outcome.ts"
+import type { Restore } from "./waiting.ts"
 
-/** Why the step can't begin yet. Undefined if the row holds a slot of its state's key, and knows how many there are. */
-const missingSlot = (
-  attempt: Attempt,
-  limit: LimitDefinition,
-  state: Tagged
-): Effect.Effect<Outcome | undefined> => {
-  const { limit: held, task } = attempt.claimed
-  return Effect.try({
-    try: (): Outcome | undefined => {
-      const needed = limitOfState(limit, state)
-      if (held !== undefined && held.slot > 0 && held.key === needed.key && held.slots === needed.slots) {
-        return undefined
-      }
-      attempt.knocks = needed
-      return { _tag: "Released" }
-    },
-    catch: (error) => error
-  }).pipe(
-    Effect.catchCause((cause) =>
-      Effect.succeed<Outcome>({ _tag: "Rejected", error: toPostgresText(`${task}: ${formatCause(cause)}`) })
-    )
-  )
+/** A row that has asked for a slot. Without a limit, it has left this worker: it waits at the door, or it was lost. */
+export interface Entered {
+  readonly claimed: ClaimedTask
+  readonly limit?: HeldLimit | undefined
+  /** Why Postgres refuses its key, and would refuse it again. */
+  readonly refused?: string
 }
 
-/** Runs the step if its row holds a slot. Else it has not begun, and `attempt.knocks` says what it needs. */
-export const withSlot = (
+/** Where rows ask: see worker/door.ts. */
+export interface LimitDoor {
+  /** Whether the slot of a row was given to it before a back-off. */
+  readonly isHeldBack: (claimed: ClaimedTask) => boolean
+  /** Waits for the answer, holding the place in the pool: who may start does so at once. */
+  readonly ask: (claimed: ClaimedTask, limit: LimitOfRow) => Effect.Effect<Entered>
+}
+
+interface Limited {
+  readonly door: LimitDoor
+  readonly limit: LimitDefinition
+  readonly state: Tagged
+  readonly restore: Restore
+}
+
+/** Whether the row holds a slot of its state's key, and knows how many there are. */
+const holdsSlot = ({ limit: held }: ClaimedTask, { key, slots }: LimitOfRow): boolean =>
+  held !== undefined && held.slot > 0 && held.key === key && held.slots === slots
+
+/** Why the step can't begin: undefined if it can. */
+const asked = (
   attempt: Attempt,
-  limit: LimitDefinition,
-  state: Tagged,
-  run: Effect.Effect<Outcome>
-): Effect.Effect<Outcome> =>
-  Effect.flatMap(missingSlot(attempt, limit, state), (missing) => missing === undefined ? run : Effect.succeed(missing))
+  needed: LimitOfRow,
+  { door, restore }: Limited
+): Effect.Effect<Outcome | undefined> =>
+  Effect.match(Effect.exit(restore(door.ask(attempt.claimed, needed))).pipe(Effect.flatten), {
+    // Interrupted. If the answer comes yet, nobody needs it.
+    onFailure: (): Outcome => ({ _tag: "Released" }),
+    onSuccess: ({ limit, refused }): Outcome | undefined => {
+      if (refused !== undefined) return { _tag: "Rejected", error: toPostgresText(refused) }
+      if (limit !== undefined) {
+        attempt.claimed.limit = limit
+        return undefined
+      }
+      attempt.hasLeft = true
+      return { _tag: "Released" }
+    }
+  })
+
+/** Why the step can't begin yet. */
+const missing = (attempt: Attempt, limited: Limited): Effect.Effect<Outcome | undefined> =>
+  Effect.suspend(() => {
+    const { claimed } = attempt
+    const needed = limitOfState(limited.limit, limited.state)
+    const isHeld = holdsSlot(claimed, needed)
+    if (needed.rate !== undefined || isHeld && limited.door.isHeldBack(claimed)) return asked(attempt, needed, limited)
+    if (isHeld) return Effect.succeed(undefined)
+    attempt.knocks = needed
+    return Effect.succeed<Outcome>({ _tag: "Released" })
+  }).pipe(
+    Effect.catchCause((cause) =>
+      Effect.succeed<Outcome>({
+        _tag: "Rejected",
+        error: toPostgresText(`${attempt.claimed.task}: ${formatCause(cause)}`)
+      })
+    )
+  )
+
+/**
+ * Runs the step if its row holds a slot, and has its moment where its limit has a rate. Else it has not begun:
+ * `attempt.knocks` says what it needs, or it has left this worker.
+ */
+export const withSlot = (attempt: Attempt, limited: Limited, run: Effect.Effect<Outcome>): Effect.Effect<Outcome> =>
+  Effect.flatMap(missing(attempt, limited), (why) => why === undefined ? run : Effect.succeed(why))

@@ -72,7 +72,7 @@ export const resumeLimit = Effect.fnUntraced(function*(
     [name]
   )
   const keys = (yield* findOpenKeys(sql)).filter((key) => key === name || key.startsWith(`${name}:`))
-  yield* grantSlots(sql, keys.slice(0, maxKeys))
+  yield* grantSlots(sql, keys.slice(0, maxKeys), { timed: false })
   yield* notify(sql, "")
   return resumed.length > 0
 })

@@ -11,7 +11,7 @@
 import { declarePending, takePending } from "./pending.ts"
 
 /** Whether a row of a key waits, at the door or knocking. */
-const isOpen = "error is null and ended_at is null"
+export const isOpen = "error is null and ended_at is null"
 
 /** The words of the index of rows that knock, and of those at the door. */
 const knocks = `slot = 0 and ${isOpen}`
@@ -111,19 +111,27 @@ const lockKeys = `perform pg_advisory_xact_lock(l.id) from (
   ) l`
 
 /** Nothing is lost if the server forgets this commit. A row that others lock must not hold up the others for long. */
-const begin = `perform set_config('synchronous_commit', 'off', true), set_config('lock_timeout', '5s', true);
+export const begin = `perform set_config('synchronous_commit', 'off', true), set_config('lock_timeout', '5s', true);
   ${lockKeys};
   perform set_config('lock_timeout', '250ms', true)`
 
+/** Rows that hold a slot, and have not asked for a moment yet: see rateSchema.ts. */
+const letIn = `limit_key = k and slot > 0 and not is_running and ${isOpen}`
+
 /**
- * Gives the free slots of some keys to their oldest due rows. Returns the task of each row that got one. A claim may hold
- * one of these rows for a moment: this waits for it, so that no younger row overtakes it. A session that holds one for
- * longer is passed over.
+ * Gives the free slots of some keys to their oldest due rows. Returns the task of each row that got one. If the key has a
+ * rate, no more rows get one than may start now. If more slots are held than there are, because their number was lowered,
+ * no row gets one.
+ *
+ * A claim may hold one of these rows for a moment: this waits for it, so that no younger row overtakes it. A session that
+ * holds one for longer is passed over.
  */
-const grantFunction = `create or replace function pg_task_grant(keys text[]) returns setof text language plpgsql as $$
+export const grantFunction = `create or replace function pg_task_grant(keys text[]) returns setof text language plpgsql as $$
 declare
   k text;
+  known record;
   n int;
+  holders int;
   free int[];
   ids uuid[];
   wanted int;
@@ -133,18 +141,24 @@ begin
   ${begin};
   for k in select distinct u.key from unnest(keys) as u(key) loop
     continue when ${isPaused("k")};
+    select l.slots, l.rate_limit, greatest(l.held_until, w.held_until) as held_until into known
+    from (select 1) one left join pg_task_limit l on l.key = k left join pg_task_limit w on w.key = split_part(k, ':', 1);
     n := coalesce(
-      (select slots from pg_task_limit where key = k),
+      known.slots,
       (select slots from pg_task where limit_key = k and slot is null and ${isOpen} order by wakeup_at limit (select 1)),
       (select slots from pg_task where limit_key = k and ${knocks} order by wakeup_at limit (select 1)),
       1
     );
+    holders := (select count(*) from pg_task where limit_key = k and slot > 0);
+    wanted := n - holders;
+    if known.rate_limit is not null or known.held_until > now() then
+      wanted := least(wanted, (select most from pg_task_starts(k)) - (select count(*) from pg_task where ${letIn}));
+    end if;
+    continue when wanted <= 0;
     free := array(
-      select s from generate_series(1, n) as s except select slot from pg_task where limit_key = k and slot > 0
-      order by 1
+      select s from generate_series(1, least(n, holders + wanted)) as s
+      except select slot from pg_task where limit_key = k and slot > 0 order by 1 limit wanted
     );
-    wanted := cardinality(free);
-    continue when wanted = 0;
     ids := array(${oldest("wanted")});
     continue when cardinality(ids) = 0;
     select array_agg(l.ctid order by l.n), array_agg(l.task order by l.n) into locked, tasks from (${
@@ -169,29 +183,20 @@ begin
   end loop;
 end $$`
 
-/**
- * Rows that a worker has claimed ask for a slot of their key. Each of them is then
- *
- * - \`in\`: it holds its slot, and is still this worker's;
- * - \`out\`: it waits at the door, or has left the worker with its slot because it is in quarantine;
- * - \`locked\`: another session has locked it just now;
- * - not in the answer: it is no longer this worker's.
- *
- * And \`granted\`, without an id: the task of a row that got a slot, perhaps one of these.
- */
-const enterFunction = `create or replace function pg_task_enter(ids uuid[], tokens uuid[], keys text[], counts int[])
-returns table (id uuid, state text, slot int, task text) language plpgsql as $$
-#variable_conflict use_column
-declare
-  r record;
-begin
-  ${begin};
-  insert into pg_task_limit as l (key, slots)
-    select distinct on (u.key) u.key, u.slots from unnest(keys, counts) with ordinality as u(key, slots, n)
-    where not exists (select from pg_task_limit o where o.key = u.key and o.slots = u.slots)
+/** Notes what a worker says of limits, where that is new. The rate is in columns that migration 13 adds. */
+export const noteLimits = (said: string, rate: string, per: string) =>
+  `insert into pg_task_limit as l (key, slots, rate_limit, rate_per)
+    select distinct on (u.key) u.key, u.slots, ${rate}, ${per} from ${said}
+    where not exists (
+      select from pg_task_limit o where o.key = u.key and o.slots = u.slots
+        and o.rate_limit is not distinct from ${rate} and o.rate_per is not distinct from ${per}
+    )
     order by u.key, u.n desc
-    on conflict (key) do update set slots = excluded.slots, noted_at = now();
-  for i in 1..cardinality(ids) loop
+    on conflict (key) do update set slots = excluded.slots, rate_limit = excluded.rate_limit,
+      rate_per = excluded.rate_per, noted_at = now()`
+
+/** Claimed rows that have no slot of their key knock. Returns those that others have locked. */
+export const markKnocking = `for i in 1..cardinality(ids) loop
     select t.ctid, t.limit_key, t.slot into r from pg_task t
       where t.id = ids[i] and t.lease_token = tokens[i] and t.is_running for no key update skip locked;
     if not found then
@@ -205,14 +210,37 @@ begin
     elsif r.limit_key is distinct from keys[i] or r.slot is null then
       update pg_task t set limit_key = keys[i], slot = 0, slots = counts[i], updated_at = now() where t.ctid = r.ctid;
     end if;
-  end loop;
-  for r in select g.task from pg_task_grant(keys) as g(task) loop
+  end loop;`
+
+/** Returns the tasks of the rows that get slots now. */
+export const tellGranted = `for r in select g.task from pg_task_grant(keys) as g(task) loop
     id := null;
     state := 'granted';
     slot := null;
     task := r.task;
     return next;
-  end loop;
+  end loop;`
+
+/**
+ * Rows that a worker has claimed ask for a slot of their key. Each of them is then
+ *
+ * - \`in\`: it holds its slot, and is still this worker's;
+ * - \`out\`: it waits at the door, or has left the worker with its slot because it is in quarantine;
+ * - \`locked\`: another session has locked it just now;
+ * - not in the answer: it is no longer this worker's.
+ *
+ * And \`granted\`, without an id: the task of a row that got a slot, perhaps one of these.
+ */
+export const enterFunction = `create or replace function pg_task_enter(ids uuid[], tokens uuid[], keys text[], counts int[])
+returns table (id uuid, state text, slot int, task text) language plpgsql as $$
+#variable_conflict use_column
+declare
+  r record;
+begin
+  ${begin};
+  ${noteLimits("unnest(keys, counts) with ordinality as u(key, slots, n)", "null::int", "null::float8")};
+  ${markKnocking}
+  ${tellGranted}
   for i in 1..cardinality(ids) loop
     select t.ctid, t.slot, t.crashes, t.task into r from pg_task t
       where t.id = ids[i] and t.lease_token = tokens[i] and t.is_running and t.limit_key = keys[i]

@@ -6,12 +6,22 @@ import type { TaskId } from "../../TaskId.ts"
 import { isAtDoor, isPaused } from "./limitSchema.ts"
 import { notDurable, queryAlone, type Rows } from "./query.ts"
 
+/** So many starts in so many milliseconds. */
+export interface RateOfRow {
+  readonly limit: number
+  readonly per: number
+}
+
 /** The limit of a row: its key, and how many rows of this key may run at the same time. */
 export interface LimitOfRow {
   /** The name of the limit, or `name:key`. */
   readonly key: string
   readonly slots: number
+  readonly rate?: RateOfRow | undefined
 }
+
+/** The number of slots where only a rate limits them: the largest number of their column. */
+export const anyNumber = 2_147_483_647
 
 /** A claimed row that asks for a slot. */
 export interface Entering extends LimitOfRow {
@@ -28,18 +38,71 @@ export interface EnteredRow {
   readonly task: string | null
 }
 
+/** A key whose rows wait for the next moment of its rate, or for the end of a back-off, in so many milliseconds. */
+export interface NextMoment {
+  readonly state: "later"
+  readonly key: string
+  readonly wait: number
+}
+
+const columnsOf = (rows: ReadonlyArray<Entering>) => [
+  rows.map(({ id }) => id),
+  rows.map(({ token }) => token),
+  rows.map(({ key }) => key),
+  rows.map(({ slots }) => slots)
+]
+
+/** The name of the limit of a key. */
+export const limitNameOf = (key: string): string => {
+  const colon = key.indexOf(":")
+  return colon < 0 ? key : key.slice(0, colon)
+}
+
 /** Claimed rows ask for slots. */
 export const enterLimits = (sql: SqlClient, rows: ReadonlyArray<Entering>): Rows<EnteredRow> =>
-  queryAlone(sql, "select * from pg_task_enter($1::uuid[], $2::uuid[], $3::text[], $4::int[])", [
-    rows.map(({ id }) => id),
-    rows.map(({ token }) => token),
-    rows.map(({ key }) => key),
-    rows.map(({ slots }) => slots)
-  ])
+  queryAlone(sql, "select * from pg_task_enter($1::uuid[], $2::uuid[], $3::text[], $4::int[])", columnsOf(rows))
 
-/** Gives the free slots of some keys to rows that wait for them. Returns the tasks of those rows. */
-export const grantSlots = (sql: SqlClient, keys: ReadonlyArray<string>): Rows<{ readonly task: string | null }> =>
-  queryAlone(sql, "select distinct g.task from pg_task_grant($1::text[]) as g(task)", [keys])
+/** The parts of a `union all` are carried out one after the other. */
+const nextMoments = (keys: string) =>
+  `union all select null, 'later', null, null, n.key, n.wait from pg_task_next(${keys}::text[]) as n`
+
+/** Claimed rows are about to start, and ask for a moment of their rate, and for a slot if they have none. */
+export const takeMoments = (sql: SqlClient, rows: ReadonlyArray<Entering>): Rows<EnteredRow | NextMoment> =>
+  queryAlone(
+    sql,
+    `select b.*, null::text as key, null::float8 as wait
+from pg_task_begin($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::int[], $6::float8[]) as b
+${nextMoments("$3")}`,
+    [
+      ...columnsOf(rows),
+      // Not null: drivers can't tell the type of an array of nulls.
+      rows.map(({ rate }) => rate?.limit ?? 0),
+      rows.map(({ rate }) => rate?.per ?? 0)
+    ]
+  )
+
+/** A row that waited at the door has got a slot. */
+export interface GrantedRow {
+  readonly state: "granted"
+  readonly task: string | null
+}
+
+/**
+ * Gives the free slots of some keys to rows that wait for them. Returns the tasks of those rows. `timed`: also the
+ * next moments of those keys that have a rate, or a back-off.
+ */
+export const grantSlots = (
+  sql: SqlClient,
+  keys: ReadonlyArray<string>,
+  { timed }: { readonly timed: boolean }
+): Rows<GrantedRow | NextMoment> =>
+  queryAlone(
+    sql,
+    `select null::uuid as id, 'granted' as state, null::int as slot, g.task, null::text as key, null::float8 as wait
+from (select distinct * from pg_task_grant($1::text[]) as g(task)) g
+${timed ? nextMoments("$1") : ""}`,
+    [keys]
+  )
 
 /** One worker at a time looks. Nobody waits for the lock, which is held for the one statement. */
 const turn = `turn as materialized (
@@ -47,9 +110,9 @@ const turn = `turn as materialized (
 )`
 
 /**
- * The keys that have a free slot and a row at the door: a crash came between a commit and what follows it, or a hand has
- * deleted, parked or moved the row that held the slot. Reads one row of each key that has rows at the door (a loose index
- * scan), and the rows that hold its slots.
+ * The keys that have a free slot, and a row at the door that may start now: a crash came between a commit and what follows
+ * it, or a hand has deleted, parked or moved the row that held the slot. Reads one row of each key that has rows at the
+ * door (a loose index scan), and the rows that hold its slots.
  */
 export const findOpenKeys = (sql: SqlClient): Effect.Effect<ReadonlyArray<string>, SqlError> =>
   Effect.map(
@@ -67,7 +130,8 @@ select k.key from keys k cross join lateral (
   order by wakeup_at limit (select 1)
 ) f where k.key is not null and not ${isPaused("k.key")}
   and coalesce((select l.slots from pg_task_limit l where l.key = k.key), f.slots, 1)
-    > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0)`,
+    > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0)
+  and (select most from pg_task_starts(k.key)) is distinct from 0`,
       []
     ),
     (rows) => rows.map(({ key }) => key)

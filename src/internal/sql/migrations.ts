@@ -13,6 +13,7 @@ import { lockTimeout, setLockTimeout } from "./lockTimeout.ts"
 import { createHistory } from "./historySchema.ts"
 import { createJoinIndex, createOpenChildIndex } from "./children.ts"
 import { createLimits } from "./limitSchema.ts"
+import { createRates } from "./rateSchema.ts"
 import { callPendingTriggers, createNotifyTriggers } from "./notifyTriggers.ts"
 import { createTable, createTriggers } from "./schema.ts"
 import { createNames } from "./names.ts"
@@ -38,7 +39,8 @@ const all: ReadonlyArray<Migration> = [
   { statements: createJoinIndex },
   { statements: createNames },
   { statements: [createPendingFunction, createTouchFunction, createOpenChildIndex] },
-  { statements: createLimits }
+  { statements: createLimits },
+  { statements: createRates }
 ]
 
 /** Two processes that both find no table must not both make it. */
@@ -123,7 +125,7 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
 
 /** Applies the migration of this number. It may have been applied before. */
 export const applyMigration = (
-  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12
+  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13
 ): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!

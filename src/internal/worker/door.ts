@@ -3,35 +3,37 @@
  * gave one back, and from time to time, because a crash may come in between, and because people delete, park and move
  * rows by hand.
  *
- * See limitSchema.ts for how a row waits for a slot.
+ * Rows of limits with a rate ask when they are about to start, and take a moment together with their slot. So do rows
+ * that got their slot before a back-off that this worker has heard of.
+ *
+ * See limitSchema.ts and rateSchema.ts for how a row waits.
  */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
-import type { ClaimedTask, HeldLimit } from "../attempt/claimedTask.ts"
+import type { ClaimedTask } from "../attempt/claimedTask.ts"
+import type { Entered } from "../attempt/limit.ts"
 import type { TaskDefinition } from "../definition/task.ts"
-import { codeOf, failureKindOf, messageOf } from "../sql/errors.ts"
+import { failureKindOf, messageOf } from "../sql/errors.ts"
 import {
   type EnteredRow,
   enterLimits,
   findOpenKeys,
+  type GrantedRow,
   grantSlots,
+  limitNameOf,
   type LimitOfRow,
+  type NextMoment,
+  takeMoments,
   takeSlotsBack
 } from "../sql/limits.ts"
+import { longestStart } from "../sql/rateSchema.ts"
 import type { AfterCommit } from "./afterCommit.ts"
+import { BackOffs } from "./backOffs.ts"
 import type { Database } from "./database.ts"
+import { type Knock, Knocks, lockedPause, maxKeys } from "./knocks.ts"
+import { Moments } from "./moments.ts"
 import { Signal } from "./signal.ts"
 import type { Wakeup } from "./wakeup.ts"
-
-/** The locks of more keys than these are never held together. */
-const maxKeys = 50
-
-/** More rows in one statement would hold its locks for longer. */
-const maxRows = 200
-
-/** Before what was locked is tried again. In milliseconds. */
-const lockedPause = 50
 
 /** How often slots are looked for that nobody has handed on, by a worker that has met limits, or by another one. */
 const lookEvery = { limited: 1000, unlimited: 60_000 }
@@ -42,18 +44,8 @@ const lookShare = 10
 /** How many looks there are for each time that slots are taken back. */
 const looksPerTaking = 10
 
-/** A row that has asked for a slot. Without a limit, it has left this worker: it waits at the door, or it was lost. */
-export interface Entered {
-  readonly claimed: ClaimedTask
-  readonly limit?: HeldLimit | undefined
-  /** Why Postgres refuses its key, and would refuse it again. */
-  readonly refused?: string
-}
-
-interface Knock {
-  readonly claimed: ClaimedTask
-  readonly limit: LimitOfRow
-}
+/** How often a row asks again that begins too late after the answer. Then it begins: else a slow database held it up. */
+const mostAsks = 3
 
 export interface DoorOptions {
   readonly sql: SqlClient
@@ -69,23 +61,22 @@ interface Inside {
   readonly afterCommit: AfterCommit
 }
 
-/** The first items of a list whose keys are few enough. */
-const takeKeys = <A>(items: Array<A>, keyOf: (item: A) => string, most: number): Array<A> => {
-  const keys = new Set<string>()
-  let count = 0
-  for (const item of items) {
-    keys.add(keyOf(item))
-    if (keys.size > maxKeys || count === most) break
-    count++
-  }
-  return items.splice(0, count)
+/** A row that is about to start, and waits for the answer. */
+interface Ask extends Knock {
+  asks: number
+  readonly answer: (entered: Entered) => void
 }
 
 export class Door {
   private readonly options: DoorOptions
-  private readonly mayEnter = new Signal()
   private readonly mayGrant = new Signal()
-  private readonly waiting: Array<Knock> = []
+  private readonly mayLook = new Signal()
+  private readonly slots: Knocks<Knock>
+  private readonly asks: Knocks<Ask>
+  private readonly moments: Moments
+  private readonly backOffs: BackOffs
+  /** The limits of this worker's tasks that have a rate. */
+  private readonly rated: ReadonlySet<string>
   /** Keys with slots to hand on. */
   private keys = new Set<string>()
   /** This worker has met limits. */
@@ -94,7 +85,14 @@ export class Door {
 
   constructor(options: DoorOptions) {
     this.options = options
-    this.isUsed = [...options.tasks.values()].some(({ limits }) => limits !== undefined)
+    const limits = [...options.tasks.values()].flatMap(({ limits }) => [...limits?.values() ?? []])
+    this.isUsed = limits.length > 0
+    this.rated = new Set(limits.flatMap(({ name, rate }) => rate === undefined ? [] : [name]))
+    this.backOffs = new BackOffs(options.now)
+    this.moments = new Moments(options.now, (keys) => this.momentsCame(keys))
+    const answered = (rows: ReadonlyArray<EnteredRow | NextMoment>, own: number) => this.answered(rows, own)
+    this.slots = new Knocks({ ...options, send: enterLimits, settle: (...all) => this.settleSlots(...all), answered })
+    this.asks = new Knocks({ ...options, send: takeMoments, settle: (...all) => this.settleAsks(...all), answered })
   }
 
   /** Says who takes the rows that have got slots. */
@@ -110,11 +108,30 @@ export class Door {
     if (isForeign || pool.demand === 0) afterCommit.left()
   }
 
+  /** Whether the rows of this key ask when they are about to start. */
+  isRated(key: string): boolean {
+    return this.rated.size > 0 && this.rated.has(limitNameOf(key))
+  }
+
+  /** Whether a row whose slot was given to it, or seen with it, at that time may not start with it any more. */
+  isHeldBack({ limit, slotSince }: ClaimedTask): boolean {
+    return limit !== undefined && this.backOffs.isHeldBack(limit.key, slotSince)
+  }
+
   /** A claimed row asks for a slot. */
   enter(claimed: ClaimedTask, limit: LimitOfRow): void {
     this.isUsed = true
-    this.waiting.push({ claimed, limit })
-    this.mayEnter.set()
+    this.slots.add({ claimed, limit })
+  }
+
+  /** A claimed row is about to start, and waits for the answer. */
+  ask(claimed: ClaimedTask, limit: LimitOfRow): Effect.Effect<Entered> {
+    return Effect.callback((resume) => {
+      this.isUsed = true
+      const ask: Ask = { claimed, limit, asks: 0, answer: (entered) => resume(Effect.succeed(entered)) }
+      this.asks.add(ask)
+      return Effect.sync(() => this.asks.remove(ask))
+    })
   }
 
   /** A slot of this key is free, perhaps. */
@@ -124,80 +141,52 @@ export class Door {
     this.mayGrant.set()
   }
 
+  /** Somebody says that no task of a limit, or of a key, starts for so many milliseconds. */
+  backedOff(key: string, millis: number): void {
+    this.backOffs.add(key, millis)
+    this.moments.add(key, millis)
+  }
+
   /** Works until its fiber is interrupted. */
   get run(): Effect.Effect<never> {
-    const entering = Effect.forever(Effect.andThen(
-      this.mayEnter.wait(),
-      // The others of a claim come in the same turn.
-      Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.enterAll()))
-    ))
     const granting = Effect.forever(Effect.andThen(
       this.mayGrant.wait(),
       Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.grantAll))
     ))
-    return Effect.raceAllFirst([entering, granting, this.looking(0)])
+    return Effect.raceAllFirst([this.slots.run, this.asks.run, granting, this.moments.run, this.looking(0)])
   }
 
-  private enterAll(): Effect.Effect<void> {
-    return Effect.whileLoop({
-      while: () => this.waiting.length > 0,
-      body: () => this.enterBatch(takeKeys(this.waiting, ({ limit }) => limit.key, maxRows)),
-      step: () => {}
-    })
+  private settleSlots(results: ReadonlyArray<Entered>, sentAt: number): void {
+    for (const { claimed } of results) claimed.slotSince = sentAt
+    this.inside?.pool.entered(results)
   }
 
-  /** Fails for no reason but a lost database, which is waited for. */
-  private enterBatch(batch: ReadonlyArray<Knock>): Effect.Effect<void> {
-    const { database, sql } = this.options
-    const rows = batch.map(({ claimed: { id, token }, limit }) => ({ id, token, key: limit.key, slots: limit.slots }))
-    const entered = database.retryingUnless(enterLimits(sql, rows), (error) => failureKindOf(error) !== "Database")
-    return Effect.matchEffect(entered, {
-      onFailure: (error) => this.again(batch, error),
-      onSuccess: (rows) => Effect.suspend(() => this.settle(batch, rows))
-    })
-  }
-
-  private settle(batch: ReadonlyArray<Knock>, rows: ReadonlyArray<EnteredRow>): Effect.Effect<unknown> {
-    const found = new Map(rows.map((row) => [row.id, row]))
-    const isLocked = ({ claimed }: Knock) => found.get(claimed.id)?.state === "locked"
-    const locked = batch.filter(isLocked)
-    const settled = batch.filter((knock) => !isLocked(knock))
-    this.inside?.pool.entered(settled.map(({ claimed, limit: { key, slots } }) => {
-      const row = found.get(claimed.id)
-      return { claimed, limit: row?.state === "in" ? { key, slots, slot: row.slot! } : undefined }
-    }))
-    const own = new Set(settled.filter(({ claimed }) => found.get(claimed.id)?.state === "in"))
-    const granted = rows.flatMap(({ state, task }) => state === "granted" ? [task] : [])
-    const quarantined = rows.some(({ slot, state }) => state === "out" && slot !== null)
-    if (granted.length > own.size || quarantined) this.granted(granted)
-    if (locked.length === 0) return Effect.void
-    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause), () => this.knockAgain(locked)))
-  }
-
-  private knockAgain(batch: ReadonlyArray<Knock>): void {
-    this.waiting.push(...batch)
-    this.mayEnter.set()
-  }
-
-  /** It was refused though the database is there: because of a lock, or of the key of one row. */
-  private again(batch: ReadonlyArray<Knock>, error: SqlError): Effect.Effect<void> {
-    // A slot that is held already: where transactions are repeatable reads by default, a function sees what is past.
-    if (failureKindOf(error) === "Lock" || codeOf(error) === "23505") {
-      return Effect.logDebug(`Slots could not be asked for, and will be again: ${messageOf(error)}`).pipe(
-        Effect.andThen(Effect.sleep(lockedPause)),
-        Effect.map(() => this.knockAgain(batch))
-      )
+  private settleAsks(results: ReadonlyArray<Entered & { readonly knock: Ask }>, sentAt: number): void {
+    const isLate = this.options.now() - sentAt > longestStart
+    for (const { knock, ...entered } of results) {
+      const { claimed, limit } = entered
+      claimed.slotSince = sentAt
+      const mustAsk = limit !== undefined && (isLate || this.backOffs.isHeldBack(limit.key, sentAt))
+      if (mustAsk && ++knock.asks < mostAsks) this.asks.add(knock)
+      else knock.answer(entered)
     }
-    if (batch.length > 1) {
-      const middle = batch.length >> 1
-      return Effect.andThen(this.enterBatch(batch.slice(0, middle)), this.enterBatch(batch.slice(middle)))
-    }
-    return Effect.sync(() =>
-      this.inside?.pool.entered(batch.map(({ claimed, limit }) => ({
-        claimed,
-        refused: `The slot of the limit "${limit.key}" could not be asked for: ${messageOf(error)}`
-      })))
-    )
+  }
+
+  private answered(rows: ReadonlyArray<EnteredRow | NextMoment>, own: number): void {
+    const granted = rows.flatMap((row) => row.state === "granted" ? [row.task] : [])
+    const quarantined = rows.some((row) => row.state === "out" && row.slot !== null)
+    this.noteMoments(rows)
+    if (granted.length > own || quarantined) this.granted(granted)
+  }
+
+  private noteMoments(rows: ReadonlyArray<EnteredRow | GrantedRow | NextMoment>): void {
+    for (const row of rows) if (row.state === "later") this.moments.add(row.key, row.wait)
+  }
+
+  private momentsCame(keys: ReadonlyArray<string>): void {
+    for (const key of keys) this.freed(key)
+    // A back-off of a whole limit is over: only a look finds its keys.
+    if (keys.some((key) => limitNameOf(key) === key && this.backOffs.has(key))) this.mayLook.set()
   }
 
   private get grantAll(): Effect.Effect<void> {
@@ -212,7 +201,9 @@ export class Door {
     const { database, sql } = this.options
     const batch = keys.slice(0, maxKeys)
     if (batch.length === 0) return Effect.void
-    const granted = database.retryingUnless(grantSlots(sql, batch), (error) => failureKindOf(error) !== "Database")
+    const timed = batch.some((key) => this.isRated(key) || this.backOffs.has(key))
+    const statement = grantSlots(sql, batch, { timed })
+    const granted = database.retryingUnless(statement, (error) => failureKindOf(error) !== "Database")
     return Effect.matchEffect(granted, {
       onFailure: (error) =>
         Effect.logDebug(`Slots could not be handed on, and will be again: ${messageOf(error)}`).pipe(
@@ -221,7 +212,9 @@ export class Door {
         ),
       onSuccess: (rows) =>
         Effect.sync(() => {
-          if (rows.length > 0) this.granted(rows.map(({ task }) => task))
+          this.noteMoments(rows)
+          const tasks = rows.flatMap((row) => row.state === "granted" ? [row.task] : [])
+          if (tasks.length > 0) this.granted(tasks)
         })
     }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(maxKeys)))))
   }
@@ -233,7 +226,7 @@ export class Door {
       const work = looks % looksPerTaking === 0 ? Effect.andThen(this.takeBack, this.look) : this.look
       return Effect.flatMap(this.isUsed ? work : this.look, () => {
         const pause = this.isUsed ? lookEvery.limited : lookEvery.unlimited
-        return Effect.sleep(Math.max(pause, (now() - startedAt) * lookShare))
+        return this.mayLook.wait(Math.max(pause, (now() - startedAt) * lookShare))
       })
     }).pipe(Effect.andThen(Effect.suspend(() => this.looking(looks + 1))))
   }

@@ -16,6 +16,7 @@ import { messageOf } from "../sql/errors.ts"
 import { pollGrace } from "./leaseRescue.ts"
 import { countWorkers, workersOf } from "../enqueue/listeners.ts"
 import { Signal } from "./signal.ts"
+import { type BackOff, backOffIn } from "../sql/backOff.ts"
 import { channel, notify } from "../sql/notify.ts"
 import { stopAll, stopIn } from "../sql/table.ts"
 
@@ -32,6 +33,8 @@ export interface ListenerOptions {
   readonly onBroken: () => void
   /** Somebody says that a task was cancelled. */
   readonly onCancel: (id: string) => void
+  /** No task of a limit, or of a key, starts for a while. */
+  readonly onBackOff: (backOff: BackOff) => void
   /** Another worker has sent a probe. */
   readonly onProbe: (probe: Probe) => void
   /** The name of the workers that run the same tasks. */
@@ -207,7 +210,11 @@ export class Listener {
     if (payload.startsWith("probe ")) this.receiveProbe(payload)
     else if (payload === stopAll || payload === stopIn(this.options.schema)) this.options.onStop()
     else if (payload.startsWith("cancel ")) this.options.onCancel(payload.slice("cancel ".length))
-    else this.options.onChange()
+    else {
+      const backOff = backOffIn(payload)
+      if (backOff === undefined) this.options.onChange()
+      else this.options.onBackOff(backOff)
+    }
   }
 
   private receiveProbe(payload: string): void {

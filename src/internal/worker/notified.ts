@@ -7,6 +7,7 @@ import type * as Scope from "effect/Scope"
 import type { Cancels } from "./cancellations.ts"
 import type { Crowd } from "./crowd.ts"
 import type { Database } from "./database.ts"
+import type { Door } from "./door.ts"
 import type { Rescue } from "./leaseRescue.ts"
 import { type Listener, makeListener } from "./listener.ts"
 import type { Quarantine } from "./quarantine.ts"
@@ -30,6 +31,7 @@ interface Notified {
   readonly cancels: Cancels
   readonly crowd: Crowd
   readonly database: Database
+  readonly door: Door
   readonly quarantine: Quarantine
   readonly rescue: Rescue
   readonly stopRequest: Deferred.Deferred<void>
@@ -44,7 +46,7 @@ const probePause = 500
 export const listenFor = (
   { group, id, schema }: Identity,
   pollInterval: number,
-  { cancels, crowd, database, quarantine, rescue, stopRequest, ticker, wakeup }: Notified
+  { cancels, crowd, database, door, quarantine, rescue, stopRequest, ticker, wakeup }: Notified
 ): Effect.Effect<Listener | undefined, never, Scope.Scope> =>
   makeListener({
     workerId: id,
@@ -62,6 +64,7 @@ export const listenFor = (
     onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
     onBroken: () => database.noteBroken(),
     onCancel: (task) => cancels.hear(task),
+    onBackOff: ({ key, millis }) => door.backedOff(key, millis),
     onProbe: (probe) => {
       if (probe.group !== group) return
       crowd.heard(probe.workerId, probe.within)

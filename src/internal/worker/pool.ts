@@ -20,8 +20,8 @@ import {
 } from "../attempt/outcome.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import type { HistoryEntry } from "../sql/history.ts"
-import type { LimitOfRow } from "../sql/limits.ts"
-import type { Entered } from "./door.ts"
+import { anyNumber, type LimitOfRow } from "../sql/limits.ts"
+import type { Entered } from "../attempt/limit.ts"
 import { Buffer } from "./buffer.ts"
 import type { PoolOptions } from "./poolOptions.ts"
 import { Signal } from "./signal.ts"
@@ -86,9 +86,11 @@ export class Pool {
     if (rows.length > 0) this.buffer.claimed({ buffered: rows.length > idle, full: full && filled })
     for (const row of rows) {
       const claimed = this.register(row, token, now)
-      claimed.renewedAt = claimedAt
+      claimed.renewedAt = claimed.slotSince = claimedAt
       if (this.draining) this.store(claimed, { _tag: "Released" })
-      else if (claimed.limit?.slot === 0) this.knock(claimed, claimed.limit)
+      else if (claimed.limit?.slot === 0 && !this.options.door.isRated(claimed.limit.key)) {
+        this.knock(claimed, claimed.limit)
+      }
       else this.buffer.addNew(claimed)
     }
     // If another claim follows, it is sent before these steps start. Otherwise they start now.
@@ -296,10 +298,11 @@ export class Pool {
   }
 
   private ended(attempt: Attempt, outcome: Outcome): void {
-    const { claimed, knocks, startedAt, stop } = attempt
+    const { claimed, hasLeft, knocks, startedAt, stop } = attempt
     this.endedAt = this.options.now()
     claimed.onEnd?.()
     claimed.onEnd = undefined
+    if (hasLeft) return this.forget(claimed)
     if (knocks !== undefined && stop === undefined) return this.knock(claimed, knocks)
     this.options.metrics.ended(claimed, endingOf(stop, outcome), this.endedAt - startedAt)
     if (stop === "Lost" || stop === "Cancelled") {
@@ -317,7 +320,7 @@ export class Pool {
     const { afterCommit, door, metrics, wakeup } = this.options
     metrics.inRow(claimed, outcome)
     afterCommit.committed({ claimed, outcome })
-    if (claimed.limit !== undefined) door.freed(claimed.limit.key)
+    if (claimed.limit !== undefined && claimed.limit.slots < anyNumber) door.freed(claimed.limit.key)
     if (outcome._tag === "Continued") return this.advance(claimed, outcome)
     this.forget(claimed)
     if (outcome._tag === "Waiting") return this.afterWaiting(outcome)
@@ -364,7 +367,7 @@ export class Pool {
     // The write has extended the lease. How long ago, only Postgres knows; at the earliest when it was sent.
     claimed.renewedAt = Math.max(claimed.renewedAt, claimed.storedAt)
     if (this.draining) this.store(claimed, { _tag: "Released" })
-    else if (limit !== undefined) this.knock(claimed, limit)
+    else if (limit !== undefined && limit.rate === undefined) this.knock(claimed, limit)
     else this.buffer.addChain(claimed)
   }
 

@@ -21,7 +21,7 @@ export interface PoolOptions extends BufferOptions {
   readonly asyncOutbox: Queue.Enqueue<Entry>
   readonly afterCommit: AfterCommit
   /** Where rows of limited states ask for slots. The answers come through {@link Pool.entered}. */
-  readonly door: Pick<Door, "enter" | "freed">
+  readonly door: Pick<Door, "enter" | "freed" | "isRated">
   /** Runs an attempt, and notes its outcome in it. */
   readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
   readonly toHistory?: ToHistory | undefined

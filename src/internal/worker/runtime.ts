@@ -125,7 +125,6 @@ const makeCore = Effect.fnUntraced(function*(
     lease,
     isCancelled,
     toHistory: makeToHistory(tasks, now, worker),
-    limited: true,
     traced: yield* isTraced,
     debug
   }
@@ -147,6 +146,7 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   const followUps = [...yield* makeFollowUps(sql), ...yield* ExtraFollowUps]
   const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps })
   const door = new Door({ sql, database, now, tasks: settings.tasks })
+  const running: Runner = { door, ...runner }
   const pool = new Pool({
     concurrency,
     bufferSize,
@@ -158,7 +158,7 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
     asyncOutbox,
     afterCommit,
     door,
-    run: (attempt) => fork(runAttempt(runner, attempt)),
+    run: (attempt) => fork(runAttempt(running, attempt)),
     toHistory: runner.toHistory
   })
   door.opens({ pool, wakeup, afterCommit })
@@ -197,7 +197,7 @@ const makeParts = Effect.fnUntraced(
     const cancels = new Cancels(leases)
     const ticker = new Ticker({ sql: core.sql, database, metrics, recurring: settings.recurring })
     const stopRequest = yield* Deferred.make<void>()
-    const notified = { wakeup, quarantine, rescue, cancels, crowd, ticker, database, stopRequest }
+    const notified = { wakeup, quarantine, rescue, cancels, crowd, door, ticker, database, stopRequest }
     const listener = yield* listenFor({ id, schema, group }, longestPoll, notified)
     const poll = new Poll({ ...shared, rescue, quarantine, listener })
     const pollInterval = () => listener?.hears === true ? longestPoll : Math.min(longestPoll, deafPollInterval)

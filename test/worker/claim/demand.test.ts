@@ -24,7 +24,7 @@ const makePool = Effect.fnUntraced(function*(concurrency: number) {
     outbox: yield* Queue.unbounded(),
     asyncOutbox: yield* Queue.unbounded(),
     afterCommit: new AfterCommit({ database: new Database(metrics), followUps: [], tell: Effect.void }),
-    door: { enter: () => {}, freed: () => {} },
+    door: { enter: () => {}, freed: () => {}, isRated: () => false },
     run: () => {
       const attempt = Deferred.makeUnsafe<Outcome>()
       attempts.push(attempt)

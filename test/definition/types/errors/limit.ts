@@ -33,5 +33,5 @@ export const name = Step.make(Mail, {
   handler
 })
 
-// error: Property 'running' is missing
+// error: not assignable to parameter of type
 export const unlimited = Limit.make("tenant", {})
