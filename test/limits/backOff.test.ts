@@ -63,7 +63,7 @@ workerTests("a back-off", (test) => {
       yield* tenantLimit(1).backOff("1 millis")
       yield* Syncs.enqueueAll([sync("a", 1), sync("b", 2), sync("c", 3)])
       yield* empty
-      assert.sameMembers(starts.names, ["1", "2", "3"])
+      assert.sameMembers([...starts.names], ["1", "2", "3"])
       for (const { at } of starts.all) assert.isAtLeast(at - startedAt, 700)
     })
   )

@@ -19,7 +19,7 @@ export interface Entered {
 /** Where rows ask: see worker/door.ts. */
 export interface LimitDoor {
   /** Whether the slot of a row was given to it before a back-off. */
-  readonly isHeldBack: (claimed: ClaimedTask) => boolean
+  readonly isHeldBack: (claimed: ClaimedTask, key: string) => boolean
   /** Waits for the answer, holding the place in the pool: who may start does so at once. */
   readonly ask: (claimed: ClaimedTask, limit: LimitOfRow) => Effect.Effect<Entered>
 }
@@ -56,23 +56,23 @@ const asked = (
   })
 
 /** Why the step can't begin yet. */
-const missing = (attempt: Attempt, limited: Limited): Effect.Effect<Outcome | undefined> =>
-  Effect.suspend(() => {
-    const { claimed } = attempt
-    const needed = limitOfState(limited.limit, limited.state)
-    const isHeld = holdsSlot(claimed, needed)
-    if (needed.rate !== undefined || isHeld && limited.door.isHeldBack(claimed)) return asked(attempt, needed, limited)
-    if (isHeld) return Effect.succeed(undefined)
-    attempt.knocks = needed
-    return Effect.succeed<Outcome>({ _tag: "Released" })
-  }).pipe(
-    Effect.catchCause((cause) =>
-      Effect.succeed<Outcome>({
-        _tag: "Rejected",
-        error: toPostgresText(`${attempt.claimed.task}: ${formatCause(cause)}`)
-      })
-    )
-  )
+const missing = (attempt: Attempt, limited: Limited): Effect.Effect<Outcome | undefined> => {
+  const { claimed } = attempt
+  // The user's functions may throw anything.
+  const needed = Effect.try({ try: () => limitOfState(limited.limit, limited.state), catch: (error) => error })
+  return Effect.matchCauseEffect(needed, {
+    onFailure: (cause) =>
+      Effect.succeed<Outcome>({ _tag: "Rejected", error: toPostgresText(`${claimed.task}: ${formatCause(cause)}`) }),
+    onSuccess: (needed) => {
+      const isHeld = holdsSlot(claimed, needed)
+      const mustAsk = needed.rate !== undefined || isHeld && limited.door.isHeldBack(claimed, needed.key)
+      if (mustAsk) return asked(attempt, needed, limited)
+      if (isHeld) return Effect.succeed(undefined)
+      attempt.knocks = needed
+      return Effect.succeed<Outcome>({ _tag: "Released" })
+    }
+  })
+}
 
 /**
  * Runs the step if its row holds a slot, and has its moment where its limit has a rate. Else it has not begun:

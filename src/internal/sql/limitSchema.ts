@@ -115,13 +115,16 @@ export const begin = `perform set_config('synchronous_commit', 'off', true), set
   ${lockKeys};
   perform set_config('lock_timeout', '250ms', true)`
 
+/** The number of slots where only a rate limits them: the largest number of their column. */
+export const anyNumber = 2_147_483_647
+
 /** Rows that hold a slot, and have not asked for a moment yet: see rateSchema.ts. */
 const letIn = `limit_key = k and slot > 0 and not is_running and ${isOpen}`
 
 /**
  * Gives the free slots of some keys to their oldest due rows. Returns the task of each row that got one. If the key has a
  * rate, no more rows get one than may start now. If more slots are held than there are, because their number was lowered,
- * no row gets one.
+ * no row gets one. If nobody has said the rate of the key yet, one row gets a slot: whoever claims it says it.
  *
  * A claim may hold one of these rows for a moment: this waits for it, so that no younger row overtakes it. A session that
  * holds one for longer is passed over.
@@ -153,6 +156,8 @@ begin
     wanted := n - holders;
     if known.rate_limit is not null or known.held_until > now() then
       wanted := least(wanted, (select most from pg_task_starts(k)) - (select count(*) from pg_task where ${letIn}));
+    elsif n = ${anyNumber} then
+      wanted := 1 - (select count(*) from pg_task where ${letIn});
     end if;
     continue when wanted <= 0;
     free := array(

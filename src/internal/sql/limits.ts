@@ -4,7 +4,9 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import { isAtDoor, isPaused } from "./limitSchema.ts"
+import type { BackOff } from "./backOff.ts"
 import { notDurable, queryAlone, type Rows } from "./query.ts"
+import { millisUntil } from "./time.ts"
 
 /** So many starts in so many milliseconds. */
 export interface RateOfRow {
@@ -19,9 +21,6 @@ export interface LimitOfRow {
   readonly slots: number
   readonly rate?: RateOfRow | undefined
 }
-
-/** The number of slots where only a rate limits them: the largest number of their column. */
-export const anyNumber = 2_147_483_647
 
 /** A claimed row that asks for a slot. */
 export interface Entering extends LimitOfRow {
@@ -109,14 +108,23 @@ const turn = `turn as materialized (
   select pg_try_advisory_xact_lock(71609258::int8 << 32 | 'pg_task'::regclass::oid::int8) as mine
 )`
 
+/** What a look at all limits finds. */
+export interface LimitsLook {
+  /** Keys that have a free slot, and a row at the door that may start now. */
+  readonly open: ReadonlyArray<string>
+  /** The back-offs of now. */
+  readonly backOffs: ReadonlyArray<BackOff>
+}
+
 /**
- * The keys that have a free slot, and a row at the door that may start now: a crash came between a commit and what follows
- * it, or a hand has deleted, parked or moved the row that held the slot. Reads one row of each key that has rows at the
- * door (a loose index scan), and the rows that hold its slots.
+ * Looks for free slots that nobody has handed on: a crash came between a commit and what follows it, or a hand has deleted,
+ * parked or moved the row that held the slot. One worker at a time does so. It reads one row of each key that has rows at
+ * the door (a loose index scan), and the rows that hold its slots. And it looks for back-offs that a notification has not
+ * told of.
  */
-export const findOpenKeys = (sql: SqlClient): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+export const lookAtLimits = (sql: SqlClient): Effect.Effect<LimitsLook, SqlError> =>
   Effect.map(
-    queryAlone<{ key: string }>(
+    queryAlone<{ key: string; held: number | null }>(
       sql,
       `with recursive ${turn}, keys as (
   select (select limit_key from pg_task where ${isAtDoor} order by limit_key limit (select 1)) as key
@@ -125,16 +133,20 @@ export const findOpenKeys = (sql: SqlClient): Effect.Effect<ReadonlyArray<string
   select (select limit_key from pg_task where ${isAtDoor} and limit_key > k.key order by limit_key limit (select 1))
   from keys k where k.key is not null
 )
-select k.key from keys k cross join lateral (
+select k.key, null::float8 as held from keys k cross join lateral (
   select slots from pg_task where limit_key = k.key and ${isAtDoor} and wakeup_at <= now()
   order by wakeup_at limit (select 1)
 ) f where k.key is not null and not ${isPaused("k.key")}
   and coalesce((select l.slots from pg_task_limit l where l.key = k.key), f.slots, 1)
     > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0)
-  and (select most from pg_task_starts(k.key)) is distinct from 0`,
+  and (select most from pg_task_starts(k.key)) is distinct from 0
+union all select key, ${millisUntil("held_until")} from pg_task_limit where held_until > now()`,
       []
     ),
-    (rows) => rows.map(({ key }) => key)
+    (rows) => ({
+      open: rows.flatMap(({ held, key }) => held === null ? [key] : []),
+      backOffs: rows.flatMap(({ held, key }) => held === null ? [] : [{ key, millis: held }])
+    })
   )
 
 /**

@@ -173,7 +173,9 @@ ${
 // What they make
 // ---------------------------------------------------------------------------------------------------------------
 
-const everything = all.flatMap(({ statements }) => statements).join("\n")
+/** Without what makes parts of the table of limits. */
+const everything = all.flatMap(({ statements }) => statements)
+  .filter((one) => !/^(alter table|create index .* on) pg_task_limit\b/.test(one)).join("\n")
 
 const named = (pattern: RegExp): ReadonlyArray<string> => [...everything.matchAll(pattern)].map((match) => match[1]!)
 

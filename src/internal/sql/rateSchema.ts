@@ -19,7 +19,7 @@ import {
   tellGranted
 } from "./limitSchema.ts"
 
-/** From the moment that a row has got to the beginning of its step. In milliseconds. A row that is later asks again. */
+/** From the moment that a row has got to the beginning of its step, if the database answers soon. In milliseconds. */
 export const longestStart = 250
 
 /** By how much a start may be early that makes up for a late one. In milliseconds. */
@@ -33,6 +33,9 @@ const leeway = 250
 const addColumns = `alter table pg_task_limit alter column slots drop not null,
   add column if not exists rate_limit int, add column if not exists rate_per float8,
   add column if not exists next_at timestamptz, add column if not exists held_until timestamptz`
+
+const createIndex =
+  "create index if not exists pg_task_held_idx on pg_task_limit (held_until) where held_until is not null"
 
 const millisBetween = (from: string, to: string) => `(extract(epoch from ${to} - ${from}) * 1000)::float8`
 
@@ -71,7 +74,7 @@ begin
     leeway := least(${leeway}, l.rate_per / 4);
   end if;
   ahead := least(greatest(coalesce(${millisBetween("at", "l.next_at")}, 0), 0), leeway + pace);
-  most := least(greatest(floor((leeway - ahead) / pace) + 1, 0), 1000000);
+  most := least(greatest(floor((leeway - ahead) / pace) + 1, 0), 1000);
   wait := greatest(ahead - leeway, 0);
 end $$`
 
@@ -169,6 +172,7 @@ const grants: ReadonlyArray<string> = [
 /** The functions of migration 12 ask for rates from now on. */
 export const createRates: ReadonlyArray<string> = [
   addColumns,
+  createIndex,
   startsFunction,
   grantFunction,
   enterFunction,

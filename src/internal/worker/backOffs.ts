@@ -5,6 +5,8 @@ import { limitNameOf } from "../sql/limits.ts"
 const remembered = 60_000
 
 export class BackOffs {
+  /** False before the first look at them. */
+  isKnown = false
   private readonly now: () => number
   /** Until when, by the local clock in milliseconds. */
   private readonly until = new Map<string, number>()
@@ -26,6 +28,7 @@ export class BackOffs {
 
   /** Whether what was told of a row of this key at that time says nothing any more. */
   isHeldBack(key: string, since: number): boolean {
+    if (!this.isKnown) return true
     if (!this.has(key)) return false
     return since < Math.max(this.until.get(key) ?? -Infinity, this.until.get(limitNameOf(key)) ?? -Infinity)
   }

@@ -1,141 +1,136 @@
-/** Claimed rows that ask for a slot, or for a moment of their rate: many with one statement. */
+/** What is asked of the door: slots for claimed rows, and slots to hand on. It keeps this until the door comes to it. */
 import * as Effect from "effect/Effect"
-import type { SqlClient } from "effect/sql/SqlClient"
-import type { SqlError } from "effect/sql/SqlError"
-import type { Entered } from "../attempt/limit.ts"
 import type { ClaimedTask } from "../attempt/claimedTask.ts"
-import { codeOf, failureKindOf, messageOf } from "../sql/errors.ts"
-import type { EnteredRow, Entering, LimitOfRow, NextMoment } from "../sql/limits.ts"
-import type { Rows } from "../sql/query.ts"
-import type { Database } from "./database.ts"
+import type { Entered, LimitDoor } from "../attempt/limit.ts"
+import type { TaskDefinition } from "../definition/task.ts"
+import { anyNumber } from "../sql/limitSchema.ts"
+import { limitNameOf, type LimitOfRow, type LimitsLook } from "../sql/limits.ts"
+import { BackOffs } from "./backOffs.ts"
+import { Moments } from "./moments.ts"
 import { Signal } from "./signal.ts"
 
-/** The locks of more keys than these are never held together. */
-export const maxKeys = 50
-
-/** More rows in one statement would hold its locks for longer. */
-const maxRows = 200
-
-/** Before what was locked is tried again. In milliseconds. */
-export const lockedPause = 50
-
+/** A claimed row that asks for a slot. */
 export interface Knock {
   readonly claimed: ClaimedTask
   readonly limit: LimitOfRow
 }
 
-export interface KnocksOptions<K extends Knock> {
-  readonly sql: SqlClient
-  readonly database: Database
-  readonly now: () => number
-  readonly send: (sql: SqlClient, rows: ReadonlyArray<Entering>) => Rows<EnteredRow | NextMoment>
-  /** What became of these, of which the statement was sent at `sentAt`. */
-  readonly settle: (results: ReadonlyArray<Entered & { readonly knock: K }>, sentAt: number) => void
-  /** All that an answer says, and how many of the rows that it let in are those that have asked. */
-  readonly answered: (rows: ReadonlyArray<EnteredRow | NextMoment>, own: number) => void
+/** A row that is about to start, and waits for the answer. */
+export interface Ask extends Knock {
+  readonly answer: (entered: Entered) => void
 }
 
-/** The first items of a list whose keys are few enough. */
-const takeKeys = <K extends Knock>(knocks: Array<K>): Array<K> => {
-  const keys = new Set<string>()
-  let count = 0
-  for (const { limit } of knocks) {
-    keys.add(limit.key)
-    if (keys.size > maxKeys || count === maxRows) break
-    count++
-  }
-  return knocks.splice(0, count)
-}
-
-export class Knocks<K extends Knock> {
-  private readonly options: KnocksOptions<K>
-  private readonly waiting: Array<K> = []
-  private readonly mayEnter = new Signal()
-
-  constructor(options: KnocksOptions<K>) {
-    this.options = options
-  }
+/** Rows that ask, the first first. */
+export class Line<K extends Knock> {
+  readonly waiting: Array<K> = []
+  readonly mayEnter = new Signal()
 
   add(...knocks: ReadonlyArray<K>): void {
     this.waiting.push(...knocks)
     this.mayEnter.set()
   }
 
-  /** It has not been sent yet. */
+  /** Unless it has been sent. */
   remove(knock: K): void {
     const index = this.waiting.indexOf(knock)
     if (index >= 0) this.waiting.splice(index, 1)
   }
+}
 
-  /** Works until its fiber is interrupted. */
-  get run(): Effect.Effect<never> {
-    return Effect.forever(Effect.andThen(
-      this.mayEnter.wait(),
-      // The others of a claim come in the same turn.
-      Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.enterAll()))
-    ))
+export class Knocks implements LimitDoor {
+  /** Rows that ask for a slot, before they wait for their turn in the pool. */
+  readonly entering = new Line<Knock>()
+  /** Rows that are about to start. */
+  readonly starting = new Line<Ask>()
+  readonly mayGrant = new Signal()
+  /** Keys may have slots that only a look finds. */
+  readonly mayLook = new Signal()
+  readonly moments: Moments
+  private readonly backOffs: BackOffs
+  /** The limits of this worker's tasks that have a rate. */
+  private readonly rated: ReadonlySet<string>
+  /** Keys with slots to hand on, perhaps. */
+  private keys = new Set<string>()
+  private used: boolean
+
+  constructor(tasks: ReadonlyMap<string, TaskDefinition>, now: () => number) {
+    const limits = [...tasks.values()].flatMap(({ limits }) => [...limits?.values() ?? []])
+    this.used = limits.length > 0
+    this.rated = new Set(limits.flatMap(({ name, rate }) => rate === undefined ? [] : [name]))
+    this.backOffs = new BackOffs(now)
+    this.moments = new Moments(now, (keys) => this.momentsCame(keys))
   }
 
-  private enterAll(): Effect.Effect<void> {
-    return Effect.whileLoop({
-      while: () => this.waiting.length > 0,
-      body: () => this.enterBatch(takeKeys(this.waiting)),
-      step: () => {}
+  /** This worker has met limits. */
+  get isUsed(): boolean {
+    return this.used
+  }
+
+  /** Whether the rows of this key ask when they are about to start. */
+  isRated(key: string): boolean {
+    return this.rated.size > 0 && this.rated.has(limitNameOf(key))
+  }
+
+  /** Whether the rows of this key may have to wait for a moment. */
+  isTimed(key: string): boolean {
+    return this.isRated(key) || this.backOffs.has(key)
+  }
+
+  /** Whether a row whose slot was given to it, or seen with it, at that time may not start with it any more. */
+  isHeldBack({ slotSince }: ClaimedTask, key: string): boolean {
+    return this.backOffs.isHeldBack(key, slotSince)
+  }
+
+  /** A claimed row asks for a slot. */
+  enter(claimed: ClaimedTask, limit: LimitOfRow): void {
+    this.used = true
+    this.entering.add({ claimed, limit })
+  }
+
+  /** A claimed row is about to start, and waits for the answer. */
+  ask(claimed: ClaimedTask, limit: LimitOfRow): Effect.Effect<Entered> {
+    return Effect.callback((resume) => {
+      this.used = true
+      const ask: Ask = { claimed, limit, answer: (entered) => resume(Effect.succeed(entered)) }
+      this.starting.add(ask)
+      return Effect.sync(() => this.starting.remove(ask))
     })
   }
 
-  /** Fails for no reason but a lost database, which is waited for. */
-  private enterBatch(batch: ReadonlyArray<K>): Effect.Effect<void> {
-    const { database, now, send, sql } = this.options
-    const rows = batch.map(({ claimed: { id, token }, limit }) => ({ id, token, ...limit }))
-    let sentAt = 0
-    const sent = Effect.suspend(() => {
-      sentAt = now()
-      return send(sql, rows)
-    })
-    return Effect.matchEffect(database.retryingUnless(sent, (error) => failureKindOf(error) !== "Database"), {
-      onFailure: (error) => this.again(batch, error),
-      onSuccess: (rows) => Effect.suspend(() => this.settle(batch, rows, sentAt))
-    })
+  /** A slot of this key is free, perhaps. */
+  freed(key: string): void {
+    this.used = true
+    this.keys.add(key)
+    this.mayGrant.set()
   }
 
-  private settle(
-    batch: ReadonlyArray<K>,
-    rows: ReadonlyArray<EnteredRow | NextMoment>,
-    sentAt: number
-  ): Effect.Effect<unknown> {
-    const found = new Map(rows.flatMap((row) => row.state === "later" || row.id === null ? [] : [[row.id, row]]))
-    const isLocked = ({ claimed }: Knock) => found.get(claimed.id)?.state === "locked"
-    const locked = batch.filter(isLocked)
-    const settled = batch.filter((knock) => !isLocked(knock)).map((knock) => {
-      const { claimed, limit: { key, slots } } = knock
-      const row = found.get(claimed.id)
-      return { knock, claimed, limit: row?.state === "in" ? { key, slots, slot: row.slot! } : undefined }
-    })
-    // Those that hold a slot already did not get one now.
-    const own = settled.filter(({ claimed, limit }) => limit !== undefined && !((claimed.limit?.slot ?? 0) > 0))
-    this.options.settle(settled, sentAt)
-    this.options.answered(rows, own.length)
-    if (locked.length === 0) return Effect.void
-    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause), () => this.add(...locked)))
+  /** An attempt of this limit has ended. Where slots are not what tasks wait for, none is handed on. */
+  left({ key, slots }: LimitOfRow): void {
+    if (slots !== anyNumber || !this.isRated(key)) this.freed(key)
   }
 
-  /** It was refused though the database is there: because of a lock, or of the key of one row. */
-  private again(batch: ReadonlyArray<K>, error: SqlError): Effect.Effect<void> {
-    // A slot that is held already: where transactions are repeatable reads by default, a function sees what is past.
-    if (failureKindOf(error) === "Lock" || codeOf(error) === "23505") {
-      return Effect.logDebug(`Slots could not be asked for, and will be again: ${messageOf(error)}`).pipe(
-        Effect.andThen(Effect.sleep(lockedPause)),
-        Effect.map(() => this.add(...batch))
-      )
-    }
-    if (batch.length > 1) {
-      const middle = batch.length >> 1
-      return Effect.andThen(this.enterBatch(batch.slice(0, middle)), this.enterBatch(batch.slice(middle)))
-    }
-    const refused = `The slot of the limit "${batch[0]!.limit.key}" could not be asked for: ${messageOf(error)}`
-    return Effect.sync(() =>
-      this.options.settle(batch.map((knock) => ({ knock, claimed: knock.claimed, refused })), this.options.now())
-    )
+  takeKeys(): ReadonlyArray<string> {
+    const keys = [...this.keys]
+    this.keys = new Set()
+    return keys
+  }
+
+  /** Somebody says that no task of a limit, or of a key, starts for so many milliseconds. */
+  backedOff(key: string, millis: number): void {
+    this.backOffs.add(key, millis)
+    this.moments.add(key, millis)
+  }
+
+  /** What a look at all limits has found. */
+  looked({ backOffs, open }: LimitsLook): void {
+    for (const { key, millis } of backOffs) this.backedOff(key, millis)
+    this.backOffs.isKnown = true
+    for (const key of open) this.freed(key)
+  }
+
+  private momentsCame(keys: ReadonlyArray<string>): void {
+    for (const key of keys) this.freed(key)
+    // A back-off of a whole limit is over: only a look finds its keys.
+    if (keys.some((key) => limitNameOf(key) === key && this.backOffs.has(key))) this.mayLook.set()
   }
 }

@@ -20,7 +20,7 @@ import {
 } from "../attempt/outcome.ts"
 import type { ClaimedRow } from "../sql/claim.ts"
 import type { HistoryEntry } from "../sql/history.ts"
-import { anyNumber, type LimitOfRow } from "../sql/limits.ts"
+import type { LimitOfRow } from "../sql/limits.ts"
 import type { Entered } from "../attempt/limit.ts"
 import { Buffer } from "./buffer.ts"
 import type { PoolOptions } from "./poolOptions.ts"
@@ -88,7 +88,7 @@ export class Pool {
       const claimed = this.register(row, token, now)
       claimed.renewedAt = claimed.slotSince = claimedAt
       if (this.draining) this.store(claimed, { _tag: "Released" })
-      else if (claimed.limit?.slot === 0 && !this.options.door.isRated(claimed.limit.key)) {
+      else if (claimed.limit?.slot === 0 && !this.options.knocks.isRated(claimed.limit.key)) {
         this.knock(claimed, claimed.limit)
       }
       else this.buffer.addNew(claimed)
@@ -208,7 +208,7 @@ export class Pool {
   private knock(claimed: ClaimedTask, limit: LimitOfRow): void {
     claimed.stage = "Storing"
     this.storing++
-    this.options.door.enter(claimed, limit)
+    this.options.knocks.enter(claimed, limit)
   }
 
   /** Rows have a slot now, or have left this worker. */
@@ -317,10 +317,10 @@ export class Pool {
 
   /** An outcome is in the row. */
   private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
-    const { afterCommit, door, metrics, wakeup } = this.options
+    const { afterCommit, knocks, metrics, wakeup } = this.options
     metrics.inRow(claimed, outcome)
     afterCommit.committed({ claimed, outcome })
-    if (claimed.limit !== undefined && claimed.limit.slots < anyNumber) door.freed(claimed.limit.key)
+    if (claimed.limit !== undefined) knocks.left(claimed.limit)
     if (outcome._tag === "Continued") return this.advance(claimed, outcome)
     this.forget(claimed)
     if (outcome._tag === "Waiting") return this.afterWaiting(outcome)
