@@ -11,14 +11,23 @@ import * as Output from "../output/print.ts"
 
 const byState = Effect.fnUntraced(function*(filter: Admin.Filter, module: string | undefined) {
   const known = yield* knownStates(module)
-  const counts = yield* connected(within(limits.read)(Admin.counts(filter)))
+  const read = Effect.all({ counts: Admin.counts(filter), pauses: Admin.pauses })
+  const { counts, pauses } = yield* connected(within(limits.read)(read))
+  const isPaused = ({ task }: { readonly task: string | null }) =>
+    task !== null && pauses.some((one) => one.task === task)
   if (yield* Json) {
     return yield* Output.json(
-      counts.map((count) => ({ ...Schema.encodeSync(Admin.Count)(count), ...known.facts(count) }))
+      counts.map((count) => ({
+        ...Schema.encodeSync(Admin.Count)(count),
+        ...(isPaused(count) && { paused: true }),
+        ...known.facts(count)
+      }))
     )
   }
   if (counts.length === 0) return yield* Console.log("No tasks")
-  yield* Output.lines(yield* Output.rows(statsColumns, toStats(counts.map(known.name))))
+  const stats = toStats(counts.map(known.name))
+  const marked = stats.map((one) => isPaused(one) ? { ...one, task: `${one.task} (paused)` } : one)
+  yield* Output.lines(yield* Output.rows(statsColumns, marked))
 })
 
 const byError = Effect.fnUntraced(function*(filter: Admin.Filter) {

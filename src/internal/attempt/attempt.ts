@@ -38,6 +38,8 @@ export interface Runner {
   /** Whether the task of an attempt that was refused has been cancelled. */
   readonly isCancelled: (claimed: ClaimedTask) => Effect.Effect<boolean>
   readonly toHistory: ToHistory | undefined
+  /** Whether no step of a task may begin. Default: any may, as in tests. */
+  readonly isPaused?: (task: string) => boolean
   /** Where the row of a limited state asks whether its step may begin. Default: limits don't hold, as in tests. */
   readonly door?: LimitDoor
   /** Spans are made only where somebody reads them. */
@@ -307,6 +309,7 @@ const runExit = (
     claimed.tag = step.tag
     claimed.former = former
   }
+  if (runner.isPaused?.(task.name) === true) return Effect.succeed({ _tag: "Released" })
   const running = { step, state, task, event: undefined, own: undefined }
   if (step.limit !== undefined && runner.door !== undefined) {
     const limited = { door: runner.door, limit: step.limit, state, restore }

@@ -60,7 +60,8 @@ interface RateOptions {
   readonly per: Duration.Input
 }
 
-const rateRule = `\`rate\` must be { limit, per }: a whole number of 1 to ${mostStarts}, and a duration of 1 millisecond to 366 days`
+const rateRule =
+  `\`rate\` must be { limit, per }: a whole number of 1 to ${mostStarts}, and a duration of 1 millisecond to 366 days`
 
 const rateOf = (name: string, rate: unknown): RateOptions & { readonly per: Duration.Duration } | undefined => {
   if (rate === undefined) return undefined
@@ -110,17 +111,16 @@ export const makeLimit = (name: string, options: Options) => {
 const longestBackOff = Duration.toMillis("36600 days")
 
 /** A step that fails is to wait, too: what is noted stays noted if its transaction is rolled back. */
-const backOffOf =
-  (name: string) =>
-  (
-    duration: Duration.Input,
-    options?: { readonly key?: string | undefined }
-  ): Effect.Effect<void, TaskTableError | SqlError, SqlClient.SqlClient> =>
-    Effect.flatMap(SqlClient.SqlClient, (sql) => {
-      const millis = Duration.toMillis(Duration.fromInputUnsafe(duration))
-      const key = options?.key === undefined ? name : `${name}:${options.key}`
-      return apart(sql, backOff(sql, { key, millis: Math.min(Math.max(millis, 0), longestBackOff) }))
-    }).pipe(Effect.catchTag("SqlError", toTableError))
+const backOffOf = (name: string) =>
+(
+  duration: Duration.Input,
+  options?: { readonly key?: string | undefined }
+): Effect.Effect<void, TaskTableError | SqlError, SqlClient.SqlClient> =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => {
+    const millis = Duration.toMillis(Duration.fromInputUnsafe(duration))
+    const key = options?.key === undefined ? name : `${name}:${options.key}`
+    return apart(sql, backOff(sql, { key, millis: Math.min(Math.max(millis, 0), longestBackOff) }))
+  }).pipe(Effect.catchTag("SqlError", toTableError))
 
 /** The limits of states, by their tags. Undefined if there are none: then nobody asks for one. */
 export type Limits = ReadonlyMap<string, LimitDefinition> | undefined
@@ -140,6 +140,15 @@ export const limitOfNew = (limits: Limits, state: Tagged): LimitOfRow | undefine
   } catch {
     return undefined
   }
+}
+
+/** Those limits of some tasks that are the same for each of their keys, by their names. */
+export const sameForAllKeys = (all: Iterable<Limits>): ReadonlyArray<LimitOfRow> => {
+  const limits = [...all].flatMap((limits) => [...limits?.values() ?? []])
+  const differing = new Set(limits.flatMap(({ name, running }) => isFunction(running) ? [name] : []))
+  return limits.flatMap(({ name, rate, running }) =>
+    differing.has(name) || isFunction(running) ? [] : [{ key: name, slots: running ?? anyNumber, rate }]
+  )
 }
 
 /** What was given as the `limit` of a step. */

@@ -80,6 +80,25 @@ ${nextMoments("$3")}`,
     ]
   )
 
+/**
+ * What a build says of its limits, for all keys that are known: old rows need not wait until somebody looks at one of
+ * their key.
+ */
+export const sayLimits = (sql: SqlClient, limits: ReadonlyArray<LimitOfRow>): Rows<unknown> =>
+  queryAlone(
+    sql,
+    `update pg_task_limit l set slots = u.slots, rate_limit = nullif(u.rate, 0), rate_per = nullif(u.per, 0), noted_at = now()
+from unnest($1::text[], $2::int[], $3::int[], $4::float8[]) as u(name, slots, rate, per)
+where split_part(l.key, ':', 1) = u.name and l.slots is not null
+  and (l.slots, l.rate_limit, l.rate_per) is distinct from (u.slots, nullif(u.rate, 0), nullif(u.per, 0))`,
+    [
+      limits.map(({ key }) => key),
+      limits.map(({ slots }) => slots),
+      limits.map(({ rate }) => rate?.limit ?? 0),
+      limits.map(({ rate }) => rate?.per ?? 0)
+    ]
+  )
+
 /** A row that waited at the door has got a slot. */
 export interface GrantedRow {
   readonly state: "granted"

@@ -173,9 +173,9 @@ ${
 // What they make
 // ---------------------------------------------------------------------------------------------------------------
 
-/** Without what makes parts of the table of limits. */
+/** Without what makes parts of the tables beside it. */
 const everything = all.flatMap(({ statements }) => statements)
-  .filter((one) => !/^(alter table|create index .* on) pg_task_limit\b/.test(one)).join("\n")
+  .filter((one) => !/^(alter table|create (index|trigger) .* on) pg_task_(limit|paused)\b/s.test(one)).join("\n")
 
 const named = (pattern: RegExp): ReadonlyArray<string> => [...everything.matchAll(pattern)].map((match) => match[1]!)
 

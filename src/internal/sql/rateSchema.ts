@@ -1,5 +1,5 @@
 /**
- * What the table needs for rates and for back-offs, on top of limitSchema.ts.
+ * What the table needs for rates, for back-offs and for paused tasks, on top of limitSchema.ts.
  *
  * Rows of a key with a rate wait at the door, too. The door lets in no more of them than may start now; but the moment of
  * a start is taken only by a row that a worker has claimed, and that begins with the answer. So nothing is taken by rows
@@ -18,6 +18,7 @@ import {
   noteLimits,
   tellGranted
 } from "./limitSchema.ts"
+import { createPauses } from "./pauses.ts"
 
 /** From the moment that a row has got to the beginning of its step, if the database answers soon. In milliseconds. */
 export const longestStart = 250
@@ -162,11 +163,24 @@ begin
   end loop;
 end $$`
 
+/** The same as `pg_task_send_back` for the rows of a task, which is paused. */
+const sendTaskBackFunction =
+  `create or replace function pg_task_send_task_back(name text) returns void language plpgsql as $$
+declare
+  keys text[] := array(select distinct t.limit_key from pg_task t where t.slot > 0 and t.task = name);
+begin
+  ${begin};
+  update pg_task t set slot = null, updated_at = now()
+  where t.limit_key = any(keys) and t.task = name and t.slot > 0 and not t.is_running and ${isOpen};
+end $$`
+
 /** For databases where functions are not granted to everybody by default. */
 const grants: ReadonlyArray<string> = [
   "grant execute on function pg_task_starts(text) to public",
   "grant execute on function pg_task_begin(uuid[], uuid[], text[], int[], int[], float8[]) to public",
-  "grant execute on function pg_task_next(text[]) to public"
+  "grant execute on function pg_task_next(text[]) to public",
+  "grant execute on function pg_task_send_task_back(text) to public",
+  "grant execute on function pg_task_pauses_changed() to public"
 ]
 
 /** The functions of migration 12 ask for rates from now on. */
@@ -178,5 +192,7 @@ export const createRates: ReadonlyArray<string> = [
   enterFunction,
   beginFunction,
   nextFunction,
+  sendTaskBackFunction,
+  ...createPauses,
   ...grants
 ]

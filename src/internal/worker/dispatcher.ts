@@ -82,7 +82,8 @@ export interface DispatcherOptions {
   /** Notifies other workers. */
   readonly notifyWorkers: Effect.Effect<void>
   readonly tasks: ReadonlyArray<string>
-  readonly known: ReadonlyArray<KnownTask>
+  /** What may be claimed: changes when tasks are paused. */
+  readonly pauses: { readonly claimable: ReadonlyArray<KnownTask> }
   readonly unknownStates: UnknownStates
   /** In milliseconds. */
   readonly lease: number
@@ -262,10 +263,10 @@ export class Dispatcher {
 
   /** Claims at the cursor, or behind the rows that other sessions hold. */
   private claim(limit: number): Effect.Effect<void> {
-    const { lease, database, known, now, pool, sql, wakeup } = this.options
+    const { lease, database, now, pauses, pool, sql, wakeup } = this.options
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
-    const options = { tasks: known, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
+    const options = { tasks: pauses.claimable, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
     this.mayHaveDueRows = this.isPoll = this.isPollDear = false
     this.callAt = Infinity
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)

@@ -11,6 +11,7 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { Entered } from "../attempt/limit.ts"
+import { sameForAllKeys } from "../definition/limit.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { failureKindOf, messageOf } from "../sql/errors.ts"
 import {
@@ -20,6 +21,7 @@ import {
   grantSlots,
   lookAtLimits,
   type NextMoment,
+  sayLimits,
   takeMoments,
   takeSlotsBack
 } from "../sql/limits.ts"
@@ -51,6 +53,7 @@ export interface DoorOptions {
   readonly now: () => number
   readonly tasks: ReadonlyMap<string, TaskDefinition>
   readonly knocks: Knocks
+  readonly isPaused: (task: string) => boolean
   /** Where the rows go on. */
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
   readonly wakeup: Wakeup
@@ -89,7 +92,20 @@ export class Door {
       knocks.mayGrant.wait(),
       Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.grantAll))
     ))
-    return Effect.raceAllFirst([...this.entrances.map(({ run }) => run), granting, knocks.moments.run, this.looking(0)])
+    const looking = Effect.andThen(this.sayLimits, this.looking(0))
+    return Effect.raceAllFirst([...this.entrances.map(({ run }) => run), granting, knocks.moments.run, looking])
+  }
+
+  /** This build may have other numbers than the one before it. */
+  private get sayLimits(): Effect.Effect<void> {
+    const { database, sql, tasks } = this.options
+    const limits = sameForAllKeys([...tasks.values()].map(({ limits }) => limits))
+    if (limits.length === 0) return Effect.void
+    return Effect.matchEffect(database.withTimeout(sayLimits(sql, limits)), {
+      // Whoever claims a row of a key says it again.
+      onFailure: (error) => Effect.logDebug(`The numbers of limits could not be noted: ${messageOf(error)}`),
+      onSuccess: () => Effect.void
+    })
   }
 
   private settleSlots(results: ReadonlyArray<Entered>, sentAt: number): void {
@@ -105,7 +121,7 @@ export class Door {
     for (const { knock, ...entered } of results) {
       const { claimed, limit } = entered
       claimed.slotSince = sentAt
-      if (limit !== undefined && (isLate || knocks.isHeldBack(claimed, limit.key))) knocks.starting.add(knock)
+      if (limit !== undefined && (isLate || knocks.hasBackedOff(limit.key, sentAt))) knocks.starting.add(knock)
       else knock.answer(entered)
     }
   }
@@ -169,8 +185,9 @@ export class Door {
   }
 
   private get takeBack(): Effect.Effect<void> {
-    const { database, knocks, sql, tasks } = this.options
-    return Effect.matchEffect(database.withTimeout(takeSlotsBack(sql, [...tasks.keys()])), {
+    const { database, isPaused, knocks, sql, tasks } = this.options
+    const taken = takeSlotsBack(sql, [...tasks.keys()].filter((task) => !isPaused(task)))
+    return Effect.matchEffect(database.withTimeout(taken), {
       onFailure: (error) => Effect.logDebug(`Slots could not be taken back: ${messageOf(error)}`),
       onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => knocks.freed(key)))
     })

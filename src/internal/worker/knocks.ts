@@ -81,6 +81,11 @@ export class Knocks implements LimitDoor {
     return this.backOffs.isHeldBack(key, slotSince)
   }
 
+  /** Whether a key has backed off since a row has asked. */
+  hasBackedOff(key: string, since: number): boolean {
+    return this.backOffs.isNewSince(key, since)
+  }
+
   /** A claimed row asks for a slot. */
   enter(claimed: ClaimedTask, limit: LimitOfRow): void {
     this.used = true

@@ -18,7 +18,7 @@ export interface LeaseOptions {
   readonly pool: Pool
   readonly metrics: WorkerMetrics
   readonly tasks: ReadonlyArray<string>
-  readonly known: ReadonlyArray<KnownTask>
+  readonly pauses: { readonly claimable: ReadonlyArray<KnownTask> }
   /** In milliseconds. */
   readonly lease: number
   readonly maxCrashes: number

@@ -38,6 +38,7 @@ import { WorkerMetrics } from "./metrics.ts"
 import { notifierOf } from "../enqueue/notifier.ts"
 import type { Settings } from "./settings.ts"
 import { Poll } from "./poll.ts"
+import { Pauses } from "./pauses.ts"
 import { Pool } from "./pool.ts"
 import { Rescue, rescuedAfter } from "./leaseRescue.ts"
 import { settleWith } from "./settle.ts"
@@ -137,11 +138,10 @@ const makeCore = Effect.fnUntraced(function*(
 })
 
 /** What a claimed row passes: the pool runs its steps, the writers store their outcomes. */
-const makePipeline = Effect.fnUntraced(function*(core: Core) {
+const makePipeline = Effect.fnUntraced(function*(core: Core, pauses: Pauses, wakeup: Wakeup) {
   const { database, metrics, runner, settings, sql } = core
   const { bufferSize, concurrency, lease } = settings
   const fork = Effect.runForkWith(core.context)
-  const wakeup = new Wakeup(now)
   const outbox = yield* Queue.unbounded<Entry>()
   const asyncOutbox = yield* Queue.unbounded<Entry>()
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
@@ -149,7 +149,7 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   const othersLooks = new OthersLooks(now)
   const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps, othersLooks })
   const knocks = new Knocks(settings.tasks, now)
-  const running: Runner = { door: knocks, ...runner }
+  const running: Runner = { door: knocks, isPaused: pauses.isPaused, ...runner }
   const pool = new Pool({
     concurrency,
     bufferSize,
@@ -164,7 +164,17 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
     run: (attempt) => fork(runAttempt(running, attempt)),
     toHistory: runner.toHistory
   })
-  const door = new Door({ sql, database, now, tasks: settings.tasks, knocks, pool, wakeup, afterCommit })
+  const door = new Door({
+    sql,
+    database,
+    now,
+    tasks: settings.tasks,
+    isPaused: pauses.isPaused,
+    knocks,
+    pool,
+    wakeup,
+    afterCommit
+  })
   const writing = { sql, database, lease, metrics, onStored: settleWith({ ...core, now }, pool) }
   const writers = [
     new Writer({ ...writing, isAsync: false, outbox }),
@@ -182,12 +192,15 @@ interface Identity extends Place {
 const makeParts = Effect.fnUntraced(
   function*(settings: Settings, { encoding, id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
     const core = yield* makeCore(settings, id, database, metrics)
-    const pipeline = yield* makePipeline(core)
-    const { door, knocks, othersLooks, pool, wakeup } = pipeline
-    const { lease, maxCrashes, pollInterval: longestPoll } = settings
+    const wakeup = new Wakeup(now)
     const known = knownOf(settings.tasks, encoding)
+    const pauses = new Pauses({ ...core, known, onResumed: () => wakeup.wake() })
+    yield* pauses.load
+    const pipeline = yield* makePipeline(core, pauses, wakeup)
+    const { door, knocks, othersLooks, pool } = pipeline
+    const { lease, maxCrashes, pollInterval: longestPoll } = settings
     const tasks = [...settings.tasks.keys()]
-    const shared = { sql: core.sql, database, pool, tasks, known, lease, now }
+    const shared = { sql: core.sql, database, pool, tasks, pauses, lease, now }
     const kept = keptHistories(settings.tasks)
     const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(longestPoll, lease) }
     const identity = { id, schema, group: groupOf(schema, tasks) }
@@ -197,11 +210,23 @@ const makeParts = Effect.fnUntraced(
     const probe = probesOf(identity, longestPoll, crowd)
     const announce = (rest: number) => client && probe.textOfLook(rest)
     const rescue = new Rescue({ ...leases, announce, othersLooks }, () => quarantine.look())
-    const unknownStates = new UnknownStates({ ...shared, pollInterval: longestPoll })
+    const unknownStates = new UnknownStates({ ...shared, known, pollInterval: longestPoll })
     const cancels = new Cancels(leases)
     const ticker = new Ticker({ sql: core.sql, database, metrics, recurring: settings.recurring })
     const stopRequest = yield* Deferred.make<void>()
-    const notified = { wakeup, quarantine, rescue, cancels, crowd, knocks, ticker, database, probe, stopRequest }
+    const notified = {
+      wakeup,
+      quarantine,
+      rescue,
+      cancels,
+      crowd,
+      knocks,
+      pauses,
+      ticker,
+      database,
+      probe,
+      stopRequest
+    }
     const listener = client && listenWith(client, identity, notified)
     const poll = new Poll({ ...shared, rescue, quarantine, listener })
     const pollInterval = () => listener?.hears === true ? longestPoll : Math.min(longestPoll, deafPollInterval)
@@ -214,7 +239,13 @@ const makeParts = Effect.fnUntraced(
       keepLeases: keepLeases(leases),
       rescue,
       cancels,
-      others: [door.run, ticker.run(pollInterval), unknownStates.run, keepHistory({ ...core, tasks: settings.tasks })],
+      others: [
+        door.run,
+        pauses.run(pollInterval, () => listener?.hears === true),
+        ticker.run(pollInterval),
+        unknownStates.run,
+        keepHistory({ ...core, tasks: settings.tasks })
+      ],
       stopRequest
     }
     return parts

@@ -1,0 +1,124 @@
+/** Claimed rows ask for a slot, or for a moment of their rate: many with one statement. */
+import * as Effect from "effect/Effect"
+import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Entered } from "../attempt/limit.ts"
+import { codeOf, failureKindOf, messageOf } from "../sql/errors.ts"
+import type { EnteredRow, Entering, NextMoment } from "../sql/limits.ts"
+import type { Rows } from "../sql/query.ts"
+import type { Database } from "./database.ts"
+import type { Knock, Line } from "./knocks.ts"
+
+/** The locks of more keys than these are never held together. */
+export const maxKeys = 50
+
+/** More rows in one statement would hold its locks for longer. */
+const maxRows = 200
+
+/** Before what was locked is tried again. In milliseconds. */
+export const lockedPause = 50
+
+export interface EntranceOptions<K extends Knock> {
+  readonly sql: SqlClient
+  readonly database: Database
+  readonly now: () => number
+  readonly line: Line<K>
+  readonly send: (sql: SqlClient, rows: ReadonlyArray<Entering>) => Rows<EnteredRow | NextMoment>
+  /** What became of these, of which the statement was sent at `sentAt`. */
+  readonly settle: (results: ReadonlyArray<Entered & { readonly knock: K }>, sentAt: number) => void
+  /** All that an answer says, and how many of the rows that it let in are those that have asked. */
+  readonly answered: (rows: ReadonlyArray<EnteredRow | NextMoment>, own: number) => void
+}
+
+/** The first items of a list whose keys are few enough. */
+const takeKeys = <K extends Knock>(knocks: Array<K>): Array<K> => {
+  const keys = new Set<string>()
+  let count = 0
+  for (const { limit } of knocks) {
+    keys.add(limit.key)
+    if (keys.size > maxKeys || count === maxRows) break
+    count++
+  }
+  return knocks.splice(0, count)
+}
+
+export class Entrance<K extends Knock> {
+  private readonly options: EntranceOptions<K>
+
+  constructor(options: EntranceOptions<K>) {
+    this.options = options
+  }
+
+  /** Works until its fiber is interrupted. */
+  get run(): Effect.Effect<never> {
+    return Effect.forever(Effect.andThen(
+      this.options.line.mayEnter.wait(),
+      // The others of a claim come in the same turn.
+      Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.enterAll()))
+    ))
+  }
+
+  private enterAll(): Effect.Effect<void> {
+    const { waiting } = this.options.line
+    return Effect.whileLoop({
+      while: () => waiting.length > 0,
+      body: () => this.enterBatch(takeKeys(waiting)),
+      step: () => {}
+    })
+  }
+
+  /** Fails for no reason but a lost database, which is waited for. */
+  private enterBatch(batch: ReadonlyArray<K>): Effect.Effect<void> {
+    const { database, now, send, sql } = this.options
+    const rows = batch.map(({ claimed: { id, token }, limit }) => ({ id, token, ...limit }))
+    let sentAt = 0
+    const sent = Effect.suspend(() => {
+      sentAt = now()
+      return send(sql, rows)
+    })
+    return Effect.matchEffect(database.retryingUnless(sent, (error) => failureKindOf(error) !== "Database"), {
+      onFailure: (error) => this.again(batch, error),
+      onSuccess: (rows) => Effect.suspend(() => this.settle(batch, rows, sentAt))
+    })
+  }
+
+  private settle(
+    batch: ReadonlyArray<K>,
+    rows: ReadonlyArray<EnteredRow | NextMoment>,
+    sentAt: number
+  ): Effect.Effect<unknown> {
+    const found = new Map(rows.flatMap((row) => row.state === "later" || row.id === null ? [] : [[row.id, row]]))
+    const isLocked = ({ claimed }: Knock) => found.get(claimed.id)?.state === "locked"
+    const locked = batch.filter(isLocked)
+    const settled = batch.filter((knock) => !isLocked(knock)).map((knock) => {
+      const { claimed, limit: { key, slots } } = knock
+      const row = found.get(claimed.id)
+      return { knock, claimed, limit: row?.state === "in" ? { key, slots, slot: row.slot! } : undefined }
+    })
+    // Those that hold a slot already did not get one now.
+    const own = settled.filter(({ claimed, limit }) => limit !== undefined && !((claimed.limit?.slot ?? 0) > 0))
+    this.options.settle(settled, sentAt)
+    this.options.answered(rows, own.length)
+    if (locked.length === 0) return Effect.void
+    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause), () => this.options.line.add(...locked)))
+  }
+
+  /** It was refused though the database is there: because of a lock, or of the key of one row. */
+  private again(batch: ReadonlyArray<K>, error: SqlError): Effect.Effect<void> {
+    // A slot that is held already: where transactions are repeatable reads by default, a function sees what is past.
+    if (failureKindOf(error) === "Lock" || codeOf(error) === "23505") {
+      return Effect.logDebug(`Slots could not be asked for, and will be again: ${messageOf(error)}`).pipe(
+        Effect.andThen(Effect.sleep(lockedPause)),
+        Effect.map(() => this.options.line.add(...batch))
+      )
+    }
+    if (batch.length > 1) {
+      const middle = batch.length >> 1
+      return Effect.andThen(this.enterBatch(batch.slice(0, middle)), this.enterBatch(batch.slice(middle)))
+    }
+    const refused = `The slot of the limit "${batch[0]!.limit.key}" could not be asked for: ${messageOf(error)}`
+    return Effect.sync(() =>
+      this.options.settle(batch.map((knock) => ({ knock, claimed: knock.claimed, refused })), this.options.now())
+    )
+  }
+}
