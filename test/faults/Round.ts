@@ -153,11 +153,14 @@ const watchMoney = ({ log, sql }: Scene): Effect.Effect<never> =>
 const watchLeases = ({ log, sql }: Scene): Effect.Effect<never> => {
   const seen = new Set<string>()
   return Effect.forever(Effect.gen(function*() {
-    const rows = yield* persist(sql<{ id: string; crashes: number }>`select id::text, crashes from pg_task
+    const rows = yield* persist(sql<{ id: string; crashes: number }>`select id::text, crashes, left(step, 200) as step,
+        is_running, lease_token, lease_until, updated_at, transitions, clock_timestamp() as now from pg_task
       where crashes > 0 or (is_running and lease_until < clock_timestamp() - interval '1 second')`)
-    for (const { crashes, id } of rows) {
-      if (!seen.has(id)) log.wrong(`the lease of ${id} ended, and ${crashes} crashes were counted, though nobody died`)
-      seen.add(id)
+    for (const row of rows) {
+      if (!seen.has(row.id)) {
+        log.wrong(`a lease ended, or a crash was counted, though nobody died: ${JSON.stringify(row)}`)
+      }
+      seen.add(row.id)
     }
     yield* Effect.sleep(200)
   }))
