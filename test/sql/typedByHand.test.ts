@@ -156,16 +156,18 @@ workerTests("the SQL that people type", (test) => {
       assert.deepStrictEqual(more, [])
       const found = yield* psql(counts!)
       assert.deepStrictEqual(
-        found.map(({ behind, count, state, status }) => [state, status, Number(count), behind !== null]).sort(),
-        [
-          ["Ended", "ended", 1, false],
-          ["Endless", "waiting", 1, false],
-          ["Limited", "limited", 1, true],
-          ["Parked", "parked", 1, false],
-          ["Ready", "ready", 1, true],
-          ["Scheduled", "scheduled", 1, false],
-          ["Waiting", "waiting", 1, false]
-        ]
+        Object.fromEntries(
+          found.map(({ behind, count, state, status }) => [state, [status, Number(count), behind !== null]])
+        ),
+        {
+          Ended: ["ended", 1, false],
+          Endless: ["waiting", 1, false],
+          Limited: ["limited", 1, true],
+          Parked: ["parked", 1, false],
+          Ready: ["ready", 1, true],
+          Scheduled: ["scheduled", 1, false],
+          Waiting: ["waiting", 1, false]
+        }
       )
       assert.strictEqual((yield* psql(fails!)).length, 1)
       assert.deepStrictEqual(yield* psql(runs!), [])
