@@ -207,8 +207,8 @@ end $$`
 /**
  * A hand's edit of the state of a waiting row makes it due: it no longer waits for what the old state waited for. The
  * library's own writes of a state are told apart from a hand's also where two come in one transaction: the end of an
- * attempt changes \`transitions\` of a row that runs, and whoever rewrites a former state changes \`wakes\`. A hand may
- * change \`transitions\`, too, so that the new state gets another idempotency key.
+ * attempt changes `transitions` of a row that runs, and whoever rewrites a former state changes `wakes`. A hand may
+ * change `transitions`, too, so that the new state gets another idempotency key.
  */
 const isEditedByHand = `(old.waits_for is not null or old.wait_until is not null)
     and new.step is distinct from old.step and new.wakes = old.wakes
