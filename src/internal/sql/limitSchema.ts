@@ -188,7 +188,7 @@ begin
   end loop;
 end $$`
 
-/** Notes what a worker says of limits, where that is new. The rate is in columns that migration 13 adds. */
+/** Notes what a worker says of limits, where that is new. The rate is in columns that migration 14 adds. */
 export const noteLimits = (said: string, rate: string, per: string) =>
   `insert into pg_task_limit as l (key, slots, rate_limit, rate_per)
     select distinct on (u.key) u.key, u.slots, ${rate}, ${per} from ${said}
@@ -256,8 +256,8 @@ begin
     state := case when r.slot > 0 and r.crashes = 0 then 'in' else 'out' end;
     task := r.task;
     if state = 'out' then
-      update pg_task t set slot = nullif(r.slot, 0), is_running = false, lease_token = null, lease_until = null,
-        updated_at = now()
+      update pg_task t set slot = nullif(r.slot, 0), slots = counts[i], is_running = false, lease_token = null,
+        lease_until = null, updated_at = now()
       where t.ctid = r.ctid;
     end if;
     return next;

@@ -40,6 +40,7 @@ const all: ReadonlyArray<Migration> = [
   { statements: createNames },
   { statements: [createPendingFunction, createTouchFunction, createOpenChildIndex] },
   { statements: createLimits },
+  { statements: [createTouchFunction] },
   { statements: createRates }
 ]
 
@@ -125,7 +126,7 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
 
 /** Applies the migration of this number. It may have been applied before. */
 export const applyMigration = (
-  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13
+  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14
 ): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!
