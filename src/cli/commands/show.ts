@@ -7,6 +7,7 @@ import type { TaskId } from "../../TaskId.ts"
 import { connected, limits, within } from "../connection.ts"
 import { pretty } from "../output/json.ts"
 import { id, Json } from "../input/flags.ts"
+import { readPaused } from "../output/paused.ts"
 import * as Output from "../output/print.ts"
 import { historyColumns } from "../output/historyTable.ts"
 import { fieldsOf, paintStatus } from "../output/rowTable.ts"
@@ -88,10 +89,11 @@ const signalLines = (signals: ReadonlyArray<Admin.InboxSignal>, style: Output.St
 
 const describe = (
   row: Admin.Row,
-  { children, signals }: Pick<Effect.Success<ReturnType<typeof read>>, "children" | "signals">,
+  { children, isPaused, signals }: Pick<Effect.Success<ReturnType<typeof read>>, "children" | "isPaused" | "signals">,
   style: Output.Style
 ): ReadonlyArray<string> => {
-  const status = `${paintStatus(style)(row.status, row)} for ${formatDuration(row.age)}`
+  const paused = isPaused(row) ? ", its task is paused" : ""
+  const status = `${paintStatus(style)(row.status, row)} for ${formatDuration(row.age)}${paused}`
   const facts: ReadonlyArray<readonly [string, string | null | undefined]> = [
     ["id", row.id],
     ["task", oneLine(row.task ?? "?")],
@@ -140,7 +142,7 @@ const read = Effect.fnUntraced(function*(id: string) {
   const row = yield* Effect.flatMap(Admin.findId(id), Admin.get)
   const attempts = yield* Effect.orElseSucceed(Admin.history(row.id, { limit: lastAttempts }), () => [])
   const signals = row.signals === 0 ? [] : yield* Admin.inbox(row.id)
-  return { row, attempts, signals, children: yield* childrenOf(row.id) }
+  return { row, attempts, signals, children: yield* childrenOf(row.id), isPaused: yield* readPaused }
 })
 
 export const show = Command.make(

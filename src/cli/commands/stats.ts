@@ -7,14 +7,13 @@ import { connected, limits, within } from "../connection.ts"
 import { errorColumns, statsColumns, toStats } from "../output/countTable.ts"
 import { by, filter, Json, optionalModule } from "../input/flags.ts"
 import { knownStates } from "../input/knownStates.ts"
+import { readPaused } from "../output/paused.ts"
 import * as Output from "../output/print.ts"
 
 const byState = Effect.fnUntraced(function*(filter: Admin.Filter, module: string | undefined) {
   const known = yield* knownStates(module)
-  const read = Effect.all({ counts: Admin.counts(filter), pauses: Admin.pauses })
-  const { counts, pauses } = yield* connected(within(limits.read)(read))
-  const isPaused = ({ task }: { readonly task: string | null }) =>
-    task !== null && pauses.some((one) => one.task === task)
+  const read = Effect.all({ counts: Admin.counts(filter), isPaused: readPaused })
+  const { counts, isPaused } = yield* connected(within(limits.read)(read))
   if (yield* Json) {
     return yield* Output.json(
       counts.map((count) => ({
