@@ -1,5 +1,6 @@
 /** Whether a step of a limited state may begin. */
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import type { Tagged } from "../../NextStep.ts"
 import { type LimitDefinition, limitOfState } from "../definition/limit.ts"
 import type { LimitOfRow } from "../sql/limits.ts"
@@ -41,18 +42,15 @@ const asked = (
   needed: LimitOfRow,
   { door, restore }: Limited
 ): Effect.Effect<Outcome | undefined> =>
-  Effect.match(Effect.exit(restore(door.ask(attempt.claimed, needed))).pipe(Effect.flatten), {
+  Effect.map(Effect.exit(restore(door.ask(attempt.claimed, needed))), (exit): Outcome | undefined => {
     // Interrupted. If the answer comes yet, nobody needs it.
-    onFailure: (): Outcome => ({ _tag: "Released" }),
-    onSuccess: ({ limit, refused }): Outcome | undefined => {
-      if (refused !== undefined) return { _tag: "Rejected", error: toPostgresText(refused) }
-      if (limit !== undefined) {
-        attempt.claimed.limit = limit
-        return undefined
-      }
-      attempt.hasLeft = true
-      return { _tag: "Released" }
-    }
+    if (Exit.isFailure(exit)) return { _tag: "Released" }
+    const { limit, refused } = exit.value
+    if (refused !== undefined) return { _tag: "Rejected", error: toPostgresText(refused) }
+    attempt.hasLeft = limit === undefined
+    if (limit === undefined) return { _tag: "Released" }
+    attempt.claimed.limit = limit
+    return undefined
   })
 
 /** Why the step can't begin yet. */
