@@ -48,8 +48,8 @@ const millisBetween = (from: string, to: string) => `(extract(epoch from ${to} -
  * that make up for a late one, and for the time from the answer to the beginning of the step; the rest is for fractions.
  * With less than one start a second nothing is left of it: then starts are a little further apart.
  *
- * `ahead`, how much of the rate is used up, is never more than one start could have made it. So neither a clock that was
- * set back nor a slower rate of before holds up a key.
+ * `ahead` is how much of the rate is used up. If it is more than starts could have made it, the clock was set back, or the
+ * rate was slower before: then one task may start, and all begins anew.
  */
 const startsFunction =
   `create or replace function pg_task_starts(k text, out most int, out wait float8, out at timestamptz, out ahead float8,
@@ -74,7 +74,8 @@ begin
   else
     leeway := least(${leeway}, l.rate_per / 4);
   end if;
-  ahead := least(greatest(coalesce(${millisBetween("at", "l.next_at")}, 0), 0), leeway + pace);
+  ahead := greatest(coalesce(${millisBetween("at", "l.next_at")}, 0), 0);
+  if ahead > leeway + pace + 1 then ahead := leeway; end if;
   most := least(greatest(floor((leeway - ahead) / pace) + 1, 0), 1000);
   wait := greatest(ahead - leeway, 0);
 end $$`

@@ -35,3 +35,8 @@ export const name = Step.make(Mail, {
 
 // error: not assignable to parameter of type
 export const unlimited = Limit.make("tenant", {})
+
+export const noPer = Limit.make("tenant", {
+  // error: Property 'per' is missing
+  rate: { limit: 5 }
+})
