@@ -9,12 +9,14 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { ClaimedTask, HeldLimit } from "../attempt/claimedTask.ts"
-import type { TaskDefinition } from "../definition/task.ts"
 import { codeOf, failureKindOf, messageOf } from "../sql/errors.ts"
+import type { KnownTask } from "../sql/known.ts"
 import {
   type EnteredRow,
   enterLimits,
   findOpenKeys,
+  type Grant,
+  type GrantedRow,
   grantSlots,
   type LimitOfRow,
   takeSlotsBack
@@ -30,8 +32,8 @@ const maxKeys = 50
 /** More rows in one statement would hold its locks for longer. */
 const maxRows = 200
 
-/** Before what was locked is tried again. In milliseconds. */
-const lockedPause = 50
+/** Before what was locked is tried again: doubled each time, up to the longest. In milliseconds. */
+const lockedPause = { first: 50, longest: 1000 }
 
 /** How often slots are looked for that nobody has handed on, by a worker that has met limits, or by another one. */
 const lookEvery = { limited: 1000, unlimited: 60_000 }
@@ -53,13 +55,17 @@ export interface Entered {
 interface Knock {
   readonly claimed: ClaimedTask
   readonly limit: LimitOfRow
+  /** How long to wait if it is locked, in milliseconds. */
+  readonly pause: number
 }
 
 export interface DoorOptions {
   readonly sql: SqlClient
   readonly database: Database
   readonly now: () => number
-  readonly tasks: ReadonlyMap<string, TaskDefinition>
+  readonly known: ReadonlyArray<KnownTask>
+  /** Some state of these tasks has a limit. */
+  readonly isUsed: boolean
 }
 
 /** Where the rows go on. */
@@ -92,9 +98,12 @@ export class Door {
   private isUsed: boolean
   private inside: Inside | undefined
 
+  private readonly known: ReadonlyMap<string, ReadonlySet<string> | undefined>
+
   constructor(options: DoorOptions) {
     this.options = options
-    this.isUsed = [...options.tasks.values()].some(({ limits }) => limits !== undefined)
+    this.isUsed = options.isUsed
+    this.known = new Map(options.known.map(({ name, states }) => [name, states && new Set(states)]))
   }
 
   /** Says who takes the rows that have got slots. */
@@ -102,18 +111,50 @@ export class Door {
     this.inside = inside
   }
 
-  /** Rows of these tasks have got slots: they are ready. This worker knows, and others must, if it can't take them. */
-  private granted(tasks: ReadonlyArray<string | null>): void {
+  /**
+   * These rows have got slots: they are ready. This worker knows, and others must, if it can't take them. Those in
+   * quarantine are looked for after a notification.
+   */
+  private granted(rows: ReadonlyArray<GrantedRow>): void {
+    if (rows.length === 0) return
     const { afterCommit, pool, wakeup } = this.inside!
-    wakeup.dueIn(0)
-    const isForeign = tasks.some((task) => task === null || !this.options.tasks.has(task))
-    if (isForeign || pool.demand === 0) afterCommit.left()
+    wakeup.dueBehind()
+    if (pool.demand === 0 || rows.some((row) => row.quarantined === true || !this.knows(row))) afterCommit.left()
+  }
+
+  private knows({ tag, task }: GrantedRow): boolean {
+    if (task === null || !this.known.has(task)) return false
+    const tags = this.known.get(task)
+    return tags === undefined || tag === null || tags.has(tag)
+  }
+
+  /** An answer was lost: nobody knows which rows got slots then. */
+  private answerLost(): void {
+    const { afterCommit, wakeup } = this.inside!
+    wakeup.dueBehind()
+    afterCommit.left()
+  }
+
+  /** Sends a statement until the database takes it, or refuses it for another reason than being away. */
+  private send<A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
+    return Effect.suspend(() => {
+      const { database } = this.options
+      let sent = 0
+      const counted = Effect.suspend(() => {
+        sent++
+        return statement
+      })
+      return Effect.tap(
+        database.retryingUnless(counted, (error) => failureKindOf(error) !== "Database"),
+        () => sent > 1 ? Effect.sync(() => this.answerLost()) : Effect.void
+      )
+    })
   }
 
   /** A claimed row asks for a slot. */
   enter(claimed: ClaimedTask, limit: LimitOfRow): void {
     this.isUsed = true
-    this.waiting.push({ claimed, limit })
+    this.waiting.push({ claimed, limit, pause: lockedPause.first })
     this.mayEnter.set()
   }
 
@@ -148,17 +189,15 @@ export class Door {
 
   /** Fails for no reason but a lost database, which is waited for. */
   private enterBatch(batch: ReadonlyArray<Knock>): Effect.Effect<void> {
-    const { database, sql } = this.options
     const rows = batch.map(({ claimed: { id, token }, limit }) => ({ id, token, key: limit.key, slots: limit.slots }))
-    const entered = database.retryingUnless(enterLimits(sql, rows), (error) => failureKindOf(error) !== "Database")
-    return Effect.matchEffect(entered, {
+    return Effect.matchEffect(this.send(enterLimits(this.options.sql, rows)), {
       onFailure: (error) => this.again(batch, error),
       onSuccess: (rows) => Effect.suspend(() => this.settle(batch, rows))
     })
   }
 
   private settle(batch: ReadonlyArray<Knock>, rows: ReadonlyArray<EnteredRow>): Effect.Effect<unknown> {
-    const found = new Map(rows.map((row) => [row.id, row]))
+    const found = new Map(rows.filter(({ state }) => state !== "granted").map((row) => [row.id, row]))
     const isLocked = ({ claimed }: Knock) => found.get(claimed.id)?.state === "locked"
     const locked = batch.filter(isLocked)
     const settled = batch.filter((knock) => !isLocked(knock))
@@ -166,17 +205,16 @@ export class Door {
       const row = found.get(claimed.id)
       return { claimed, limit: row?.state === "in" ? { key, slots, slot: row.slot! } : undefined }
     }))
-    const own = new Set(settled.filter(({ claimed }) => found.get(claimed.id)?.state === "in"))
-    const granted = rows.flatMap(({ state, task }) => state === "granted" ? [task] : [])
-    const quarantined = rows.some(({ slot, state }) => state === "out" && slot !== null)
-    if (granted.length > own.size || quarantined) this.granted(granted)
-    if (locked.length === 0) return Effect.void
-    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause), () => this.knockAgain(locked)))
+    this.granted(rows.filter(({ id, state }) => state === "granted" && found.get(id)?.state !== "in"))
+    return locked.length === 0 ? Effect.void : Effect.forkChild(this.knockAgain(locked))
   }
 
-  private knockAgain(batch: ReadonlyArray<Knock>): void {
-    this.waiting.push(...batch)
-    this.mayEnter.set()
+  private knockAgain(batch: ReadonlyArray<Knock>): Effect.Effect<void> {
+    const again = batch.map((knock) => ({ ...knock, pause: Math.min(knock.pause * 2, lockedPause.longest) }))
+    return Effect.map(Effect.sleep(batch[0]!.pause), () => {
+      this.waiting.push(...again)
+      this.mayEnter.set()
+    })
   }
 
   /** It was refused though the database is there: because of a lock, or of the key of one row. */
@@ -184,8 +222,7 @@ export class Door {
     // A slot that is held already: where transactions are repeatable reads by default, a function sees what is past.
     if (failureKindOf(error) === "Lock" || codeOf(error) === "23505") {
       return Effect.logDebug(`Slots could not be asked for, and will be again: ${messageOf(error)}`).pipe(
-        Effect.andThen(Effect.sleep(lockedPause)),
-        Effect.map(() => this.knockAgain(batch))
+        Effect.andThen(this.knockAgain(batch))
       )
     }
     if (batch.length > 1) {
@@ -209,21 +246,23 @@ export class Door {
   }
 
   private grant(keys: ReadonlyArray<string>): Effect.Effect<void> {
-    const { database, sql } = this.options
     const batch = keys.slice(0, maxKeys)
     if (batch.length === 0) return Effect.void
-    const granted = database.retryingUnless(grantSlots(sql, batch), (error) => failureKindOf(error) !== "Database")
-    return Effect.matchEffect(granted, {
+    return Effect.matchEffect(this.send(grantSlots(this.options.sql, batch)), {
       onFailure: (error) =>
         Effect.logDebug(`Slots could not be handed on, and will be again: ${messageOf(error)}`).pipe(
-          Effect.andThen(Effect.sleep(lockedPause)),
+          Effect.andThen(Effect.sleep(lockedPause.first)),
           Effect.map(() => batch.forEach((key) => this.freed(key)))
         ),
-      onSuccess: (rows) =>
-        Effect.sync(() => {
-          if (rows.length > 0) this.granted(rows.map(({ task }) => task))
-        })
+      onSuccess: (rows) => this.settleGrant(rows)
     }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(maxKeys)))))
+  }
+
+  private settleGrant(rows: ReadonlyArray<Grant>): Effect.Effect<unknown> {
+    const locked = rows.flatMap(({ lockedKey }) => lockedKey ?? [])
+    this.granted(rows.filter(({ lockedKey }) => lockedKey === null))
+    if (locked.length === 0) return Effect.void
+    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause.longest), () => locked.forEach((key) => this.freed(key))))
   }
 
   private looking(looks: number): Effect.Effect<never> {
@@ -248,8 +287,8 @@ export class Door {
   }
 
   private get takeBack(): Effect.Effect<void> {
-    const { database, sql, tasks } = this.options
-    return Effect.matchEffect(database.withTimeout(takeSlotsBack(sql, [...tasks.keys()])), {
+    const { database, known, sql } = this.options
+    return Effect.matchEffect(database.withTimeout(takeSlotsBack(sql, known)), {
       onFailure: (error) => Effect.logDebug(`Slots could not be taken back: ${messageOf(error)}`),
       onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => this.freed(key)))
     })

@@ -43,6 +43,7 @@ import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
 import { Ticker } from "./ticker.ts"
 import { Wakeup } from "./wakeup.ts"
 import { Quarantine } from "./quarantine.ts"
+import type { KnownTask } from "../sql/known.ts"
 import { type Place, probe } from "../sql/table.ts"
 import { knownOf, UnknownStates } from "./unknownStates.ts"
 import { Writer } from "./writer.ts"
@@ -136,7 +137,7 @@ const makeCore = Effect.fnUntraced(function*(
 })
 
 /** What a claimed row passes: the pool runs its steps, the writers store their outcomes. */
-const makePipeline = Effect.fnUntraced(function*(core: Core) {
+const makePipeline = Effect.fnUntraced(function*(core: Core, known: ReadonlyArray<KnownTask>) {
   const { database, metrics, runner, settings, sql } = core
   const { bufferSize, concurrency, lease } = settings
   const fork = Effect.runForkWith(core.context)
@@ -146,7 +147,8 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
   const followUps = [...yield* makeFollowUps(sql), ...yield* ExtraFollowUps]
   const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps })
-  const door = new Door({ sql, database, now, tasks: settings.tasks })
+  const isUsed = [...settings.tasks.values()].some(({ limits }) => limits !== undefined)
+  const door = new Door({ sql, database, now, known, isUsed })
   const pool = new Pool({
     concurrency,
     bufferSize,
@@ -179,10 +181,10 @@ interface Identity extends Place {
 const makeParts = Effect.fnUntraced(
   function*(settings: Settings, { encoding, id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
     const core = yield* makeCore(settings, id, database, metrics)
-    const pipeline = yield* makePipeline(core)
+    const known = knownOf(settings.tasks, encoding)
+    const pipeline = yield* makePipeline(core, known)
     const { door, pool, wakeup } = pipeline
     const { lease, maxCrashes, pollInterval: longestPoll } = settings
-    const known = knownOf(settings.tasks, encoding)
     const tasks = [...settings.tasks.keys()]
     const shared = { sql: core.sql, database, pool, tasks, known, lease, now }
     const kept = keptHistories(settings.tasks)

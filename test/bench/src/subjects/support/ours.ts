@@ -3,6 +3,7 @@ import { Migrations, NextStep, Step, Task, Worker } from "../../../../../src/ind
 import { chunksOf } from "../../Subject.ts"
 import type { Job, StepBody, Subject } from "../../Subject.ts"
 import { client, once, open, runBody } from "./effect.ts"
+import { limited, limitedTask } from "./oursLimited.ts"
 import { execute, pingPong } from "./oursWaits.ts"
 
 const State = Schema.TaggedStruct("State", {
@@ -28,7 +29,7 @@ const task = (body: StepBody, asyncCommit: boolean) =>
     })
   ])
 
-const settings = "concurrency 100, all else default; bulk by enqueueAll, 10,000 a call"
+const settings = "concurrency 100, all else default; bulk by enqueueAll, 10,000 a call; tasks with keys have a limit"
 
 /** Ours, with steps that have `asyncCommit` or have not. */
 export const makeOurs = (asyncCommit: boolean): Subject => ({
@@ -40,15 +41,17 @@ export const makeOurs = (asyncCommit: boolean): Subject => ({
   connect: async (url) => {
     const { run, close } = await open(client(url))
     const Bench = task(() => undefined, asyncCommit)
+    const Limited = limitedTask(() => undefined)
+    const enqueueAll = (jobs: ReadonlyArray<Job>) =>
+      jobs[0]?.key === undefined ? Bench.enqueueAll(jobs.map(first)) : Limited.enqueueAll(jobs.map(limited))
     return {
-      one: (job) => run(Bench.enqueue(first(job))),
-      all: (jobs) =>
-        run(Effect.forEach(chunksOf(jobs, 10_000), (chunk) => Bench.enqueueAll(chunk.map(first)), { discard: true })),
+      one: (job) => run(job.key === undefined ? Bench.enqueue(first(job)) : Limited.enqueue(limited(job))),
+      all: (jobs) => run(Effect.forEach(chunksOf(jobs, 10_000), enqueueAll, { discard: true })),
       close
     }
   },
-  work: async (url, { body, concurrency = 100 }) => {
-    const worker = Worker.layer({ tasks: [task(body, asyncCommit)], concurrency })
+  work: async (url, { body, concurrency = 100, keyed }) => {
+    const worker = Worker.layer({ tasks: [keyed ? limitedTask(body) : task(body, asyncCommit)], concurrency })
     const { close } = await open(Layer.provideMerge(worker, client(url)))
     return { stop: close }
   },
