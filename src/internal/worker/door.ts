@@ -18,12 +18,11 @@ import {
   type Grant,
   type GrantedRow,
   grantSlots,
-  type LimitOfRow,
   takeSlotsBack
 } from "../sql/limits.ts"
 import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
-import { Signal } from "./signal.ts"
+import { type Knock, type Knocks, lockedPause } from "./knocks.ts"
 import type { Wakeup } from "./wakeup.ts"
 
 /** The locks of more keys than these are never held together. */
@@ -31,9 +30,6 @@ const maxKeys = 50
 
 /** More rows in one statement would hold its locks for longer. */
 const maxRows = 200
-
-/** Before what was locked is tried again: doubled each time, up to the longest. In milliseconds. */
-const lockedPause = { first: 50, longest: 1000 }
 
 /** How often slots are looked for that nobody has handed on, by a worker that has met limits, or by another one. */
 const lookEvery = { limited: 1000, unlimited: 60_000 }
@@ -52,24 +48,13 @@ export interface Entered {
   readonly refused?: string
 }
 
-interface Knock {
-  readonly claimed: ClaimedTask
-  readonly limit: LimitOfRow
-  /** How long to wait if it is locked, in milliseconds. */
-  readonly pause: number
-}
-
 export interface DoorOptions {
   readonly sql: SqlClient
   readonly database: Database
   readonly now: () => number
   readonly known: ReadonlyArray<KnownTask>
-  /** Some state of these tasks has a limit. */
-  readonly isUsed: boolean
-}
-
-/** Where the rows go on. */
-interface Inside {
+  readonly knocks: Knocks
+  /** Where the rows go on. */
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
   readonly wakeup: Wakeup
   readonly afterCommit: AfterCommit
@@ -89,26 +74,12 @@ const takeKeys = <A>(items: Array<A>, keyOf: (item: A) => string, most: number):
 
 export class Door {
   private readonly options: DoorOptions
-  private readonly mayEnter = new Signal()
-  private readonly mayGrant = new Signal()
-  private readonly waiting: Array<Knock> = []
-  /** Keys with slots to hand on. */
-  private keys = new Set<string>()
-  /** This worker has met limits. */
-  private isUsed: boolean
-  private inside: Inside | undefined
-
+  /** The tags of the states that this worker claims, by task. Undefined: any. */
   private readonly known: ReadonlyMap<string, ReadonlySet<string> | undefined>
 
   constructor(options: DoorOptions) {
     this.options = options
-    this.isUsed = options.isUsed
     this.known = new Map(options.known.map(({ name, states }) => [name, states && new Set(states)]))
-  }
-
-  /** Says who takes the rows that have got slots. */
-  opens(inside: Inside): void {
-    this.inside = inside
   }
 
   /**
@@ -117,7 +88,7 @@ export class Door {
    */
   private granted(rows: ReadonlyArray<GrantedRow>): void {
     if (rows.length === 0) return
-    const { afterCommit, pool, wakeup } = this.inside!
+    const { afterCommit, pool, wakeup } = this.options
     wakeup.dueBehind()
     if (pool.demand === 0 || rows.some((row) => row.quarantined === true || !this.knows(row))) afterCommit.left()
   }
@@ -128,61 +99,48 @@ export class Door {
     return tags === undefined || tag === null || tags.has(tag)
   }
 
-  /** An answer was lost: nobody knows which rows got slots then. */
-  private answerLost(): void {
-    const { afterCommit, wakeup } = this.inside!
-    wakeup.dueBehind()
-    afterCommit.left()
-  }
-
-  /** Sends a statement until the database takes it, or refuses it for another reason than being away. */
+  /**
+   * Sends a statement until the database takes it, or refuses it for another reason than being away. If an answer was
+   * lost, nobody knows which rows got slots then: there may be some.
+   */
   private send<A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
     return Effect.suspend(() => {
-      const { database } = this.options
+      const { afterCommit, database, wakeup } = this.options
       let sent = 0
       const counted = Effect.suspend(() => {
         sent++
         return statement
       })
-      return Effect.tap(
-        database.retryingUnless(counted, (error) => failureKindOf(error) !== "Database"),
-        () => sent > 1 ? Effect.sync(() => this.answerLost()) : Effect.void
-      )
+      const answered = database.retryingUnless(counted, (error) => failureKindOf(error) !== "Database")
+      return Effect.tap(answered, () =>
+        Effect.sync(() => {
+          if (sent === 1) return
+          wakeup.dueBehind()
+          afterCommit.left()
+        }))
     })
-  }
-
-  /** A claimed row asks for a slot. */
-  enter(claimed: ClaimedTask, limit: LimitOfRow): void {
-    this.isUsed = true
-    this.waiting.push({ claimed, limit, pause: lockedPause.first })
-    this.mayEnter.set()
-  }
-
-  /** A slot of this key is free, perhaps. */
-  freed(key: string): void {
-    this.isUsed = true
-    this.keys.add(key)
-    this.mayGrant.set()
   }
 
   /** Works until its fiber is interrupted. */
   get run(): Effect.Effect<never> {
+    const { knocks } = this.options
     const entering = Effect.forever(Effect.andThen(
-      this.mayEnter.wait(),
+      knocks.mayEnter.wait(),
       // The others of a claim come in the same turn.
       Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.enterAll()))
     ))
     const granting = Effect.forever(Effect.andThen(
-      this.mayGrant.wait(),
+      knocks.mayGrant.wait(),
       Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.grantAll))
     ))
     return Effect.raceAllFirst([entering, granting, this.looking(0)])
   }
 
   private enterAll(): Effect.Effect<void> {
+    const { waiting } = this.options.knocks
     return Effect.whileLoop({
-      while: () => this.waiting.length > 0,
-      body: () => this.enterBatch(takeKeys(this.waiting, ({ limit }) => limit.key, maxRows)),
+      while: () => waiting.length > 0,
+      body: () => this.enterBatch(takeKeys(waiting, ({ limit }) => limit.key, maxRows)),
       step: () => {}
     })
   }
@@ -201,20 +159,16 @@ export class Door {
     const isLocked = ({ claimed }: Knock) => found.get(claimed.id)?.state === "locked"
     const locked = batch.filter(isLocked)
     const settled = batch.filter((knock) => !isLocked(knock))
-    this.inside?.pool.entered(settled.map(({ claimed, limit: { key, slots } }) => {
+    this.options.pool.entered(settled.map(({ claimed, limit: { key, slots } }) => {
       const row = found.get(claimed.id)
       return { claimed, limit: row?.state === "in" ? { key, slots, slot: row.slot! } : undefined }
     }))
     this.granted(rows.filter(({ id, state }) => state === "granted" && found.get(id)?.state !== "in"))
-    return locked.length === 0 ? Effect.void : Effect.forkChild(this.knockAgain(locked))
+    return locked.length === 0 ? Effect.void : Effect.forkChild(this.enterAgain(locked))
   }
 
-  private knockAgain(batch: ReadonlyArray<Knock>): Effect.Effect<void> {
-    const again = batch.map((knock) => ({ ...knock, pause: Math.min(knock.pause * 2, lockedPause.longest) }))
-    return Effect.map(Effect.sleep(batch[0]!.pause), () => {
-      this.waiting.push(...again)
-      this.mayEnter.set()
-    })
+  private enterAgain(batch: ReadonlyArray<Knock>): Effect.Effect<void> {
+    return Effect.map(Effect.sleep(batch[0]!.pause), () => this.options.knocks.enterAgain(batch))
   }
 
   /** It was refused though the database is there: because of a lock, or of the key of one row. */
@@ -222,7 +176,7 @@ export class Door {
     // A slot that is held already: where transactions are repeatable reads by default, a function sees what is past.
     if (failureKindOf(error) === "Lock" || codeOf(error) === "23505") {
       return Effect.logDebug(`Slots could not be asked for, and will be again: ${messageOf(error)}`).pipe(
-        Effect.andThen(this.knockAgain(batch))
+        Effect.andThen(this.enterAgain(batch))
       )
     }
     if (batch.length > 1) {
@@ -230,7 +184,7 @@ export class Door {
       return Effect.andThen(this.enterBatch(batch.slice(0, middle)), this.enterBatch(batch.slice(middle)))
     }
     return Effect.sync(() =>
-      this.inside?.pool.entered(batch.map(({ claimed, limit }) => ({
+      this.options.pool.entered(batch.map(({ claimed, limit }) => ({
         claimed,
         refused: `The slot of the limit "${limit.key}" could not be asked for: ${messageOf(error)}`
       })))
@@ -238,40 +192,38 @@ export class Door {
   }
 
   private get grantAll(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const keys = [...this.keys]
-      this.keys = new Set()
-      return this.grant(keys)
-    })
+    return Effect.suspend(() => this.grant(this.options.knocks.takeKeys()))
   }
 
   private grant(keys: ReadonlyArray<string>): Effect.Effect<void> {
+    const { knocks, sql } = this.options
     const batch = keys.slice(0, maxKeys)
     if (batch.length === 0) return Effect.void
-    return Effect.matchEffect(this.send(grantSlots(this.options.sql, batch)), {
+    return Effect.matchEffect(this.send(grantSlots(sql, batch)), {
       onFailure: (error) =>
         Effect.logDebug(`Slots could not be handed on, and will be again: ${messageOf(error)}`).pipe(
           Effect.andThen(Effect.sleep(lockedPause.first)),
-          Effect.map(() => batch.forEach((key) => this.freed(key)))
+          Effect.map(() => batch.forEach((key) => knocks.freed(key)))
         ),
-      onSuccess: (rows) => this.settleGrant(rows)
+      onSuccess: (rows) => Effect.suspend(() => this.settleGrants(rows))
     }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(maxKeys)))))
   }
 
-  private settleGrant(rows: ReadonlyArray<Grant>): Effect.Effect<unknown> {
+  private settleGrants(rows: ReadonlyArray<Grant>): Effect.Effect<unknown> {
     const locked = rows.flatMap(({ lockedKey }) => lockedKey ?? [])
     this.granted(rows.filter(({ lockedKey }) => lockedKey === null))
     if (locked.length === 0) return Effect.void
-    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause.longest), () => locked.forEach((key) => this.freed(key))))
+    const again = () => locked.forEach((key) => this.options.knocks.freed(key))
+    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause.longest), again))
   }
 
   private looking(looks: number): Effect.Effect<never> {
-    const { now } = this.options
+    const { knocks, now } = this.options
     return Effect.suspend(() => {
       const startedAt = now()
       const work = looks % looksPerTaking === 0 ? Effect.andThen(this.takeBack, this.look) : this.look
-      return Effect.flatMap(this.isUsed ? work : this.look, () => {
-        const pause = this.isUsed ? lookEvery.limited : lookEvery.unlimited
+      return Effect.flatMap(knocks.isUsed ? work : this.look, () => {
+        const pause = knocks.isUsed ? lookEvery.limited : lookEvery.unlimited
         return Effect.sleep(Math.max(pause, (now() - startedAt) * lookShare))
       })
     }).pipe(Effect.andThen(Effect.suspend(() => this.looking(looks + 1))))
@@ -279,18 +231,18 @@ export class Door {
 
   /** The worker's other statements tell if the database is lost. */
   private get look(): Effect.Effect<void> {
-    const { database, sql } = this.options
+    const { database, knocks, sql } = this.options
     return Effect.matchEffect(database.withTimeout(findOpenKeys(sql)), {
       onFailure: (error) => Effect.logDebug(`Free slots could not be looked for: ${messageOf(error)}`),
-      onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => this.freed(key)))
+      onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => knocks.freed(key)))
     })
   }
 
   private get takeBack(): Effect.Effect<void> {
-    const { database, known, sql } = this.options
+    const { database, knocks, known, sql } = this.options
     return Effect.matchEffect(database.withTimeout(takeSlotsBack(sql, known)), {
       onFailure: (error) => Effect.logDebug(`Slots could not be taken back: ${messageOf(error)}`),
-      onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => this.freed(key)))
+      onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => knocks.freed(key)))
     })
   }
 }

@@ -13,6 +13,7 @@ import { failureKindOf } from "../sql/errors.ts"
 import { judge, type JudgedRow, lookInBlocks, type LookRow } from "../sql/lease.ts"
 import { type LeaseLook, lookForLeases } from "../sql/look.ts"
 import { type LeaseOptions, noteFailure } from "./leaseRenewal.ts"
+import type { OthersLooks } from "./othersLooks.ts"
 import { Signal } from "./signal.ts"
 
 /** An expired lease is judged this many times, a twelfth of a lease apart. The last time rescues its row. */
@@ -72,6 +73,8 @@ interface Watched {
 export interface RescueOptions extends LeaseOptions {
   /** The notification that tells others of a look, and how long this worker rests after it, in milliseconds. */
   readonly announce: (rest: number) => string | undefined
+  /** A worker that leaves this look to others leaves them other looks, too. */
+  readonly othersLooks: OthersLooks
 }
 
 export class Rescue {
@@ -93,8 +96,6 @@ export class Rescue {
   private block: number | undefined
   private blocks = maxBlocks
   private failedWait = failedBackoff.first
-  /** Until when another worker is trusted to look: this one leaves it other looks, too. */
-  private trustedUntil = -Infinity
 
   constructor(options: RescueOptions, onRescued: () => void) {
     this.options = options
@@ -178,18 +179,13 @@ export class Rescue {
 
   /** Another worker of the same tasks has looked. It rests this many milliseconds before it looks again. */
   othersLook(rest: number): void {
-    const { now, pollInterval } = this.options
+    const { othersLooks, pollInterval } = this.options
     const least = Math.max(rest >= 0 ? Math.min(rest, longestRest) : 0, pollInterval * nextByItself)
-    this.trustedUntil = now() + least + pollInterval
+    othersLooks.trust(least + pollInterval)
     this.putOff(least)
     this.pollAt = this.frontAt = Math.min(this.pollAt, this.lookedAt + pollInterval * longestTrust)
     this.block = undefined
     this.changed.set()
-  }
-
-  /** Whether another worker of the same tasks looks, as far as this one knows. */
-  get isLeftToOthers(): boolean {
-    return this.options.now() < this.trustedUntil
   }
 
   private putOff(least: number): void {
@@ -199,12 +195,12 @@ export class Rescue {
 
   /** What a look in front has found, which took this long, in milliseconds. */
   looked(rows: ReadonlyArray<LookRow>, took: number): void {
-    const { now, pollInterval } = this.options
+    const { now, othersLooks, pollInterval } = this.options
     const { mine, more, next } = rows[0]!
     this.changed.set()
     // Another worker looks just now, and will say so.
     if (!mine) return this.putOff(0)
-    this.trustedUntil = -Infinity
+    othersLooks.end()
     this.lookedAt = now()
     this.frontTook = took
     this.watch(rows)
