@@ -119,7 +119,9 @@ const leave = `limit_key = null, slot = null, slots = null, updated_at = now()`
 
 /** Whether this worker takes a row sooner or later. */
 const isOurs = (row: string) =>
-  `(${row}.task is null or exists (select from ${knownTasks("$1", "$2")} where n.task = ${row}.task and coalesce(${row}.state = any(n.tags), true)))`
+  `(${row}.task is null or exists (select from ${
+    knownTasks("$1", "$2")
+  } where n.task = ${row}.task and coalesce(${row}.state = any(n.tags), true)))`
 
 /**
  * Takes slots back that no attempt will free: those of rows that no worker takes, except rows that this worker takes

@@ -14,7 +14,6 @@ export const limitedTask = (body: StepBody) =>
   Task.make("Limited", [
     Step.make(State, {
       limit: ofKey.by(({ key }) => key),
-      handler: ({ seq, sentAt }) =>
-        Effect.as(runBody(body, { seq, sentAt, steps: 1, waits: false }, 0), NextStep.none)
+      handler: ({ seq, sentAt }) => Effect.as(runBody(body, { seq, sentAt, steps: 1, waits: false }, 0), NextStep.none)
     })
   ])
