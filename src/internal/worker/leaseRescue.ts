@@ -9,8 +9,8 @@
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
-import { failureKindOf } from "../sql/errors.ts"
-import { judge, type JudgedRow, lookInBlocks, type LookRow } from "../sql/lease.ts"
+import { failureKindOf, messageOf } from "../sql/errors.ts"
+import { judge, type JudgedRow, lookInBlocks, type LookRow, type Suspicion } from "../sql/lease.ts"
 import { type LeaseLook, lookForLeases } from "../sql/look.ts"
 import { type LeaseOptions, noteFailure } from "./leaseRenewal.ts"
 import type { OthersLooks } from "./othersLooks.ts"
@@ -272,22 +272,42 @@ export class Rescue {
 
   private get judge(): Effect.Effect<void, SqlError> {
     return Effect.gen({ self: this }, function*() {
-      const { kept, lease, maxCrashes, now, sql } = this.options
+      const { lease, now } = this.options
       // Whatever has kept this worker from judging may have kept the others from renewing.
       if (now() - this.judgedAt > lease / 3) { for (const watched of this.watched.values()) watched.judged = 0 }
       this.judgedAt = now()
       const all = [...this.watched]
       for (let start = 0; start < all.length; start += maxJudged) {
-        const some = all.slice(start, start + maxJudged).map(([id, { judged, since }]) => ({
-          id,
-          since,
-          ripe: judged >= judgements - 1
-        }))
-        const rows = yield* this.send(judge(sql, some, { maxCrashes, lease, kept }))
-        this.judged(some.map(({ id }) => id), rows)
-        yield* this.rescued(rows.filter(({ state }) => state === "rescued"))
+        const some = all.slice(start, start + maxJudged)
+        yield* this.judgeSome(some.map(([id, { judged, since }]) => ({ id, since, ripe: judged >= judgements - 1 })))
       }
     })
+  }
+
+  /**
+   * A batch that Postgres refuses is taken apart: one row must not keep the others from being rescued. A parent that is
+   * to be replaced and its child are only refused together, because a trigger on the parent changes the child.
+   */
+  private judgeSome(some: ReadonlyArray<Suspicion>): Effect.Effect<void, SqlError> {
+    const { kept, lease, maxCrashes, sql } = this.options
+    return Effect.matchEffect(this.send(judge(sql, some, { maxCrashes, lease, kept })), {
+      onFailure: (error) => {
+        if (failureKindOf(error) !== "Data") return Effect.fail(error)
+        if (some.length === 1) return this.refused(some[0]!.id, error)
+        const middle = some.length >> 1
+        return Effect.andThen(this.judgeSome(some.slice(0, middle)), this.judgeSome(some.slice(middle)))
+      },
+      onSuccess: (rows) => {
+        this.judged(some.map(({ id }) => id), rows)
+        return this.rescued(rows.filter(({ state }) => state === "rescued"))
+      }
+    })
+  }
+
+  /** It is tried again once the row has been watched anew. */
+  private refused(id: TaskId, error: SqlError): Effect.Effect<void> {
+    this.watched.get(id)!.judged = 0
+    return Effect.logError(`The lease of task ${id} has expired, but its row can't be freed: ${messageOf(error)}`)
   }
 
   private judged(ids: ReadonlyArray<TaskId>, rows: ReadonlyArray<JudgedRow>): void {

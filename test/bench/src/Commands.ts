@@ -1,7 +1,7 @@
 import pg from "pg"
 import { Recorder } from "./Recorder.ts"
 import type { Stats } from "./Recorder.ts"
-import { forEachInFlight, keyOf, makeJobs, makeKeyedJobs, now } from "./Subject.ts"
+import { forEachInFlight, groupOf, makeGroupedJobs, makeJobs, now } from "./Subject.ts"
 import type { Job, Producer, Subject, Worker } from "./Subject.ts"
 
 /** A subject's data, for the report and for the parent's own look at the table. */
@@ -15,7 +15,7 @@ export interface Commands {
   readonly describe: () => Promise<Description>
   readonly prepare: (request: { url: string }) => Promise<void>
   readonly backlog: (request: { url: string; waiting: number; parked: number; foreign: number }) => Promise<void>
-  /** Enqueues in bulk, with this many keys or without; answers how long it took. */
+  /** Enqueues in bulk, with this many groups or without; answers how long it took. */
   readonly fill: (request: FillRequest) => Promise<number>
   /** Enqueues one by one; answers how long it took. */
   readonly single: (request: { url: string; tasks: number; inFlight: number }) => Promise<number>
@@ -41,8 +41,8 @@ export interface FillRequest {
   readonly tasks: number
   readonly steps?: number
   readonly waits?: boolean
-  /** How many keys the tasks have. Default: none. */
-  readonly keys?: number
+  /** How many groups the tasks have. Default: none. */
+  readonly groups?: number
 }
 
 export interface TrickleRequest {
@@ -50,7 +50,7 @@ export interface TrickleRequest {
   readonly tasks: number
   readonly gap: number
   /** As for `fill`. */
-  readonly keys?: number
+  readonly groups?: number
 }
 
 export interface InsertRequest {
@@ -67,8 +67,8 @@ export interface ServeRequest {
   readonly concurrency?: number
   readonly workers?: number
   readonly step?: number
-  /** The tasks have keys. Default: false. */
-  readonly keyed?: boolean
+  /** The tasks have groups. Default: false. */
+  readonly grouped?: boolean
 }
 
 export interface DrainRequest {
@@ -76,8 +76,8 @@ export interface DrainRequest {
   readonly tasks: number
   readonly steps: number
   readonly concurrency?: number
-  /** The tasks have keys. Default: false. */
-  readonly keyed?: boolean
+  /** The tasks have groups. Default: false. */
+  readonly grouped?: boolean
   /** The table's first block that the tasks may be in: what lies before it is backlog, and is not looked at. */
   readonly fromBlock?: number
 }
@@ -106,12 +106,12 @@ export const untilSettled = async (client: pg.Client, sql: string): Promise<void
 
 const drain = (
   subject: Subject,
-  { url, tasks, steps, concurrency, fromBlock, keyed = false }: DrainRequest
+  { url, tasks, steps, concurrency, fromBlock, grouped = false }: DrainRequest
 ): Promise<number> =>
   withClient(url, async (client) => {
     const recorder = new Recorder()
     const finished = recorder.waitFor(tasks)
-    const worker = await subject.work(url, { body: recorder.body, concurrency, keyed })
+    const worker = await subject.work(url, { body: recorder.body, concurrency, grouped })
     await finished
     await untilSettled(client, settledSql(subject, fromBlock))
     const end = now()
@@ -195,8 +195,8 @@ export const makeCommands = (subject: Subject): Commands => {
       withClient(url, async (client) => {
         for (const statement of subject.backlog?.(sizes) ?? []) await client.query(statement)
       }),
-    fill: ({ url, tasks, steps, waits, keys }) => {
-      const jobs = keys === undefined ? makeJobs(tasks, steps, waits) : makeKeyedJobs(tasks, keys)
+    fill: ({ url, tasks, steps, waits, groups }) => {
+      const jobs = groups === undefined ? makeJobs(tasks, steps, waits) : makeGroupedJobs(tasks, groups)
       return timed(subject, url, (producer) => producer.all(jobs))
     },
     single: ({ url, tasks, inFlight }) => {
@@ -204,10 +204,10 @@ export const makeCommands = (subject: Subject): Commands => {
       return timed(subject, url, (producer) => forEachInFlight(jobs, inFlight, producer.one))
     },
     drain: (request) => drain(subject, request),
-    serve: async ({ url, concurrency, workers: count = 1, step, keyed = false }) => {
+    serve: async ({ url, concurrency, workers: count = 1, step, grouped = false }) => {
       const recorder = new Recorder(step)
       const workers: Array<Worker> = []
-      const options = { body: recorder.body, concurrency, keyed }
+      const options = { body: recorder.body, concurrency, grouped }
       while (workers.length < count) workers.push(await subject.work(url, options))
       serving = { recorder, workers }
     },
@@ -218,12 +218,12 @@ export const makeCommands = (subject: Subject): Commands => {
       await Promise.all(workers.map((worker) => worker.stop()))
       return recorder.stats()
     },
-    trickle: async ({ url, tasks, gap, keys }) => {
+    trickle: async ({ url, tasks, gap, groups }) => {
       await timed(subject, url, async (producer) => {
         for (let seq = 0; seq < tasks; seq++) {
           await sleep(gap * (0.5 + Math.random()))
           const job = stamped(seq)
-          await producer.one(keys === undefined ? job : { ...job, key: keyOf(seq, keys) })
+          await producer.one(groups === undefined ? job : { ...job, group: groupOf(seq, groups) })
         }
       })
     },

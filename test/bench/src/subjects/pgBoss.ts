@@ -1,10 +1,10 @@
 import { PgBoss } from "pg-boss"
-import { chunksOf, forEachInFlight, perKey } from "../Subject.ts"
+import { chunksOf, forEachInFlight, perGroup } from "../Subject.ts"
 import type { Job, Subject } from "../Subject.ts"
 
 const queue = "bench"
 
-const groupOf = ({ key }: Job) => key === undefined ? {} : { group: { id: key.name } }
+const groupOf = ({ group }: Job) => group === undefined ? {} : { group: { id: group.name } }
 
 // Cron and the maintenance timers do nothing in a run of seconds; both are switched off in its favour.
 const make = (url: string, listen: boolean): PgBoss => {
@@ -22,7 +22,7 @@ const make = (url: string, listen: boolean): PgBoss => {
 export const subject: Subject = {
   title: "pg-boss 12.38.0",
   settings: "batchSize 5,000, burstWhenBatchFull, localConcurrency 4, LISTEN/NOTIFY on, supervise and schedule off; " +
-    "bulk by insert, 10,000 a call; keys are groups, with groupConcurrency",
+    "bulk by insert, 10,000 a call; groups with groupConcurrency",
   table: "pgboss.job_common",
   unfinished: "name = 'bench' and state < 'completed' and start_after <= now()",
   prepare: async (url) => {
@@ -45,7 +45,7 @@ export const subject: Subject = {
       close: () => boss.stop()
     }
   },
-  work: async (url, { body, concurrency = 10_000, keyed }) => {
+  work: async (url, { body, concurrency = 10_000, grouped }) => {
     const boss = make(url, true)
     await boss.start()
     const lanes = 4
@@ -56,7 +56,7 @@ export const subject: Subject = {
         burstWhenBatchFull: true,
         localConcurrency: lanes,
         pollingIntervalSeconds: 0.5,
-        ...(keyed && { groupConcurrency: perKey })
+        ...(grouped && { groupConcurrency: perGroup })
       },
       (jobs) => forEachInFlight(jobs, Math.ceil(concurrency / lanes), async ({ data }) => body(data, 0))
     )
