@@ -10,9 +10,10 @@ import { statuses } from "./home.ts"
 /** What is read of a row's texts: a list shows the first line of an error. */
 export const maxText = 1000
 
-const because = ({ error, lastError, status, waitsFor }: Admin.Row): Child => {
+const because = ({ error, lastError, limit, status, waitsFor }: Admin.Row): Child => {
   if (error !== null) return cut(firstLine(error), 160)
   if (lastError !== null) return html`<span class="quiet">last: ${cut(firstLine(lastError), 160)}</span>`
+  if (status === "limited") return html`<span class="quiet">at ${cut((limit ?? "").replace(":", " "), 100)}</span>`
   if (status === "waiting") return html`<span class="quiet">for ${waitsFor?.join(", ") ?? ""}</span>`
   return status === "scheduled" ? html`<span class="quiet">due later</span>` : ""
 }

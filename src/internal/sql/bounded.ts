@@ -53,7 +53,7 @@ const plannerSettings = [
   "enable_bitmapscan"
 ].map((name) => `set_config('${name}', 'off', true)`).join(", ")
 
-const planned = <A>(sql: SqlClient, rows: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
+export const planned = <A>(sql: SqlClient, rows: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
   transact(sql, Effect.andThen(query(sql, `select ${plannerSettings}`, []), rows))
 
 const withNames = (parts: ReadonlyArray<Part>) => `with recursive ${parts.map(namesIn).join(", ")}`
