@@ -132,7 +132,7 @@ dashboardTests("limits", (test) => {
       const all = [...first, ...yield* names]
       assert.sameMembers(all, Array.from({ length: 70 }, (_, n) => String(n + 1)))
       assert.strictEqual(yield* play(() => page.getByRole("link", { name: "Next page" }).count()), 0)
-      yield* play(() => page.getByLabel("Key").fill("7"))
+      yield* play(() => page.getByRole("textbox", { name: "Key" }).fill("7"))
       yield* play(() => page.getByRole("button", { name: "Show" }).click())
       assert.match(yield* contentOf(page), /Limit tenant 7[^]*At most\s+1\s+Holders\s+1, of which[^]*Waiting\s+1/)
     })

@@ -5,7 +5,7 @@
 import type { SqlClient } from "effect/sql/SqlClient"
 import { planned } from "./bounded.ts"
 import { isAtDoor } from "./limitSchema.ts"
-import { namesIn, parts } from "./page.ts"
+import { namesIn, orderOfUnnamed, parts } from "./page.ts"
 import { query, type Rows } from "./query.ts"
 import { type AdminRow, ageOrNull, columnsOf } from "./row.ts"
 
@@ -53,8 +53,8 @@ const sample = `with recursive ${namesIn(door)}, seen as materialized (
     from pg_task t where t.task = n.task and ${waits} order by t.wakeup_at limit $1::int
   ) r where n.task is not null)
   union all (
-    select limit_key, slots, 0, 0, 1, wakeup_at, null from pg_task where task is null and ${waits}
-    order by wakeup_at limit $1::int
+    select t.limit_key, t.slots, 0, 0, 1, t.wakeup_at, null from pg_task t where t.task is null and ${waits}
+    ${orderOfUnnamed("order by t.wakeup_at")} limit $1::int
   ) union all (
     select limit_key, slots, 1, is_running::int, 0, null, null from pg_task where ${holds}
     order by limit_key, slot limit $1::int

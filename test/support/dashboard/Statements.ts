@@ -45,7 +45,7 @@ const readBy = (plan: Plan): number => {
 
 const isSetting = ({ text }: Sent) => text.startsWith("select set_config(")
 
-/** How many rows of `pg_task` a statement reads, with the settings that were sent before it. It is run, and undone. */
+/** How many rows of `pg_task` a statement reads, with the planner's settings that it is sent with. */
 const explain = (sql: SqlClient.SqlClient, { params, text }: Sent, settings: ReadonlyArray<Sent>) =>
   sql.withTransaction(Effect.gen(function*() {
     for (const one of settings) yield* sql.unsafe(one.text, one.params)
@@ -61,8 +61,9 @@ export const mostRead = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, al
   let most = { rows: 0, text: "" }
   for (const [index, one] of all.entries()) {
     if (isSetting(one) || !/^(select|with)\b/i.test(one.text)) continue
-    const before = all[index - 1]
-    const rows = yield* explain(sql, one, before !== undefined && isSetting(before) ? [before] : [])
+    // Both are noted when they are made. The settings are made last, and sent first.
+    const settings = all.slice(index + 1, index + 2).filter(isSetting)
+    const rows = yield* explain(sql, one, settings)
     if (rows > most.rows) most = { rows, text: one.text }
   }
   return most
