@@ -206,7 +206,7 @@ export class Pool {
   private knock(claimed: ClaimedTask, limit: LimitOfRow): void {
     claimed.stage = "Storing"
     this.storing++
-    this.options.door.enter(claimed, limit)
+    this.options.knocks.enter(claimed, limit)
   }
 
   /** Rows have a slot now, or have left this worker. */
@@ -314,10 +314,10 @@ export class Pool {
 
   /** An outcome is in the row. */
   private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
-    const { afterCommit, door, metrics, wakeup } = this.options
+    const { afterCommit, knocks, metrics, wakeup } = this.options
     metrics.inRow(claimed, outcome)
     afterCommit.committed({ claimed, outcome })
-    if (claimed.limit !== undefined) door.freed(claimed.limit.key)
+    if (claimed.limit !== undefined) knocks.freed(claimed.limit.key)
     if (outcome._tag === "Continued") return this.advance(claimed, outcome)
     this.forget(claimed)
     if (outcome._tag === "Waiting") return this.afterWaiting(outcome)

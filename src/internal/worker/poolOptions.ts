@@ -6,7 +6,7 @@ import type { ToHistory } from "../attempt/history.ts"
 import type { Outcome } from "../attempt/outcome.ts"
 import type { AfterCommit } from "./afterCommit.ts"
 import type { BufferOptions } from "./buffer.ts"
-import type { Door } from "./door.ts"
+import type { Knocks } from "./knocks.ts"
 import type { WorkerMetrics } from "./metrics.ts"
 import type { Wakeup } from "./wakeup.ts"
 
@@ -21,7 +21,7 @@ export interface PoolOptions extends BufferOptions {
   readonly asyncOutbox: Queue.Enqueue<Entry>
   readonly afterCommit: AfterCommit
   /** Where rows of limited states ask for slots. The answers come through {@link Pool.entered}. */
-  readonly door: Pick<Door, "enter" | "freed">
+  readonly knocks: Knocks
   /** Runs an attempt, and notes its outcome in it. */
   readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
   readonly toHistory?: ToHistory | undefined
