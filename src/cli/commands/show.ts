@@ -86,8 +86,8 @@ const signalLines = (signals: ReadonlyArray<Admin.InboxSignal>, style: Output.St
     )
   ]
 
-const limitOf = (limit: string, slot: number | null) =>
-  slot === null ? oneLine(limit) : `${oneLine(limit)}, slot ${slot}`
+const limitOf = ({ limit, slot }: Admin.Row) =>
+  limit === null || slot === null ? limit && oneLine(limit) : `${oneLine(limit)}, slot ${slot}`
 
 const describe = (
   row: Admin.Row,
@@ -103,7 +103,7 @@ const describe = (
     ["parent", row.parent],
     ["children", children],
     ["key", row.key === null ? undefined : oneLine(row.key)],
-    ["limit", row.limit === null ? undefined : limitOf(row.limit, row.slot)],
+    ["limit", limitOf(row)],
     ["due", row.endedAt === null ? time(row.wakeupAt) : undefined],
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],

@@ -25,7 +25,7 @@ const facts = (
   }</dd><dt>Paused</dt><dd>${paused ? "yes" : limitPaused ? "yes, the whole limit is" : "no"}</dd></dl>`
 
 const card = (title: string, rows: ReadonlyArray<Admin.Row>, all: number): Html =>
-  html`<section class="card"><h2>${title}</h2>${rowTable(rows, false)}${
+  html`<section class="card"><h2>${title}</h2>${rowTable(rows, false, title)}${
     rows.length < all ? html`<p class="quiet">The first ${rows.length}.</p>` : ""
   }</section>`
 

@@ -83,7 +83,7 @@ const numbers = (
 ): Html =>
   html`<td class="num">${count(sum?.holders ?? 0)}</td><td class="num">${count(sum?.atWork ?? 0)}</td><td class="num">${
     count(sum?.waiting ?? 0, sum?.atLeast)
-  }</td><td class="num">${sum?.oldest == null ? "–" : duration(sum.oldest)}</td>`
+  }</td><td class="num">${sum === undefined || sum.oldest === null ? "–" : duration(sum.oldest)}</td>`
 
 const limitLine = (visit: Visit) => (line: Line): Html => {
   const { name, states, sum } = line

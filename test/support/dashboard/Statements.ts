@@ -1,6 +1,6 @@
 /** The statements that a page sends, and how many rows of the table each of them reads. */
 import { Effect } from "effect"
-import { SqlClient } from "effect/sql"
+import type { SqlClient } from "effect/sql"
 import type { Statement } from "effect/sql/Statement"
 
 interface Sent {
