@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { anyNumber, isAtDoor, isPaused } from "./limitSchema.ts"
-import { grantSlots, lookAtLimits } from "./limits.ts"
+import { findAllOpenKeys, grantSlotsDurably } from "./limits.ts"
 import { notify } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
-import { age } from "./row.ts"
+import { ageOrNull } from "./row.ts"
 import { millisUntil } from "./time.ts"
 
 export interface LimitCount {
@@ -34,8 +34,9 @@ export const listLimits = (sql: SqlClient, limit: number): Rows<LimitCount> =>
     sql,
     `select split_part(k.key, ':', 1) as name,
   case when strpos(k.key, ':') > 0 then substr(k.key, strpos(k.key, ':') + 1) end as key,
-  nullif(coalesce(l.slots, k.slots), ${anyNumber}) as slots, l.rate_limit as "rateLimit", l.rate_per as "ratePer", k.holders::float8, k.running::float8, k.waiting::float8,
-  ${age("k.oldest")} as oldest, ${isPaused("k.key")} as paused, h.held
+  nullif(coalesce(l.slots, k.slots), ${anyNumber}) as slots, l.rate_limit as "rateLimit", l.rate_per as "ratePer",
+  k.holders::float8, k.running::float8, k.waiting::float8,
+  ${ageOrNull("k.oldest")} as oldest, ${isPaused("k.key")} as paused, h.held
 from (
   select r.key, max(r.slots) as slots, sum(r.holder) as holders, sum(r.running) as running, sum(r.waiting) as waiting,
     min(r.due) as oldest
@@ -87,8 +88,8 @@ export const resumeLimit = Effect.fnUntraced(function*(
     "update pg_task_limit set held_until = null where key = $1 and held_until > now() returning key",
     [name]
   )
-  const keys = (yield* lookAtLimits(sql)).open.filter((key) => key === name || key.startsWith(`${name}:`))
-  yield* grantSlots(sql, keys.slice(0, maxKeys), { timed: false })
+  const keys = (yield* findAllOpenKeys(sql)).filter((key) => key === name || key.startsWith(`${name}:`))
+  yield* grantSlotsDurably(sql, keys.slice(0, maxKeys))
   yield* notify(sql, "")
   return resumed.length + backedOff.length > 0
 })

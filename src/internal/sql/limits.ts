@@ -3,9 +3,10 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
-import { isAtDoor, isPaused } from "./limitSchema.ts"
 import type { BackOff } from "./backOff.ts"
-import { notDurable, queryAlone, type Rows } from "./query.ts"
+import { isAtDoor, isPaused } from "./limitSchema.ts"
+import { type KnownTask, knownTasks, namesAndTags } from "./known.ts"
+import { notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millisUntil } from "./time.ts"
 
 /** So many starts in so many milliseconds. */
@@ -22,19 +23,31 @@ export interface LimitOfRow {
   readonly rate?: RateOfRow | undefined
 }
 
+/** The name of the limit of a key. */
+export const limitNameOf = (key: string): string => {
+  const colon = key.indexOf(":")
+  return colon < 0 ? key : key.slice(0, colon)
+}
+
 /** A claimed row that asks for a slot. */
 export interface Entering extends LimitOfRow {
   readonly id: TaskId
   readonly token: string
 }
 
-export interface EnteredRow {
-  /** Null where `state` is `granted`. */
-  readonly id: TaskId | null
+/** What a row that got a slot says of itself. */
+export interface GrantedRow {
+  readonly task: string | null
+  /** The tag of its state. */
+  readonly tag: string | null
+  readonly quarantined: boolean | null
+}
+
+export interface EnteredRow extends GrantedRow {
+  readonly id: TaskId
   /** See `pg_task_enter`. */
   readonly state: "in" | "out" | "locked" | "granted"
   readonly slot: number | null
-  readonly task: string | null
 }
 
 /** A key whose rows wait for the next moment of its rate, or for the end of a back-off, in so many milliseconds. */
@@ -51,27 +64,26 @@ const columnsOf = (rows: ReadonlyArray<Entering>) => [
   rows.map(({ slots }) => slots)
 ]
 
-/** The name of the limit of a key. */
-export const limitNameOf = (key: string): string => {
-  const colon = key.indexOf(":")
-  return colon < 0 ? key : key.slice(0, colon)
-}
+/** Nothing is lost if the server forgets the commit: the rows ask again, or others do for them. */
+const whereNotDurable = `(select ${notDurable} as is_set offset 0) s cross join lateral`
 
 /** Claimed rows ask for slots. */
 export const enterLimits = (sql: SqlClient, rows: ReadonlyArray<Entering>): Rows<EnteredRow> =>
-  queryAlone(sql, "select * from pg_task_enter($1::uuid[], $2::uuid[], $3::text[], $4::int[])", columnsOf(rows))
-
-/** The parts of a `union all` are carried out one after the other. */
-const nextMoments = (keys: string) =>
-  `union all select null, 'later', null, null, n.key, n.wait from pg_task_next(${keys}::text[]) as n`
+  queryAlone(
+    sql,
+    `select e.* from ${whereNotDurable}
+  pg_task_enter(case when s.is_set then $1::uuid[] end, $2::uuid[], $3::text[], $4::int[]) e`,
+    columnsOf(rows)
+  )
 
 /** Claimed rows are about to start, and ask for a moment of their rate, and for a slot if they have none. */
 export const takeMoments = (sql: SqlClient, rows: ReadonlyArray<Entering>): Rows<EnteredRow | NextMoment> =>
   queryAlone(
     sql,
-    `select b.*, null::text as key, null::float8 as wait
-from pg_task_begin($1::uuid[], $2::uuid[], $3::text[], $4::int[], $5::int[], $6::float8[]) as b
-${nextMoments("$3")}`,
+    // The parts of a `union all` are carried out one after the other.
+    `select e.*, null::text as key, null::float8 as wait from ${whereNotDurable}
+  pg_task_begin(case when s.is_set then $1::uuid[] end, $2::uuid[], $3::text[], $4::int[], $5::int[], $6::float8[]) e
+union all select null, 'later', null, null, null, null, n.key, n.wait from pg_task_next($3::text[]) n`,
     [
       ...columnsOf(rows),
       // Not null: drivers can't tell the type of an array of nulls.
@@ -99,37 +111,59 @@ where split_part(l.key, ':', 1) = u.name and l.slots is not null
     ]
   )
 
-/** A row that waited at the door has got a slot. */
-export interface GrantedRow {
-  readonly state: "granted"
-  readonly task: string | null
+/** A row that got a slot, or a key that another session has locked: its slots could not be given. */
+export interface Grant extends GrantedRow {
+  readonly lockedKey: string | null
 }
 
-/**
- * Gives the free slots of some keys to rows that wait for them. Returns the tasks of those rows. `timed`: also the
- * next moments of those keys that have a rate, or a back-off.
- */
-export const grantSlots = (
-  sql: SqlClient,
-  keys: ReadonlyArray<string>,
-  { timed }: { readonly timed: boolean }
-): Rows<GrantedRow | NextMoment> =>
+const grantColumns = `g.task, g.state as tag, g.quarantined, g.locked_key as "lockedKey"`
+
+/** Gives the free slots of some keys to rows that wait for them. */
+export const grantSlots = (sql: SqlClient, keys: ReadonlyArray<string>): Rows<Grant> =>
   queryAlone(
     sql,
-    `select null::uuid as id, 'granted' as state, null::int as slot, g.task, null::text as key, null::float8 as wait
-from (select distinct * from pg_task_grant($1::text[]) as g(task)) g
-${timed ? nextMoments("$1") : ""}`,
+    `select distinct ${grantColumns} from ${whereNotDurable} pg_task_grant(case when s.is_set then $1::text[] end) g`,
     [keys]
   )
+
+/** The same in a transaction of the caller, perhaps, whose commit it leaves as it is. */
+export const grantSlotsDurably = (sql: SqlClient, keys: ReadonlyArray<string>): Rows<Grant> =>
+  query(sql, `select distinct ${grantColumns} from pg_task_grant($1::text[]) g`, [keys])
+
+/** The next moments of those of some keys that have a rate, or back off. Asked for after slots were given. */
+export const nextMoments = (sql: SqlClient, keys: ReadonlyArray<string>): Rows<NextMoment> =>
+  queryAlone(sql, "select 'later' as state, n.key, n.wait from pg_task_next($1::text[]) n", [keys])
 
 /** One worker at a time looks. Nobody waits for the lock, which is held for the one statement. */
 const turn = `turn as materialized (
   select pg_try_advisory_xact_lock(71609258::int8 << 32 | 'pg_task'::regclass::oid::int8) as mine
 )`
 
+/**
+ * The keys with a free slot, and a row at the door that may start now. Reads one row of each key that has rows at the door
+ * (a loose index scan), and the rows that hold its slots.
+ */
+const openKeys = (first: string, columns: string) =>
+  `keys as (
+  select (select limit_key from pg_task where ${isAtDoor} order by limit_key limit (select 1)) as key${first}
+  union all
+  select (select limit_key from pg_task where ${isAtDoor} and limit_key > k.key order by limit_key limit (select 1))
+  from keys k where k.key is not null
+)
+select ${columns} from keys k cross join lateral (
+  select slots from pg_task where limit_key = k.key and ${isAtDoor} and wakeup_at <= now()
+  order by wakeup_at limit (select 1)
+) f where k.key is not null and not ${isPaused("k.key")}
+  and coalesce((select l.slots from pg_task_limit l where l.key = k.key), f.slots, 1)
+    > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0)
+  and (select most from pg_task_starts(k.key)) is distinct from 0`
+
+const keysOf = (rows: Rows<{ readonly key: string }>): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+  Effect.map(rows, (found) => found.map(({ key }) => key))
+
 /** What a look at all limits finds. */
 export interface LimitsLook {
-  /** Keys that have a free slot, and a row at the door that may start now. */
+  /** Keys with a free slot that nobody has handed on. */
   readonly open: ReadonlyArray<string>
   /** The back-offs of now. */
   readonly backOffs: ReadonlyArray<BackOff>
@@ -137,28 +171,14 @@ export interface LimitsLook {
 
 /**
  * Looks for free slots that nobody has handed on: a crash came between a commit and what follows it, or a hand has deleted,
- * parked or moved the row that held the slot. One worker at a time does so. It reads one row of each key that has rows at
- * the door (a loose index scan), and the rows that hold its slots. And it looks for back-offs that a notification has not
- * told of.
+ * parked or moved the row that held the slot. None while another worker looks. And for back-offs, of which a notification
+ * has not told, perhaps.
  */
 export const lookAtLimits = (sql: SqlClient): Effect.Effect<LimitsLook, SqlError> =>
   Effect.map(
-    queryAlone<{ key: string; held: number | null }>(
+    queryAlone<{ readonly key: string; readonly held: number | null }>(
       sql,
-      `with recursive ${turn}, keys as (
-  select (select limit_key from pg_task where ${isAtDoor} order by limit_key limit (select 1)) as key
-  where (select mine from turn)
-  union all
-  select (select limit_key from pg_task where ${isAtDoor} and limit_key > k.key order by limit_key limit (select 1))
-  from keys k where k.key is not null
-)
-select k.key, null::float8 as held from keys k cross join lateral (
-  select slots from pg_task where limit_key = k.key and ${isAtDoor} and wakeup_at <= now()
-  order by wakeup_at limit (select 1)
-) f where k.key is not null and not ${isPaused("k.key")}
-  and coalesce((select l.slots from pg_task_limit l where l.key = k.key), f.slots, 1)
-    > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0)
-  and (select most from pg_task_starts(k.key)) is distinct from 0
+      `with recursive ${turn}, ${openKeys(" where (select mine from turn)", "k.key, null::float8 as held")}
 union all select key, ${millisUntil("held_until")} from pg_task_limit where held_until > now()`,
       []
     ),
@@ -168,9 +188,14 @@ union all select key, ${millisUntil("held_until")} from pg_task_limit where held
     })
   )
 
+/** The keys with a free slot, also while another worker looks. */
+export const findAllOpenKeys = (sql: SqlClient): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+  keysOf(query(sql, `with recursive ${openKeys("", "k.key")}`, []))
+
 /**
- * A row holds its slot, and no worker takes it: there is none for its task, or the task is paused. While others wait, it
- * gives the slot back, and leaves the door: whoever claims it asks for a slot again.
+ * A row holds its slot, and no worker takes it: there is none that knows it, or its task is paused. While others wait, it
+ * gives the slot back, and leaves the door: whoever claims it asks for a slot again. So do those of its key that nobody
+ * would take either: each of them would hold a slot for as long.
  */
 const unclaimedFor = "interval '30 seconds'"
 
@@ -179,30 +204,42 @@ const maxTaken = 1000
 
 const leave = `limit_key = null, slot = null, slots = null, updated_at = now()`
 
+/** Whether this worker takes a row sooner or later. */
+const isOurs = (row: string) =>
+  `(${row}.task is null or exists (select from ${
+    knownTasks("$1", "$2")
+  } where n.task = ${row}.task and coalesce(${row}.state = any(n.tags), true)))`
+
 /**
- * Takes slots back that no attempt will free: those of rows that no worker takes, except rows of `tasks`, which this
- * worker takes sooner or later; and those of parked rows whose worker has crashed. Returns their keys.
+ * Takes slots back that no attempt will free: those of rows that no worker takes, except rows that this worker takes
+ * sooner or later; and those of parked rows whose worker has crashed. Returns their keys.
  */
 export const takeSlotsBack = (
   sql: SqlClient,
-  tasks: ReadonlyArray<string>
+  known: ReadonlyArray<KnownTask>
 ): Effect.Effect<ReadonlyArray<string>, SqlError> =>
-  Effect.map(
-    queryAlone<{ key: string }>(
+  keysOf(
+    queryAlone(
       sql,
       `with stuck as materialized (
-  select t.ctid, t.limit_key from pg_task t
+  select t.ctid, t.limit_key, t.task, t.state, t.error from pg_task t
   where t.slot > 0 and t.ended_at is null and case
     when t.error is not null then not t.is_running or t.lease_until < now()
-    else not t.is_running and t.updated_at < now() - ${unclaimedFor} and t.task <> all($1::text[]) and exists (
+    else not t.is_running and t.updated_at < now() - ${unclaimedFor} and not ${isOurs("t")} and exists (
       select from pg_task w where w.limit_key = t.limit_key and w.slot is null and w.error is null and w.ended_at is null
     ) end
   order by t.limit_key, t.slot limit (select ${maxTaken}) for no key update skip locked
+), alike as materialized (
+  select a.ctid from (select distinct limit_key, task, state from stuck where error is null) s cross join lateral (
+    select ctid from pg_task a where a.task = s.task and a.limit_key = s.limit_key and a.state is not distinct from s.state
+      and a.slot is null and a.error is null and a.ended_at is null and not a.is_running
+    limit (select ${maxTaken}) for no key update skip locked
+  ) a
 ), freed as (
-  update pg_task t set ${leave} where ${notDurable} and t.ctid = any(array(select ctid from stuck))
+  update pg_task t set ${leave}
+  where ${notDurable} and t.ctid = any(array(select ctid from stuck union all select ctid from alike))
 )
 select distinct limit_key as key from stuck`,
-      [tasks]
-    ),
-    (rows) => rows.map(({ key }) => key)
+      namesAndTags(known)
+    )
   )

@@ -32,12 +32,8 @@ export const pausedTasks = (sql: SqlClient): Effect.Effect<ReadonlyArray<string>
 
 /** No worker claims a row of the task. Those that wait with a slot of a limit give it to others. */
 export const pauseTask = (sql: SqlClient, task: string): Effect.Effect<void, SqlError> =>
-  Effect.asVoid(Effect.andThen(
-    query(sql, "insert into pg_task_paused (kind, name) values ('task', $1) on conflict (kind, name) do nothing", [
-      task
-    ]),
-    query(sql, "select pg_task_send_task_back($1)", [task])
-  ))
+  query(sql, "insert into pg_task_paused (kind, name) values ('task', $1) on conflict (kind, name) do nothing", [task])
+    .pipe(Effect.andThen(query(sql, "select pg_task_send_task_back($1)", [task])), Effect.asVoid)
 
 /** Returns whether it was paused. */
 export const resumeTask = (sql: SqlClient, task: string): Effect.Effect<boolean, SqlError> =>

@@ -9,14 +9,16 @@
  * A retry is a start, too: it asks anew.
  */
 import {
-  begin,
+  beBrief,
+  declarePatience,
+  endBrief,
   enterFunction,
-  grantFunction,
+  giveFunction,
+  giveToOldest,
   isOpen,
   isPaused,
   markKnocking,
-  noteLimits,
-  tellGranted
+  noteLimits
 } from "./limitSchema.ts"
 import { createPauses } from "./pauses.ts"
 
@@ -93,30 +95,33 @@ const noteStarts = `update pg_task_limit set next_at = s.at + (s.ahead + taken *
  */
 const beginFunction =
   `create or replace function pg_task_begin(ids uuid[], tokens uuid[], keys text[], counts int[], limits int[],
-  pers float8[]) returns table (id uuid, state text, slot int, task text) language plpgsql as $$
+  pers float8[]) returns table (id uuid, state text, slot int, task text, tag text, quarantined boolean)
+language plpgsql as $$
 #variable_conflict use_column
 declare
+  ${declarePatience}
+  mine constant text[] := pg_task_lock_keys(keys);
   r record;
   s record;
   k text;
   taken int;
   done uuid[] := '{}';
 begin
-  ${begin};
+  ${beBrief}
   ${
     noteLimits(
       "unnest(keys, counts, limits, pers) with ordinality as u(key, slots, rate, per, n)",
       "nullif(u.rate, 0)",
       "nullif(u.per, 0)"
     )
-  };
+  }
   ${markKnocking}
   for turn in 1..2 loop
-    for k in select distinct u.key from unnest(keys) as u(key) loop
+    foreach k in array mine loop
       select * into s from pg_task_starts(k);
       if ${isPaused("k")} then s.most := 0; end if;
       taken := 0;
-      for r in select t.ctid, t.id, t.slot, t.task from unnest(ids, tokens, keys) as u(id, token, key)
+      for r in select t.ctid, t.id, t.slot from unnest(ids, tokens, keys) as u(id, token, key)
         join pg_task t on t.id = any(array[u.id])
         where u.key = k and t.lease_token = u.token and t.is_running and t.limit_key = k
           and (t.slot > 0 or turn = 2) and t.id <> all(done)
@@ -125,7 +130,6 @@ begin
         id := r.id;
         slot := nullif(r.slot, 0);
         state := case when slot is not null and (s.most is null or taken < s.most) then 'in' else 'out' end;
-        task := r.task;
         if state = 'in' then
           taken := taken + 1;
           done := done || r.id;
@@ -139,9 +143,10 @@ begin
       ${noteStarts};
     end loop;
     if turn = 1 then
-      ${tellGranted}
+      ${giveToOldest}
     end if;
   end loop;
+  ${endBrief}
 end $$`
 
 /** Those of some keys whose rows wait at the door for nothing but a moment, and for how many milliseconds. */
@@ -164,15 +169,21 @@ begin
   end loop;
 end $$`
 
-/** The same as `pg_task_send_back` for the rows of a task, which is paused. */
+/** Rows of a task that is paused, and don't run, give their slots back, and wait at the door. */
 const sendTaskBackFunction =
   `create or replace function pg_task_send_task_back(name text) returns void language plpgsql as $$
 declare
-  keys text[] := array(select distinct t.limit_key from pg_task t where t.slot > 0 and t.task = name);
+  ${declarePatience}
 begin
-  ${begin};
-  update pg_task t set slot = null, updated_at = now()
-  where t.limit_key = any(keys) and t.task = name and t.slot > 0 and not t.is_running and ${isOpen};
+  ${beBrief}
+  begin
+    update pg_task t set slot = null, updated_at = now()
+    where t.task = name and t.slot > 0 and not t.is_running and ${isOpen};
+  exception when lock_not_available or deadlock_detected then
+    -- Others hold some of them: these slots go to others after a while, see takeSlotsBack.
+    null;
+  end;
+  ${endBrief}
 end $$`
 
 /** For databases where functions are not granted to everybody by default. */
@@ -189,7 +200,7 @@ export const createRates: ReadonlyArray<string> = [
   addColumns,
   createIndex,
   startsFunction,
-  grantFunction,
+  giveFunction,
   enterFunction,
   beginFunction,
   nextFunction,

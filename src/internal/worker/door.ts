@@ -10,17 +10,21 @@
  */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Entered } from "../attempt/limit.ts"
 import { sameForAllKeys } from "../definition/limit.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { failureKindOf, messageOf } from "../sql/errors.ts"
+import type { KnownTask } from "../sql/known.ts"
 import {
   type EnteredRow,
   enterLimits,
+  type Grant,
   type GrantedRow,
   grantSlots,
   lookAtLimits,
   type NextMoment,
+  nextMoments,
   sayLimits,
   takeMoments,
   takeSlotsBack
@@ -28,8 +32,8 @@ import {
 import { longestStart } from "../sql/rateSchema.ts"
 import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
-import { Entrance, lockedPause, maxKeys } from "./entrance.ts"
-import type { Ask, Knocks } from "./knocks.ts"
+import { Entrance, maxKeys } from "./entrance.ts"
+import { type Ask, type Knocks, lockedPause } from "./knocks.ts"
 import type { Wakeup } from "./wakeup.ts"
 
 /** How often slots are looked for that nobody has handed on, by a worker that has met limits, or by another one. */
@@ -52,8 +56,9 @@ export interface DoorOptions {
   readonly database: Database
   readonly now: () => number
   readonly tasks: ReadonlyMap<string, TaskDefinition>
+  readonly known: ReadonlyArray<KnownTask>
   readonly knocks: Knocks
-  readonly isPaused: (task: string) => boolean
+  readonly pauses: { readonly claimable: ReadonlyArray<KnownTask> }
   /** Where the rows go on. */
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
   readonly wakeup: Wakeup
@@ -62,27 +67,74 @@ export interface DoorOptions {
 
 export class Door {
   private readonly options: DoorOptions
+  /** The tags of the states that this worker claims, by task. Undefined: any. */
+  private readonly known: ReadonlyMap<string, ReadonlySet<string> | undefined>
   private readonly entrances: ReadonlyArray<{ readonly run: Effect.Effect<never> }>
   /** How long the last answer took to a row that was about to start, in milliseconds. */
   private lastTook = Infinity
 
   constructor(options: DoorOptions) {
     this.options = options
-    const { entering, starting } = options.knocks
-    const answered = (rows: ReadonlyArray<EnteredRow | NextMoment>, own: number) => this.answered(rows, own)
-    const shared = { ...options, answered }
+    this.known = new Map(options.known.map(({ name, states }) => [name, states && new Set(states)]))
+    const { knocks: { entering, starting }, now, sql } = options
+    const shared = {
+      now,
+      send: <A>(statement: Effect.Effect<A, SqlError>) => this.send(statement),
+      told: (rows: ReadonlyArray<EnteredRow | NextMoment>) => this.told(rows)
+    }
     this.entrances = [
-      new Entrance({ ...shared, line: entering, send: enterLimits, settle: (...all) => this.settleSlots(...all) }),
-      new Entrance({ ...shared, line: starting, send: takeMoments, settle: (...all) => this.settleStarts(...all) })
+      new Entrance({
+        ...shared,
+        line: entering,
+        ask: (rows) => enterLimits(sql, rows),
+        settle: (...all) => this.settleSlots(...all)
+      }),
+      new Entrance({
+        ...shared,
+        line: starting,
+        ask: (rows) => takeMoments(sql, rows),
+        settle: (...all) => this.settleStarts(...all)
+      })
     ]
   }
 
-  /** Rows of these tasks have got slots: they are ready. This worker knows, and others must, if it can't take them. */
-  private granted(tasks: ReadonlyArray<string | null>): void {
-    const { afterCommit, pool, tasks: own, wakeup } = this.options
-    wakeup.dueIn(0)
-    const isForeign = tasks.some((task) => task === null || !own.has(task))
-    if (isForeign || pool.demand === 0) afterCommit.left()
+  /**
+   * These rows have got slots: they are ready. This worker knows, and others must, if it can't take them. Those in
+   * quarantine are looked for after a notification.
+   */
+  private granted(rows: ReadonlyArray<GrantedRow>): void {
+    if (rows.length === 0) return
+    const { afterCommit, pool, wakeup } = this.options
+    wakeup.dueBehind()
+    if (pool.demand === 0 || rows.some((row) => row.quarantined === true || !this.knows(row))) afterCommit.left()
+  }
+
+  private knows({ tag, task }: GrantedRow): boolean {
+    if (task === null || !this.known.has(task)) return false
+    const tags = this.known.get(task)
+    return tags === undefined || tag === null || tags.has(tag)
+  }
+
+  /**
+   * Sends a statement until the database takes it, or refuses it for another reason than being away. If an answer was
+   * lost, nobody knows which rows got slots then: there may be some.
+   */
+  private send<A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
+    return Effect.suspend(() => {
+      const { afterCommit, database, wakeup } = this.options
+      let sent = 0
+      const counted = Effect.suspend(() => {
+        sent++
+        return statement
+      })
+      const answered = database.retryingUnless(counted, (error) => failureKindOf(error) !== "Database")
+      return Effect.tap(answered, () =>
+        Effect.sync(() => {
+          if (sent === 1) return
+          wakeup.dueBehind()
+          afterCommit.left()
+        }))
+    })
   }
 
   /** Works until its fiber is interrupted. */
@@ -126,15 +178,13 @@ export class Door {
     }
   }
 
-  private answered(rows: ReadonlyArray<EnteredRow | NextMoment>, own: number): void {
-    const granted = rows.flatMap((row) => row.state === "granted" ? [row.task] : [])
-    const quarantined = rows.some((row) => row.state === "out" && row.slot !== null)
-    this.noteMoments(rows)
-    if (granted.length > own || quarantined) this.granted(granted)
+  private told(rows: ReadonlyArray<EnteredRow | NextMoment>): void {
+    this.noteMoments(rows.flatMap((row) => row.state === "later" ? [row] : []))
+    this.granted(rows.flatMap((row) => row.state === "later" ? [] : [row]))
   }
 
-  private noteMoments(rows: ReadonlyArray<EnteredRow | GrantedRow | NextMoment>): void {
-    for (const row of rows) if (row.state === "later") this.options.knocks.moments.add(row.key, row.wait)
+  private noteMoments(moments: ReadonlyArray<NextMoment>): void {
+    for (const { key, wait } of moments) this.options.knocks.moments.add(key, wait)
   }
 
   private get grantAll(): Effect.Effect<void> {
@@ -142,25 +192,39 @@ export class Door {
   }
 
   private grant(keys: ReadonlyArray<string>): Effect.Effect<void> {
-    const { database, knocks, sql } = this.options
+    const { knocks, sql } = this.options
     const batch = keys.slice(0, maxKeys)
     if (batch.length === 0) return Effect.void
-    const timed = batch.some((key) => knocks.isTimed(key))
-    const statement = grantSlots(sql, batch, { timed })
-    const granted = database.retryingUnless(statement, (error) => failureKindOf(error) !== "Database")
-    return Effect.matchEffect(granted, {
+    return Effect.matchEffect(this.send(grantSlots(sql, batch)), {
       onFailure: (error) =>
         Effect.logDebug(`Slots could not be handed on, and will be again: ${messageOf(error)}`).pipe(
-          Effect.andThen(Effect.sleep(lockedPause)),
+          Effect.andThen(Effect.sleep(lockedPause.first)),
           Effect.map(() => batch.forEach((key) => knocks.freed(key)))
         ),
-      onSuccess: (rows) =>
-        Effect.sync(() => {
-          this.noteMoments(rows)
-          const tasks = rows.flatMap((row) => row.state === "granted" ? [row.task] : [])
-          if (tasks.length > 0) this.granted(tasks)
-        })
+      onSuccess: (rows) => Effect.andThen(this.settleGrants(rows), this.askForMoments(batch))
     }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(maxKeys)))))
+  }
+
+  private settleGrants(rows: ReadonlyArray<Grant>): Effect.Effect<unknown> {
+    return Effect.suspend(() => {
+      const locked = rows.flatMap(({ lockedKey }) => lockedKey ?? [])
+      this.granted(rows.filter(({ lockedKey }) => lockedKey === null))
+      if (locked.length === 0) return Effect.void
+      const again = () => locked.forEach((key) => this.options.knocks.freed(key))
+      return Effect.forkChild(Effect.map(Effect.sleep(lockedPause.longest), again))
+    })
+  }
+
+  /** When those of these keys are to be looked at again whose rows wait for a moment. */
+  private askForMoments(keys: ReadonlyArray<string>): Effect.Effect<void> {
+    const { database, knocks, sql } = this.options
+    const timed = keys.filter((key) => knocks.isTimed(key))
+    if (timed.length === 0) return Effect.void
+    return Effect.matchEffect(database.withTimeout(nextMoments(sql, timed)), {
+      // The look at all limits finds them.
+      onFailure: (error) => Effect.logDebug(`The next moments of rates could not be asked for: ${messageOf(error)}`),
+      onSuccess: (moments) => Effect.sync(() => this.noteMoments(moments))
+    })
   }
 
   private looking(looks: number): Effect.Effect<never> {
@@ -185,9 +249,8 @@ export class Door {
   }
 
   private get takeBack(): Effect.Effect<void> {
-    const { database, isPaused, knocks, sql, tasks } = this.options
-    const taken = takeSlotsBack(sql, [...tasks.keys()].filter((task) => !isPaused(task)))
-    return Effect.matchEffect(database.withTimeout(taken), {
+    const { database, knocks, pauses, sql } = this.options
+    return Effect.matchEffect(database.withTimeout(takeSlotsBack(sql, pauses.claimable)), {
       onFailure: (error) => Effect.logDebug(`Slots could not be taken back: ${messageOf(error)}`),
       onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => knocks.freed(key)))
     })

@@ -1,12 +1,10 @@
 /** Claimed rows ask for a slot, or for a moment of their rate: many with one statement. */
 import * as Effect from "effect/Effect"
-import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Entered } from "../attempt/limit.ts"
 import { codeOf, failureKindOf, messageOf } from "../sql/errors.ts"
 import type { EnteredRow, Entering, NextMoment } from "../sql/limits.ts"
 import type { Rows } from "../sql/query.ts"
-import type { Database } from "./database.ts"
 import type { Knock, Line } from "./knocks.ts"
 
 /** The locks of more keys than these are never held together. */
@@ -15,19 +13,19 @@ export const maxKeys = 50
 /** More rows in one statement would hold its locks for longer. */
 const maxRows = 200
 
-/** Before what was locked is tried again. In milliseconds. */
-export const lockedPause = 50
+type Answer = ReadonlyArray<EnteredRow | NextMoment>
 
 export interface EntranceOptions<K extends Knock> {
-  readonly sql: SqlClient
-  readonly database: Database
   readonly now: () => number
   readonly line: Line<K>
-  readonly send: (sql: SqlClient, rows: ReadonlyArray<Entering>) => Rows<EnteredRow | NextMoment>
+  /** The statement that asks. */
+  readonly ask: (rows: ReadonlyArray<Entering>) => Rows<EnteredRow | NextMoment>
+  /** Sends a statement until the database takes it, or refuses it for another reason than being away. */
+  readonly send: (statement: Rows<EnteredRow | NextMoment>) => Rows<EnteredRow | NextMoment>
   /** What became of these, of which the statement was sent at `sentAt`. */
   readonly settle: (results: ReadonlyArray<Entered & { readonly knock: K }>, sentAt: number) => void
-  /** All that an answer says, and how many of the rows that it let in are those that have asked. */
-  readonly answered: (rows: ReadonlyArray<EnteredRow | NextMoment>, own: number) => void
+  /** The rest of the answer: rows that got a slot and did not ask, or not in time, and the next moments of keys. */
+  readonly told: (rows: Answer) => void
 }
 
 /** The first items of a list whose keys are few enough. */
@@ -69,25 +67,23 @@ export class Entrance<K extends Knock> {
 
   /** Fails for no reason but a lost database, which is waited for. */
   private enterBatch(batch: ReadonlyArray<K>): Effect.Effect<void> {
-    const { database, now, send, sql } = this.options
+    const { ask, now, send } = this.options
     const rows = batch.map(({ claimed: { id, token }, limit }) => ({ id, token, ...limit }))
     let sentAt = 0
-    const sent = Effect.suspend(() => {
+    const statement = Effect.suspend(() => {
       sentAt = now()
-      return send(sql, rows)
+      return ask(rows)
     })
-    return Effect.matchEffect(database.retryingUnless(sent, (error) => failureKindOf(error) !== "Database"), {
+    return Effect.matchEffect(send(statement), {
       onFailure: (error) => this.again(batch, error),
       onSuccess: (rows) => Effect.suspend(() => this.settle(batch, rows, sentAt))
     })
   }
 
-  private settle(
-    batch: ReadonlyArray<K>,
-    rows: ReadonlyArray<EnteredRow | NextMoment>,
-    sentAt: number
-  ): Effect.Effect<unknown> {
-    const found = new Map(rows.flatMap((row) => row.state === "later" || row.id === null ? [] : [[row.id, row]]))
+  private settle(batch: ReadonlyArray<K>, rows: Answer, sentAt: number): Effect.Effect<unknown> {
+    const found = new Map(
+      rows.flatMap((row) => row.state === "later" || row.state === "granted" ? [] : [[row.id, row] as const])
+    )
     const isLocked = ({ claimed }: Knock) => found.get(claimed.id)?.state === "locked"
     const locked = batch.filter(isLocked)
     const settled = batch.filter((knock) => !isLocked(knock)).map((knock) => {
@@ -95,12 +91,15 @@ export class Entrance<K extends Knock> {
       const row = found.get(claimed.id)
       return { knock, claimed, limit: row?.state === "in" ? { key, slots, slot: row.slot! } : undefined }
     })
-    // Those that hold a slot already did not get one now.
-    const own = settled.filter(({ claimed, limit }) => limit !== undefined && !((claimed.limit?.slot ?? 0) > 0))
     this.options.settle(settled, sentAt)
-    this.options.answered(rows, own.length)
-    if (locked.length === 0) return Effect.void
-    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause), () => this.options.line.add(...locked)))
+    this.options.told(rows.filter((row) =>
+      row.state === "later" || row.state === "granted" && found.get(row.id)?.state !== "in"
+    ))
+    return locked.length === 0 ? Effect.void : Effect.forkChild(this.enterAgain(locked))
+  }
+
+  private enterAgain(batch: ReadonlyArray<K>): Effect.Effect<void> {
+    return Effect.map(Effect.sleep(batch[0]!.pause), () => this.options.line.addAgain(batch))
   }
 
   /** It was refused though the database is there: because of a lock, or of the key of one row. */
@@ -108,8 +107,7 @@ export class Entrance<K extends Knock> {
     // A slot that is held already: where transactions are repeatable reads by default, a function sees what is past.
     if (failureKindOf(error) === "Lock" || codeOf(error) === "23505") {
       return Effect.logDebug(`Slots could not be asked for, and will be again: ${messageOf(error)}`).pipe(
-        Effect.andThen(Effect.sleep(lockedPause)),
-        Effect.map(() => this.options.line.add(...batch))
+        Effect.andThen(this.enterAgain(batch))
       )
     }
     if (batch.length > 1) {

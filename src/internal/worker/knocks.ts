@@ -13,7 +13,12 @@ import { Signal } from "./signal.ts"
 export interface Knock {
   readonly claimed: ClaimedTask
   readonly limit: LimitOfRow
+  /** How long to wait before it asks again, if it is locked, in milliseconds. */
+  readonly pause: number
 }
+
+/** Before what was locked asks again: doubled each time, up to the longest. In milliseconds. */
+export const lockedPause = { first: 50, longest: 1000 }
 
 /** A row that is about to start, and waits for the answer. */
 export interface Ask extends Knock {
@@ -28,6 +33,11 @@ export class Line<K extends Knock> {
   add(...knocks: ReadonlyArray<K>): void {
     this.waiting.push(...knocks)
     this.mayEnter.set()
+  }
+
+  /** The same ones, after their pause: others have locked them. */
+  addAgain(knocks: ReadonlyArray<K>): void {
+    this.add(...knocks.map((knock) => ({ ...knock, pause: Math.min(knock.pause * 2, lockedPause.longest) })))
   }
 
   /** Unless it has been sent. */
@@ -89,14 +99,15 @@ export class Knocks implements LimitDoor {
   /** A claimed row asks for a slot. */
   enter(claimed: ClaimedTask, limit: LimitOfRow): void {
     this.used = true
-    this.entering.add({ claimed, limit })
+    this.entering.add({ claimed, limit, pause: lockedPause.first })
   }
 
   /** A claimed row is about to start, and waits for the answer. */
   ask(claimed: ClaimedTask, limit: LimitOfRow): Effect.Effect<Entered> {
     return Effect.callback((resume) => {
       this.used = true
-      const ask: Ask = { claimed, limit, answer: (entered) => resume(Effect.succeed(entered)) }
+      const answer = (entered: Entered) => resume(Effect.succeed(entered))
+      const ask: Ask = { claimed, limit, pause: lockedPause.first, answer }
       this.starting.add(ask)
       return Effect.sync(() => this.starting.remove(ask))
     })

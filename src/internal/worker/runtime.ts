@@ -46,7 +46,8 @@ import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
 import { Ticker } from "./ticker.ts"
 import { Wakeup } from "./wakeup.ts"
 import { Quarantine } from "./quarantine.ts"
-import { type Place, probe } from "../sql/table.ts"
+import type { KnownTask } from "../sql/known.ts"
+import { type Place, probe, probeLimits } from "../sql/table.ts"
 import { knownOf, UnknownStates } from "./unknownStates.ts"
 import { Writer } from "./writer.ts"
 
@@ -138,7 +139,12 @@ const makeCore = Effect.fnUntraced(function*(
 })
 
 /** What a claimed row passes: the pool runs its steps, the writers store their outcomes. */
-const makePipeline = Effect.fnUntraced(function*(core: Core, pauses: Pauses, wakeup: Wakeup) {
+const makePipeline = Effect.fnUntraced(function*(
+  core: Core,
+  known: ReadonlyArray<KnownTask>,
+  pauses: Pauses,
+  wakeup: Wakeup
+) {
   const { database, metrics, runner, settings, sql } = core
   const { bufferSize, concurrency, lease } = settings
   const fork = Effect.runForkWith(core.context)
@@ -169,8 +175,9 @@ const makePipeline = Effect.fnUntraced(function*(core: Core, pauses: Pauses, wak
     database,
     now,
     tasks: settings.tasks,
-    isPaused: pauses.isPaused,
+    known,
     knocks,
+    pauses,
     pool,
     wakeup,
     afterCommit
@@ -196,7 +203,7 @@ const makeParts = Effect.fnUntraced(
     const known = knownOf(settings.tasks, encoding)
     const pauses = new Pauses({ ...core, known, onResumed: () => wakeup.wake() })
     yield* pauses.load
-    const pipeline = yield* makePipeline(core, pauses, wakeup)
+    const pipeline = yield* makePipeline(core, known, pauses, wakeup)
     const { door, knocks, othersLooks, pool } = pipeline
     const { lease, maxCrashes, pollInterval: longestPoll } = settings
     const tasks = [...settings.tasks.keys()]
@@ -302,14 +309,18 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   yield* fork(stopping)
 })
 
-/** Where the table is, once it can be used. */
-const checkTable = (database: Database): Effect.Effect<Place, TaskTableError | SqlError, SqlClient.SqlClient> =>
+/** Where the table is, once it can be used, with those that only limits need. */
+const checkTable = (
+  database: Database,
+  tasks: Settings["tasks"]
+): Effect.Effect<Place, TaskTableError | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    return yield* database.retryingUnless(probe(sql), isMisconfiguration).pipe(
-      Effect.catchTag("SqlError", toTableError)
-    )
-  })
+    const place = yield* database.retryingUnless(probe(sql), isMisconfiguration)
+    const hasLimits = [...tasks.values()].some(({ limits }) => limits !== undefined)
+    if (hasLimits) yield* database.retryingUnless(probeLimits(sql), isMisconfiguration)
+    return place
+  }).pipe(Effect.catchTag("SqlError", toTableError))
 
 const healthOf = (parts: Parts, database: Database, ended: Deferred.Deferred<void>): Effect.Effect<Health> =>
   Effect.gen(function*() {
@@ -334,7 +345,7 @@ const start = Effect.fnUntraced(function*(
   const metrics = new WorkerMetrics(yield* Effect.context())
   const database = new Database(metrics)
   yield* Effect.forkScoped(database.watch)
-  const place = yield* Effect.withTracerEnabled(checkTable(database), false)
+  const place = yield* Effect.withTracerEnabled(checkTable(database, settings.tasks), false)
   const parts = yield* makeParts(settings, { id, ...place }, database, metrics)
   const ended = yield* Deferred.make<void>()
   yield* forkParts(parts, { borrowed, database, ended })
