@@ -8,78 +8,13 @@
  * The slots of a key are facts of its rows: nothing is counted, so nothing can drift or leak. A unique index makes it
  * impossible that two rows hold one slot. Slots are given under a lock of the key, to its oldest due rows.
  */
-import { declarePending, takePending } from "./pending.ts"
 
 /** Whether a row of a key waits, at the door or knocking. */
 export const isOpen = "error is null and ended_at is null"
 
 /** The words of the index of rows that knock, and of those at the door. */
-const knocks = `slot = 0 and ${isOpen}`
+export const knocks = `slot = 0 and ${isOpen}`
 export const isAtDoor = `limit_key is not null and slot is null and ${isOpen}`
-
-const createTables: ReadonlyArray<string> = [
-  // How many slots a key has, as the newest worker said. Without a row, the rows of the key say it themselves.
-  "create table if not exists pg_task_limit (key text primary key, slots int not null, noted_at timestamptz not null default now())",
-  // What is paused: a task, a limit with all its keys (`stripe`), or one key of it (`tenant:acme`).
-  `create table if not exists pg_task_paused (
-  kind text not null check (kind in ('task', 'limit')), name text not null, since timestamptz not null default now(),
-  primary key (kind, name)
-)`
-]
-
-/** The unique index of migration 3 also had the rows that knock. It keeps its name, so that migration 3 may run again. */
-const createSlotIndex = `do $$ begin
-  if exists (
-    select from pg_index join pg_class c on c.oid = indexrelid where indrelid = 'pg_task'::regclass
-      and relname = 'pg_task_slot_idx' and pg_get_expr(indpred, indrelid) not like '%slot > 0%'
-  ) then
-    execute (select format('drop index %s', c.oid::regclass) from pg_index join pg_class c on c.oid = indexrelid
-      where indrelid = 'pg_task'::regclass and relname = 'pg_task_slot_idx');
-    create unique index pg_task_slot_idx on pg_task (limit_key, slot) where slot > 0;
-  end if;
-end $$`
-
-const createIndexes: ReadonlyArray<string> = [
-  createSlotIndex,
-  // For lists of rows, by task.
-  `create index if not exists pg_task_door_idx on pg_task (task, wakeup_at) where ${isAtDoor}`,
-  `create index if not exists pg_task_knock_idx on pg_task (limit_key, wakeup_at) where ${knocks}`
-]
-
-/**
- * A row that does not run, and can't run, gives its slot back: when it is parked, moved into the future, or ended, by
- * whomever. When a hand edits its state, it belongs to another key, perhaps: whoever claims it finds out. The library
- * writes the state of a row that has run until then, or raises `wakes`. The slot of a running row goes when its attempt
- * ends.
- */
-const restFunction = `create or replace function pg_task_come_to_rest() returns trigger language plpgsql as $$
-declare
-  ${declarePending}
-begin
-  if new.pending is null then
-    if new.ended_at is not null
-      or new.step is distinct from old.step and not old.is_running and new.wakes = old.wakes
-    then
-      new.limit_key = null;
-      new.slot = null;
-      new.slots = null;
-    elsif new.error is not null or new.wakeup_at > now() then
-      new.slot = 0;
-    end if;
-    return new;
-  end if;
-  ${takePending}
-end $$`
-
-/** One trigger for both: each further one would make every update dearer. */
-const restTrigger: ReadonlyArray<string> = [
-  restFunction,
-  "drop trigger if exists pg_task_replaced on pg_task",
-  `create trigger pg_task_replaced before update on pg_task for each row
-  when (not new.is_running and (new.limit_key is not null or new.pending is not null))
-  execute function pg_task_come_to_rest()`,
-  "drop function if exists pg_task_take_pending()"
-]
 
 export const isPaused = (key: string) =>
   `exists (select from pg_task_paused p where p.kind = 'limit' and p.name in (${key}, split_part(${key}, ':', 1)))`
@@ -112,7 +47,7 @@ const lockEach = (how: string) =>
  * A session may hold the lock of a key for long: a transaction that stays open in which somebody has paused its limit. The
  * other keys of the batch must not wait for that. So this waits once, and from then on takes what is free.
  */
-const lockFunction = `create or replace function pg_task_lock_keys(keys text[]) returns text[] language plpgsql as $$
+export const lockFunction = `create or replace function pg_task_lock_keys(keys text[]) returns text[] language plpgsql as $$
 declare
   patience constant text := current_setting('lock_timeout');
   k record;
@@ -145,6 +80,9 @@ const holders = "(select count(*) from pg_task where limit_key = k and slot > 0)
 /** The number of slots where only a rate limits them: the largest number of their column. */
 export const anyNumber = 2_147_483_647
 
+/** How many slots of a key are given at once: as many as there may be where tasks wait for them. */
+const mostAtOnce = 10_000
+
 /** How many rows of the key `k` hold a slot, and have not asked for a moment yet: see rateSchema.ts. */
 const letIn = `(select count(*) from pg_task where limit_key = k and slot > 0 and not is_running and ${isOpen})`
 
@@ -153,8 +91,8 @@ const letIn = `(select count(*) from pg_task where limit_key = k and slot > 0 an
  * key has a rate, no more rows get one than may start now. If nobody has said the rate yet, one row does: whoever claims
  * it says it.
  *
- * A claim may hold one of these rows for a moment: this waits for it, so that no younger row overtakes it. A session that holds
- * one for longer is passed over, and once one did, nobody waits for another one: other keys are locked meanwhile.
+ * A claim may hold one of these rows for a moment: this waits for it, so that no younger row overtakes it. A session that
+ * holds one for longer is passed over, and once one did, nobody waits for another one: other keys are locked meanwhile.
  *
  * A key whose number was lowered may have holders of slots above it: a free slot below is free only once fewer rows than
  * the number hold one.
@@ -182,7 +120,7 @@ begin
       (select slots from pg_task where limit_key = k and ${knocks} order by wakeup_at limit (select 1)),
       1
     );
-    wanted := n - ${holders};
+    wanted := least(n - ${holders}, ${mostAtOnce});
     if known.rate_limit is not null or known.held_until > now() then
       wanted := least(wanted, (select most from pg_task_starts(k)) - ${letIn});
     elsif n = ${anyNumber} then
@@ -224,7 +162,7 @@ export const endBrief = "perform set_config('lock_timeout', patience, true);"
 /**
  * The same for keys that are free. Returns also the keys that other sessions have locked: their slots can't be given now.
  */
-const grantFunction = `create or replace function pg_task_grant(keys text[])
+export const grantFunction = `create or replace function pg_task_grant(keys text[])
 returns table (task text, state text, quarantined boolean, locked_key text) language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -315,7 +253,7 @@ begin
 end $$`
 
 /** Rows of a limit, or of one of its keys, that hold a slot and don't run go back to the door: it is paused. */
-const sendBackFunction = `create or replace function pg_task_send_back(name text) returns void language plpgsql as $$
+export const sendBackFunction = `create or replace function pg_task_send_back(name text) returns void language plpgsql as $$
 declare
   ${declarePatience}
   keys text[] := array(
@@ -331,22 +269,3 @@ begin
   where t.limit_key = any(keys) and t.slot > 0 and not t.is_running and t.error is null and t.ended_at is null;
   ${endBrief}
 end $$`
-
-/** For databases where functions are not granted to everybody by default. */
-const grants: ReadonlyArray<string> = [
-  "grant execute on function pg_task_lock_keys(text[]), pg_task_give(text[]), pg_task_grant(text[]) to public",
-  "grant execute on function pg_task_enter(uuid[], uuid[], text[], int[]) to public",
-  "grant execute on function pg_task_send_back(text) to public"
-]
-
-export const createLimits: ReadonlyArray<string> = [
-  ...createTables,
-  ...createIndexes,
-  ...restTrigger,
-  lockFunction,
-  giveFunction,
-  grantFunction,
-  enterFunction,
-  sendBackFunction,
-  ...grants
-]
