@@ -14,7 +14,7 @@ import {
 } from "../sql/claim.ts"
 import { codeOf } from "../sql/errors.ts"
 import type { Outlook } from "../sql/look.ts"
-import type { KnownTask } from "../sql/known.ts"
+import type { Claimable } from "./pauses.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
 import type { Crowd } from "./crowd.ts"
 import type { Database } from "./database.ts"
@@ -83,7 +83,7 @@ export interface DispatcherOptions {
   readonly notifyWorkers: Effect.Effect<void>
   readonly tasks: ReadonlyArray<string>
   /** What may be claimed: changes when tasks are paused. */
-  readonly pauses: { readonly claimable: ReadonlyArray<KnownTask> }
+  readonly pauses: Claimable
   readonly unknownStates: UnknownStates
   /** In milliseconds. */
   readonly lease: number

@@ -34,6 +34,7 @@ import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
 import { Entrance, maxKeys } from "./entrance.ts"
 import { type Ask, type Knocks, lockedPause } from "./knocks.ts"
+import type { Claimable } from "./pauses.ts"
 import type { Wakeup } from "./wakeup.ts"
 
 /** How often slots are looked for that nobody has handed on, by a worker that has met limits, or by another one. */
@@ -58,7 +59,7 @@ export interface DoorOptions {
   readonly tasks: ReadonlyMap<string, TaskDefinition>
   readonly known: ReadonlyArray<KnownTask>
   readonly knocks: Knocks
-  readonly pauses: { readonly claimable: ReadonlyArray<KnownTask> }
+  readonly pauses: Claimable
   /** Where the rows go on. */
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
   readonly wakeup: Wakeup

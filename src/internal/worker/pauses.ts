@@ -10,6 +10,12 @@ import { Signal } from "./signal.ts"
 /** Stands for all tasks where each of them is paused: statements need one. No row has this name. */
 const nobody: KnownTask = { name: "effect-pg-task: all are paused", states: [] }
 
+const withoutPaused = (known: ReadonlyArray<KnownTask>, paused: ReadonlySet<string>): ReadonlyArray<KnownTask> => {
+  if (paused.size === 0) return known
+  const claimable = known.filter(({ name }) => !paused.has(name))
+  return claimable.length === 0 ? [nobody] : claimable
+}
+
 export interface PausesOptions {
   readonly sql: SqlClient
   readonly database: Database
@@ -19,17 +25,41 @@ export interface PausesOptions {
   readonly onResumed: () => void
 }
 
-export class Pauses {
-  /** What may be claimed. */
-  claimable: ReadonlyArray<KnownTask>
+/** What a part of a worker may claim of the tasks that it knows: not those that are paused. */
+export interface Claimable {
+  readonly claimable: ReadonlyArray<KnownTask>
+}
+
+export class Pauses implements Claimable {
   private readonly options: PausesOptions
   private readonly changed = new Signal()
   private paused: ReadonlySet<string> = new Set()
   private warned = false
+  private readonly all: Claimable
 
   constructor(options: PausesOptions) {
     this.options = options
-    this.claimable = options.known
+    this.all = this.within(options.known)
+  }
+
+  get claimable(): ReadonlyArray<KnownTask> {
+    return this.all.claimable
+  }
+
+  /** What may be claimed of these tasks. */
+  within(known: ReadonlyArray<KnownTask>): Claimable {
+    const current = () => this.paused
+    let seen = this.paused
+    let claimable = withoutPaused(known, seen)
+    return {
+      get claimable() {
+        if (seen !== current()) {
+          seen = current()
+          claimable = withoutPaused(known, seen)
+        }
+        return claimable
+      }
+    }
   }
 
   readonly isPaused = (task: string): boolean => this.paused.size > 0 && this.paused.has(task)
@@ -65,11 +95,8 @@ export class Pauses {
   }
 
   private set(paused: ReadonlySet<string>): void {
-    const { known, onResumed } = this.options
     const isResumed = [...this.paused].some((task) => !paused.has(task))
     this.paused = paused
-    const claimable = known.filter(({ name }) => !paused.has(name))
-    this.claimable = claimable.length === known.length ? known : claimable.length === 0 ? [nobody] : claimable
-    if (isResumed) onResumed()
+    if (isResumed) this.options.onResumed()
   }
 }

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { failureKindOf } from "../sql/errors.ts"
-import type { KnownTask } from "../sql/known.ts"
+import type { Claimable } from "./pauses.ts"
 import type { LookRow } from "../sql/lease.ts"
 import { look, type LookOptions, type Outlook } from "../sql/look.ts"
 import type { Rescue } from "./leaseRescue.ts"
@@ -17,7 +17,7 @@ import type { Quarantine } from "./quarantine.ts"
 
 export interface PollOptions {
   readonly sql: SqlClient
-  readonly pauses: { readonly claimable: ReadonlyArray<KnownTask> }
+  readonly pauses: Claimable
   readonly now: () => number
   readonly rescue: Rescue
   readonly quarantine: Quarantine

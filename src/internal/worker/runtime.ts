@@ -139,21 +139,19 @@ const makeCore = Effect.fnUntraced(function*(
 })
 
 /** What a claimed row passes: the pool runs its steps, the writers store their outcomes. */
-const makePipeline = Effect.fnUntraced(function*(
-  core: Core,
-  known: ReadonlyArray<KnownTask>,
-  pauses: Pauses,
-  wakeup: Wakeup
-) {
+const makePipeline = Effect.fnUntraced(function*(core: Core, known: ReadonlyArray<KnownTask>) {
   const { database, metrics, runner, settings, sql } = core
   const { bufferSize, concurrency, lease } = settings
   const fork = Effect.runForkWith(core.context)
+  const wakeup = new Wakeup(now)
   const outbox = yield* Queue.unbounded<Entry>()
   const asyncOutbox = yield* Queue.unbounded<Entry>()
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
   const followUps = [...yield* makeFollowUps(sql), ...yield* ExtraFollowUps]
   const othersLooks = new OthersLooks(now)
   const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps, othersLooks })
+  const pauses = new Pauses({ ...core, known, onResumed: () => wakeup.wake() })
+  yield* pauses.load
   const knocks = new Knocks(settings.tasks, now)
   const running: Runner = { door: knocks, isPaused: pauses.isPaused, ...runner }
   const pool = new Pool({
@@ -187,7 +185,7 @@ const makePipeline = Effect.fnUntraced(function*(
     new Writer({ ...writing, isAsync: false, outbox }),
     new Writer({ ...writing, isAsync: true, outbox: asyncOutbox })
   ]
-  return { wakeup, othersLooks, afterCommit, knocks, door, pool, writers, notifyWorkers }
+  return { wakeup, othersLooks, afterCommit, knocks, door, pauses, pool, writers, notifyWorkers }
 })
 
 /** What tells a worker from others, and where its table is. */
@@ -199,12 +197,9 @@ interface Identity extends Place {
 const makeParts = Effect.fnUntraced(
   function*(settings: Settings, { encoding, id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
     const core = yield* makeCore(settings, id, database, metrics)
-    const wakeup = new Wakeup(now)
     const known = knownOf(settings.tasks, encoding)
-    const pauses = new Pauses({ ...core, known, onResumed: () => wakeup.wake() })
-    yield* pauses.load
-    const pipeline = yield* makePipeline(core, known, pauses, wakeup)
-    const { door, knocks, othersLooks, pool } = pipeline
+    const pipeline = yield* makePipeline(core, known)
+    const { door, knocks, othersLooks, pauses, pool, wakeup } = pipeline
     const { lease, maxCrashes, pollInterval: longestPoll } = settings
     const tasks = [...settings.tasks.keys()]
     const shared = { sql: core.sql, database, pool, tasks, pauses, lease, now }
