@@ -305,10 +305,7 @@ const runExit = (
   const { former, state, step } = decoded.value
   const { claimed } = attempt
   const task = runner.tasks.get(claimed.task!)!
-  if (former !== undefined) {
-    claimed.tag = step.tag
-    claimed.former = former
-  }
+  if (former !== undefined) Object.assign(claimed, { tag: step.tag, former })
   if (runner.isPaused?.(task.name) === true) return Effect.succeed({ _tag: "Released" })
   const running = { step, state, task, event: undefined, own: undefined }
   if (step.limit !== undefined && runner.door !== undefined) {

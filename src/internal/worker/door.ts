@@ -12,10 +12,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Entered } from "../attempt/limit.ts"
-import { sameForAllKeys } from "../definition/limit.ts"
-import type { TaskDefinition } from "../definition/task.ts"
 import { failureKindOf, messageOf } from "../sql/errors.ts"
-import type { KnownTask } from "../sql/known.ts"
 import {
   type EnteredRow,
   enterLimits,
@@ -34,7 +31,7 @@ import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
 import { Entrance, maxKeys } from "./entrance.ts"
 import { type Ask, type Knocks, lockedPause } from "./knocks.ts"
-import type { Claimable } from "./pauses.ts"
+import type { Pauses } from "./pauses.ts"
 import type { Wakeup } from "./wakeup.ts"
 
 /** How often slots are looked for that nobody has handed on, by a worker that has met limits, or by another one. */
@@ -56,10 +53,8 @@ export interface DoorOptions {
   readonly sql: SqlClient
   readonly database: Database
   readonly now: () => number
-  readonly tasks: ReadonlyMap<string, TaskDefinition>
-  readonly known: ReadonlyArray<KnownTask>
   readonly knocks: Knocks
-  readonly pauses: Claimable
+  readonly pauses: Pick<Pauses, "claimable" | "known">
   /** Where the rows go on. */
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
   readonly wakeup: Wakeup
@@ -76,7 +71,7 @@ export class Door {
 
   constructor(options: DoorOptions) {
     this.options = options
-    this.known = new Map(options.known.map(({ name, states }) => [name, states && new Set(states)]))
+    this.known = new Map(options.pauses.known.map(({ name, states }) => [name, states && new Set(states)]))
     const { knocks: { entering, starting }, now, sql } = options
     const shared = {
       now,
@@ -151,10 +146,9 @@ export class Door {
 
   /** This build may have other numbers than the one before it. */
   private get sayLimits(): Effect.Effect<void> {
-    const { database, sql, tasks } = this.options
-    const limits = sameForAllKeys([...tasks.values()].map(({ limits }) => limits))
-    if (limits.length === 0) return Effect.void
-    return Effect.matchEffect(database.withTimeout(sayLimits(sql, limits)), {
+    const { database, knocks: { said }, sql } = this.options
+    if (said.length === 0) return Effect.void
+    return Effect.matchEffect(database.withTimeout(sayLimits(sql, said)), {
       // Whoever claims a row of a key says it again.
       onFailure: (error) => Effect.logDebug(`The numbers of limits could not be noted: ${messageOf(error)}`),
       onSuccess: () => Effect.void

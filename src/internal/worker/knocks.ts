@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect"
 import type { ClaimedTask } from "../attempt/claimedTask.ts"
 import type { Entered, LimitDoor } from "../attempt/limit.ts"
+import { sameForAllKeys } from "../definition/limit.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { anyNumber } from "../sql/limitSchema.ts"
 import { limitNameOf, type LimitOfRow, type LimitsLook } from "../sql/limits.ts"
@@ -56,6 +57,8 @@ export class Knocks implements LimitDoor {
   /** Keys may have slots that only a look finds. */
   readonly mayLook = new Signal()
   readonly moments: Moments
+  /** What this build says of its limits. */
+  readonly said: ReadonlyArray<LimitOfRow>
   private readonly backOffs: BackOffs
   /** The limits of this worker's tasks that have a rate. */
   private readonly rated: ReadonlySet<string>
@@ -64,7 +67,9 @@ export class Knocks implements LimitDoor {
   private used: boolean
 
   constructor(tasks: ReadonlyMap<string, TaskDefinition>, now: () => number) {
-    const limits = [...tasks.values()].flatMap(({ limits }) => [...limits?.values() ?? []])
+    const all = [...tasks.values()].map(({ limits }) => limits)
+    const limits = all.flatMap((limits) => [...limits?.values() ?? []])
+    this.said = sameForAllKeys(all)
     this.used = limits.length > 0
     this.rated = new Set(limits.flatMap(({ name, rate }) => rate === undefined ? [] : [name]))
     this.backOffs = new BackOffs(now)
@@ -79,6 +84,11 @@ export class Knocks implements LimitDoor {
   /** Whether the rows of this key ask when they are about to start. */
   isRated(key: string): boolean {
     return this.rated.size > 0 && this.rated.has(limitNameOf(key))
+  }
+
+  /** Whether a row that was claimed asks for a slot before it waits for its turn in the pool. */
+  entersFirst({ limit }: ClaimedTask): boolean {
+    return limit?.slot === 0 && !this.isRated(limit.key)
   }
 
   /** Whether the rows of this key may have to wait for a moment. */

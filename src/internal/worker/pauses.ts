@@ -10,6 +10,9 @@ import { Signal } from "./signal.ts"
 /** Stands for all tasks where each of them is paused: statements need one. No row has this name. */
 const nobody: KnownTask = { name: "effect-pg-task: all are paused", states: [] }
 
+/** While no notifications come through, in milliseconds. */
+const lookEvery = 1000
+
 const withoutPaused = (known: ReadonlyArray<KnownTask>, paused: ReadonlySet<string>): ReadonlyArray<KnownTask> => {
   if (paused.size === 0) return known
   const claimable = known.filter(({ name }) => !paused.has(name))
@@ -31,15 +34,18 @@ export interface Claimable {
 }
 
 export class Pauses implements Claimable {
-  private readonly options: PausesOptions
+  /** The tasks of this worker. */
+  readonly known: ReadonlyArray<KnownTask>
+  private readonly options: Omit<PausesOptions, "known">
   private readonly changed = new Signal()
   private paused: ReadonlySet<string> = new Set()
   private warned = false
   private readonly all: Claimable
 
-  constructor(options: PausesOptions) {
+  constructor({ known, ...options }: PausesOptions) {
+    this.known = known
     this.options = options
-    this.all = this.within(options.known)
+    this.all = this.within(known)
   }
 
   get claimable(): ReadonlyArray<KnownTask> {
@@ -69,12 +75,12 @@ export class Pauses implements Claimable {
     this.changed.set()
   }
 
-  /** Looks until its fiber is interrupted: after a notification, or as often as the worker polls if none come through. */
-  run(pollInterval: () => number, hears: () => boolean): Effect.Effect<never> {
+  /** Looks until its fiber is interrupted: after a notification, and often if none come through. */
+  run(listener: { readonly hears: boolean } | undefined): Effect.Effect<never> {
     const turn = Effect.suspend(() =>
       Effect.flatMap(
-        this.changed.wait(pollInterval()),
-        (isTold) => isTold || !hears() ? this.load : Effect.void
+        this.changed.wait(lookEvery),
+        (isTold) => isTold || listener?.hears !== true ? this.load : Effect.void
       )
     )
     return Effect.forever(turn)

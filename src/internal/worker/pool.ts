@@ -88,9 +88,7 @@ export class Pool {
       const claimed = this.register(row, token, now)
       claimed.renewedAt = claimed.slotSince = claimedAt
       if (this.draining) this.store(claimed, { _tag: "Released" })
-      else if (claimed.limit?.slot === 0 && !this.options.knocks.isRated(claimed.limit.key)) {
-        this.knock(claimed, claimed.limit)
-      }
+      else if (this.options.knocks.entersFirst(claimed)) this.knock(claimed, claimed.limit!)
       else this.buffer.addNew(claimed)
     }
     // If another claim follows, it is sent before these steps start. Otherwise they start now.

@@ -168,18 +168,7 @@ const makePipeline = Effect.fnUntraced(function*(core: Core, known: ReadonlyArra
     run: (attempt) => fork(runAttempt(running, attempt)),
     toHistory: runner.toHistory
   })
-  const door = new Door({
-    sql,
-    database,
-    now,
-    tasks: settings.tasks,
-    known,
-    knocks,
-    pauses,
-    pool,
-    wakeup,
-    afterCommit
-  })
+  const door = new Door({ sql, database, now, knocks, pauses, pool, wakeup, afterCommit })
   const writing = { sql, database, lease, metrics, onStored: settleWith({ ...core, now }, pool) }
   const writers = [
     new Writer({ ...writing, isAsync: false, outbox }),
@@ -199,7 +188,7 @@ const makeParts = Effect.fnUntraced(
     const core = yield* makeCore(settings, id, database, metrics)
     const known = knownOf(settings.tasks, encoding)
     const pipeline = yield* makePipeline(core, known)
-    const { door, knocks, othersLooks, pauses, pool, wakeup } = pipeline
+    const { door, othersLooks, pauses, pool } = pipeline
     const { lease, maxCrashes, pollInterval: longestPoll } = settings
     const tasks = [...settings.tasks.keys()]
     const shared = { sql: core.sql, database, pool, tasks, pauses, lease, now }
@@ -216,22 +205,11 @@ const makeParts = Effect.fnUntraced(
     const cancels = new Cancels(leases)
     const ticker = new Ticker({ sql: core.sql, database, metrics, recurring: settings.recurring })
     const stopRequest = yield* Deferred.make<void>()
-    const notified = {
-      wakeup,
-      quarantine,
-      rescue,
-      cancels,
-      crowd,
-      knocks,
-      pauses,
-      ticker,
-      database,
-      probe,
-      stopRequest
-    }
+    const notified = { ...pipeline, quarantine, rescue, cancels, crowd, ticker, database, probe, stopRequest }
     const listener = client && listenWith(client, identity, notified)
     const poll = new Poll({ ...shared, rescue, quarantine, listener })
     const pollInterval = () => listener?.hears === true ? longestPoll : Math.min(longestPoll, deafPollInterval)
+    const keepHistories = keepHistory({ ...core, tasks: settings.tasks })
     const parts: Parts = {
       ...pipeline,
       settings,
@@ -241,13 +219,7 @@ const makeParts = Effect.fnUntraced(
       keepLeases: keepLeases(leases),
       rescue,
       cancels,
-      others: [
-        door.run,
-        pauses.run(pollInterval, () => listener?.hears === true),
-        ticker.run(pollInterval),
-        unknownStates.run,
-        keepHistory({ ...core, tasks: settings.tasks })
-      ],
+      others: [door.run, pauses.run(listener), ticker.run(pollInterval), unknownStates.run, keepHistories],
       stopRequest
     }
     return parts
