@@ -72,7 +72,8 @@ workerTests("a rate", (test) => {
       let tries = 0
       const Syncs = ratedSyncs(
         { rate: { limit: 1, per: "900 millis" } },
-        (sync) => Effect.andThen(starts.note(sync), Effect.suspend(() => ++tries < 4 ? Effect.fail("no") : Effect.void)),
+        (sync) =>
+          Effect.andThen(starts.note(sync), Effect.suspend(() => ++tries < 4 ? Effect.fail("no") : Effect.void)),
         { retryLimit: 5, retryDelay: "1 millis" }
       )
       yield* start({ tasks: [Syncs] })
@@ -116,7 +117,10 @@ workerTests("a rate", (test) => {
     Effect.gen(function*() {
       yield* reset
       const gate = yield* makeGate
-      const Syncs = ratedSyncs({ rate: { limit: 1, per: "1 hour" } }, ({ name, tenant }) => gate.enter(`${tenant} ${name}`))
+      const Syncs = ratedSyncs(
+        { rate: { limit: 1, per: "1 hour" } },
+        ({ name, tenant }) => gate.enter(`${tenant} ${name}`)
+      )
       yield* start({ tasks: [Syncs] })
       yield* Syncs.enqueueAll(names(20_000).map((n) => sync("noisy", n)))
       assert.strictEqual(yield* gate.next, "noisy 0")

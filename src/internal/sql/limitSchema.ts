@@ -47,7 +47,8 @@ const lockEach = (how: string) =>
  * A session may hold the lock of a key for long: a transaction that stays open in which somebody has paused its limit. The
  * other keys of the batch must not wait for that. So this waits once, and from then on takes what is free.
  */
-export const lockFunction = `create or replace function pg_task_lock_keys(keys text[]) returns text[] language plpgsql as $$
+export const lockFunction =
+  `create or replace function pg_task_lock_keys(keys text[]) returns text[] language plpgsql as $$
 declare
   patience constant text := current_setting('lock_timeout');
   k record;
@@ -209,7 +210,8 @@ export const markKnocking = `for i in 1..cardinality(ids) loop
   end loop;`
 
 /** Returns the rows that get slots now. */
-export const giveToOldest = `return query select g.id, 'granted', null::int, g.task, g.state, g.quarantined from pg_task_give(mine) g;`
+export const giveToOldest =
+  `return query select g.id, 'granted', null::int, g.task, g.state, g.quarantined from pg_task_give(mine) g;`
 
 /**
  * Rows that a worker has claimed ask for a slot of their key. Each of them is then
@@ -221,7 +223,8 @@ export const giveToOldest = `return query select g.id, 'granted', null::int, g.t
  *
  * And \`granted\`: a row that got a slot, perhaps one of these, which is then in the answer twice.
  */
-export const enterFunction = `create or replace function pg_task_enter(ids uuid[], tokens uuid[], keys text[], counts int[])
+export const enterFunction =
+  `create or replace function pg_task_enter(ids uuid[], tokens uuid[], keys text[], counts int[])
 returns table (id uuid, state text, slot int, task text, tag text, quarantined boolean) language plpgsql as $$
 #variable_conflict use_column
 declare
@@ -253,7 +256,8 @@ begin
 end $$`
 
 /** Rows of a limit, or of one of its keys, that hold a slot and don't run go back to the door: it is paused. */
-export const sendBackFunction = `create or replace function pg_task_send_back(name text) returns void language plpgsql as $$
+export const sendBackFunction =
+  `create or replace function pg_task_send_back(name text) returns void language plpgsql as $$
 declare
   ${declarePatience}
   keys text[] := array(

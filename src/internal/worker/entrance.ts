@@ -92,9 +92,9 @@ export class Entrance<K extends Knock> {
       return { knock, claimed, limit: row?.state === "in" ? { key, slots, slot: row.slot! } : undefined }
     })
     this.options.settle(settled, sentAt)
-    this.options.told(rows.filter((row) =>
-      row.state === "later" || row.state === "granted" && found.get(row.id)?.state !== "in"
-    ))
+    this.options.told(
+      rows.filter((row) => row.state === "later" || row.state === "granted" && found.get(row.id)?.state !== "in")
+    )
     return locked.length === 0 ? Effect.void : Effect.forkChild(this.enterAgain(locked))
   }
 
