@@ -86,6 +86,7 @@ workerTests("a slot", (test) => {
       yield* gate.open
       yield* empty
       yield* release
+      yield* reset
     })
   )
 
@@ -143,31 +144,39 @@ workerTests("a slot", (test) => {
       const network = yield* makeNetwork(yield* urlOfTest)
       yield* network.mend
       const sent = yield* network.loseAnswer("pg_task_enter")
-      yield* atTheDoor("a", 1, 2)
       yield* startWith(network.url, { tasks: [Syncs], lease: "5 minutes", pollInterval: "1 hour" }).pipe(
         // Makes the time after which an answer counts as lost short.
         Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.1))
       )
-      yield* Syncs.enqueue(sync("a", "new"))
+      // The first one asks for a slot, and the second one gets one by the same statement.
+      yield* Syncs.enqueueAll([sync("a", 1), sync("a", 2)])
       yield* sent
-      assert.deepStrictEqual(new Set([yield* gate.next, yield* gate.next]), new Set(["1", "new"]))
+      assert.deepStrictEqual(new Set([yield* gate.next, yield* gate.next]), new Set(["1", "2"]))
       yield* gate.open
       yield* empty
     })
   )
 
-  test(
-    "goes back when its row was moved into the future while its worker died",
-    Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated
-      yield* holder("a", "moved", "true, gen_random_uuid(), now() - interval '1 minute'")
-      yield* atTheDoor("a", 1)
-      yield* run("update pg_task set wakeup_at = now() + interval '1 hour' where slot = 1")
-      yield* start({ tasks: [Syncs], lease: "100 millis" })
-      assert.strictEqual(yield* gate.next, "1")
-      yield* gate.open
-    })
-  )
+  for (
+    const [what, change] of [
+      ["moved into the future", "wakeup_at = now() + interval '1 hour'"],
+      ["parked", "error = 'by hand'"]
+    ] as const
+  ) {
+    test(
+      `goes back when its row was ${what} by hand while it ran, and its worker dies: nobody rescues it`,
+      Effect.gen(function*() {
+        const { gate, Syncs } = yield* makeGated
+        yield* holder("a", "holder", "true, gen_random_uuid(), now() - interval '1 minute'")
+        yield* atTheDoor("a", 1)
+        yield* run(`update pg_task set ${change} where slot = 1`)
+        assert.deepInclude((yield* limitedRows).find(({ name }) => name === "holder"), { slot: 1, is_running: true })
+        yield* start({ tasks: [Syncs], lease: "100 millis" })
+        assert.strictEqual(yield* gate.next, "1")
+        yield* gate.open
+      })
+    )
+  }
 
   test(
     "is given by Postgres's clock, whatever the worker's says",
