@@ -240,7 +240,9 @@ workerTests("pausing and resuming", (test) => {
     "a limit in a transaction leaves its settings as they are, and its keys can be looked for meanwhile",
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
-      const settings = run("select current_setting('lock_timeout') as lock, current_setting('synchronous_commit') as sync")
+      const settings = run(
+        "select current_setting('lock_timeout') as lock, current_setting('synchronous_commit') as sync"
+      )
       yield* run(
         `insert into pg_task (step, limit_key, slot, slots)
         values ('{"Syncs":{"Sync":{"tenant":"a","name":"holder"}}}', 'tenant:a', 1, 1)`
