@@ -29,7 +29,7 @@ import {
 import { longestStart } from "../sql/rateSchema.ts"
 import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
-import { Entrance, maxKeys } from "./entrance.ts"
+import { BatchSize, Entrance } from "./entrance.ts"
 import { type Ask, type Knocks, lockedPause } from "./knocks.ts"
 import type { Pauses } from "./pauses.ts"
 import type { Wakeup } from "./wakeup.ts"
@@ -63,6 +63,7 @@ export interface DoorOptions {
 
 export class Door {
   private readonly options: DoorOptions
+  private readonly size = new BatchSize()
   /** The tags of the states that this worker claims, by task. Undefined: any. */
   private readonly known: ReadonlyMap<string, ReadonlySet<string> | undefined>
   private readonly entrances: ReadonlyArray<{ readonly run: Effect.Effect<never> }>
@@ -75,6 +76,7 @@ export class Door {
     const { knocks: { entering, starting }, now, sql } = options
     const shared = {
       now,
+      size: this.size,
       send: <A>(statement: Effect.Effect<A, SqlError>) => this.send(statement),
       told: (rows: ReadonlyArray<EnteredRow | NextMoment>) => this.told(rows)
     }
@@ -188,20 +190,23 @@ export class Door {
 
   private grant(keys: ReadonlyArray<string>): Effect.Effect<void> {
     const { knocks, sql } = this.options
-    const batch = keys.slice(0, maxKeys)
+    const batch = keys.slice(0, this.size.keys)
     if (batch.length === 0) return Effect.void
     return Effect.matchEffect(this.send(grantSlots(sql, batch)), {
-      onFailure: (error) =>
-        Effect.logDebug(`Slots could not be handed on, and will be again: ${messageOf(error)}`).pipe(
+      onFailure: (error) => {
+        this.size.adapt(error)
+        return Effect.logDebug(`Slots could not be handed on, and will be again: ${messageOf(error)}`).pipe(
           Effect.andThen(Effect.sleep(lockedPause.first)),
           Effect.map(() => batch.forEach((key) => knocks.freed(key)))
-        ),
+        )
+      },
       onSuccess: (rows) => Effect.andThen(this.settleGrants(rows), this.askForMoments(batch))
-    }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(maxKeys)))))
+    }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(batch.length)))))
   }
 
   private settleGrants(rows: ReadonlyArray<Grant>): Effect.Effect<unknown> {
     return Effect.suspend(() => {
+      this.size.adapt(undefined)
       const locked = rows.flatMap(({ lockedKey }) => lockedKey ?? [])
       this.granted(rows.filter(({ lockedKey }) => lockedKey === null))
       if (locked.length === 0) return Effect.void

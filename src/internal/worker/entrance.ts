@@ -8,16 +8,36 @@ import type { Rows } from "../sql/query.ts"
 import type { Knock, Line } from "./knocks.ts"
 
 /** The locks of more keys than these are never held together. */
-export const maxKeys = 50
+const maxKeys = 50
 
 /** More rows in one statement would hold its locks for longer. */
 const maxRows = 200
+
+/** How many rows one statement may concern now: fewer where the server has cancelled one because it took too long. */
+export class BatchSize {
+  private most = maxRows
+
+  get rows(): number {
+    return this.most
+  }
+
+  get keys(): number {
+    return Math.min(maxKeys, this.most)
+  }
+
+  /** Where the server lets no statement take long, smaller ones come through. Undefined: one has. */
+  adapt(error: SqlError | undefined): void {
+    if (error === undefined) this.most = Math.min(this.most * 2, maxRows)
+    else if (codeOf(error) === "57014") this.most = Math.max(this.most >> 1, 1)
+  }
+}
 
 type Answer = ReadonlyArray<EnteredRow | NextMoment>
 
 export interface EntranceOptions<K extends Knock> {
   readonly now: () => number
   readonly line: Line<K>
+  readonly size: BatchSize
   /** The statement that asks. */
   readonly ask: (rows: ReadonlyArray<Entering>) => Rows<EnteredRow | NextMoment>
   /** Sends a statement until the database takes it, or refuses it for another reason than being away. */
@@ -29,12 +49,12 @@ export interface EntranceOptions<K extends Knock> {
 }
 
 /** The first items of a list whose keys are few enough. */
-const takeKeys = <K extends Knock>(knocks: Array<K>): Array<K> => {
+const takeKeys = <K extends Knock>(knocks: Array<K>, size: BatchSize): Array<K> => {
   const keys = new Set<string>()
   let count = 0
   for (const { limit } of knocks) {
     keys.add(limit.key)
-    if (keys.size > maxKeys || count === maxRows) break
+    if (keys.size > size.keys || count === size.rows) break
     count++
   }
   return knocks.splice(0, count)
@@ -57,10 +77,10 @@ export class Entrance<K extends Knock> {
   }
 
   private enterAll(): Effect.Effect<void> {
-    const { waiting } = this.options.line
+    const { line: { waiting }, size } = this.options
     return Effect.whileLoop({
       while: () => waiting.length > 0,
-      body: () => this.enterBatch(takeKeys(waiting)),
+      body: () => this.enterBatch(takeKeys(waiting, size)),
       step: () => {}
     })
   }
@@ -81,6 +101,7 @@ export class Entrance<K extends Knock> {
   }
 
   private settle(batch: ReadonlyArray<K>, rows: Answer, sentAt: number): Effect.Effect<unknown> {
+    this.options.size.adapt(undefined)
     const found = new Map(
       rows.flatMap((row) => row.state === "later" || row.state === "granted" ? [] : [[row.id, row] as const])
     )
@@ -104,6 +125,7 @@ export class Entrance<K extends Knock> {
 
   /** It was refused though the database is there: because of a lock, or of the key of one row. */
   private again(batch: ReadonlyArray<K>, error: SqlError): Effect.Effect<void> {
+    this.options.size.adapt(error)
     // A slot that is held already: where transactions are repeatable reads by default, a function sees what is past.
     if (failureKindOf(error) === "Lock" || codeOf(error) === "23505") {
       return Effect.logDebug(`Slots could not be asked for, and will be again: ${messageOf(error)}`).pipe(
