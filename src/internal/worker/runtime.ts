@@ -45,7 +45,7 @@ import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
 import { Ticker } from "./ticker.ts"
 import { Wakeup } from "./wakeup.ts"
 import { Quarantine } from "./quarantine.ts"
-import { type Place, probe } from "../sql/table.ts"
+import { type Place, probe, probeLimits } from "../sql/table.ts"
 import { knownOf, UnknownStates } from "./unknownStates.ts"
 import { Writer } from "./writer.ts"
 
@@ -271,14 +271,18 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   yield* fork(stopping)
 })
 
-/** Where the table is, once it can be used. */
-const checkTable = (database: Database): Effect.Effect<Place, TaskTableError | SqlError, SqlClient.SqlClient> =>
+/** Where the table is, once it can be used, with those that only limits need. */
+const checkTable = (
+  database: Database,
+  tasks: Settings["tasks"]
+): Effect.Effect<Place, TaskTableError | SqlError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    return yield* database.retryingUnless(probe(sql), isMisconfiguration).pipe(
-      Effect.catchTag("SqlError", toTableError)
-    )
-  })
+    const place = yield* database.retryingUnless(probe(sql), isMisconfiguration)
+    const hasLimits = [...tasks.values()].some(({ limits }) => limits !== undefined)
+    if (hasLimits) yield* database.retryingUnless(probeLimits(sql), isMisconfiguration)
+    return place
+  }).pipe(Effect.catchTag("SqlError", toTableError))
 
 const healthOf = (parts: Parts, database: Database, ended: Deferred.Deferred<void>): Effect.Effect<Health> =>
   Effect.gen(function*() {
@@ -303,7 +307,7 @@ const start = Effect.fnUntraced(function*(
   const metrics = new WorkerMetrics(yield* Effect.context())
   const database = new Database(metrics)
   yield* Effect.forkScoped(database.watch)
-  const place = yield* Effect.withTracerEnabled(checkTable(database), false)
+  const place = yield* Effect.withTracerEnabled(checkTable(database, settings.tasks), false)
   const parts = yield* makeParts(settings, { id, ...place }, database, metrics)
   const ended = yield* Deferred.make<void>()
   yield* forkParts(parts, { borrowed, database, ended })
