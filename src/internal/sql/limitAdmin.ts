@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { isAtDoor, isPaused } from "./limitSchema.ts"
-import { findOpenKeys, grantSlots } from "./limits.ts"
+import { findAllOpenKeys, grantSlotsDurably } from "./limits.ts"
 import { notify } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
 import { ageOrNull } from "./row.ts"
@@ -71,8 +71,8 @@ export const resumeLimit = Effect.fnUntraced(function*(
     "delete from pg_task_paused where kind = 'limit' and name = $1 returning name",
     [name]
   )
-  const keys = (yield* findOpenKeys(sql)).filter((key) => key === name || key.startsWith(`${name}:`))
-  yield* grantSlots(sql, keys.slice(0, maxKeys))
+  const keys = (yield* findAllOpenKeys(sql)).filter((key) => key === name || key.startsWith(`${name}:`))
+  yield* grantSlotsDurably(sql, keys.slice(0, maxKeys))
   yield* notify(sql, "")
   return resumed.length > 0
 })
