@@ -115,7 +115,10 @@ workerTests("ticks", (test) => {
         where task = 'hourly'`
       )
       yield* series.until(Metrics.ticks, 1, { recurring: "hourly", outcome: "started" })
-      const missed: Metric.CounterState<number> = series.value(Metrics.ticks, { recurring: "hourly", outcome: "missed" })
+      const missed: Metric.CounterState<number> = series.value(Metrics.ticks, {
+        recurring: "hourly",
+        outcome: "missed"
+      })
       assert.isAtLeast(missed.count, 71)
       assert.isAtMost(missed.count, 73)
     })

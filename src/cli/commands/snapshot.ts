@@ -46,7 +46,9 @@ const compareWith = Effect.fnUntraced(function*(file: string, now: Deploy.Snapsh
         + "and Step.former for the old one"
     })
   }
-  if (!upToDate) yield* Output.note(`${file} is out of date: run \`${self("snapshot")}\`, and commit it with the change`)
+  if (!upToDate) {
+    yield* Output.note(`${file} is out of date: run \`${self("snapshot")}\`, and commit it with the change`)
+  }
 })
 
 export const snapshot = Command.make(
