@@ -228,6 +228,8 @@ export interface Task<
   readonly [TypeId]: TypeId
   /** The steps. */
   readonly steps: ReadonlyArray<Steps>
+  /** Its priority: see {@link MakeOptions}. */
+  readonly priority: Priority
 }
 
 /**
@@ -255,7 +257,16 @@ export interface AnyDeclaration<out R = unknown> {
 export interface Any<out R = unknown> extends AnyDeclaration<R> {
   readonly [TypeId]: TypeId
   readonly steps: ReadonlyArray<Step.Any<R>>
+  readonly priority: Priority
 }
+
+/**
+ * Tasks of a higher priority come first, in each worker that runs both. See {@link MakeOptions}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Priority = "high" | "normal" | "low"
 
 export type {
   /**
@@ -571,6 +582,15 @@ export interface MakeOptions<Entry extends ReadonlyArray<StateSchema>> extends O
    * it for ever. Default: no history. A positive duration.
    */
   readonly history?: Duration.Input | undefined
+  /**
+   * Tasks of a higher priority come first, in each worker that runs tasks of both: whatever was due earlier, and also
+   * before rows that the worker has claimed ahead. Of eight tasks that begin, at least one has a lower priority while
+   * such tasks are due, so nothing starves. A running step is not interrupted: if all slots are taken, a task waits for
+   * the first that gets free. Default: normal, which is between the two.
+   *
+   * The priority belongs to the code, not to the row: a worker with another one applies it to all rows at once.
+   */
+  readonly priority?: "high" | "low" | undefined
 }
 
 /**

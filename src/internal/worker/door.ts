@@ -22,7 +22,7 @@ import {
 import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
 import { Signal } from "./signal.ts"
-import type { Wakeup } from "./wakeup.ts"
+import type { Waker } from "./wakeup.ts"
 
 /** The locks of more keys than these are never held together. */
 const maxKeys = 50
@@ -65,7 +65,7 @@ export interface DoorOptions {
 /** Where the rows go on. */
 interface Inside {
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
-  readonly wakeup: Wakeup
+  readonly wakeup: Waker
   readonly afterCommit: AfterCommit
 }
 

@@ -11,7 +11,7 @@ import type { Rescue } from "./leaseRescue.ts"
 import { type Listener, makeListener } from "./listener.ts"
 import type { Quarantine } from "./quarantine.ts"
 import type { Ticker } from "./ticker.ts"
-import type { Wakeup } from "./wakeup.ts"
+import type { Waker } from "./wakeup.ts"
 
 /** Workers with the same tasks, on the same table, do some of their work for each other. */
 export const groupOf = (schema: string, tasks: ReadonlyArray<string>): string =>
@@ -34,7 +34,7 @@ interface Notified {
   readonly rescue: Rescue
   readonly stopRequest: Deferred.Deferred<void>
   readonly ticker: Ticker
-  readonly wakeup: Wakeup
+  readonly wakeup: Waker
 }
 
 /** Each probe wakes all peers: so the more there are, the fewer does each send. In milliseconds for each peer. */

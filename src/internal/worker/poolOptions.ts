@@ -8,13 +8,13 @@ import type { AfterCommit } from "./afterCommit.ts"
 import type { BufferOptions } from "./buffer.ts"
 import type { Door } from "./door.ts"
 import type { WorkerMetrics } from "./metrics.ts"
-import type { Wakeup } from "./wakeup.ts"
+import type { Waker } from "./wakeup.ts"
 
 export interface PoolOptions extends BufferOptions {
   /** A row whose lease was not renewed for longer may be another worker's. In milliseconds. */
   readonly maxUnrenewed: number
   readonly metrics: WorkerMetrics
-  readonly wakeup: Wakeup
+  readonly wakeup: Waker
   /** Where outcomes go to be written. The answers come through {@link Pool.stored}. */
   readonly outbox: Queue.Enqueue<Entry>
   /** The same for those whose commit need not wait for the disk: they don't wait behind those that do. */
@@ -25,4 +25,6 @@ export interface PoolOptions extends BufferOptions {
   /** Runs an attempt, and notes its outcome in it. */
   readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
   readonly toHistory?: ToHistory | undefined
+  /** How many lanes its tasks have, and the lane of a task. Default: one. */
+  readonly lanes?: { readonly count: number; readonly of: (task: string | undefined) => number } | undefined
 }
