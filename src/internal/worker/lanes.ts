@@ -13,8 +13,11 @@ import { Memory } from "./memory.ts"
 /** Of this many tasks that begin, at least one has a lower priority, while such tasks are due. */
 const share = 8
 
-/** While a claim is under way, slots are kept free for its rows, but no longer than this. In milliseconds. */
-const patience = 30
+/**
+ * While a claim is under way, slots are kept free for its rows: by lower lanes for long, because what they claim meanwhile
+ * would come before; by higher lanes for a moment, and then a row that comes later has the next slot. In milliseconds.
+ */
+const patience = { ofLower: 1000, ofHigher: 50 }
 
 /** A worker's tasks, in the order of their priority. Priorities that no task has are left out. */
 export const lanesOf = (
@@ -62,13 +65,14 @@ class Lane {
     return seeks
   }
 
-  isSeeking(now: number): boolean {
+  /** It is to have slots, for others with this patience. */
+  isSeeking(now: number, patience: number): boolean {
     return this.seeks && (this.asked === 0 || now < this.askedAt + patience)
   }
 
-  /** Until when slots are kept free for the claim under way. */
-  keepsUntil(now: number): number {
-    return this.asked > 0 && this.isSeeking(now) ? this.askedAt + patience : Infinity
+  /** When the patience of others with the claim under way ends. */
+  seeksUntil(now: number, patience: number): number {
+    return this.asked > 0 && this.isSeeking(now, patience) ? this.askedAt + patience : Infinity
   }
 
   /** How many of this many slots are those of lower lanes. */
@@ -149,7 +153,10 @@ export class Lanes {
     let at = Infinity
     if (this.lanes.length === 1) return at
     const now = this.options.now()
-    for (let i = 0; i < this.lanes.length; i++) if (i !== lane) at = Math.min(at, this.lanes[i]!.keepsUntil(now))
+    for (let i = 0; i < this.lanes.length; i++) {
+      if (i === lane) continue
+      at = Math.min(at, this.lanes[i]!.seeksUntil(now, i < lane ? patience.ofLower : patience.ofHigher))
+    }
     return at
   }
 
@@ -161,15 +168,15 @@ export class Lanes {
       const one = this.lanes[i]!
       const own = left - (this.isWantedBelow(i, now) ? one.leaves(left) : 0)
       if (i === lane) return own
-      left -= one.isSeeking(now) ? own : Math.min(own, one.buffer.size)
+      left -= one.isSeeking(now, patience.ofLower) ? own : Math.min(own, one.buffer.size)
     }
     return left
   }
 
   private isWantedBelow(lane: number, now: number): boolean {
     for (let i = lane + 1; i < this.lanes.length; i++) {
-      const { buffer } = this.lanes[i]!
-      if (buffer.size > 0 || this.lanes[i]!.isSeeking(now)) return true
+      const one = this.lanes[i]!
+      if (one.buffer.size > 0 || one.isSeeking(now, patience.ofHigher)) return true
     }
     return false
   }

@@ -107,15 +107,26 @@ describe("the free slots", () => {
     assert.strictEqual(lanes.demand(0, 10), 7)
   })
 
-  it("are kept free for a claim under way for a moment only", () => {
+  it("are kept free for the claim of a higher lane, but not if it takes very long", () => {
     const { clock, lanes } = make(2)
     assert.strictEqual(lanes.seek(0, 10), 10)
     assert.strictEqual(lanes.seek(1, 10), 0)
     const { now } = clock
-    assert.strictEqual(lanes.roomAt(1), now + 30)
-    clock.now += 30
+    assert.strictEqual(lanes.roomAt(1), now + 1000)
+    clock.now += 1000
     assert.strictEqual(lanes.demand(1, 10), 10)
     assert.strictEqual(lanes.roomAt(1), Infinity)
+  })
+
+  it("are kept free for the claim of a lower lane, whose turn it is, for a moment only", () => {
+    const { addTo, clock, lanes, takeMany } = make(2, 1)
+    addTo(0, 7)
+    takeMany(7)
+    assert.strictEqual(lanes.seek(1, 1), 1)
+    assert.strictEqual(lanes.seek(0, 1), 0)
+    assert.strictEqual(lanes.roomAt(0), clock.now + 50)
+    clock.now += 50
+    assert.strictEqual(lanes.seek(0, 1), 1)
   })
 
   it("are not waited for by a worker with one lane", () => {
