@@ -69,7 +69,7 @@ export interface Keyed<in State> {
 
 /**
  * Makes a limit: at most `running` tasks, a whole number of 1 to 10,000, are at work at the same time in the states
- * whose steps name it, over all workers. Its name is what the table, `pg-task limits` and `Admin.limits` call it: give
+ * whose steps name it, over all workers. Its name is what the table, `pg-task limits` and `Limits.list` call it: give
  * each limit of a database its own. Tasks get their slots in the order in which they became due.
  *
  * Throws a `TaskDefinitionError` when `running` is no such number, or when the name is no text of 1 to 100 characters

@@ -34,6 +34,7 @@ import type {
   TwiceDeclared
 } from "./internal/definition/finalTypes.ts"
 import type { CheckFormers } from "./internal/definition/former.ts"
+import type { DeclaredError, NextError } from "./internal/definition/stepErrors.ts"
 import type { CheckSignal, SignalsOf, UndeclaredSignal } from "./internal/definition/signalTypes.ts"
 import { makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
@@ -468,10 +469,6 @@ type CheckNext<S, Steps extends Step.Any> = Unlisted<Nexts<S>, Steps["state"]> e
   ? [T] extends [never] ? unknown : NextError<Tag<S>, Exclude<T, Tag<Steps>>, T>
   : never
 
-type NextError<From extends string, Missing extends string, Differing extends string> = [Missing] extends [never]
-  ? `step "${From}" moves to a "${Differing}" that differs from the state of this task's step "${Differing}"`
-  : `step "${From}" moves to "${Missing}", but no step of this task has that state`
-
 /** Compile errors that name what differs between a declaration and the steps, or `unknown`. */
 type CheckDeclared<States, Finals, Signals, Steps extends ReadonlyArray<Step.Any>> = [States] extends [never] ? unknown
   : [Exclude<SchemaTag<States>, Tag<Steps[number]>>] extends [never]
@@ -500,10 +497,6 @@ type CheckDeclaredStep<States, S> = S extends Step.Any
     ? [T] extends [never] ? unknown : DeclaredError<Extract<T, SchemaTag<States>>, T>
   : never
   : never
-
-type DeclaredError<Differing extends string, T extends string> = [Differing] extends [never]
-  ? `a step for the state "${T}", which is not declared: add it to \`states\``
-  : `the state of step "${T}" differs from the "${T}" that is declared: use the same schema`
 
 /** Compile errors that name what is wrong with declared states, each at its state, or `unknown`. */
 type CheckStates<States extends ReadonlyArray<StateSchema>> = States extends readonly []

@@ -62,7 +62,7 @@ interface Setting {
 type Draw = (name: string, random: Random) => Variant
 
 const calm = ({ random, urls, world }: Setting) =>
-  calmRound(world, random.fork("calm"), { url: urls.direct, slow: calmLease * 1.4 })
+  calmRound(world, random.fork("calm"), { url: urls.direct, lease: calmLease })
 
 const wild = ({ hireSuch, options, urls, world }: Setting, random: Random) => {
   const setOdd = (isOdd: boolean) =>

@@ -29,6 +29,30 @@ const pages = ["README.md", "docs/sql-reference.md", "docs/retries-and-errors.md
   (page) => new URL(`../../${page}`, import.meta.url)
 )
 
+/** The statements in the section of a page. */
+const statementsIn = (page: string, heading: string) =>
+  Effect.map(
+    Effect.promise(() => readFile(new URL(`../../docs/${page}.md`, import.meta.url), "utf8")),
+    (text) => {
+      const section = text.split(/^## /m).find((section) => section.startsWith(`${heading}\n`))!
+      return [...section.matchAll(/```sql\n([^`]*)```/g)].flatMap(([, block]) => block!.split(/;\n/)).map((one) =>
+        one.trim()
+      ).filter((one) => one !== "")
+    }
+  )
+
+/** A row of each status but `running`. */
+const insertEach = run(
+  `insert into pg_task (step, wakeup_at, error, waits_for, ended_at, kept_until, limit_key) values
+  ('{"A":{"Ready":{}}}', now() - interval '1 minute', null, null, null, null, null),
+  ('{"A":{"Limited":{}}}', now() - interval '2 minutes', null, null, null, null, 'stripe'),
+  ('{"A":{"Scheduled":{}}}', now() + interval '1 hour', null, null, null, null, null),
+  ('{"A":{"Waiting":{}}}', now() + interval '2 hours', null, '{B}', null, null, null),
+  ('{"A":{"Endless":{}}}', 'infinity', null, '{B}', null, null, null),
+  ('{"A":{"Parked":{}}}', now() - interval '1 day', 'broken', null, null, null, null),
+  ('{"A":{"Ended":{}}}', now() - interval '1 day', null, null, now(), 'infinity', null)`
+)
+
 /** A parked row, and two that wait. */
 const insertMany = run(
   `insert into pg_task (step, error, wakeup_at, created_at)
@@ -121,6 +145,35 @@ workerTests("the SQL that people type", (test) => {
       assert.deepStrictEqual(after.map((row) => row["error"]), [null, null, null])
       assert.notDeepEqual(after[0], before[0])
       assert.deepStrictEqual(after.slice(1), before.slice(1))
+    })
+  )
+
+  test(
+    "to see what comes next, and what is behind, takes no result for a task that waits",
+    Effect.gen(function*() {
+      yield* insertEach
+      const [counts, fails, runs, next, ...more] = yield* statementsIn("sql-reference", "Look")
+      assert.deepStrictEqual(more, [])
+      const found = yield* psql(counts!)
+      assert.deepStrictEqual(
+        Object.fromEntries(
+          found.map(({ behind, count, state, status }) => [state, [status, Number(count), behind !== null]])
+        ),
+        {
+          Ended: ["ended", 1, false],
+          Endless: ["waiting", 1, false],
+          Limited: ["limited", 1, true],
+          Parked: ["parked", 1, false],
+          Ready: ["ready", 1, true],
+          Scheduled: ["scheduled", 1, false],
+          Waiting: ["waiting", 1, false]
+        }
+      )
+      assert.strictEqual((yield* psql(fails!)).length, 1)
+      assert.deepStrictEqual(yield* psql(runs!), [])
+      assert.deepStrictEqual((yield* psql(next!)).map(({ status }) => status), ["ready", "scheduled", "waiting"])
+      const [behind] = yield* statementsIn("operations", "Tasks are behind")
+      assert.deepStrictEqual((yield* psql(behind!)).map(({ status }) => status), ["limited", "ready"])
     })
   )
 })

@@ -223,8 +223,8 @@ begin
     state := case when r.slot > 0 and r.crashes = 0 then 'in' else 'out' end;
     task := r.task;
     if state = 'out' then
-      update pg_task t set slot = nullif(r.slot, 0), is_running = false, lease_token = null, lease_until = null,
-        updated_at = now()
+      update pg_task t set slot = nullif(r.slot, 0), slots = counts[i], is_running = false, lease_token = null,
+        lease_until = null, updated_at = now()
       where t.ctid = r.ctid;
     end if;
     return next;

@@ -10,6 +10,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Entry } from "../attempt/claimedTask.ts"
 import { failureKindOf, findInCause, messageOf } from "../sql/errors.ts"
 import type { Database } from "./database.ts"
+import type { OthersLooks } from "./othersLooks.ts"
 import { Signal } from "./signal.ts"
 
 /** Work that depends on the outcomes of some tasks. May be done twice: so it must make no difference then. */
@@ -56,6 +57,8 @@ const noteFailure = (cause: Cause.Cause<SqlError>): Effect.Effect<void> => {
 export interface AfterCommitOptions {
   readonly database: Database
   readonly followUps: ReadonlyArray<FollowUp>
+  /** Whether another worker looks for what was left undone. */
+  readonly othersLooks: OthersLooks
   /** Notifies the workers. */
   readonly tell: Effect.Effect<unknown>
 }
@@ -64,12 +67,10 @@ export class AfterCommit {
   private readonly tell: Effect.Effect<unknown>
   private readonly leftTasks = new Signal()
   private readonly followers: ReadonlyArray<Follower>
-  /** Whether another worker looks for what was left undone. */
-  othersLook: () => boolean = () => false
 
-  constructor({ database, followUps, tell }: AfterCommitOptions) {
+  constructor({ database, followUps, othersLooks, tell }: AfterCommitOptions) {
     this.tell = tell
-    this.followers = followUps.map((followUp) => new Follower(database, followUp, () => this.othersLook()))
+    this.followers = followUps.map((followUp) => new Follower(database, followUp, othersLooks))
   }
 
   /** An outcome is in the row. */
@@ -100,7 +101,7 @@ export class AfterCommit {
 class Follower {
   private readonly database: Database
   private readonly followUp: FollowUp
-  private readonly othersLook: () => boolean
+  private readonly othersLooks: OthersLooks
   private readonly mayFollow = new Signal()
   private entries: Array<Entry> = []
   /** It is time to look for what others have left undone. */
@@ -110,10 +111,10 @@ class Follower {
   /** How many looks in a row were left to others. */
   private leftLooks = 0
 
-  constructor(database: Database, followUp: FollowUp, othersLook: () => boolean) {
+  constructor(database: Database, followUp: FollowUp, othersLooks: OthersLooks) {
     this.database = database
     this.followUp = followUp
-    this.othersLook = othersLook
+    this.othersLooks = othersLooks
   }
 
   committed(entry: Entry): void {
@@ -144,7 +145,7 @@ class Follower {
   }
 
   private tick(): void {
-    if (this.othersLook() && ++this.leftLooks < longestTrust) return
+    if (this.othersLooks.areMade && ++this.leftLooks < longestTrust) return
     this.leftLooks = 0
     this.mustLook = true
     this.mayFollow.set()

@@ -155,7 +155,7 @@ export class Dispatcher {
     const limit = Math.min(pool.seek(lane), maxClaim)
     if (limit > 0) return this.claim(limit)
     if (this.options.now() >= this.callAt) return this.callOthers
-    return wakeup.waitForRoom(Math.min(this.callAt, pool.roomAt(lane)))
+    return wakeup.waitForRoom(Math.min(this.callAt, pool.lanes.roomAt(lane)))
   }
 
   /** More rows may be due than this worker has room for, and idle workers may not know. */
@@ -163,7 +163,7 @@ export class Dispatcher {
     return Effect.suspend(() => {
       const { database, lane, notifyWorkers, now, poll, pool } = this.options
       this.callAt = Infinity
-      pool.rest(lane)
+      pool.lanes.rest(lane)
       return database.withTimeout(poll.look(this.cursor.ahead, 0)).pipe(
         Effect.flatMap(({ wait }) => {
           if (wait === null || wait > 0) return Effect.void
@@ -193,7 +193,7 @@ export class Dispatcher {
     return Effect.suspend(() => {
       const { database, lane, now, poll, pool, wakeup } = this.options
       wakeup.forgetDue()
-      pool.rest(lane)
+      pool.lanes.rest(lane)
       this.wadedInVain = false
       this.jitter = 1 + Math.random() * pollJitter
       const startedAt = now()
@@ -348,7 +348,7 @@ export class Dispatcher {
   }): Effect.Effect<void> {
     const { database, lane, now, pool, wakeup } = this.options
     const { took, token, window } = look
-    pool.rest(lane)
+    pool.lanes.rest(lane)
     const unanswered = { ...this.options, isStopping: () => wakeup.stopped }
     return Effect.gen({ self: this }, function*() {
       yield* database.markLost(error)

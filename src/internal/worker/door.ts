@@ -11,17 +11,10 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { ClaimedTask, HeldLimit } from "../attempt/claimedTask.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { codeOf, failureKindOf, messageOf } from "../sql/errors.ts"
-import {
-  type EnteredRow,
-  enterLimits,
-  findOpenKeys,
-  grantSlots,
-  type LimitOfRow,
-  takeSlotsBack
-} from "../sql/limits.ts"
+import { type EnteredRow, enterLimits, findOpenKeys, grantSlots, takeSlotsBack } from "../sql/limits.ts"
 import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
-import { Signal } from "./signal.ts"
+import type { Knock, Knocks } from "./knocks.ts"
 import type { Waker } from "./wakeup.ts"
 
 /** The locks of more keys than these are never held together. */
@@ -50,20 +43,13 @@ export interface Entered {
   readonly refused?: string
 }
 
-interface Knock {
-  readonly claimed: ClaimedTask
-  readonly limit: LimitOfRow
-}
-
 export interface DoorOptions {
   readonly sql: SqlClient
   readonly database: Database
   readonly now: () => number
   readonly tasks: ReadonlyMap<string, TaskDefinition>
-}
-
-/** Where the rows go on. */
-interface Inside {
+  readonly knocks: Knocks
+  /** Where the rows go on. */
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
   readonly wakeup: Waker
   readonly afterCommit: AfterCommit
@@ -83,65 +69,39 @@ const takeKeys = <A>(items: Array<A>, keyOf: (item: A) => string, most: number):
 
 export class Door {
   private readonly options: DoorOptions
-  private readonly mayEnter = new Signal()
-  private readonly mayGrant = new Signal()
-  private readonly waiting: Array<Knock> = []
-  /** Keys with slots to hand on. */
-  private keys = new Set<string>()
-  /** This worker has met limits. */
-  private isUsed: boolean
-  private inside: Inside | undefined
 
   constructor(options: DoorOptions) {
     this.options = options
-    this.isUsed = [...options.tasks.values()].some(({ limits }) => limits !== undefined)
-  }
-
-  /** Says who takes the rows that have got slots. */
-  opens(inside: Inside): void {
-    this.inside = inside
   }
 
   /** Rows of these tasks have got slots: they are ready. This worker knows, and others must, if it can't take them. */
   private granted(tasks: ReadonlyArray<string | null>): void {
-    const { afterCommit, pool, wakeup } = this.inside!
+    const { afterCommit, pool, tasks: own, wakeup } = this.options
     wakeup.dueIn(0)
-    const isForeign = tasks.some((task) => task === null || !this.options.tasks.has(task))
+    const isForeign = tasks.some((task) => task === null || !own.has(task))
     if (isForeign || pool.demand === 0) afterCommit.left()
-  }
-
-  /** A claimed row asks for a slot. */
-  enter(claimed: ClaimedTask, limit: LimitOfRow): void {
-    this.isUsed = true
-    this.waiting.push({ claimed, limit })
-    this.mayEnter.set()
-  }
-
-  /** A slot of this key is free, perhaps. */
-  freed(key: string): void {
-    this.isUsed = true
-    this.keys.add(key)
-    this.mayGrant.set()
   }
 
   /** Works until its fiber is interrupted. */
   get run(): Effect.Effect<never> {
+    const { knocks } = this.options
     const entering = Effect.forever(Effect.andThen(
-      this.mayEnter.wait(),
+      knocks.mayEnter.wait(),
       // The others of a claim come in the same turn.
       Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.enterAll()))
     ))
     const granting = Effect.forever(Effect.andThen(
-      this.mayGrant.wait(),
+      knocks.mayGrant.wait(),
       Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.grantAll))
     ))
     return Effect.raceAllFirst([entering, granting, this.looking(0)])
   }
 
   private enterAll(): Effect.Effect<void> {
+    const { waiting } = this.options.knocks
     return Effect.whileLoop({
-      while: () => this.waiting.length > 0,
-      body: () => this.enterBatch(takeKeys(this.waiting, ({ limit }) => limit.key, maxRows)),
+      while: () => waiting.length > 0,
+      body: () => this.enterBatch(takeKeys(waiting, ({ limit }) => limit.key, maxRows)),
       step: () => {}
     })
   }
@@ -162,7 +122,7 @@ export class Door {
     const isLocked = ({ claimed }: Knock) => found.get(claimed.id)?.state === "locked"
     const locked = batch.filter(isLocked)
     const settled = batch.filter((knock) => !isLocked(knock))
-    this.inside?.pool.entered(settled.map(({ claimed, limit: { key, slots } }) => {
+    this.options.pool.entered(settled.map(({ claimed, limit: { key, slots } }) => {
       const row = found.get(claimed.id)
       return { claimed, limit: row?.state === "in" ? { key, slots, slot: row.slot! } : undefined }
     }))
@@ -171,12 +131,7 @@ export class Door {
     const quarantined = rows.some(({ slot, state }) => state === "out" && slot !== null)
     if (granted.length > own.size || quarantined) this.granted(granted)
     if (locked.length === 0) return Effect.void
-    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause), () => this.knockAgain(locked)))
-  }
-
-  private knockAgain(batch: ReadonlyArray<Knock>): void {
-    this.waiting.push(...batch)
-    this.mayEnter.set()
+    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause), () => this.options.knocks.enterAgain(locked)))
   }
 
   /** It was refused though the database is there: because of a lock, or of the key of one row. */
@@ -185,7 +140,7 @@ export class Door {
     if (failureKindOf(error) === "Lock" || codeOf(error) === "23505") {
       return Effect.logDebug(`Slots could not be asked for, and will be again: ${messageOf(error)}`).pipe(
         Effect.andThen(Effect.sleep(lockedPause)),
-        Effect.map(() => this.knockAgain(batch))
+        Effect.map(() => this.options.knocks.enterAgain(batch))
       )
     }
     if (batch.length > 1) {
@@ -193,7 +148,7 @@ export class Door {
       return Effect.andThen(this.enterBatch(batch.slice(0, middle)), this.enterBatch(batch.slice(middle)))
     }
     return Effect.sync(() =>
-      this.inside?.pool.entered(batch.map(({ claimed, limit }) => ({
+      this.options.pool.entered(batch.map(({ claimed, limit }) => ({
         claimed,
         refused: `The slot of the limit "${limit.key}" could not be asked for: ${messageOf(error)}`
       })))
@@ -201,15 +156,11 @@ export class Door {
   }
 
   private get grantAll(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const keys = [...this.keys]
-      this.keys = new Set()
-      return this.grant(keys)
-    })
+    return Effect.suspend(() => this.grant(this.options.knocks.takeKeys()))
   }
 
   private grant(keys: ReadonlyArray<string>): Effect.Effect<void> {
-    const { database, sql } = this.options
+    const { database, knocks, sql } = this.options
     const batch = keys.slice(0, maxKeys)
     if (batch.length === 0) return Effect.void
     const granted = database.retryingUnless(grantSlots(sql, batch), (error) => failureKindOf(error) !== "Database")
@@ -217,7 +168,7 @@ export class Door {
       onFailure: (error) =>
         Effect.logDebug(`Slots could not be handed on, and will be again: ${messageOf(error)}`).pipe(
           Effect.andThen(Effect.sleep(lockedPause)),
-          Effect.map(() => batch.forEach((key) => this.freed(key)))
+          Effect.map(() => batch.forEach((key) => knocks.freed(key)))
         ),
       onSuccess: (rows) =>
         Effect.sync(() => {
@@ -227,12 +178,12 @@ export class Door {
   }
 
   private looking(looks: number): Effect.Effect<never> {
-    const { now } = this.options
+    const { knocks, now } = this.options
     return Effect.suspend(() => {
       const startedAt = now()
       const work = looks % looksPerTaking === 0 ? Effect.andThen(this.takeBack, this.look) : this.look
-      return Effect.flatMap(this.isUsed ? work : this.look, () => {
-        const pause = this.isUsed ? lookEvery.limited : lookEvery.unlimited
+      return Effect.flatMap(knocks.isUsed ? work : this.look, () => {
+        const pause = knocks.isUsed ? lookEvery.limited : lookEvery.unlimited
         return Effect.sleep(Math.max(pause, (now() - startedAt) * lookShare))
       })
     }).pipe(Effect.andThen(Effect.suspend(() => this.looking(looks + 1))))
@@ -240,18 +191,18 @@ export class Door {
 
   /** The worker's other statements tell if the database is lost. */
   private get look(): Effect.Effect<void> {
-    const { database, sql } = this.options
+    const { database, knocks, sql } = this.options
     return Effect.matchEffect(database.withTimeout(findOpenKeys(sql)), {
       onFailure: (error) => Effect.logDebug(`Free slots could not be looked for: ${messageOf(error)}`),
-      onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => this.freed(key)))
+      onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => knocks.freed(key)))
     })
   }
 
   private get takeBack(): Effect.Effect<void> {
-    const { database, sql, tasks } = this.options
+    const { database, knocks, sql, tasks } = this.options
     return Effect.matchEffect(database.withTimeout(takeSlotsBack(sql, [...tasks.keys()])), {
       onFailure: (error) => Effect.logDebug(`Slots could not be taken back: ${messageOf(error)}`),
-      onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => this.freed(key)))
+      onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => knocks.freed(key)))
     })
   }
 }

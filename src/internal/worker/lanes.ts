@@ -9,6 +9,7 @@ import type { ClaimedTask } from "../attempt/claimedTask.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { Buffer, type BufferOptions, type Waiting } from "./buffer.ts"
 import { Memory } from "./memory.ts"
+import type { Waker } from "./wakeup.ts"
 
 /** Of this many tasks that begin, at least one has a lower priority, while such tasks are due. */
 const share = 8
@@ -93,15 +94,26 @@ class Lane {
   }
 }
 
+export interface LanesOptions extends BufferOptions {
+  readonly wakeup: Waker
+  /** How many there are, and that of a task. Default: one. */
+  readonly lanes?: { readonly count: number; readonly of: (task: string | undefined) => number } | undefined
+}
+
 export class Lanes {
   /** What all claimed tasks of the worker take, also those that run. */
   readonly memory = new Memory()
-  private readonly options: BufferOptions
+  private readonly options: LanesOptions
   private readonly lanes: ReadonlyArray<Lane>
 
-  constructor(options: BufferOptions, count: number) {
+  constructor(options: LanesOptions) {
     this.options = options
-    this.lanes = Array.from({ length: count }, () => new Lane(options, this.memory))
+    this.lanes = Array.from({ length: options.lanes?.count ?? 1 }, () => new Lane(options, this.memory))
+  }
+
+  /** The lane of a task that has begun elsewhere. */
+  laneOf({ task }: ClaimedTask): number {
+    return this.options.lanes?.of(task) ?? 0
   }
 
   /** How many rows wait for a slot. */
@@ -128,24 +140,21 @@ export class Lanes {
     return buffer.demand(slots, slots > 0 ? 0 : this.least(lane))
   }
 
-  /** The most that any lane may claim now. */
-  mostDemand(free: number): number {
-    return this.lanes.reduce((most, _, lane) => Math.max(most, this.demand(lane, free)), 0)
+  /** The most that any lane may claim now. `free` is undefined while none may. */
+  mostDemand(free: number | undefined): number {
+    return free === undefined ? 0 : this.lanes.reduce((most, _, lane) => Math.max(most, this.demand(lane, free)), 0)
   }
 
-  /**
-   * The same as {@link demand}, for a lane that claims so many at once, or as soon as there is room. `free` is undefined
-   * while nothing more may be claimed.
-   */
+  /** The same as {@link demand}, for a lane that claims so many at once, or as soon as there is room. */
   seek(lane: number, free: number | undefined): number {
     const demand = free === undefined ? 0 : this.demand(lane, free)
     this.lanes[lane]!.seek(demand, this.options.now())
     return demand
   }
 
-  /** A lane claims nothing for now. True if others may have room for more by that. */
-  rest(lane: number): boolean {
-    return this.lanes[lane]!.rest() && this.lanes.length > 1
+  /** A lane claims nothing for now. Others may have more room by that. */
+  rest(lane: number): void {
+    if (this.lanes[lane]!.rest() && this.lanes.length > 1) this.options.wakeup.roomChanged()
   }
 
   /** When a lane may have more room, though nothing happens until then. */

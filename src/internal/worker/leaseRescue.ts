@@ -9,10 +9,11 @@
 import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
-import { failureKindOf } from "../sql/errors.ts"
-import { judge, type JudgedRow, lookInBlocks, type LookRow } from "../sql/lease.ts"
+import { failureKindOf, messageOf } from "../sql/errors.ts"
+import { judge, type JudgedRow, lookInBlocks, type LookRow, type Suspicion } from "../sql/lease.ts"
 import { type LeaseLook, lookForLeases } from "../sql/look.ts"
 import { type LeaseOptions, noteFailure } from "./leaseRenewal.ts"
+import type { OthersLooks } from "./othersLooks.ts"
 import { Signal } from "./signal.ts"
 
 /** An expired lease is judged this many times, a twelfth of a lease apart. The last time rescues its row. */
@@ -72,6 +73,8 @@ interface Watched {
 export interface RescueOptions extends LeaseOptions {
   /** The notification that tells others of a look, and how long this worker rests after it, in milliseconds. */
   readonly announce: (rest: number) => string | undefined
+  /** A worker that leaves this look to others leaves them other looks, too. */
+  readonly othersLooks: OthersLooks
 }
 
 export class Rescue {
@@ -93,8 +96,6 @@ export class Rescue {
   private block: number | undefined
   private blocks = maxBlocks
   private failedWait = failedBackoff.first
-  /** Until when another worker is trusted to look: this one leaves it other looks, too. */
-  private trustedUntil = -Infinity
 
   constructor(options: RescueOptions, onRescued: () => void) {
     this.options = options
@@ -178,18 +179,13 @@ export class Rescue {
 
   /** Another worker of the same tasks has looked. It rests this many milliseconds before it looks again. */
   othersLook(rest: number): void {
-    const { now, pollInterval } = this.options
+    const { othersLooks, pollInterval } = this.options
     const least = Math.max(rest >= 0 ? Math.min(rest, longestRest) : 0, pollInterval * nextByItself)
-    this.trustedUntil = now() + least + pollInterval
+    othersLooks.trust(least + pollInterval)
     this.putOff(least)
     this.pollAt = this.frontAt = Math.min(this.pollAt, this.lookedAt + pollInterval * longestTrust)
     this.block = undefined
     this.changed.set()
-  }
-
-  /** Whether another worker of the same tasks looks, as far as this one knows. */
-  get isLeftToOthers(): boolean {
-    return this.options.now() < this.trustedUntil
   }
 
   private putOff(least: number): void {
@@ -199,12 +195,12 @@ export class Rescue {
 
   /** What a look in front has found, which took this long, in milliseconds. */
   looked(rows: ReadonlyArray<LookRow>, took: number): void {
-    const { now, pollInterval } = this.options
+    const { now, othersLooks, pollInterval } = this.options
     const { mine, more, next } = rows[0]!
     this.changed.set()
     // Another worker looks just now, and will say so.
     if (!mine) return this.putOff(0)
-    this.trustedUntil = -Infinity
+    othersLooks.end()
     this.lookedAt = now()
     this.frontTook = took
     this.watch(rows)
@@ -276,22 +272,42 @@ export class Rescue {
 
   private get judge(): Effect.Effect<void, SqlError> {
     return Effect.gen({ self: this }, function*() {
-      const { kept, lease, maxCrashes, now, sql } = this.options
+      const { lease, now } = this.options
       // Whatever has kept this worker from judging may have kept the others from renewing.
       if (now() - this.judgedAt > lease / 3) { for (const watched of this.watched.values()) watched.judged = 0 }
       this.judgedAt = now()
       const all = [...this.watched]
       for (let start = 0; start < all.length; start += maxJudged) {
-        const some = all.slice(start, start + maxJudged).map(([id, { judged, since }]) => ({
-          id,
-          since,
-          ripe: judged >= judgements - 1
-        }))
-        const rows = yield* this.send(judge(sql, some, { maxCrashes, lease, kept }))
-        this.judged(some.map(({ id }) => id), rows)
-        yield* this.rescued(rows.filter(({ state }) => state === "rescued"))
+        const some = all.slice(start, start + maxJudged)
+        yield* this.judgeSome(some.map(([id, { judged, since }]) => ({ id, since, ripe: judged >= judgements - 1 })))
       }
     })
+  }
+
+  /**
+   * A batch that Postgres refuses is taken apart: one row must not keep the others from being rescued. A parent that is
+   * to be replaced and its child are only refused together, because a trigger on the parent changes the child.
+   */
+  private judgeSome(some: ReadonlyArray<Suspicion>): Effect.Effect<void, SqlError> {
+    const { kept, lease, maxCrashes, sql } = this.options
+    return Effect.matchEffect(this.send(judge(sql, some, { maxCrashes, lease, kept })), {
+      onFailure: (error) => {
+        if (failureKindOf(error) !== "Data") return Effect.fail(error)
+        if (some.length === 1) return this.refused(some[0]!.id, error)
+        const middle = some.length >> 1
+        return Effect.andThen(this.judgeSome(some.slice(0, middle)), this.judgeSome(some.slice(middle)))
+      },
+      onSuccess: (rows) => {
+        this.judged(some.map(({ id }) => id), rows)
+        return this.rescued(rows.filter(({ state }) => state === "rescued"))
+      }
+    })
+  }
+
+  /** It is tried again once the row has been watched anew. */
+  private refused(id: TaskId, error: SqlError): Effect.Effect<void> {
+    this.watched.get(id)!.judged = 0
+    return Effect.logError(`The lease of task ${id} has expired, but its row can't be freed: ${messageOf(error)}`)
   }
 
   private judged(ids: ReadonlyArray<TaskId>, rows: ReadonlyArray<JudgedRow>): void {

@@ -15,6 +15,7 @@ import { CurrentBorrowed } from "../sql/borrowed.ts"
 import { messageOf } from "../sql/errors.ts"
 import { pollGrace } from "./leaseRescue.ts"
 import { countWorkers, workersOf } from "../enqueue/listeners.ts"
+import { nextByItself, type OwnProbe, type Probe, readProbe } from "./probe.ts"
 import { Signal } from "./signal.ts"
 import { channel, notify } from "../sql/notify.ts"
 import { stopAll, stopIn } from "../sql/table.ts"
@@ -34,21 +35,9 @@ export interface ListenerOptions {
   readonly onCancel: (id: string) => void
   /** Another worker has sent a probe. */
   readonly onProbe: (probe: Probe) => void
-  /** The name of the workers that run the same tasks. */
-  readonly group: string
-  /** How often it is checked whether notifications come through, in milliseconds. */
-  readonly probeInterval: () => number
+  /** What it sends to itself, and how often. */
+  readonly probe: OwnProbe
   readonly now: () => number
-}
-
-/** What another worker says of itself. */
-export interface Probe {
-  readonly workerId: string
-  readonly group: string
-  /** Its next one comes within this many milliseconds. */
-  readonly within: number
-  /** It has looked for expired leases, and rests for this many milliseconds. */
-  readonly rest: number | undefined
 }
 
 const backoff = Schedule.min([Schedule.exponential("100 millis", 2), Schedule.spaced("5 seconds")]).pipe(
@@ -65,9 +54,8 @@ const listenTimeout = "10 seconds"
 const minDeafChecks = 2
 const maxDeafChecks = 32
 
-/** When the next probe is sent, as parts of the poll interval: from then on by a poll; else by itself. */
+/** From when on a poll sends the next probe along with its own, as parts of the interval. */
 const nextByPoll = 0.95
-const nextByItself = 1.25
 
 const silence = (problem: string) =>
   new SqlError({
@@ -116,32 +104,21 @@ export class Listener {
     )
   }
 
-  /** The notification that a worker sends to itself. It tells its peers that the worker is there. */
-  private get probe(): string {
-    const { group, probeInterval, workerId } = this.options
-    return `probe ${workerId} ${group} ${Math.ceil(probeInterval() * nextByItself)}`
-  }
-
-  /** A probe that also tells of a look for expired leases, and how long this worker rests after it. */
-  probeOfLook(rest: number): string {
-    return `${this.probe} look ${rest}`
-  }
-
   /** A notification to ourselves for a poll to send, if it is time. The one before must have come back. */
   nextProbe(): string | undefined {
-    const { now, probeInterval } = this.options
-    if (!this.connected || now() - this.probedAt < probeInterval() * nextByPoll) return undefined
+    const { now, probe } = this.options
+    if (!this.connected || now() - this.probedAt < probe.interval * nextByPoll) return undefined
     if (this.awaited) this.missed()
     this.awaited = true
     this.probedAt = now()
-    return this.probe
+    return probe.text
   }
 
   /** Sends the notifications to ourselves that no poll has sent, because the worker is busy. */
   get check(): Effect.Effect<never> {
-    const { now, probeInterval } = this.options
-    const left = () => this.probedAt + probeInterval() * nextByItself - now()
-    const wait = Effect.suspend(() => Effect.sleep(left() > 0 ? left() : probeInterval() * nextByItself))
+    const { now, probe } = this.options
+    const left = () => this.probedAt + probe.interval * nextByItself - now()
+    const wait = Effect.suspend(() => Effect.sleep(left() > 0 ? left() : probe.interval * nextByItself))
     const late = Effect.suspend(() => left() > 0 ? Effect.void : this.sendProbe(this.nextProbe()))
     return Effect.forever(Effect.andThen(Effect.andThen(wait, Effect.sleep(pollGrace)), late))
   }
@@ -199,7 +176,7 @@ export class Listener {
     this.options.onChange()
     const received = Effect.forever(Effect.map(Queue.take(notifications), ({ payload }) => this.receive(payload)))
     const replaced = Effect.andThen(this.replace.wait(), Effect.fail(deaf))
-    const probed = Effect.andThen(this.sendProbe(this.probe), Effect.never)
+    const probed = Effect.andThen(this.sendProbe(this.options.probe.text), Effect.never)
     return Effect.raceAllFirst([received, replaced, probed, this.warn])
   }
 
@@ -211,9 +188,9 @@ export class Listener {
   }
 
   private receiveProbe(payload: string): void {
-    const [, workerId = "", group = "", within, kind, rest] = payload.split(" ")
-    if (workerId === this.options.workerId) return this.heard()
-    this.options.onProbe({ workerId, group, within: Number(within), rest: kind === "look" ? Number(rest) : undefined })
+    const probe = readProbe(payload)
+    if (probe.workerId === this.options.workerId) return this.heard()
+    this.options.onProbe(probe)
   }
 
   private heard(): void {
@@ -238,22 +215,19 @@ export class Listener {
 /** The size of a pool that was given none. */
 const defaultConnections = 10
 
-/** A listener, where the client can listen and has a connection to spare for it. Undefined when the worker must poll. */
-export const makeListener = (
-  options: Omit<ListenerOptions, "client">
-): Effect.Effect<Listener | undefined, never, Scope.Scope> =>
-  Effect.gen(function*() {
-    const client = Option.getOrUndefined(yield* Effect.serviceOption(PgClient))
-    if (client === undefined) return undefined
-    const { maxConnections = defaultConnections } = client.config as { readonly maxConnections?: number }
-    // Listening takes its connection for good, and the last one is for everything else.
-    if (workersOf(client) + 1 >= maxConnections) {
-      yield* Effect.logWarning(
-        `The pool has no connection to spare for LISTEN: polling. Give it more than its ${maxConnections}: one for ` +
-          "each of its workers, and those that the steps need"
-      )
-      return undefined
-    }
-    yield* Effect.acquireRelease(countWorkers(client, 1), () => countWorkers(client, -1))
-    return new Listener({ ...options, client })
-  })
+/** The client, where it can listen and has a connection to spare for that. Undefined when the worker must poll. */
+export const clientToListen: Effect.Effect<PgClient | undefined, never, Scope.Scope> = Effect.gen(function*() {
+  const client = Option.getOrUndefined(yield* Effect.serviceOption(PgClient))
+  if (client === undefined) return undefined
+  const { maxConnections = defaultConnections } = client.config as { readonly maxConnections?: number }
+  // Listening takes its connection for good, and the last one is for everything else.
+  if (workersOf(client) + 1 >= maxConnections) {
+    yield* Effect.logWarning(
+      `The pool has no connection to spare for LISTEN: polling. Give it more than its ${maxConnections}: one for ` +
+        "each of its workers, and those that the steps need"
+    )
+    return undefined
+  }
+  yield* Effect.acquireRelease(countWorkers(client, 1), () => countWorkers(client, -1))
+  return client
+})

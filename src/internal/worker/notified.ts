@@ -1,14 +1,14 @@
 /** What a worker does when notifications come. */
+import type { PgClient } from "@effect/sql-pg/PgClient"
 import * as Deferred from "effect/Deferred"
-import type * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Hash from "effect/Hash"
-import type * as Scope from "effect/Scope"
 import type { Cancels } from "./cancellations.ts"
 import type { Crowd } from "./crowd.ts"
 import type { Database } from "./database.ts"
 import type { Rescue } from "./leaseRescue.ts"
-import { type Listener, makeListener } from "./listener.ts"
+import { Listener } from "./listener.ts"
+import { OwnProbe } from "./probe.ts"
 import type { Quarantine } from "./quarantine.ts"
 import type { Ticker } from "./ticker.ts"
 import type { Waker } from "./wakeup.ts"
@@ -30,6 +30,7 @@ interface Notified {
   readonly cancels: Cancels
   readonly crowd: Crowd
   readonly database: Database
+  readonly probe: OwnProbe
   readonly quarantine: Quarantine
   readonly rescue: Rescue
   readonly stopRequest: Deferred.Deferred<void>
@@ -40,18 +41,21 @@ interface Notified {
 /** Each probe wakes all peers: so the more there are, the fewer does each send. In milliseconds for each peer. */
 const probePause = 500
 
+export const probesOf = ({ group, id }: Identity, pollInterval: number, crowd: Crowd): OwnProbe =>
+  new OwnProbe(id, group, () => Math.max(pollInterval, crowd.size * probePause))
+
 /** What notifications do. */
-export const listenFor = (
+export const listenWith = (
+  client: PgClient,
   { group, id, schema }: Identity,
-  pollInterval: number,
-  { cancels, crowd, database, quarantine, rescue, stopRequest, ticker, wakeup }: Notified
-): Effect.Effect<Listener | undefined, never, Scope.Scope> =>
-  makeListener({
+  { cancels, crowd, database, probe, quarantine, rescue, stopRequest, ticker, wakeup }: Notified
+): Listener =>
+  new Listener({
+    client,
     workerId: id,
     schema,
-    group,
+    probe,
     now: () => performance.now(),
-    probeInterval: () => Math.max(pollInterval, crowd.size * probePause),
     onChange: () => {
       const delay = crowd.delay()
       if (delay === 0) wakeup.wake()
@@ -62,9 +66,9 @@ export const listenFor = (
     onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
     onBroken: () => database.noteBroken(),
     onCancel: (task) => cancels.hear(task),
-    onProbe: (probe) => {
-      if (probe.group !== group) return
-      crowd.heard(probe.workerId, probe.within)
-      if (probe.rest !== undefined) rescue.othersLook(probe.rest)
+    onProbe: (other) => {
+      if (other.group !== group) return
+      crowd.heard(other.workerId, other.within)
+      if (other.rest !== undefined) rescue.othersLook(other.rest)
     }
   })

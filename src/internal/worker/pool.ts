@@ -23,18 +23,10 @@ import type { HistoryEntry } from "../sql/history.ts"
 import type { LimitOfRow } from "../sql/limits.ts"
 import type { Entered } from "./door.ts"
 import { Lanes } from "./lanes.ts"
-import type { PoolOptions } from "./poolOptions.ts"
+import type { Admitted, PoolOptions } from "./poolOptions.ts"
 import { Signal } from "./signal.ts"
 
 type Continued = Extract<RowOutcome, { readonly _tag: "Continued" }>
-
-/** What a claim has brought. */
-interface Admitted {
-  readonly claimedAt: number
-  readonly full: boolean
-  readonly more: boolean
-  readonly lane?: number
-}
 
 /** Steps to start before other work gets its turn. */
 const startsAtOnce = 100
@@ -44,7 +36,7 @@ export class Pool {
   /** Set at every change. */
   readonly changed = new Signal()
   private readonly options: PoolOptions
-  private readonly lanes: Lanes
+  readonly lanes: Lanes
   private readonly slotWaiters: Array<() => void> = []
   /** When an attempt last ended, by the local clock in milliseconds. */
   private endedAt = -Infinity
@@ -57,36 +49,23 @@ export class Pool {
 
   constructor(options: PoolOptions) {
     this.options = options
-    this.lanes = new Lanes(options, options.lanes?.count ?? 1)
+    this.lanes = new Lanes(options)
   }
 
   /** How many rows to claim now, of one lane or another; 0 while enough are here. */
   get demand(): number {
-    return this.isFull ? 0 : this.lanes.mostDemand(this.free)
+    return this.lanes.mostDemand(this.free)
   }
 
   /** A lane is to claim: how many rows now; 0 until it has room for more. */
   seek(lane: number): number {
-    return this.lanes.seek(lane, this.isFull ? undefined : this.free)
+    return this.lanes.seek(lane, this.free)
   }
 
-  /** A lane claims nothing for now. */
-  rest(lane: number): void {
-    if (this.lanes.rest(lane)) this.options.wakeup.roomChanged()
-  }
-
-  /** When a lane may have more room, though nothing happens until then. */
-  roomAt(lane: number): number {
-    return this.lanes.roomAt(lane)
-  }
-
-  private get isFull(): boolean {
+  /** How many slots are free. Undefined while no more rows may come. */
+  private get free(): number | undefined {
     const { bufferSize, concurrency } = this.options
-    return this.draining || this.storing >= bufferSize + concurrency
-  }
-
-  private get free(): number {
-    return this.options.concurrency - this.running
+    return this.draining || this.storing >= bufferSize + concurrency ? undefined : concurrency - this.running
   }
 
   /** How many bytes to claim now. */
@@ -128,7 +107,7 @@ export class Pool {
     const claimed = this.register(row, token, this.options.now(), 0)
     claimed.onEnd = () => {
       // Only now its task is known, if the row could be decoded.
-      claimed.lane = this.options.lanes?.of(claimed.task) ?? 0
+      claimed.lane = this.lanes.laneOf(claimed)
       onEnd()
     }
     this.freeReserved()
@@ -238,7 +217,7 @@ export class Pool {
   private knock(claimed: ClaimedTask, limit: LimitOfRow): void {
     claimed.stage = "Storing"
     this.storing++
-    this.options.door.enter(claimed, limit)
+    this.options.knocks.enter(claimed, limit)
   }
 
   /** Rows have a slot now, or have left this worker. */
@@ -346,10 +325,10 @@ export class Pool {
 
   /** An outcome is in the row. */
   private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
-    const { afterCommit, door, metrics, wakeup } = this.options
+    const { afterCommit, knocks, metrics, wakeup } = this.options
     metrics.inRow(claimed, outcome)
     afterCommit.committed({ claimed, outcome })
-    if (claimed.limit !== undefined) door.freed(claimed.limit.key)
+    if (claimed.limit !== undefined) knocks.freed(claimed.limit.key)
     if (outcome._tag === "Continued") return this.advance(claimed, outcome)
     this.forget(claimed)
     if (outcome._tag === "Waiting") return this.afterWaiting(claimed, outcome)

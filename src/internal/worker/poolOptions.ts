@@ -5,26 +5,30 @@ import type { Attempt, Entry } from "../attempt/claimedTask.ts"
 import type { ToHistory } from "../attempt/history.ts"
 import type { Outcome } from "../attempt/outcome.ts"
 import type { AfterCommit } from "./afterCommit.ts"
-import type { BufferOptions } from "./buffer.ts"
-import type { Door } from "./door.ts"
+import type { Knocks } from "./knocks.ts"
+import type { LanesOptions } from "./lanes.ts"
 import type { WorkerMetrics } from "./metrics.ts"
-import type { Waker } from "./wakeup.ts"
 
-export interface PoolOptions extends BufferOptions {
+export interface PoolOptions extends LanesOptions {
   /** A row whose lease was not renewed for longer may be another worker's. In milliseconds. */
   readonly maxUnrenewed: number
   readonly metrics: WorkerMetrics
-  readonly wakeup: Waker
   /** Where outcomes go to be written. The answers come through {@link Pool.stored}. */
   readonly outbox: Queue.Enqueue<Entry>
   /** The same for those whose commit need not wait for the disk: they don't wait behind those that do. */
   readonly asyncOutbox: Queue.Enqueue<Entry>
   readonly afterCommit: AfterCommit
   /** Where rows of limited states ask for slots. The answers come through {@link Pool.entered}. */
-  readonly door: Pick<Door, "enter" | "freed">
+  readonly knocks: Knocks
   /** Runs an attempt, and notes its outcome in it. */
   readonly run: (attempt: Attempt) => Fiber.Fiber<Outcome>
   readonly toHistory?: ToHistory | undefined
-  /** How many lanes its tasks have, and the lane of a task. Default: one. */
-  readonly lanes?: { readonly count: number; readonly of: (task: string | undefined) => number } | undefined
+}
+
+/** What a claim has brought. */
+export interface Admitted {
+  readonly claimedAt: number
+  readonly full: boolean
+  readonly more: boolean
+  readonly lane?: number
 }

@@ -31,8 +31,10 @@ import { keepHistory } from "./historyKeeper.ts"
 import { keepLeases } from "./leaseRenewal.ts"
 import { Database } from "./database.ts"
 import { laneByTask } from "./lanes.ts"
-import type { Listener } from "./listener.ts"
-import { groupOf, listenFor } from "./notified.ts"
+import { clientToListen, type Listener } from "./listener.ts"
+import { groupOf, listenWith, probesOf } from "./notified.ts"
+import { Knocks } from "./knocks.ts"
+import { OthersLooks } from "./othersLooks.ts"
 import { WorkerMetrics } from "./metrics.ts"
 import { notifierOf } from "../enqueue/notifier.ts"
 import type { Settings } from "./settings.ts"
@@ -146,8 +148,9 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
   const asyncOutbox = yield* Queue.unbounded<Entry>()
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
   const followUps = [...yield* makeFollowUps(sql), ...yield* ExtraFollowUps]
-  const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps })
-  const door = new Door({ sql, database, now, tasks: settings.tasks })
+  const othersLooks = new OthersLooks(now)
+  const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps, othersLooks })
+  const knocks = new Knocks([...settings.tasks.values()].some(({ limits }) => limits !== undefined))
   const pool = new Pool({
     concurrency,
     bufferSize,
@@ -158,18 +161,18 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
     outbox,
     asyncOutbox,
     afterCommit,
-    door,
+    knocks,
     run: (attempt) => fork(runAttempt(runner, attempt)),
     toHistory: runner.toHistory,
     lanes: { count: lanes.length, of: laneByTask(lanes) }
   })
-  door.opens({ pool, wakeup, afterCommit })
+  const door = new Door({ sql, database, now, tasks: settings.tasks, knocks, pool, wakeup, afterCommit })
   const writing = { sql, database, lease, metrics, onStored: settleWith({ ...core, now }, pool) }
   const writers = [
     new Writer({ ...writing, isAsync: false, outbox }),
     new Writer({ ...writing, isAsync: true, outbox: asyncOutbox })
   ]
-  return { sleeps, wakeup, afterCommit, door, pool, writers, notifyWorkers }
+  return { sleeps, wakeup, othersLooks, afterCommit, door, pool, writers, notifyWorkers }
 })
 
 /** What tells a worker from others, and where its table is. */
@@ -182,24 +185,25 @@ const makeParts = Effect.fnUntraced(
   function*(settings: Settings, { encoding, id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
     const core = yield* makeCore(settings, id, database, metrics)
     const pipeline = yield* makePipeline(core)
-    const { door, pool, wakeup } = pipeline
+    const { door, othersLooks, pool, wakeup } = pipeline
     const { lease, maxCrashes, pollInterval: longestPoll } = settings
     const known = knownOf(settings.tasks, encoding)
     const tasks = [...settings.tasks.keys()]
     const shared = { sql: core.sql, database, pool, tasks, known, lease, now }
     const kept = keptHistories(settings.tasks)
     const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(longestPoll, lease) }
-    const group = groupOf(schema, tasks)
+    const identity = { id, schema, group: groupOf(schema, tasks) }
+    const client = yield* clientToListen
     const crowd = new Crowd(now)
     const quarantine = new Quarantine(leases)
-    const announce = (rest: number) => listener?.probeOfLook(rest)
-    const rescue = new Rescue({ ...leases, announce }, () => quarantine.look())
-    pipeline.afterCommit.othersLook = () => rescue.isLeftToOthers
+    const probe = probesOf(identity, longestPoll, crowd)
+    const announce = (rest: number) => client && probe.textOfLook(rest)
+    const rescue = new Rescue({ ...leases, announce, othersLooks }, () => quarantine.look())
     const cancels = new Cancels(leases)
     const ticker = new Ticker({ sql: core.sql, database, metrics, recurring: settings.recurring })
     const stopRequest = yield* Deferred.make<void>()
-    const notified = { wakeup, quarantine, rescue, cancels, crowd, ticker, database, stopRequest }
-    const listener = yield* listenFor({ id, schema, group }, longestPoll, notified)
+    const notified = { wakeup, quarantine, rescue, cancels, crowd, ticker, database, probe, stopRequest }
+    const listener = client && listenWith(client, identity, notified)
     const pollInterval = () => listener?.hears === true ? longestPoll : Math.min(longestPoll, deafPollInterval)
     const looking = { rescue, quarantine, listener, crowd, encoding, pollInterval, longestPoll }
     const dispatching = makeDispatching({ ...shared, ...pipeline, ...pipeline.sleeps, ...looking })

@@ -11,6 +11,7 @@ export const subjectNames = [
   "floorWaits",
   "ours",
   "oursAsync",
+  "oursKeyed",
   "graphile",
   "pgBoss",
   "persistedQueue",

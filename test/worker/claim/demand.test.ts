@@ -5,6 +5,8 @@ import type { Outcome } from "../../../src/internal/attempt/outcome.ts"
 import { AfterCommit } from "../../../src/internal/worker/afterCommit.ts"
 import { Database } from "../../../src/internal/worker/database.ts"
 import { WorkerMetrics } from "../../../src/internal/worker/metrics.ts"
+import { Knocks } from "../../../src/internal/worker/knocks.ts"
+import { OthersLooks } from "../../../src/internal/worker/othersLooks.ts"
 import { Pool } from "../../../src/internal/worker/pool.ts"
 import { Wakeup } from "../../../src/internal/worker/wakeup.ts"
 import { claimedRow } from "../../support/worker/Claimed.ts"
@@ -23,8 +25,13 @@ const makePool = Effect.fnUntraced(function*(concurrency: number) {
     wakeup: new Wakeup(now),
     outbox: yield* Queue.unbounded(),
     asyncOutbox: yield* Queue.unbounded(),
-    afterCommit: new AfterCommit({ database: new Database(metrics), followUps: [], tell: Effect.void }),
-    door: { enter: () => {}, freed: () => {} },
+    afterCommit: new AfterCommit({
+      database: new Database(metrics),
+      followUps: [],
+      othersLooks: new OthersLooks(now),
+      tell: Effect.void
+    }),
+    knocks: new Knocks(false),
     run: () => {
       const attempt = Deferred.makeUnsafe<Outcome>()
       attempts.push(attempt)

@@ -2,12 +2,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { ClaimedTask } from "../../../src/internal/attempt/claimedTask.ts"
 import { Lanes } from "../../../src/internal/worker/lanes.ts"
+import { Wakeup } from "../../../src/internal/worker/wakeup.ts"
 import { claimedTask } from "../../support/worker/Claimed.ts"
 
 /** Lanes whose tasks have names: `0a`, `0b`, … are in the first lane, `1a`, … in the second. */
 const make = (count: number, concurrency = 10) => {
   const clock = { now: 1000 }
-  const lanes = new Lanes({ concurrency, bufferSize: 1000, now: () => clock.now }, count)
+  const now = () => clock.now
+  const wakeup = new Wakeup(now)
+  const lanes = new Lanes({ concurrency, bufferSize: 1000, now, wakeup, lanes: { count, of: () => 0 } })
   const names = new Map<ClaimedTask, string>()
   const addTo = (lane: number, many: number, kind: "new" | "chain" = "new"): void => {
     for (let n = 0; n < many; n++) {
@@ -21,7 +24,14 @@ const make = (count: number, concurrency = 10) => {
     const claimed = lanes.take()
     return claimed === undefined ? "-" : names.get(claimed)!
   }
-  return { addTo, clock, lanes, takeMany: (many: number) => Array.from({ length: many }, take).join("") }
+  /** Whether somebody who waits for room is woken. */
+  const rest = (lane: number) => {
+    let changed = false
+    wakeup.roomChanged = () => void (changed = true)
+    lanes.rest(lane)
+    return changed
+  }
+  return { addTo, clock, lanes, rest, takeMany: (many: number) => Array.from({ length: many }, take).join("") }
 }
 
 describe("of the tasks that wait for a slot", () => {
@@ -89,14 +99,14 @@ describe("the free slots", () => {
   })
 
   it("are for a lower lane when its turn has come, also if there is only one", () => {
-    const { addTo, lanes, takeMany } = make(2, 1)
+    const { addTo, lanes, rest, takeMany } = make(2, 1)
     addTo(0, 7)
     takeMany(7)
     lanes.seek(1, 0)
     assert.strictEqual(lanes.seek(0, 1), 0)
     assert.strictEqual(lanes.seek(1, 1), 1)
     // It has found nothing.
-    assert.isTrue(lanes.rest(1))
+    assert.isTrue(rest(1))
     assert.strictEqual(lanes.seek(0, 1), 1)
   })
 
@@ -130,10 +140,10 @@ describe("the free slots", () => {
   })
 
   it("are not waited for by a worker with one lane", () => {
-    const { lanes } = make(1)
+    const { lanes, rest } = make(1)
     assert.strictEqual(lanes.seek(0, 10), 10)
     assert.strictEqual(lanes.roomAt(0), Infinity)
-    assert.isFalse(lanes.rest(0))
+    assert.isFalse(rest(0))
   })
 })
 

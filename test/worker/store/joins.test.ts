@@ -183,4 +183,32 @@ workerTests("children that their parent's state does not hold any more", (test) 
       yield* Child.peek(a as never).pipe(Effect.map((state) => assert.deepStrictEqual(state, new Bear({ name: "a" }))))
     })
   )
+
+  test(
+    "go their own way for a session that has another search path, too",
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const insertFamily = Effect.gen(function*() {
+        const [parent] = yield* run<{ id: string }>(
+          `insert into pg_task (step, waits_for) values ('{"Parent":{"Gather":{"children":[]}}}', '{$settled}') returning id`
+        )
+        const children = yield* run<{ id: string }>(
+          `insert into pg_task (step, parent) select '{"Child":{"Bear":{"name":"a"}}}', $1::uuid from generate_series(1, 2)
+          returning id::text`,
+          [parent!.id]
+        )
+        return { parent: parent!.id, first: children[0]!.id }
+      })
+      const [edited, replaced] = yield* Effect.all([insertFamily, insertFamily])
+      yield* sql.withTransaction(Effect.gen(function*() {
+        yield* run("set local search_path = pg_catalog")
+        const step = JSON.stringify({ Parent: { Gather: { children: [edited.first] } } })
+        yield* run("update public.pg_task set step = $2 where id = $1::uuid", [edited.parent, step])
+        const pending = JSON.stringify({ step: `{"Parent":{"Begin":{"names":[]}}}` })
+        yield* run("update public.pg_task set pending = $2::jsonb where id = $1::uuid", [replaced.parent, pending])
+      }))
+      assert.deepStrictEqual(yield* childrenOf(edited.parent), [edited.first])
+      assert.deepStrictEqual(yield* childrenOf(replaced.parent), [])
+    })
+  )
 })

@@ -1,0 +1,16 @@
+/** Rows of limited states whose worker crashed. */
+import { Effect } from "effect"
+import { holder, makeSyncs } from "../support/limits/Syncs.ts"
+import { start, workerTests } from "../support/worker/Fixture.ts"
+import { gone } from "../support/worker/Table.ts"
+
+workerTests("a row whose worker crashed while it held a slot", (test) => {
+  test(
+    "runs again, also if the limit has another number since",
+    Effect.gen(function*() {
+      const [row] = yield* holder("a", "crashed", "true, gen_random_uuid(), now() - interval '1 minute'")
+      yield* start({ tasks: [makeSyncs(() => Effect.void, 2)], lease: "100 millis" })
+      yield* gone(row!.id)
+    })
+  )
+})
