@@ -151,6 +151,7 @@ export class Dispatcher {
     const { lane, pool, wakeup } = this.options
     if (this.wadedInVain) return this.sleep
     if (wakeup.take()) this.notified()
+    if (wakeup.takeBehind()) this.lookAgain()
     if (!this.mayHaveDueRows) return this.sleep
     const limit = Math.min(pool.seek(lane), maxClaim)
     if (limit > 0) return this.claim(limit)

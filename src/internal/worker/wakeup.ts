@@ -23,6 +23,8 @@ export interface Waker {
    * is known.
    */
   readonly dueIn: (delay: number, lane?: number) => void
+  /** This worker itself has made something ready that has been due for long: it is behind the cursor of the claims. */
+  readonly dueBehind: () => void
   /** Something may have become ready, but others answer at once: it is enough to look in so many milliseconds. */
   readonly lookIn: (delay: number) => void
   /** The pool may have room for more. */
@@ -37,6 +39,8 @@ export class Wakeup implements Waker {
   private isStopped = false
   /** Something became ready, and nobody has taken that yet. */
   private woken = true
+  /** The same, of something older than what was claimed last. */
+  private behind = false
   /** When something becomes due that nobody else will tell of, by the local clock in milliseconds. */
   private dueAt = Infinity
   /** When to look whether something is due. */
@@ -66,6 +70,18 @@ export class Wakeup implements Waker {
     if (at >= this.dueAt) return
     this.dueAt = at
     this.signal.set()
+  }
+
+  dueBehind(): void {
+    this.behind = true
+    this.dueIn(0)
+  }
+
+  /** Whether something became ready behind the cursor since the last time. */
+  takeBehind(): boolean {
+    const { behind } = this
+    this.behind = false
+    return behind
   }
 
   lookIn(delay: number): void {

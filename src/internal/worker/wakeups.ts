@@ -41,6 +41,10 @@ export class Wakeups implements Waker {
     else this.lanes[lane]!.dueIn(delay)
   }
 
+  dueBehind(): void {
+    this.lanes.forEach((lane) => lane.dueBehind())
+  }
+
   lookIn(delay: number): void {
     this.lanes.forEach((lane) => lane.lookIn(delay))
   }
