@@ -22,7 +22,7 @@ import type { StepDefinition } from "./step.ts"
 import { tagOf } from "./tag.ts"
 
 /** Tasks of a higher priority come first, in each worker. */
-export type Priority = "high" | "normal" | "low"
+type Priority = "high" | "normal" | "low"
 
 /** A task as the worker sees it. */
 export interface TaskDefinition extends DeclarationDefinition<StepDefinition> {

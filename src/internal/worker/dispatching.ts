@@ -11,7 +11,7 @@ import { Wakeup, type Waker } from "./wakeup.ts"
 import { type Answers, Wakeups } from "./wakeups.ts"
 
 /** Where the dispatchers sleep. */
-export interface Sleeps {
+interface Sleeps {
   readonly lanes: ReadonlyArray<ReadonlyMap<string, TaskDefinition>>
   readonly sleeps: ReadonlyArray<Wakeup>
   /** Wakes the dispatchers of all lanes. */
