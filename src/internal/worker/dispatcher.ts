@@ -271,7 +271,7 @@ export class Dispatcher {
     const { lane, lease, database, known, now, pool, sql, wakeup } = this.options
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
-    const options = { tasks: known, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
+    const options = { tasks: known, limit, bytes: pool.lanes.memory.left, token: crypto.randomUUID(), lease }
     this.mayHaveDueRows = this.isPoll = this.isPollDear = false
     this.callAt = Infinity
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)

@@ -68,11 +68,6 @@ export class Pool {
     return this.draining || this.storing >= bufferSize + concurrency ? undefined : concurrency - this.running
   }
 
-  /** How many bytes to claim now. */
-  get bytesLeft(): number {
-    return this.lanes.memory.left
-  }
-
   get counts(): { readonly buffered: number; readonly running: number; readonly storing: number } {
     return { buffered: this.lanes.size, running: this.running, storing: this.storing }
   }
@@ -170,13 +165,12 @@ export class Pool {
 
   /** A claimed row. An attempt of ours that still holds it has lost its lease: to us. */
   private register(row: ClaimedRow, token: string, now: number, lane: number): ClaimedTask {
-    const { memory } = this.lanes
     const claimed = new ClaimedTask(row, token, now, lane)
     this.loseOne(claimed.id, "Lost")
     const before = this.held.get(claimed.id)
-    if (before !== undefined) memory.release(before)
+    if (before !== undefined) this.lanes.memory.release(before)
     this.held.set(claimed.id, claimed)
-    memory.hold(claimed)
+    this.lanes.memory.hold(claimed)
     return claimed
   }
 
