@@ -32,7 +32,7 @@ import type { Database } from "./database.ts"
 import { BatchSize, Entrance } from "./entrance.ts"
 import { type Ask, type Knocks, lockedPause } from "./knocks.ts"
 import type { Pauses } from "./pauses.ts"
-import type { Wakeup } from "./wakeup.ts"
+import type { Waker } from "./wakeup.ts"
 
 /** How often slots are looked for that nobody has handed on, by a worker that has met limits, or by another one. */
 const lookEvery = { limited: 1000, unlimited: 60_000 }
@@ -57,7 +57,7 @@ export interface DoorOptions {
   readonly pauses: Pick<Pauses, "claimable" | "known">
   /** Where the rows go on. */
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
-  readonly wakeup: Wakeup
+  readonly wakeup: Waker
   readonly afterCommit: AfterCommit
 }
 
