@@ -52,7 +52,14 @@ export const makeDispatching = (shared: Shared): Dispatching => {
     : { seen: (some: boolean) => some ? quarantine.look() : undefined }
   const parts = lanes.map((tasks, lane) => {
     const known = knownOf(tasks, encoding)
-    const own = { ...shared, lane, tasks: [...tasks.keys()], known, pauses: shared.pauses.within(known), wakeup: sleeps[lane]! }
+    const own = {
+      ...shared,
+      lane,
+      tasks: [...tasks.keys()],
+      known,
+      pauses: shared.pauses.within(known),
+      wakeup: sleeps[lane]!
+    }
     const unknownStates = new UnknownStates({ ...own, pollInterval: shared.longestPoll })
     const poll = new Poll({ ...own, quarantine: seen })
     const dispatcher = new Dispatcher({ ...own, unknownStates, poll, crowd: shared.answersOf(lane, crowd) })
