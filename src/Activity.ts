@@ -10,10 +10,12 @@ import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Admin from "./Admin.ts"
+import { busiestKeys as findBusiestKeys, keysOf, limitSums, tasksOf } from "./internal/admin/limitActivity.ts"
 import { whereOf } from "./internal/admin/target.ts"
 import * as Statements from "./internal/sql/activity.ts"
 import * as Bounded from "./internal/sql/bounded.ts"
 import { toTableError } from "./internal/sql/errors.ts"
+import type * as Limits from "./Limits.ts"
 import type * as TaskError from "./TaskError.ts"
 
 /**
@@ -170,3 +172,189 @@ export const listeners: Effect.Effect<
   Effect.catchTag("SqlError", toTableError),
   Effect.withSpan("Activity.listeners")
 )
+
+// ---------------------------------------------------------------------------------------------------------------
+// Limits
+// ---------------------------------------------------------------------------------------------------------------
+
+/**
+ * How many tasks of a limit, or of one of its keys, are at work, and how many wait, as far as they were counted.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class LimitCount extends Schema.Class<LimitCount>("effect-pg-task/Activity/LimitCount")({
+  /** The limit's name. */
+  limit: Schema.String,
+  /** Null for the whole limit: all of its keys together, or it has none. */
+  key: Schema.NullOr(Schema.String),
+  /** How many tasks may be at work at the same time. Null for a limit with keys, and where no task says it. */
+  running: Schema.NullOr(Schema.Number),
+  /** How many tasks hold a slot: they are at work, or about to. */
+  holders: Schema.Number,
+  /** How many of these a worker has taken. */
+  atWork: Schema.Number,
+  /** How many tasks wait for a slot: those with the status `limited`. */
+  waiting: Schema.Number,
+  /** How long ago the oldest of these became due. Null if none waits. */
+  oldest: Schema.NullOr(Schema.DurationFromMillis),
+  /** It is paused by itself. */
+  paused: Schema.Boolean,
+  /** The whole limit is paused. */
+  limitPaused: Schema.Boolean,
+  /** There may be more of them: counting stopped at the limit. */
+  atLeast: Schema.Boolean
+}) {}
+
+/**
+ * A limit with all of its keys.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class LimitSum extends LimitCount.extend<LimitSum>("effect-pg-task/Activity/LimitSum")({
+  /** How many of its keys have tasks. */
+  keys: Schema.Number,
+  /** How many of its keys are paused. */
+  pausedKeys: Schema.Number
+}) {}
+
+/**
+ * The limits of which tasks are there, or which are paused, by their names: `Limits.list` for tables of any size. It
+ * looks at `lookAt` waiting tasks of each task, those that have waited longest, and at as many that hold slots.
+ *
+ * @example
+ * ```ts
+ * import { Console, Effect } from "effect"
+ * import { Activity } from "effect-pg-task"
+ *
+ * export const program = Effect.gen(function*() {
+ *   for (const { holders, limit, waiting } of yield* Activity.limits(20_000)) {
+ *     yield* Console.log(limit, holders, waiting)
+ *   }
+ * })
+ * ```
+ * @category limits
+ * @since 0.1.0
+ */
+export const limits: (
+  lookAt: number
+) => Effect.Effect<ReadonlyArray<LimitSum>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+  "Activity.limits"
+)(function*(lookAt: number) {
+  return (yield* limitSums(lookAt)).map((one) => new LimitSum(one))
+})
+
+/**
+ * The keys with the most waiting tasks among the `lookAt` tasks of each task that have waited longest: who fills the
+ * queues. Of one limit, or of all.
+ *
+ * @example
+ * ```ts
+ * import { Activity } from "effect-pg-task"
+ *
+ * export const noisy = Activity.busiestKeys({ limit: "tenant", first: 5, lookAt: 20_000 })
+ * ```
+ * @category limits
+ * @since 0.1.0
+ */
+export const busiestKeys: (options: {
+  /** The name of a limit. Default: of all limits. */
+  readonly limit?: string | undefined
+  /** How many keys at most. */
+  readonly first: number
+  readonly lookAt: number
+}) => Effect.Effect<ReadonlyArray<LimitCount>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+  "Activity.busiestKeys"
+)(function*({ first, limit, lookAt }) {
+  return (yield* findBusiestKeys(limit, first, lookAt)).map((one) => new LimitCount(one))
+})
+
+/**
+ * One page of the keys of a limit, in their order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface KeyPage {
+  readonly keys: ReadonlyArray<LimitCount>
+  /** Where the next page begins: its `after`. Undefined if there is none. */
+  readonly next: string | undefined
+}
+
+/**
+ * The keys of a limit of which tasks are there, or which are paused, page by page. Of each key, it counts `lookAt`
+ * waiting tasks at most. A page may have fewer keys than `first`, and still be followed by others: where the database
+ * sorts the keys of other limits among them.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Activity } from "effect-pg-task"
+ *
+ * export const twoPages = Effect.gen(function*() {
+ *   const page = yield* Activity.limitKeys("tenant", { first: 50, lookAt: 1000 })
+ *   return yield* Activity.limitKeys("tenant", { first: 50, lookAt: 1000, after: page.next })
+ * })
+ * ```
+ * @category limits
+ * @since 0.1.0
+ */
+export const limitKeys: (
+  limit: string,
+  options: {
+    /** How many keys at most. */
+    readonly first: number
+    readonly lookAt: number
+    /** The `next` of the page before. */
+    readonly after?: string | undefined
+  }
+) => Effect.Effect<KeyPage, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+  "Activity.limitKeys"
+)(function*(limit, { after, first, lookAt }) {
+  const { keys, next } = yield* keysOf({ name: limit, after, first, lookAt })
+  return { keys: keys.map((one) => new LimitCount(one)), next }
+})
+
+/**
+ * The tasks of a limit, or of one of its keys.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface LimitTasks {
+  readonly count: LimitCount
+  /** Those that hold slots. */
+  readonly holders: ReadonlyArray<Admin.Row>
+  /** Those that wait, in the order in which they get slots. */
+  readonly waiting: ReadonlyArray<Admin.Row>
+}
+
+/**
+ * Who holds the slots of a limit without keys, or of one key, and who is next. Of their states and errors, the first
+ * 1,000 characters are read.
+ *
+ * @example
+ * ```ts
+ * import { Activity } from "effect-pg-task"
+ *
+ * export const program = Activity.limitTasks({ limit: "tenant", key: "acme" }, { first: 20, lookAt: 10_000 })
+ * ```
+ * @category limits
+ * @since 0.1.0
+ */
+export const limitTasks: (
+  target: Limits.Target,
+  options: {
+    /** How many of each at most. */
+    readonly first: number
+    /** Counts this many of each at most. */
+    readonly lookAt: number
+  }
+) => Effect.Effect<LimitTasks, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
+  "Activity.limitTasks"
+)(function*(target, { first, lookAt }) {
+  const { count, holders, waiting } = yield* tasksOf(target, first, lookAt)
+  const toRows = (found: typeof holders) => found.map((one) => new Admin.Row(one as typeof Admin.Row.Type))
+  return { count: new LimitCount(count), holders: toRows(holders), waiting: toRows(waiting) }
+})

@@ -101,6 +101,13 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   lastError: Schema.NullOr(Schema.String),
   /** Its key: the only row of its task that has it. Null if it has none. */
   key: Schema.NullOr(Schema.String),
+  /**
+   * The limit whose slot it holds or waits for: its name, or `name:key` if the limit has keys. Null if its state has no
+   * limit, and for tasks that no worker has looked at yet: see `Limit.make`.
+   */
+  limit: Schema.NullOr(Schema.String),
+  /** The slot that it holds, from 1 on. Null if it holds none. */
+  slot: Schema.NullOr(Schema.Number),
   /** The trace that it belongs to: a W3C `traceparent`. */
   trace: Schema.NullOr(Schema.String),
   /** When it is due, or became due. */

@@ -52,6 +52,20 @@ export interface Options {
 }
 
 /**
+ * The limit of a state in a {@link Graph}: see `Limit.make`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GraphLimit {
+  readonly name: string
+  /** How many tasks may be at work at the same time; of each key, if it is `keyed`. Undefined: the state decides. */
+  readonly running: number | undefined
+  /** Each key of the state has the limit for itself. */
+  readonly keyed: boolean
+}
+
+/**
  * A state in a {@link Graph}.
  *
  * @category models
@@ -66,6 +80,8 @@ export interface GraphNode {
   readonly waits: boolean
   /** The names of the tasks whose children it holds. */
   readonly children: ReadonlyArray<string>
+  /** Tasks wait for a slot before they begin here. Undefined if the state has no limit. */
+  readonly limit?: GraphLimit | undefined
   /** Tasks begin here: see {@link toMermaid}. */
   readonly begins: boolean
   /** `always`: its step has no `next`. Any other step may end the task, too: `maybe`. */
@@ -150,6 +166,7 @@ export const toGraph = (task: Task.Any, options: Pick<Options, "counts"> = {}): 
       notes: node.notes,
       waits: node.waits,
       children: node.children,
+      limit: node.limit,
       begins: entries.includes(node),
       ends: finals.includes(node) ? "always" : "maybe",
       unknown: node.unknown

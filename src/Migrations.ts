@@ -39,7 +39,8 @@ export const migrations: Record<
   | "9_children"
   | "10_names"
   | "11_left_children"
-  | "12_limits",
+  | "12_limits"
+  | "13_edited_waits",
   Effect.Effect<void, SqlError, SqlClient.SqlClient>
 > = {
   "1_table": applyMigration(1),
@@ -53,7 +54,8 @@ export const migrations: Record<
   "9_children": applyMigration(9),
   "10_names": applyMigration(10),
   "11_left_children": applyMigration(11),
-  "12_limits": applyMigration(12)
+  "12_limits": applyMigration(12),
+  "13_edited_waits": applyMigration(13)
 }
 
 /**

@@ -116,7 +116,9 @@ export const orphans: (
  * Deletes {@link orphans}: all of them, or those `only` that you have looked at. Returns those that it has deleted. What
  * they have started goes on.
  *
- * Run it when no older program runs any more: it would store its own schedule again at its next start.
+ * Run it when no older program runs any more: it would store its own schedule again at its next start. The schedules of
+ * a program whose recurring tasks are not among `recurring` are deleted, too. So without any recurring task, and without
+ * `only`, it fails with a `TaskFilterError`, and deletes nothing.
  *
  * @example
  * ```ts
@@ -134,7 +136,11 @@ export const orphans: (
 export const prune: (
   recurring: ReadonlyArray<Recurring.Any>,
   options?: { readonly only?: ReadonlyArray<Schedule> | undefined }
-) => Effect.Effect<ReadonlyArray<Schedule>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = (
+) => Effect.Effect<
+  ReadonlyArray<Schedule>,
+  TaskError.TaskFilterError | TaskError.TaskTableError | SqlError,
+  SqlClient.SqlClient
+> = (
   recurring,
   { only } = {}
 ) => {

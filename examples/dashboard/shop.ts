@@ -1,6 +1,6 @@
 /** The tasks of the shop in `dashboard.ts`. */
 import { Effect, Random, Schema } from "effect"
-import { NextStep, Step, Task } from "effect-pg-task"
+import { Limit, NextStep, Step, Task } from "effect-pg-task"
 import * as Dashboard from "effect-pg-task/Dashboard"
 
 const Number = Schema.Int.annotate({ title: "Order number" })
@@ -34,16 +34,22 @@ class Rejected extends Schema.TaggedClass<Rejected>()("Rejected", { why: Schema.
 class CardDeclined extends Schema.TaggedError<CardDeclined>()("CardDeclined", { message: Schema.String }) {}
 class BankIsBusy extends Schema.TaggedError<BankIsBusy>()("BankIsBusy", { message: Schema.String }) {}
 
+// The bank takes two cards at a time, and each customer has one order at a time looked at.
+const Bank = Limit.make("bank", { running: 2 })
+const Customer = Limit.make("customer", { running: 1 })
+
 /** What a step does takes its time. */
 const work = Effect.flatMap(Random.nextIntBetween(200, 1500), (millis) => Effect.sleep(millis))
 
 const place = Step.make(Place, {
+  limit: Customer.by(({ customer }) => customer),
   next: [Charge],
   handler: ({ number, total }) =>
     Effect.as(work, NextStep.now(new Charge({ number, total, currency: "EUR", card: "4242 4242 4242 4242" })))
 })
 
 const charge = Step.make(Charge, {
+  limit: Bank,
   next: [AwaitApproval, Pack],
   retryLimit: 2,
   retryDelay: "4 seconds",

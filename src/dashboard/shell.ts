@@ -9,7 +9,7 @@ export interface Page {
   readonly title: string
   readonly body: Child
   /** The link of the navigation that leads here. */
-  readonly current?: "home" | "errors" | "rows" | "schedules" | "workers" | undefined
+  readonly current?: "home" | "errors" | "rows" | "limits" | "schedules" | "workers" | undefined
   /** Where its live numbers come from. Default: none. */
   readonly feed?: string | undefined
   /** Of what the page shows. When the feed says that there is another one, the browser asks for the page again. */
@@ -21,6 +21,7 @@ const nav = [
   ["home", "./", "Machines"],
   ["errors", "errors", "Errors"],
   ["rows", "rows", "Tasks"],
+  ["limits", "limits", "Limits"],
   ["schedules", "schedules", "Schedules"],
   ["workers", "workers", "Workers"]
 ] as const

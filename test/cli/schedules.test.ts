@@ -47,11 +47,15 @@ workerTests("schedules that the code no longer has", (test) => {
       assert.strictEqual(declined.code, 1)
       assert.include(declined.out, "tenant-9")
       assert.deepStrictEqual(yield* left, sorted([...kept, ...orphaned]))
-      const deleted = yield* pgTask(["schedules", "prune", "-m", module, "--yes"])
+      const unseen = yield* pgTask(["schedules", "prune", "-m", module, "--yes"])
+      assert.deepInclude(unseen, { code: 2, out: "" })
+      assert.include(unseen.err, "name the recurring tasks whose schedules are to be deleted, or give --all")
+      assert.deepStrictEqual(yield* left, sorted([...kept, ...orphaned]))
+      const deleted = yield* pgTask(["schedules", "prune", "-m", module, "--yes", "--all"])
       assert.deepStrictEqual(lines(deleted), ["gone gone", "gone tenant-9", "tenants tenants", "Deleted 3 schedules"])
       assert.deepStrictEqual(yield* left, sorted(kept))
       assert.lengthOf(yield* run("select 1 from pg_task where task = 'gone'"), 1)
-      const again = yield* pgTask(["schedules", "prune", "-m", module, "--yes"])
+      const again = yield* pgTask(["schedules", "prune", "-m", module, "--yes", "--all"])
       assert.strictEqual(again.code, 1)
       assert.include(again.err, "Nothing to delete")
     })
@@ -73,11 +77,27 @@ workerTests("schedules that the code no longer has", (test) => {
   )
 
   test(
-    "are all of them for a module without recurring tasks, so those of other programs, too",
+    "are all of them for a module without recurring tasks: those of other programs are not deleted by mistake",
     Effect.gen(function*() {
       yield* storeAll
-      const dry = yield* pgTask(["schedules", "prune", "-m", withoutRecurring, "--dry-run"])
+      const prune = (...args: ReadonlyArray<string>) =>
+        pgTask(["schedules", "prune", ...args, "-m", withoutRecurring], { keys: ["y"] })
+      const dry = yield* prune("--dry-run")
       assert.strictEqual(lines(dry).at(-1), "Would delete 6 schedules")
+      for (const args of [[], ["--yes"]]) {
+        const refused = yield* prune(...args)
+        assert.deepInclude(refused, { code: 2, out: "" })
+        assert.include(refused.err, "exports no recurring task, so the schedules of all programs would be deleted")
+      }
+      const inCode = yield* Effect.flip(Schedules.prune([]))
+      assert.strictEqual(inCode._tag, "TaskFilterError")
+      assert.lengthOf(yield* left, 6)
+      const named = yield* prune("gone", "--yes")
+      assert.strictEqual(lines(named).at(-1), "Deleted 2 schedules")
+      const found = yield* Schedules.list
+      assert.lengthOf(yield* Schedules.prune([], { only: found.slice(0, 1) }), 1)
+      const all = yield* prune("--yes", "--all")
+      assert.strictEqual(lines(all).at(-1), "Deleted 3 schedules")
     })
   )
 

@@ -5,6 +5,8 @@ import type { Page } from "playwright-core"
 import { dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
 import { as, serve } from "../support/dashboard/Server.ts"
 import { charging, Order, rawOf, Sweep } from "../support/dashboard/Shop.ts"
+import { atTheDoor, holder } from "../support/limits/Syncs.ts"
+import { run } from "../support/worker/Table.ts"
 
 /** What axe finds, in one line each. */
 const violationsIn = (page: Page) =>
@@ -22,6 +24,9 @@ const addRows = Effect.gen(function*() {
   yield* insert(rawOf("Ship", { order: 4 }), { wakeup_at: "now() + interval '1 hour'" })
   yield* insert(rawOf("Refund", { order: 5 }))
   yield* insert("rubbish")
+  yield* atTheDoor("acme", 3)
+  yield* holder("acme", "first")
+  yield* run("insert into pg_task_paused (kind, name) values ('limit', 'tenant:umbrella') on conflict do nothing")
   return id
 })
 
@@ -34,6 +39,9 @@ const pagesFor = (id: string): ReadonlyArray<string> => [
   "errors",
   "bulk?action=cancel&task=Order",
   "schedules",
+  "limits",
+  "limits?limit=tenant",
+  "limit?limit=tenant&key=acme",
   "workers",
   "keys",
   "nothing-here"

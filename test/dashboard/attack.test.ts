@@ -16,7 +16,10 @@ const addParked = insert(rawOf("Charge", charging(1)), parked)
 
 /** The whole table, as text. */
 const table = Effect.map(
-  run<{ readonly all: string }>("select coalesce(string_agg(t::text, e'\\n' order by id), '') as all from pg_task t"),
+  run<{ readonly all: string }>(
+    `select coalesce((select string_agg(t::text, e'\\n' order by id) from pg_task t), '')
+  || coalesce((select string_agg(p::text, e'\\n' order by name) from pg_task_paused p), '') as all`
+  ),
   ([found]) => found!.all
 )
 
@@ -34,6 +37,8 @@ const everything = (id: string) => ({
   afterwards: "retry",
   recurring: "Order",
   name: "order-1",
+  limit: "tenant",
+  key: "acme",
   change: "pause",
   "f/amount": "1"
 })
@@ -62,7 +67,7 @@ dashboardTests("attacks on what is changed", (test) => {
   test(
     "no page that changes something does so for those who may not, from elsewhere, or without the token",
     Effect.gen(function*() {
-      assert.sameMembers(writes, ["edit", "signal", "try", "act", "bulk", "schedule"])
+      assert.sameMembers(writes, ["edit", "signal", "try", "act", "bulk", "schedule", "limit"])
       const fields = everything(yield* addParked)
       const before = yield* table
       const url = yield* serve({ tasks: [Order], access: as("ada", "write") })
@@ -307,7 +312,9 @@ dashboardTests("attacks on addresses", (test) => {
           ["act", { action: "retry", id: forged }],
           ["bulk", { action: "retry", task: forged, text: forged }],
           ["try", { task: forged, line: forged }],
-          ["schedule", { recurring: forged, name: forged, change: "run" }]
+          ["schedule", { recurring: forged, name: forged, change: "run" }],
+          ["limit", { limit: "tenant", key: forged, list: forged, change: "pause" }],
+          ["limit", { limit: forged, change: "pause" }]
         ] as const
       ) {
         const answer = yield* postAs(url, page, fields)

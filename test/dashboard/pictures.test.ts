@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Page } from "playwright-core"
 import { Newsletter, Order } from "../../examples/dashboard/shop.ts"
-import { Recurring, Schedules, Task } from "../../src/index.ts"
+import { Limits, Recurring, Schedules, Task } from "../../src/index.ts"
 import { dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
 import { as, serve } from "../support/dashboard/Server.ts"
 import { rawOf } from "../support/dashboard/Shop.ts"
@@ -47,6 +47,28 @@ const fillShop = Effect.gen(function*() {
   }
   yield* insert(rawOf("Send", { issue: 3 }, "Newsletter"), { wakeup_at: "now() + interval '20 seconds'" })
   return id
+})
+
+/** Orders of a customer who is paused, and of one who has an order at work; a card waits for the bank. */
+const addLimits = Effect.gen(function*() {
+  yield* run("truncate pg_task_limit, pg_task_paused")
+  yield* run("insert into pg_task_limit (key, slots) values ('bank', 2), ('customer:Ada', 1), ('customer:Grace', 1)")
+  yield* run(
+    `update pg_task set limit_key = 'bank', slots = 2, slot = right(step::json #>> '{Order,Charge,number}', 1)::int + 1
+where is_running and state = 'Charge'`
+  )
+  yield* Limits.pause({ limit: "customer", key: "Ada" })
+  const place = (customer: string, order: number, slot: string, more: Readonly<Record<string, string>>) =>
+    insert(rawOf("Place", { number: 6100 + order, customer, total: 20 }), {
+      limit_key: `'customer:${customer}'`,
+      slots: "1",
+      slot,
+      ...more
+    })
+  for (let order = 0; order < 3; order++) yield* place("Ada", order, "null", ago(`${4 - order} minutes`))
+  yield* place("Grace", 3, "1", running)
+  for (let order = 4; order < 6; order++) yield* place("Grace", order, "null", ago("20 seconds"))
+  yield* insert(charge(5200, 70), { limit_key: "'bank'", slots: "2", ...ago("5 seconds") })
 })
 
 /** A task with a past: it was retried, waited for a signal, and went on. */
@@ -101,6 +123,7 @@ const pages = (id: string, past: string) => [
   { name: "retry-all", path: "errors", options: wide(620), before: retryAll },
   { name: "timeline", path: `row?id=${past}`, options: wide(430), before: toHistory },
   { name: "schedules", path: "schedules", options: wide(360) },
+  { name: "limits", path: "limits", options: wide(560) },
   { name: "phone", path: "", options: { viewport: { width: 360, height: 760 } } }
 ]
 
@@ -127,6 +150,7 @@ dashboardTests("the pictures of the documentation", (test) => {
       const id = yield* fillShop
       const past = yield* addPast
       const Nightly = yield* addSchedules
+      yield* addLimits
       const url = yield* serve({ tasks: [Order, Newsletter, Nightly], access: as("ada", "write") })
       mkdirSync(folder, { recursive: true })
       for (const { before, name, options, path } of pages(id, past)) {

@@ -3,7 +3,7 @@ import DOMPurify from "dompurify"
 import { Duration, Effect, Schedule, Schema } from "effect"
 import mermaid from "mermaid"
 import { spawnSync } from "node:child_process"
-import { Diagram, NextStep, Step, Task } from "../../src/index.ts"
+import { Diagram, Limit, NextStep, Step, Task } from "../../src/index.ts"
 
 // Mermaid hands every text to its HTML sanitizer, which needs a browser. Parsing doesn't.
 Object.assign(DOMPurify, { addHook: () => {}, sanitize: (text: string) => text })
@@ -227,6 +227,27 @@ stateDiagram-v2
       assert.include(states.get("Gather")?.note?.text, "children: Mail, ")
       assert.deepStrictEqual(states.get("Ordered")?.classes, ["waits"])
     }))
+
+  it("notes limits, and has them as data", () => {
+    const shared = Limit.make("stripe", { running: 5 })
+    const keyed = Limit.make("<tenant>", { running: 2 })
+    const task = Task.make("Limited", [
+      Step.make(Ordered, { limit: shared, next: [Charged], handler: stop }),
+      Step.make(Charged, { limit: keyed.by(() => "acme"), next: [Shipped], retryLimit: 0, handler: stop }),
+      Step.make(Shipped, { limit: keyed.by(() => "acme", { running: () => 3 }), handler: stop })
+    ])
+    const text = Diagram.toMermaid(task)
+    assert.include(text, "limit stripe: 5 at a time\n")
+    assert.include(text, "limit #60;tenant#62;: 2 at a time of each key")
+    assert.include(text, "limit #60;tenant#62;: some at a time of each key")
+    parseDot(Diagram.toGraphViz(task))
+    assert.deepStrictEqual(Diagram.toGraph(task).nodes.map(({ limit }) => limit), [
+      { name: "stripe", running: 5, keyed: false },
+      { name: "<tenant>", running: 2, keyed: true },
+      { name: "<tenant>", running: undefined, keyed: true }
+    ])
+    assert.isUndefined(Diagram.toGraph(Order).nodes[0]!.limit)
+  })
 
   it.effect("shows any signal, and any task of children, as it is", () =>
     Effect.gen(function*() {

@@ -7,7 +7,7 @@ import { persist } from "./EffectTables.ts"
 import type { Strictness } from "./Strictness.ts"
 import type { Plan } from "./Plan.ts"
 import type { Random } from "./Random.ts"
-import { conclude, patience, plannedErrors, prepare, produce, producers, settle } from "./Round.ts"
+import { conclude, patience, plannedErrors, prepare, produce, producers, settle, hasStalled } from "./Round.ts"
 import { makeSpellPlans, opOf, type SpellStyle } from "./SpellPlans.ts"
 import { withKeys } from "./keys/KeyPlans.ts"
 import { locks, mostReconnects, quiet, readOnly, type Spell } from "./Spells.ts"
@@ -49,20 +49,9 @@ export const spells = {
   }
 } satisfies Record<string, SpellKind>
 
-/**
- * Once the database is back, a worker has a third of a lease to connect and to renew. A worker that had no turn for a
- * good part of that may lose its leases.
- */
-const longestHiccup = spellLease * 0.15
-
 export const concludeSpell = (scene: Scene, plans: ReadonlyArray<Plan>, strict: SpellKind["strict"]) =>
   Effect.suspend(() => {
-    const hiccup = scene.crew.hiccup()
-    const stalled = hiccup > longestHiccup
-    if (stalled) {
-      scene.log.say(`a worker had no turn for ${hiccup} ms: on this busy machine, leases may end`)
-      scene.log.count("rounds on a machine that was too busy")
-    }
+    const stalled = hasStalled(scene, spellLease)
     const nothing = { interruptions: new Map<string, number>(), interrupters: new Set<string>(), ownFailures: false }
     return conclude(scene, plans, { ...nothing, ...strict, stalled })
   })

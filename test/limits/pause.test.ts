@@ -40,6 +40,7 @@ workerTests("a limit", (test) => {
         { limit: "tenant", key: "a", running: 1, holders: 1, waiting: 2, paused: false },
         { limit: "tenant", key: "b", running: 1, holders: 1, waiting: 0, paused: false }
       ])
+      assert.deepStrictEqual((yield* Limits.list()).map(({ oldest }) => oldest === null), [false, true])
       yield* gate.open
       yield* empty
       assert.deepStrictEqual(yield* counts, [])

@@ -43,6 +43,24 @@ workerTests("waiting rows and SQL", (test) => {
   )
 
   test(
+    "a state that is corrected as the SQL reference says is run, though the row waited: it gets another idempotency key, too",
+    Effect.gen(function*() {
+      yield* prepareNotes
+      const id = yield* insertWaiting
+      yield* run(
+        `update pg_task set step = $2, error = null, tried = 0, transitions = transitions % 2147483647 + 1
+        where id = $1 and not is_running`,
+        [id, step("Pack", { order: "2", by: "psql" })]
+      )
+      const [found] = yield* run("select waits_for, wait_until, wakeup_at <= now() as due, transitions from pg_task")
+      assert.deepStrictEqual(found, { waits_for: null, wait_until: null, due: true, transitions: 1 })
+      yield* start({ tasks: [Orders] })
+      yield* gone(id)
+      assert.deepStrictEqual(yield* notes, ["packed 2 for psql"])
+    })
+  )
+
+  test(
     "pg_task_signal knows duplicates, and refuses what can't be",
     Effect.gen(function*() {
       const id = yield* insertWaiting

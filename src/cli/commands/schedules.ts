@@ -1,5 +1,6 @@
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import * as Console from "effect/Console"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
@@ -7,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Schedules from "../../Schedules.ts"
 import { connected, limits, within } from "../connection.ts"
-import { NothingMatched } from "../exit.ts"
+import { NothingMatched, UsageError } from "../exit.ts"
 import { confirm } from "../input/confirm.ts"
 import { dryRun, Json, module, yes } from "../input/flags.ts"
 import { loadRecurring } from "../input/tasksModule.ts"
@@ -70,13 +71,30 @@ const changing = (
     })
   ).pipe(Command.withDescription(description))
 
-const pruned = Effect.fnUntraced(function*({ dryRun, module, recurring, yes }: {
+interface Pruning {
   readonly recurring: ReadonlyArray<string>
   readonly module: string
+  readonly all: boolean
   readonly dryRun: boolean
   readonly yes: boolean
-}) {
+}
+
+/** Other programs may have schedules in the same table. Nobody deletes these unseen, or because of a wrong module. */
+const checkPruning = ({ all, dryRun, module, recurring, yes }: Pruning, known: ReadonlyArray<unknown>) => {
+  if (dryRun || all || recurring.length > 0 || (known.length > 0 && !yes)) return Effect.void
+  const why = known.length === 0
+    ? `${module} exports no recurring task, so the schedules of all programs would be deleted`
+    : `With --yes, nobody sees which schedules are deleted, and other programs may have some in this table`
+  return new UsageError({
+    message: `${why}: name the recurring tasks whose schedules are to be deleted, or give --all. ${
+      self("schedules prune --dry-run")
+    } only shows them`
+  })
+}
+
+const pruned = Effect.fnUntraced(function*({ dryRun, module, recurring, yes, ...given }: Pruning) {
   const known = yield* loadRecurring(module)
+  yield* checkPruning({ dryRun, module, recurring, yes, ...given }, known)
   const wanted = (one: Schedules.Schedule) => recurring.length === 0 || recurring.includes(one.recurring)
   const found = (yield* within(limits.read)(Schedules.orphans(known))).filter(wanted)
   if (found.length === 0) {
@@ -103,6 +121,10 @@ const prune = Command.make(
       Argument.variadic()
     ),
     module,
+    all: Flag.Boolean("all").pipe(
+      Flag.withDescription("Whatever the module lacks: it exports the recurring tasks of all programs"),
+      Flag.withDefault(false)
+    ),
     dryRun,
     yes
   },

@@ -86,6 +86,9 @@ const signalLines = (signals: ReadonlyArray<Admin.InboxSignal>, style: Output.St
     )
   ]
 
+const limitOf = ({ limit, slot }: Admin.Row) =>
+  limit === null || slot === null ? limit && oneLine(limit) : `${oneLine(limit)}, slot ${slot}`
+
 const describe = (
   row: Admin.Row,
   { children, signals }: Pick<Effect.Success<ReturnType<typeof read>>, "children" | "signals">,
@@ -100,6 +103,7 @@ const describe = (
     ["parent", row.parent],
     ["children", children],
     ["key", row.key === null ? undefined : oneLine(row.key)],
+    ["limit", limitOf(row)],
     ["due", row.endedAt === null ? time(row.wakeupAt) : undefined],
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],

@@ -91,7 +91,7 @@ export const web = Command.make(
       Flag.withDefault(defaultPort)
     ),
     write: Flag.Boolean("write").pipe(
-      Flag.withDescription("Also change tasks: retry, edit, run now, cancel"),
+      Flag.withDescription("Also change tasks: retry, edit, run now, cancel, and pause limits and schedules"),
       Flag.withDefault(false)
     ),
     traceUrl: Flag.String("trace-url").pipe(

@@ -91,6 +91,7 @@ tr:focus-within { background: var(--bg); }
 .node text { fill: var(--mood); text-anchor: middle; }
 .node .name { font-weight: 600; font-size: 14px; }
 .node .sum { font-size: 12px; }
+.node .gate { fill: none; stroke: var(--mood); stroke-width: 1.6; }
 a.node:hover rect { stroke-width: 2.4; }
 .edge { fill: none; stroke: var(--quiet); stroke-width: 1.4; }
 .edge-label { font-size: 12px; fill: var(--text); text-anchor: middle; paint-order: stroke; stroke: var(--card); stroke-width: 5px; }

@@ -90,13 +90,14 @@ const drawArrow = (layout: Layout, tip: string) => ({ from, label, to }: Labelle
 const drawNode = (task: string, node: Diagram.GraphNode, { x, y }: Point, { key, mood, summary }: Mark): Html => {
   const width = nodeWidth(node.tag)
   const kind = `node${node.ends === "always" ? " final" : ""}${node.waits ? " waits" : ""}${
-    node.unknown ? " unknown" : ""
-  }`
+    node.limit === undefined ? "" : " limits"
+  }${node.unknown ? " unknown" : ""}`
   return html`<a class="${kind}" href="${
     address("rows", { task, state: node.tag })
   }" data-moodof="${key}" data-mood="${mood}">
 <title>${[node.tag, ...node.notes].join("\n")}</title>
 <rect x="${x - width / 2}" y="${y - nodeHeight / 2}" width="${width}" height="${nodeHeight}" rx="9"/>
+${node.limit && html`<path class="gate" d="M${x - width / 2 + 5} ${y - 14}v28m4 -28v28"/>`}
 <text class="name" x="${x}" y="${y - 3}">${nameOf(node.tag)}</text>
 <text class="sum" x="${x}" y="${y + 15}" data-live="${key}">${summary}</text></a>`
 }

@@ -4,6 +4,9 @@ import { act, bulk, bulkPage } from "./actions.ts"
 import { edit, editPage } from "./edit.ts"
 import { errors, tryOne } from "./errors.ts"
 import { home } from "./home.ts"
+import { limit } from "./limit.ts"
+import { changeLimit } from "./limitActions.ts"
+import { limits } from "./limits.ts"
 import { find, keys, workers } from "./others.ts"
 import { row } from "./row.ts"
 import { rows } from "./rows.ts"
@@ -27,6 +30,8 @@ export const pages: ReadonlyMap<string, Handlers> = new Map<string, Handlers>([
   ["bulk", { get: bulkPage, post: bulk }],
   ["schedules", { get: schedules }],
   ["schedule", { post: schedule }],
+  ["limits", { get: limits }],
+  ["limit", { get: limit, post: changeLimit }],
   ["workers", { get: workers }],
   ["find", { get: find }],
   ["keys", { get: keys }]

@@ -34,6 +34,16 @@ const traceOf = ({ site }: Visit, { trace }: Admin.Row): Child => {
     : html`<a class="plain" rel="noreferrer" href="${site.traceUrl(id)}">${text}</a>`
 }
 
+/** Its key follows the first colon. */
+const limitOf = ({ limit, slot, status }: Admin.Row): Child => {
+  if (limit === null) return null
+  const [name = "", ...rest] = limit.split(":")
+  const key = rest.length === 0 ? undefined : rest.join(":")
+  return html`<a href="${address("limit", { limit: name, key })}">${cut(limit.replace(":", " "), maxFact)}</a>${
+    slot !== null ? `, slot ${slot}` : status === "limited" ? ", waits for a slot" : ""
+  }`
+}
+
 const facts = (visit: Visit, row: Admin.Row): Html =>
   html`<dl class="facts">${fact("Status", html`${badge(row.status)} for ${duration(row.age)}`)}
 ${fact("Task", html`<a href="${address("rows", { task: row.task ?? unnamed })}">${row.task ?? unnamed}</a>`)}
@@ -47,7 +57,9 @@ ${
       "Parent",
       row.parent === null ? null : html`<a href="${address("row", { id: row.parent })}">${shortId(row.parent)}</a>`
     )
-  }${fact("Key", row.key)}${fact("Waits for", row.waitsFor && cut(row.waitsFor.join(", "), maxFact))}
+  }${fact("Key", row.key)}${fact("Limit", limitOf(row))}${
+    fact("Waits for", row.waitsFor && cut(row.waitsFor.join(", "), maxFact))
+  }
 ${fact("Until", row.waitUntil && time(row.waitUntil))}${fact("Ended", row.endedAt && time(row.endedAt))}${
     fact("Kept until", row.keptUntil && time(row.keptUntil))
   }

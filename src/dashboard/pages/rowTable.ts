@@ -10,9 +10,10 @@ import { statuses } from "./home.ts"
 /** What is read of a row's texts: a list shows the first line of an error. */
 export const maxText = 1000
 
-const because = ({ error, lastError, status, waitsFor }: Admin.Row): Child => {
+const because = ({ error, lastError, limit, status, waitsFor }: Admin.Row): Child => {
   if (error !== null) return cut(firstLine(error), 160)
   if (lastError !== null) return html`<span class="quiet">last: ${cut(firstLine(lastError), 160)}</span>`
+  if (status === "limited") return html`<span class="quiet">at ${cut((limit ?? "").replace(":", " "), 100)}</span>`
   if (status === "waiting") return html`<span class="quiet">for ${waitsFor?.join(", ") ?? ""}</span>`
   return status === "scheduled" ? html`<span class="quiet">due later</span>` : ""
 }
@@ -30,11 +31,11 @@ const line = (row: Admin.Row, choosable: boolean): Html =>
 
 const titles = ["Id", "Task", "State", "Status", "For", "Tried", "Error"]
 
-/** A table of rows. With `choosable`, each has a check box. */
-export const rowTable = (rows: ReadonlyArray<Admin.Row>, choosable: boolean): Html =>
+/** A table of rows. With `choosable`, each has a check box. Each table of a page needs a label of its own. */
+export const rowTable = (rows: ReadonlyArray<Admin.Row>, choosable: boolean, label = "Tasks"): Html =>
   rows.length === 0
     ? html`<p class="quiet">No such task.</p>`
-    : html`<div class="scroll" tabindex="0" role="region" aria-label="Tasks"><table class="tasks"><thead><tr>${
+    : html`<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table class="tasks"><thead><tr>${
       choosable
         ? html`<th scope="col" class="choose"><input type="checkbox" data-all hidden aria-label="All of this page"></th>`
         : ""

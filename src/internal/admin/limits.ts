@@ -6,12 +6,12 @@ import { toTableError } from "../sql/errors.ts"
 import * as Statements from "../sql/limitAdmin.ts"
 
 /** A limit, or one key of it. */
-interface Target {
+export interface Target {
   readonly limit: string | { readonly name: string }
   readonly key?: string | undefined
 }
 
-const nameOf = ({ key, limit }: Target): string => {
+export const nameOf = ({ key, limit }: Target): string => {
   const name = typeof limit === "string" ? limit : limit.name
   return key === undefined ? name : `${name}:${key}`
 }

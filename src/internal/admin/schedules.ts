@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { TaskFilterError } from "../../TaskError.ts"
 import type { RecurringDefinition } from "../definition/recurring.ts"
 import { readSchedule } from "../definition/schedule.ts"
 import { toTableError } from "../sql/errors.ts"
@@ -28,6 +29,12 @@ export const orphanSchedules = (recurring: ReadonlyArray<RecurringDefinition>) =
 /** Deletes them. Returns those that were still there. */
 export const pruneSchedules = (recurring: ReadonlyArray<RecurringDefinition>, only: ReadonlySet<string> | undefined) =>
   Effect.gen(function*() {
+    if (only === undefined && recurring.length === 0) {
+      return yield* new TaskFilterError({
+        message: "Without any recurring task, this would delete the schedules of all programs that work on this table: "
+          + "give all recurring tasks of all of them, or the schedules to delete as `only`"
+      })
+    }
     const orphans = yield* orphanSchedules(recurring)
     const chosen = orphans.filter(({ row }) => only === undefined || only.has(row.id))
     const deleted = yield* Statements.deleteSchedules(yield* SqlClient.SqlClient, chosen.map(({ row }) => row.id))

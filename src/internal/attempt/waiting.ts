@@ -122,6 +122,10 @@ const firstFit = (on: ReadonlyArray<BranchDefinition>, signals: ReadonlyArray<In
   return undefined
 }
 
+/** What to do about a signal that can't be read. */
+const repairOf = (place: number): string =>
+  `Correct it, or take it out, in the column "inbox" at {signals,${place}}, and clear this error`
+
 /** All children have ended, or undefined. */
 const findJoined = Effect.fnUntraced(function*(
   sql: SqlClient,
@@ -152,7 +156,10 @@ const findEvent = Effect.fnUntraced(function*(
   const fit = firstFit(on, signals)
   if (fit !== undefined) {
     const { branch, place, schema, signal } = fit
-    const input = yield* decoderOf(schema, branch.tag)(signal.value)
+    const input = yield* Effect.mapError(
+      decoderOf(schema, branch.tag)(signal.value),
+      ({ message }) => new DecodeError({ message: `${message}\n${repairOf(place)}` })
+    )
     claimed.wait = { taken: place, event: branch.tag }
     const trace = typeof signal.trace === "string" ? signal.trace : null
     return { _tag: "Event", step: withBranch(step, branch, input), tag: branch.tag, trace }

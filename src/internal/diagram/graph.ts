@@ -27,6 +27,13 @@ interface Options {
 /** The colour of a step: that of its worst status. */
 export type NodeStatus = "parked" | "limited" | "ready" | "running" | "scheduled" | "waiting" | "ended" | "empty"
 
+/** The limit of a state: `Diagram.GraphLimit`. */
+interface NodeLimit {
+  readonly name: string
+  readonly running: number | undefined
+  readonly keyed: boolean
+}
+
 export interface Node {
   /** Safe in every notation: letters, digits and underscores. */
   readonly id: string
@@ -40,6 +47,7 @@ export interface Node {
   readonly waits: boolean
   /** The names of the tasks whose children it holds. */
   readonly children: ReadonlyArray<string>
+  readonly limit: NodeLimit | undefined
   /** How many tasks are in it, a line for each status. Undefined if no counts were given. */
   readonly counts: ReadonlyArray<string> | undefined
   /** Only if counts were given. */
@@ -170,7 +178,7 @@ const countsByTag = (task: string, counts: Iterable<Count>): ReadonlyMap<string,
 }
 
 const makeNode = (
-  { tag, ...declared }: Pick<Node, "tag" | "notes" | "waits" | "children" | "unknown">,
+  { tag, ...declared }: Pick<Node, "tag" | "notes" | "waits" | "children" | "limit" | "unknown">,
   index: number,
   counts: ReadonlyArray<Count> | undefined
 ): Node => ({
@@ -184,14 +192,34 @@ const makeNode = (
 
 const describeStep = (step: StepDefinition) => {
   const children = childTasksIn(step.state)
-  return { tag: step.tag, notes: notesOf(step, children), waits: step.on !== undefined, children, unknown: false }
+  return {
+    tag: step.tag,
+    notes: notesOf(step, children),
+    waits: step.on !== undefined,
+    children,
+    limit: step.limit && limitOf(step.limit),
+    unknown: false
+  }
 }
+
+const limitOf = ({ key, name, running }: LimitDefinition): NodeLimit => ({
+  name,
+  running: typeof running === "number" ? running : undefined,
+  keyed: key !== undefined
+})
 
 const makeNodes = (task: TaskDefinition, counts: Options["counts"]): ReadonlyMap<string, Node> => {
   const byTag = counts && countsByTag(task.name, counts)
   const unknown = [...byTag?.keys() ?? []]
     .filter((tag) => !task.steps.some((step) => step.tag === tag))
-    .map((tag) => ({ tag, notes: ["no step of this task"], waits: false, children: [], unknown: true }))
+    .map((tag) => ({
+      tag,
+      notes: ["no step of this task"],
+      waits: false,
+      children: [],
+      limit: undefined,
+      unknown: true
+    }))
   return new Map(
     [...task.steps.map(describeStep), ...unknown].map((step, index) =>
       [step.tag, makeNode(step, index, byTag && (byTag.get(step.tag) ?? []))] as const

@@ -6,7 +6,16 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { AdminCount, AdminErrorCount } from "./admin.ts"
-import { columnsFor, type Keyset, keysetOf, namesIn, type PageOptions, type Part, parts as allParts } from "./page.ts"
+import {
+  columnsFor,
+  type Keyset,
+  keysetOf,
+  namesIn,
+  orderOfUnnamed,
+  type PageOptions,
+  type Part,
+  parts as allParts
+} from "./page.ts"
 import { query, type Rows } from "./query.ts"
 import {
   type AdminRow,
@@ -33,9 +42,9 @@ interface Reading {
 
 /** The first rows of one task, or of each task and of those without a name, in the order of the index. */
 const branches = (task: string | null | undefined, params: Params, { more, part, select, tail }: Reading) => {
-  const from = (condition: string) =>
-    `select ${select} from pg_task t ${whereClause([condition, part.part, ...more])} ${tail}`
-  const unnamed = `(${from("t.task is null")})`
+  const from = (condition: string, end = tail) =>
+    `select ${select} from pg_task t ${whereClause([condition, part.part, ...more])} ${end}`
+  const unnamed = `(${from("t.task is null", orderOfUnnamed(tail))})`
   if (task === null) return [unnamed]
   if (task !== undefined) return [`(${from(`t.task = ${params.add(task)}`)})`]
   return [
@@ -53,7 +62,7 @@ const plannerSettings = [
   "enable_bitmapscan"
 ].map((name) => `set_config('${name}', 'off', true)`).join(", ")
 
-const planned = <A>(sql: SqlClient, rows: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
+export const planned = <A>(sql: SqlClient, rows: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
   transact(sql, Effect.andThen(query(sql, `select ${plannerSettings}`, []), rows))
 
 const withNames = (parts: ReadonlyArray<Part>) => `with recursive ${parts.map(namesIn).join(", ")}`

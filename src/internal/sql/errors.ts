@@ -50,14 +50,22 @@ const misconfigurations: Record<string, { readonly reason: TaskTableError["reaso
   "42703": { reason: "Outdated", todo: "the table is older than this library: run Migrations.run" },
   // The columns for names were generated ones: see names.ts.
   "428C9": { reason: "Outdated", todo: "the table is older than this library: run Migrations.run" },
-  "42501": {
-    reason: "PermissionDenied",
-    todo: "grant select, insert, update, delete on pg_task to this role"
-  },
+  "42501": { reason: "PermissionDenied", todo: "grant it to this role" },
   "28000": { reason: "LoginRefused", todo: "check the user, the password and the server's pg_hba.conf" },
   "28P01": { reason: "LoginRefused", todo: "check the user and the password" },
   "3D000": { reason: "LoginRefused", todo: "create the database, or check its name" }
 }
+
+/** What a role needs on each table: Postgres's message names the one that was refused. */
+const neededOn: ReadonlyArray<readonly [table: string, grant: string]> = [
+  ["pg_task_limit", "grant select, insert, update on pg_task_limit to this role"],
+  ["pg_task_paused", "grant select on pg_task_paused to this role, and insert, delete if it pauses tasks or limits"],
+  ["pg_task_history", "grant select, insert, delete on pg_task_history to this role"],
+  ["pg_task", "grant select, insert, update, delete on pg_task to this role"]
+]
+
+const toGrant = (message: string): string | undefined =>
+  neededOn.find(([table]) => new RegExp(`\\b${table}\\b`).test(message))?.[1]
 
 /** Whether somebody must fix something before the same statement can work. */
 export const isMisconfiguration = (error: SqlError): boolean => (codeOf(error) ?? "") in misconfigurations
@@ -65,9 +73,11 @@ export const isMisconfiguration = (error: SqlError): boolean => (codeOf(error) ?
 /** Turns a misconfiguration into a `TaskTableError` that says how to fix it; any other error stays as it is. */
 export const toTableError = (error: SqlError): Effect.Effect<never, SqlError | TaskTableError> => {
   const found = misconfigurations[codeOf(error) ?? ""]
-  return found === undefined ? Effect.fail(error) : new TaskTableError({
+  if (found === undefined) return Effect.fail(error)
+  const todo = found.reason === "PermissionDenied" ? toGrant(messageOf(error)) ?? found.todo : found.todo
+  return new TaskTableError({
     reason: found.reason,
-    message: `pg_task can't be used: ${messageOf(error)}. To fix it: ${found.todo}.`,
+    message: `pg_task can't be used: ${messageOf(error)}. To fix it: ${todo}.`,
     cause: error
   })
 }

@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { isAtDoor, isPaused } from "./limitSchema.ts"
-import { findOpenKeys, grantSlots } from "./limits.ts"
+import { findAllOpenKeys, grantSlotsDurably } from "./limits.ts"
 import { notify } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
-import { age } from "./row.ts"
+import { ageOrNull } from "./row.ts"
 
 export interface LimitCount {
   readonly name: string
@@ -29,7 +29,7 @@ export const listLimits = (sql: SqlClient, limit: number): Rows<LimitCount> =>
     `select split_part(k.key, ':', 1) as name,
   case when strpos(k.key, ':') > 0 then substr(k.key, strpos(k.key, ':') + 1) end as key,
   coalesce(l.slots, k.slots) as slots, k.holders::float8, k.running::float8, k.waiting::float8,
-  ${age("k.oldest")} as oldest, ${isPaused("k.key")} as paused
+  ${ageOrNull("k.oldest")} as oldest, ${isPaused("k.key")} as paused
 from (
   select r.key, max(r.slots) as slots, sum(r.holder) as holders, sum(r.running) as running, sum(r.waiting) as waiting,
     min(r.due) as oldest
@@ -71,8 +71,8 @@ export const resumeLimit = Effect.fnUntraced(function*(
     "delete from pg_task_paused where kind = 'limit' and name = $1 returning name",
     [name]
   )
-  const keys = (yield* findOpenKeys(sql)).filter((key) => key === name || key.startsWith(`${name}:`))
-  yield* grantSlots(sql, keys.slice(0, maxKeys))
+  const keys = (yield* findAllOpenKeys(sql)).filter((key) => key === name || key.startsWith(`${name}:`))
+  yield* grantSlotsDurably(sql, keys.slice(0, maxKeys))
   yield* notify(sql, "")
   return resumed.length > 0
 })

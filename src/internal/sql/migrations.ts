@@ -38,7 +38,8 @@ const all: ReadonlyArray<Migration> = [
   { statements: createJoinIndex },
   { statements: createNames },
   { statements: [createPendingFunction, createTouchFunction, createOpenChildIndex] },
-  { statements: createLimits }
+  { statements: createLimits },
+  { statements: [createTouchFunction] }
 ]
 
 /** Two processes that both find no table must not both make it. */
@@ -123,7 +124,7 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
 
 /** Applies the migration of this number. It may have been applied before. */
 export const applyMigration = (
-  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12
+  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13
 ): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!

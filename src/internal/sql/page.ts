@@ -27,6 +27,13 @@ export type Part = typeof parts[number]
 export const columnsFor = ({ maxText }: PageOptions, params: Params): string =>
   columnsOf(maxText === undefined ? undefined : `${params.add(maxText)}::int`)
 
+/**
+ * The order of rows without a task's name. Postgres doesn't know that their index has them in the order of `wakeup_at`:
+ * it would read another index, and all of it, where it believes that few rows are in both.
+ */
+export const orderOfUnnamed = (order: string): string =>
+  order.replace("order by ", `order by t.task${order.includes(" desc") ? " desc" : ""}, `)
+
 /** The order of a page, and where it begins. */
 export interface Keyset {
   readonly past: ReadonlyArray<string>
@@ -57,13 +64,19 @@ const followsIndexes = (
   )
   && !(status?.includes("running") && !status.includes("ready") && !status.includes("scheduled"))
 
-/** The names of all tasks in one part, each found by one index lookup (a loose index scan). */
-export const namesIn = ({ name, part }: Part) =>
-  `${name} as (
-  select (select min(task) from pg_task where ${part}) as task
+/**
+ * The names of all tasks in one part, each found by one index lookup (a loose index scan). With `min`, Postgres reads the
+ * whole part where it believes that few rows are in it.
+ */
+export const namesIn = ({ name, part }: Part) => {
+  const first = (after: string) =>
+    `(select task from pg_task where ${part} and task is not null${after} order by task limit 1)`
+  return `${name} as (
+  select ${first("")} as task
   union all
-  select (select min(task) from pg_task where ${part} and task > n.task) from ${name} n where n.task is not null
+  select ${first(" and task > n.task")} from ${name} n where n.task is not null
 )`
+}
 
 /** The first rows of each task in one part, in the order of its index, and of those without a name. */
 const branchesOf = (part: Part, status: ReadonlyArray<Status> | undefined, { limit, order, past }: Keyset) => {
@@ -71,11 +84,12 @@ const branchesOf = (part: Part, status: ReadonlyArray<Status> | undefined, { lim
   if (wanted.length === 0) return []
   const narrowed = wanted.length === part.statuses.length ? {} : { status: wanted }
   const rest = [part.part, ...conditions(narrowed, new Params()), ...past]
-  const select = (condition: string) =>
-    `select t.id, t.wakeup_at from pg_task t ${whereClause([condition, ...rest])} ${order("t")} ${limit}`
+  const select = (condition: string, ordered: string) =>
+    `select t.id, t.wakeup_at from pg_task t ${whereClause([condition, ...rest])} ${ordered} ${limit}`
+  const named = select("t.task = n.task", order("t"))
   return [
-    `(select r.* from ${part.name} n cross join lateral (${select("t.task = n.task")}) r where n.task is not null)`,
-    `(${select("t.task is null")})`
+    `(select r.* from ${part.name} n cross join lateral (${named}) r where n.task is not null)`,
+    `(${select("t.task is null", orderOfUnnamed(order("t")))})`
   ]
 }
 

@@ -93,6 +93,7 @@ export const millis = (time: string) =>
   `(least(greatest(extract(epoch from ${time}), -8.64e12), 8.64e12) * 1000)::float8`
 const millisOrNull = (time: string) => `case when ${time} is not null then ${millis(time)} end`
 export const age = (time: string) => `(extract(epoch from now()) * 1000)::float8 - ${millis(time)}`
+export const ageOrNull = (time: string) => `case when ${time} is not null then ${age(time)} end`
 
 export interface AdminRow {
   readonly id: string
@@ -122,6 +123,9 @@ export interface AdminRow {
   readonly since: number
   readonly age: number
   readonly key: string | null
+  /** The name of its limit, with its key after a colon. */
+  readonly limit: string | null
+  readonly slot: number | null
   /** `wakeup_at` to the microsecond, for the next page. */
   readonly position: string
 }
@@ -147,7 +151,8 @@ const texts = (length: string | undefined) =>
 export const columnsOf = (length?: string): string => {
   const { error, lastError, raw } = texts(length)
   return `t.id, t.task, t.state as step, ${status} as status, ${raw} as raw, t.tried, t.crashes, t.transitions,
-  t.parent, ${error} as error, ${lastError} as "lastError", t.trace, t.key, ${millis("t.wakeup_at")} as "wakeupAt",
+  t.parent, ${error} as error, ${lastError} as "lastError", t.trace, t.key,
+  t.limit_key as limit, nullif(t.slot, 0) as slot, ${millis("t.wakeup_at")} as "wakeupAt",
   ${millis("t.created_at")} as "createdAt", ${millis("t.updated_at")} as "updatedAt",
   ${millisOrNull("t.lease_until")} as "leaseUntil", ${millisOrNull("t.ended_at")} as "endedAt",
   ${millisOrNull("t.kept_until")} as "keptUntil", t.waits_for as "waitsFor", ${

@@ -206,11 +206,13 @@ end $$`
 
 /**
  * A hand's edit of the state of a waiting row makes it due: it no longer waits for what the old state waited for. The
- * library's own writes of a state also change \`transitions\`, or, where a former state is rewritten, \`wakes\`; so they
- * are told apart from a hand's also where two come in one transaction.
+ * library's own writes of a state are told apart from a hand's also where two come in one transaction: the end of an
+ * attempt changes `transitions` of a row that runs, and whoever rewrites a former state changes `wakes`. A hand may
+ * change `transitions`, too, so that the new state gets another idempotency key.
  */
 const isEditedByHand = `(old.waits_for is not null or old.wait_until is not null)
-    and new.step is distinct from old.step and new.transitions = old.transitions and new.wakes = old.wakes`
+    and new.step is distinct from old.step and new.wakes = old.wakes
+    and (new.transitions = old.transitions or not old.is_running)`
 
 export const createTouchFunction = `create or replace function pg_task_touch() returns trigger language plpgsql as $$
 begin

@@ -45,6 +45,18 @@ select ${schema} as schema, getdatabaseencoding()::text as encoding where not ex
     (rows) => rows[0]!
   )
 
+/** Fails when this role may not do what workers do with the tables of limits. Touches no row. */
+export const probeLimits = (sql: SqlClient): Effect.Effect<void, SqlError> =>
+  Effect.asVoid(
+    query(
+      sql,
+      `with i as (insert into pg_task_limit (key, slots) select '', 1 where false returning 1),
+  u as (update pg_task_limit set slots = slots where false returning 1)
+select (select count(*) from pg_task_limit where false), (select count(*) from pg_task_paused where false)`,
+      []
+    )
+  )
+
 // ---------------------------------------------------------------------------------------------------------------
 // What is there
 // ---------------------------------------------------------------------------------------------------------------

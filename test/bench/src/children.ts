@@ -6,7 +6,7 @@
  * A plain task is the same one-step task, enqueued in bulk: it ends in a final state, too, and is kept as a result. Both are
  * timed from before the enqueue until all has ended, on a worker that runs already.
  */
-import { Effect, Layer, Schema } from "effect"
+import { Duration, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { parseArgs } from "node:util"
 import { Migrations, NextStep, Step, Task, Worker } from "../../../src/index.ts"
@@ -56,7 +56,7 @@ const parent = Task.make(Parent, [
 
 /** How long it takes, in milliseconds. */
 const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.map(Effect.timed(effect), ([took]) => Number(took.value) / 1e6)
+  Effect.map(Effect.timed(effect), ([took]) => Duration.toMillis(took))
 
 const untilEnded = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient

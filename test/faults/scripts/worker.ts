@@ -20,6 +20,8 @@ import { ParentsLook } from "../../../src/internal/worker/followUps.ts"
 import * as Worker from "../../../src/Worker.ts"
 import { makeJourney, makeOlder } from "../PlannedTask.ts"
 import { makeJoinNotes } from "../joins/JoinTables.ts"
+import { makeLimitNotes } from "../limits/LimitTables.ts"
+import { makeLimited } from "../limits/LimitTask.ts"
 import { makeTalking } from "../joins/TalkTask.ts"
 import { makeTree } from "../joins/TreeTask.ts"
 import { makeNotes } from "../EffectTables.ts"
@@ -105,6 +107,7 @@ const program = Effect.gen(function*() {
           makeJourney("Journey", notes),
           makeJourney("Errand", notes),
           makeTalking(joinNotes),
+          makeLimited(makeLimitNotes(yield* Observer)),
           ...makeTree(joinNotes),
           keyed,
           ...ticks
@@ -135,6 +138,17 @@ process.on("SIGTERM", () => main.interruptUnsafe())
 const leftovers = () =>
   process.getActiveResourcesInfo().filter((name) => !/Pipe|TTY|SignalWrap|FSReq|Immediate/.test(name))
 
+/** Says what is left. Sockets close when the server has closed them, too: on a busy machine that takes a while. */
+const sayLeft = (looks: number): void => {
+  // This timer itself is none that leaked.
+  setTimeout(() =>
+    setImmediate(() => {
+      const resources = leftovers()
+      if (looks > 1 && (fibers > 0 || resources.length > 0)) return sayLeft(looks - 1)
+      say(`left ${JSON.stringify({ fibers, resources })}`)
+    }), 500)
+}
+
 main.addObserver((exit) => {
   clearInterval(memoryTimer)
   clearInterval(lateTimer)
@@ -142,6 +156,5 @@ main.addObserver((exit) => {
     say(`failed: ${String(exit.cause)}`)
     process.exitCode = 1
   }
-  // Sockets take a turn or two to close; and this timer itself is none that leaked.
-  setTimeout(() => setImmediate(() => say(`left ${JSON.stringify({ fibers, resources: leftovers() })}`)), 500)
+  sayLeft(20)
 })

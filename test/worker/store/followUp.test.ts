@@ -54,7 +54,7 @@ interface Followed {
 /** A stand-in that first does what `before` says of a call. Then it shows what it was given; of a look, nothing. */
 const makeStandIn = (options: {
   readonly every?: number
-  readonly before?: (call: number) => Effect.Effect<void, SqlError>
+  readonly before?: (call: number, size: number) => Effect.Effect<void, SqlError>
 } = {}) =>
   Effect.gen(function*() {
     const context = yield* Effect.context<SqlClient.SqlClient>()
@@ -73,7 +73,7 @@ const makeStandIn = (options: {
       Effect.gen(function*() {
         const call = sizes.push(committed.length)
         Queue.offerUnsafe(calls, committed.map(({ claimed }) => claimed.id))
-        yield* options.before?.(call) ?? Effect.void
+        yield* options.before?.(call, committed.length) ?? Effect.void
         yield* Effect.forEach(committed, show, { discard: true })
       })
     return {
@@ -210,9 +210,13 @@ workerTests("work on outcomes", (test) => {
       Effect.gen(function*() {
         const Jobs = jobs(() => Effect.succeed(NextStep.none))
         const ids = [yield* insert("watched"), yield* insert("child")]
+        let filledCalls = 0
         const { call, followUp, next } = yield* makeStandIn({
           every: 200,
-          before: (call) => (call < 4 ? Effect.fail(failure) : Effect.void)
+          before: (_, size) => {
+            if (size > 0) filledCalls++
+            return filledCalls < 3 ? Effect.fail(failure) : Effect.void
+          }
         })
         yield* start({ tasks: [Jobs] }).pipe(followedBy(followUp))
         const filled = Effect.repeat(call, { until: (ids) => ids.length > 0 })

@@ -1,3 +1,3 @@
 import { makeOurs } from "./support/ours.ts"
 
-export const subject = makeOurs(false)
+export const subject = makeOurs()

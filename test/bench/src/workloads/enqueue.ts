@@ -1,4 +1,5 @@
 import { ratio } from "../Results.ts"
+import type { Results } from "../Results.ts"
 import type { Workload } from "../Workload.ts"
 
 const single = "single/s"
@@ -10,10 +11,12 @@ export const enqueue: Workload = {
   title: "enqueue: one by one with 64 in flight, and 50,000 in bulk",
   note:
     "No worker runs. One by one: a tenth as many as in bulk. Floor: INSERT into the plain eight columns and their " +
-    "indexes, without a trigger. PersistedQueue, DBOS and OpenWorkflow have no bulk: 64 in flight, and fewer of them.",
+    "indexes, without a trigger. With keys: each task has one of its own. PersistedQueue, DBOS and OpenWorkflow have no " +
+    "bulk: 64 in flight, and fewer of them.",
   sizes: {
     floor: 50_000,
     ours: 50_000,
+    oursKeyed: 50_000,
     graphile: 50_000,
     pgBoss: 50_000,
     persistedQueue: 10_000,
@@ -40,6 +43,11 @@ export const enqueue: Workload = {
       text: "one by one: ours / bare INSERT",
       value: (results) => ratio(results.median(4, single, "ours"), results.median(4, single, "floor")),
       atLeast: 0.85
-    }
+    },
+    ...[single, bulk].map((measure) => ({
+      text: `${measure === single ? "one by one" : "bulk"}: with keys / without`,
+      value: (results: Results) => ratio(results.median(4, measure, "oursKeyed"), results.median(4, measure, "ours")),
+      atLeast: 0.8
+    }))
   ]
 }

@@ -1,0 +1,76 @@
+/** Pausing limits, and resuming them. */
+import * as Effect from "effect/Effect"
+import * as Limits from "../../Limits.ts"
+import { address, type Html, html } from "../html.ts"
+import { hidden, seeOther } from "../shell.ts"
+import { type Handler, may, Refusal, type Visit } from "../site.ts"
+import { noted, refuseUnless } from "./actions.ts"
+
+const titleOf = { pause: "Pause", resume: "Resume" } as const
+
+type Change = keyof typeof titleOf
+
+const isChange = (name: string): name is Change => Object.hasOwn(titleOf, name)
+
+/** A limit, or one key of it, and the list that a button is in. */
+interface Target {
+  readonly limit: string
+  readonly key?: string | undefined
+  /** The name of the limit whose keys are listed, or `one` on the page of the target itself. */
+  readonly list?: string | undefined
+  readonly isAlone?: boolean | undefined
+}
+
+/** The button that pauses what is not paused. */
+export const limitButton = (visit: Visit, { isAlone, key, limit, list }: Target, isPaused: boolean): Html => {
+  if (!may(visit, "pause")) return html``
+  const change = isPaused ? "resume" : "pause"
+  return html`<form class="inline" method="post" action="limit">${hidden("token", visit.token)}${
+    hidden("limit", limit)
+  }${key === undefined ? "" : hidden("key", key)}${list === undefined ? "" : hidden("list", list)}${
+    isAlone === true ? hidden("alone", "1") : ""
+  }<button name="change" value="${change}" aria-label="${titleOf[change]} ${limit} ${key}">${
+    titleOf[change]
+  }</button></form>`
+}
+
+/** Says what was done. As for tasks, the address has only known words. */
+export const doneNote = (query: URLSearchParams): Html => {
+  const [done, what] = [query.get("done"), query.get("what") === "key" ? "key" : "limit"]
+  if (done === "pause") {
+    return html`<p class="note" role="status">1 ${what} paused. Tasks that a worker has taken go on.</p>`
+  }
+  return done === "resume" ? html`<p class="note" role="status">1 ${what} resumed.</p>` : html``
+}
+
+const refuse = (status: number, title: string, message: string) => new Refusal({ status, title, message })
+
+/** As `Limit.make` wants it. */
+const isName = (name: string): boolean => name.length > 0 && name.length <= 100 && !name.includes(":")
+
+/** Pauses or resumes one limit, or one key. */
+export const changeLimit: Handler = Effect.fnUntraced(function*(visit) {
+  const [limit, key, change, list] = ["limit", "key", "change", "list"].map((field) => visit.form.get(field) ?? "") as [
+    string,
+    string,
+    string,
+    string
+  ]
+  if (!isChange(change)) return yield* refuse(400, "Not understood", "There is no such action.")
+  if (!isName(limit) || key.length > 500) return yield* refuse(400, "Not understood", "There can be no such limit.")
+  yield* refuseUnless(visit, "pause")
+  const target = { limit, key: key === "" ? undefined : key }
+  const what = target.key === undefined ? "limit" : "key"
+  const changed = yield* noted(visit, "pause", {
+    effect: change === "pause" ? Effect.as(Limits.pause(target), true) : Limits.resume(target),
+    target: `${limit} ${key}`.trim(),
+    title: titleOf[change],
+    text: (changed) => changed ? `1 ${what}` : `no ${what}`
+  })
+  if (!changed) return yield* refuse(409, "Not there", `This ${what} is not paused any more.`)
+  return seeOther(
+    visit.form.has("alone")
+      ? address("limit", { ...target, done: change, what })
+      : address("limits", { limit: list === "" ? undefined : list, done: change, what })
+  )
+})

@@ -1,0 +1,195 @@
+/** The limits: how many tasks hold their slots, how many wait, and the means to pause them. */
+import * as Effect from "effect/Effect"
+import * as Activity from "../../Activity.ts"
+import * as Diagram from "../../Diagram.ts"
+import { address, cut, type Html, html } from "../html.ts"
+import { respond } from "../shell.ts"
+import type { Handler, Site, Visit } from "../site.ts"
+import { count, duration, several } from "../text.ts"
+import { doneNote, limitButton } from "./limitActions.ts"
+
+/** Rows of each task: however many there are, a look is quick. */
+const lookAt = 20_000
+
+/** Of each key on a page of keys. */
+const lookAtKey = 1000
+
+const pageSize = 50
+
+/** Those that fill the queues. */
+const maxBusiest = 10
+
+/** In characters: a name that SQL has written may have any length. */
+export const maxName = 100
+
+/** A state of the dashboard's tasks that has a limit. */
+interface LimitedState {
+  readonly task: string
+  readonly state: string
+  readonly limit: Diagram.GraphLimit
+}
+
+const limitedStates = ({ tasks }: Site): ReadonlyArray<LimitedState> =>
+  tasks.flatMap((task) =>
+    Diagram.toGraph(task).nodes.flatMap(({ limit, tag }) =>
+      limit === undefined ? [] : [{ task: task.name, state: tag, limit }]
+    )
+  )
+
+/** What a page shows of a limit: there may be no task of it, and no code that has it. */
+interface Line {
+  readonly name: string
+  readonly sum: Activity.LimitSum | undefined
+  readonly states: ReadonlyArray<LimitedState>
+}
+
+const linesOf = (site: Site, sums: ReadonlyArray<Activity.LimitSum>): ReadonlyArray<Line> => {
+  const states = limitedStates(site)
+  const names = [...new Set([...sums.map(({ limit }) => limit), ...states.map(({ limit }) => limit.name)])]
+  return names.map((name) => ({
+    name,
+    sum: sums.find(({ limit }) => limit === name),
+    states: states.filter(({ limit }) => limit.name === name)
+  }))
+}
+
+const isKeyed = ({ states, sum }: Line): boolean =>
+  states.some(({ limit }) => limit.keyed) || (sum !== undefined && sum.keys + sum.pausedKeys > 0)
+
+/** How many may be at work, as the newest worker has said it, or else the code. */
+const mostOf = ({ states, sum }: Line): string => {
+  const most = sum?.running ?? states[0]?.limit.running
+  return most === undefined ? "–" : String(most)
+}
+
+const pausedMark = html`<span class="badge" data-mood="limited">paused</span>`
+
+const paused = (isPaused: boolean, limitPaused: boolean): Html =>
+  limitPaused ? html`${pausedMark} <span class="quiet">the whole limit</span>` : isPaused ? pausedMark : html``
+
+const stateLinks = (states: ReadonlyArray<LimitedState>): Html =>
+  states.length === 0
+    ? html`<span class="quiet">No state of this dashboard's tasks</span>`
+    : html`${
+      states.map(({ state, task }, index) =>
+        html`${index === 0 ? "" : ", "}<a href="${
+          address("rows", { task, state, status: "limited" })
+        }">${task}.${state}</a>`
+      )
+    }`
+
+const numbers = (
+  sum: Pick<Activity.LimitCount, "holders" | "atWork" | "waiting" | "oldest" | "atLeast"> | undefined
+): Html =>
+  html`<td class="num">${count(sum?.holders ?? 0)}</td><td class="num">${count(sum?.atWork ?? 0)}</td><td class="num">${
+    count(sum?.waiting ?? 0, sum?.atLeast)
+  }</td><td class="num">${sum === undefined || sum.oldest === null ? "–" : duration(sum.oldest)}</td>`
+
+const limitLine = (visit: Visit) => (line: Line): Html => {
+  const { name, states, sum } = line
+  const shown = cut(name, maxName)
+  return html`<tr><th scope="row"><a href="${
+    isKeyed(line) ? address("limits", { limit: name }) : address("limit", { limit: name })
+  }">${shown}</a></th><td class="num">${
+    isKeyed(line) ? html`${mostOf(line)} <span class="quiet">of each key</span>` : mostOf(line)
+  }</td>${numbers(sum)}<td>${sum?.paused === true ? pausedMark : ""}${
+    sum === undefined || sum.pausedKeys === 0
+      ? ""
+      : html` <span class="quiet">${several(sum.pausedKeys, "key")} paused</span>`
+  }</td><td>${stateLinks(states)}</td><td class="tight">${
+    limitButton(visit, { limit: name }, sum?.paused === true)
+  }</td></tr>`
+}
+
+const head = (titles: ReadonlyArray<string>): Html =>
+  html`<thead><tr>${
+    titles.map((title) =>
+      html`<th scope="col"${
+        ["At most", "Holders", "At work", "Waiting", "Oldest"].includes(title) ? html` class="num"` : ""
+      }>${title}</th>`
+    )
+  }<td></td></tr></thead>`
+
+const keyLine = (visit: Visit, list: string | undefined) => (key: Activity.LimitCount): Html =>
+  html`<tr><th scope="row"><a href="${address("limit", { limit: key.limit, key: key.key ?? undefined })}">${
+    list === undefined ? html`<span class="quiet">${cut(key.limit, maxName)}</span> ` : ""
+  }${cut(key.key ?? "", maxName)}</a></th><td class="num">${key.running ?? "–"}</td>${numbers(key)}<td>${
+    paused(key.paused, key.limitPaused)
+  }</td><td class="tight">${
+    limitButton(visit, { limit: key.limit, key: key.key ?? undefined, list }, key.paused)
+  }</td></tr>`
+
+const keyTitles = ["Key", "At most", "Holders", "At work", "Waiting", "Oldest", "Paused"]
+
+const keyTable = (
+  visit: Visit,
+  { keys, label, list }: {
+    readonly keys: ReadonlyArray<Activity.LimitCount>
+    readonly label: string
+    readonly list: string | undefined
+  }
+): Html =>
+  html`<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table>${head(keyTitles)}
+<tbody>${keys.map(keyLine(visit, list))}</tbody></table></div>`
+
+const limitTitles = ["Limit", "At most", "Holders", "At work", "Waiting", "Oldest", "Paused", "States"]
+
+const overview = Effect.fnUntraced(function*(visit: Visit) {
+  const [sums, busiest] = yield* Effect.all([
+    Activity.limits(lookAt),
+    Activity.busiestKeys({ first: maxBusiest, lookAt })
+  ], { concurrency: 2 })
+  const lines = linesOf(visit.site, sums)
+  const isCut = sums.some(({ atLeast }) => atLeast)
+  return respond(visit, {
+    title: "Limits",
+    current: "limits",
+    body: html`<h1>Limits</h1>${doneNote(visit.query)}<section class="card">${
+      lines.length === 0
+        ? html`<p>There are no limits.</p>`
+        : html`<div class="scroll" tabindex="0" role="region" aria-label="Limits"><table>${head(limitTitles)}
+<tbody>${lines.map(limitLine(visit))}</tbody></table></div>`
+    }</section>${
+      busiest.length === 0
+        ? ""
+        : html`<section class="card"><h2>The busiest keys</h2>${
+          keyTable(visit, { keys: busiest, label: "The busiest keys", list: undefined })
+        }</section>`
+    }${
+      isCut
+        ? html`<p class="quiet">Of each task, the ${count(lookAt)} tasks that have waited longest were counted.</p>`
+        : ""
+    }`
+  })
+})
+
+const keySearch = (limit: string): Html =>
+  html`<form class="filter" method="get" action="limit"><input type="hidden" name="limit" value="${limit}">
+<label>Key<input name="key" required size="20" placeholder="all of it"></label><button>Show</button> <a class="plain" href="limits">All limits</a></form>`
+
+const keyPage = Effect.fnUntraced(function*(visit: Visit, limit: string) {
+  const after = visit.query.get("after") ?? undefined
+  const { keys, next } = yield* Activity.limitKeys(limit, { first: pageSize, lookAt: lookAtKey, after })
+  const text = keys.length < pageSize ? "Look further" : "Next page"
+  return respond(visit, {
+    title: `Limit ${cut(limit, maxName)}`,
+    current: "limits",
+    body: html`<h1>Limit ${cut(limit, maxName)}</h1>${doneNote(visit.query)}${keySearch(limit)}<section class="card">
+<p class="quiet">${
+      several(keys.length, "key")
+    } on this page: those whose tasks are there, and those that are paused.</p>${
+      keys.length === 0 ? "" : keyTable(visit, { keys, label: "Keys", list: limit })
+    }${
+      next === undefined
+        ? ""
+        : html`<p class="bar"><a class="button" rel="next" href="${
+          address("limits", { limit, after: next })
+        }">${text}</a></p>`
+    }</section>`
+  })
+})
+
+export const limits: Handler = (visit) => {
+  const limit = visit.query.get("limit")
+  return limit === null || limit === "" ? overview(visit) : keyPage(visit, limit)
+}

@@ -1,0 +1,126 @@
+/** Limits in tables of any size: what is counted, up to a limit. */
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { Activity, Limits } from "../../src/index.ts"
+import { atTheDoor, holder } from "../support/limits/Syncs.ts"
+import { workerTests } from "../support/worker/Fixture.ts"
+import { insert, run } from "../support/worker/Table.ts"
+
+const reset = run("truncate pg_task_limit, pg_task_paused")
+
+const alone = (name: string, count: number) =>
+  run(
+    `insert into pg_task (step, limit_key, slots, wakeup_at)
+    select '{"Charges":{"Charge":{}}}', $1, 3, now() - interval '1 minute' from generate_series(1, $2::int)`,
+    [name, count]
+  )
+
+/** Every key of a limit, page by page. */
+const allKeys = (limit: string, first: number) =>
+  Effect.gen(function*() {
+    const found: Array<string | null> = []
+    let page = yield* Activity.limitKeys(limit, { first, lookAt: 10 })
+    found.push(...page.keys.map(({ key }) => key))
+    while (page.next !== undefined) {
+      page = yield* Activity.limitKeys(limit, { first, lookAt: 10, after: page.next })
+      found.push(...page.keys.map(({ key }) => key))
+    }
+    return found
+  })
+
+workerTests("limits", (test) => {
+  test(
+    "are counted as Limits.list counts them, up to a limit",
+    Effect.gen(function*() {
+      yield* reset
+      yield* atTheDoor("acme", 30)
+      yield* atTheDoor("umbrella", 5)
+      yield* holder("acme", "first")
+      yield* holder("quiet", "only", "true, gen_random_uuid(), now() + interval '1 hour'")
+      yield* alone("stripe", 4)
+      yield* Limits.pause({ limit: "tenant", key: "nobody" })
+      yield* Limits.pause({ limit: "stripe" })
+      yield* insert("{\"Unlimited\":{\"State\":{}}}")
+      const wanted = yield* Limits.list()
+      const busiest = yield* Activity.busiestKeys({ first: 10, lookAt: 100 })
+      assert.deepStrictEqual(
+        busiest.map(({ atWork, holders, key, limit, running, waiting }) => ({
+          limit,
+          key,
+          running,
+          holders,
+          atWork,
+          waiting
+        })),
+        wanted.filter(({ key }) => key !== null).map(({ atWork, holders, key, limit, running, waiting }) => ({
+          limit,
+          key,
+          running,
+          holders,
+          atWork,
+          waiting
+        }))
+      )
+      const [stripe, tenant] = yield* Activity.limits(100)
+      assert.deepInclude(stripe, { limit: "stripe", running: 3, waiting: 4, keys: 0, paused: true, atLeast: false })
+      assert.deepInclude(tenant, { limit: "tenant", running: null, waiting: 35, holders: 2, atWork: 1, paused: false })
+      assert.deepInclude(tenant, { keys: 3, pausedKeys: 1 })
+      assert.deepStrictEqual(busiest.map(({ key, oldest }) => [key, oldest === null]), [
+        ["acme", false],
+        ["umbrella", false],
+        ["quiet", true],
+        ["nobody", true]
+      ])
+
+      const [, some] = yield* Activity.limits(10)
+      assert.deepInclude(some, { limit: "tenant", waiting: 10, atLeast: true })
+      const [acme] = yield* Activity.busiestKeys({ limit: "tenant", first: 1, lookAt: 10 })
+      assert.deepInclude(acme, { key: "acme", atLeast: true })
+    })
+  )
+
+  test(
+    "have their keys page by page, each once, whatever other limits have",
+    Effect.gen(function*() {
+      yield* reset
+      const odd = ["a", "A", "ä", "a b", "a-b", "a:b", ":", "_", "ab", "9", "10", "ſ", "😀", "'", "%", "\\"]
+      for (const key of odd) {
+        yield* atTheDoor(key.replaceAll("\\", "\\\\"), 1)
+        yield* alone(`ten${key}`, 1)
+      }
+      yield* run("update pg_task set limit_key = 'tenant:\\' where limit_key = 'tenant:\\\\'")
+      yield* Limits.pause({ limit: "tenant", key: "paused" })
+      yield* alone("tenant", 1)
+      for (const first of [1, 3, 100]) {
+        const found = yield* allKeys("tenant", first)
+        assert.sameMembers([...found], [...odd, "paused"], `${first} a page`)
+        assert.lengthOf(found, odd.length + 1)
+      }
+      assert.deepStrictEqual(yield* allKeys("nobody", 10), [])
+    })
+  )
+
+  test(
+    "say who holds slots, and who is next",
+    Effect.gen(function*() {
+      yield* reset
+      yield* atTheDoor("acme", 5)
+      yield* atTheDoor("other", 5)
+      yield* holder("acme", "first")
+      const { count, holders, waiting } = yield* Activity.limitTasks({ limit: "tenant", key: "acme" }, {
+        first: 3,
+        lookAt: 4
+      })
+      assert.deepInclude(count, { limit: "tenant", key: "acme", holders: 1, waiting: 4, atLeast: true, running: 1 })
+      assert.deepStrictEqual(holders.map(({ limit, slot, status }) => [limit, slot, status]), [[
+        "tenant:acme",
+        1,
+        "ready"
+      ]])
+      assert.deepStrictEqual(
+        waiting.map(({ raw, slot, status }) => [JSON.parse(raw).Syncs.Sync.name, slot, status]),
+        [["1", null, "limited"], ["2", null, "limited"], ["3", null, "limited"]]
+      )
+    })
+  )
+})

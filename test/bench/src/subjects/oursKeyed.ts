@@ -1,0 +1,3 @@
+import { makeOurs } from "./support/ours.ts"
+
+export const subject = makeOurs({ keyed: true })

@@ -1,0 +1,160 @@
+/** The pages of limits. */
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { Limits } from "../../src/index.ts"
+import { contentOf, dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
+import { postAs, request } from "../support/dashboard/Request.ts"
+import { as, serve } from "../support/dashboard/Server.ts"
+import { Order } from "../support/dashboard/Shop.ts"
+import { atTheDoor, holder, makeSyncs, sync } from "../support/limits/Syncs.ts"
+import { makeGate, start } from "../support/worker/Fixture.ts"
+import { empty, run } from "../support/worker/Table.ts"
+import { eventually } from "../support/worker/Wait.ts"
+
+const reset = run("truncate pg_task_limit, pg_task_paused")
+
+const Syncs = makeSyncs(() => Effect.void, 1)
+
+const paused = Effect.map(
+  run<{ readonly name: string }>("select name from pg_task_paused where kind = 'limit' order by name"),
+  (rows) => rows.map(({ name }) => name)
+)
+
+dashboardTests("limits", (test) => {
+  test(
+    "are shown with who holds slots and who waits; a key and the whole are paused and resumed, without scripts",
+    Effect.gen(function*() {
+      yield* reset
+      const gate = yield* makeGate
+      const Gated = makeSyncs(({ name }) => gate.enter(name), 1)
+      yield* start({ tasks: [Gated] })
+      yield* Gated.enqueueAll([sync("acme", "a1"), sync("acme", "a2"), sync("acme", "a3"), sync("umbrella", "u1")])
+      yield* gate.next
+      yield* gate.next
+      yield* eventually(Limits.list(), ([first]) => first?.waiting === 2)
+      const url = yield* serve({ tasks: [Gated, Order], access: as("ada", "write") })
+      const { faults, page } = yield* visit({ javaScriptEnabled: false })
+      yield* play(() => page.goto(url))
+      // The machine marks the state.
+      assert.strictEqual(yield* play(() => page.locator("a.node.limits", { hasText: "Sync" }).count()), 1)
+      yield* play(() => page.getByRole("link", { name: "Limits" }).click())
+      const overview = page.getByRole("region", { name: "Limits" }).locator("tbody tr")
+      assert.match(yield* play(() => overview.innerText()), /tenant\s+1 of each key\s+2\s+2\s+2\s+\S+\s+Syncs\.Sync/)
+      const keys = page.getByRole("region", { name: "The busiest keys" }).locator("tbody tr")
+      assert.match((yield* play(() => keys.allInnerTexts()))[0]!, /tenant acme\s+1\s+1\s+1\s+2/)
+
+      yield* play(() => page.getByRole("button", { name: "Pause tenant acme" }).click())
+      assert.include(yield* contentOf(page), "1 key paused.")
+      assert.deepStrictEqual(yield* paused, ["tenant:acme"])
+      yield* play(() => page.getByRole("link", { name: "tenant", exact: true }).click())
+      assert.match(
+        (yield* play(() => page.locator("tbody tr").allInnerTexts()))[0]!,
+        /acme\s+1\s+1\s+1\s+2\s+\S+\s+paused/
+      )
+      yield* play(() => page.getByRole("link", { name: "acme" }).click())
+      const next = page.locator("section", { has: page.getByRole("heading", { name: "Who is next" }) })
+      assert.match((yield* play(() => next.locator("tbody tr").allInnerTexts()))[0]!, /limited[^]*at tenant acme/)
+      yield* play(() => next.locator("a.row").first().click())
+      assert.match(yield* contentOf(page), /Limit\s+tenant acme, waits for a slot/)
+      yield* play(() => page.getByRole("link", { name: "tenant acme" }).click())
+      yield* play(() => page.getByRole("button", { name: "Resume tenant acme" }).click())
+      assert.include(yield* contentOf(page), "1 key resumed.")
+      assert.deepStrictEqual(yield* paused, [])
+
+      yield* play(() => page.goto(`${url}limits`))
+      yield* play(() => page.getByRole("button", { name: "Pause tenant", exact: true }).click())
+      assert.include(yield* contentOf(page), "1 limit paused.")
+      assert.include(yield* contentOf(page), "the whole limit")
+      assert.deepStrictEqual(yield* paused, ["tenant"])
+      yield* play(() => page.getByRole("button", { name: "Resume tenant", exact: true }).click())
+      assert.deepStrictEqual(yield* paused, [])
+      yield* gate.open
+      yield* empty
+      yield* play(() => page.goto(`${url}limits`))
+      assert.match(yield* play(() => overview.innerText()), /tenant\s+1 of each key\s+0\s+0\s+0/)
+      assert.deepStrictEqual(faults, [])
+    })
+  )
+
+  test(
+    "are paused only by those who may",
+    Effect.gen(function*() {
+      yield* reset
+      yield* atTheDoor("acme", 2)
+      const fields = { limit: "tenant", key: "acme", change: "pause" }
+      const cases = [["read", 0], [["retry"], 0], [["pause"], 2], ["write", 2]] as const
+      for (const [may, buttons] of cases) {
+        yield* reset
+        const url = yield* serve({ tasks: [Syncs], access: as("eve", may) })
+        const { page } = yield* visit()
+        yield* play(() => page.goto(`${url}limits`))
+        assert.strictEqual(yield* play(() => page.locator("main button").count()), buttons)
+        const isAllowed = buttons > 0
+        assert.strictEqual((yield* postAs(url, "limit", fields)).status, isAllowed ? 303 : 403)
+        assert.deepStrictEqual(yield* paused, isAllowed ? ["tenant:acme"] : [])
+      }
+      yield* reset
+      const url = yield* serve({ tasks: [Syncs], access: as("ada", "write") })
+      const refused = [
+        [400, { ...fields, limit: "" }],
+        [400, { ...fields, limit: "tenant:acme" }],
+        [400, { ...fields, limit: "x".repeat(101) }],
+        [400, { ...fields, key: "x".repeat(501) }],
+        [400, { ...fields, key: "\0" }],
+        [400, { ...fields, change: "constructor" }],
+        [409, { ...fields, change: "resume" }]
+      ] as const
+      for (const [status, form] of refused) {
+        assert.strictEqual((yield* postAs(url, "limit", form)).status, status, JSON.stringify(form).slice(0, 80))
+      }
+      assert.deepStrictEqual(yield* paused, [])
+      assert.strictEqual((yield* request(`${url}limit`)).status, 404)
+    })
+  )
+
+  test(
+    "have their keys on pages, and one key is found by its name",
+    Effect.gen(function*() {
+      yield* reset
+      yield* run(
+        `insert into pg_task (step, limit_key, slots)
+        select '{"Syncs":{"Sync":{"tenant":"x","name":"y"}}}', l || n, 1
+        from generate_series(1, 70) n, unnest('{aaa:,tenant:,zzz:}'::text[]) l`
+      )
+      yield* holder("7", "first")
+      const url = yield* serve({ tasks: [Syncs] })
+      const { page } = yield* visit()
+      yield* play(() => page.goto(`${url}limits?limit=tenant`))
+      const names = play(() => page.locator("tbody th").allInnerTexts())
+      const first = yield* names
+      assert.lengthOf(first, 50)
+      yield* play(() => page.getByRole("link", { name: "Next page" }).click())
+      const all = [...first, ...yield* names]
+      assert.sameMembers(all, Array.from({ length: 70 }, (_, n) => String(n + 1)))
+      assert.strictEqual(yield* play(() => page.getByRole("link", { name: "Next page" }).count()), 0)
+      yield* play(() => page.getByRole("textbox", { name: "Key" }).fill("7"))
+      yield* play(() => page.getByRole("button", { name: "Show" }).click())
+      assert.match(yield* contentOf(page), /Limit tenant 7[^]*At most\s+1\s+Holders\s+1, of which[^]*Waiting\s+1/)
+    })
+  )
+
+  test(
+    "that only rows have are shown, whatever they are called",
+    Effect.gen(function*() {
+      yield* reset
+      const hostile = "<script>alert(1)</script>\u202e&\""
+      yield* insert("{\"A\":{\"B\":{}}}", { limit_key: `'${hostile}'`, slots: "1" })
+      yield* insert("{\"A\":{\"B\":{}}}", { limit_key: `'${hostile}:${hostile}:x'`, slots: "1" })
+      const url = yield* serve({ tasks: [Order], access: as("ada", "write") })
+      const { faults, page } = yield* visit()
+      yield* play(() => page.goto(`${url}limits`))
+      assert.include(yield* contentOf(page), "No state of this dashboard's tasks")
+      yield* play(() => page.locator("tbody th a").last().click())
+      assert.include(yield* contentOf(page), "<script>alert(1)</script>\\u202e&\":x")
+      yield* play(() => page.locator("a.row").first().click())
+      yield* play(() => page.getByRole("link", { name: "alert(1)" }).click())
+      yield* play(() => page.getByRole("heading", { name: "Who is next" }).waitFor())
+      assert.deepStrictEqual(faults, [])
+    })
+  )
+})
