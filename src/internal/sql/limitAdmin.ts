@@ -44,6 +44,23 @@ order by k.waiting desc, k.holders desc, k.key limit $1::int`,
     [limit]
   )
 
+export interface LimitTotal {
+  readonly name: string
+  readonly holders: number
+  readonly waiting: number
+}
+
+/** How many rows hold slots of each limit, and how many wait, all of its keys together. */
+export const limitTotals = (sql: SqlClient): Rows<LimitTotal> =>
+  query(
+    sql,
+    `select split_part(r.key, ':', 1) as name, sum(r.holders)::float8 as holders, sum(r.waiting)::float8 as waiting from (
+  select limit_key as key, count(*) as holders, 0 as waiting from pg_task where slot > 0 group by 1
+  union all select limit_key, 0, count(*) from pg_task where ${isAtDoor} and wakeup_at <= now() group by 1
+) r group by 1`,
+    []
+  )
+
 /**
  * No row of the limit, or of the key, gets a slot from now on. Those that hold one and don't run lose it, in a statement
  * of its own: it waits for those who have begun to hand on slots before.

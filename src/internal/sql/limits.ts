@@ -125,7 +125,8 @@ const isOurs = (row: string) =>
 
 /**
  * Takes slots back that no attempt will free: those of rows that no worker takes, except rows that this worker takes
- * sooner or later; and those of parked rows whose worker has crashed. Returns their keys.
+ * sooner or later; and those of rows that were parked, or moved into the future, while they ran, and whose worker has
+ * crashed since: nobody rescues these. Returns their keys.
  */
 export const takeSlotsBack = (
   sql: SqlClient,
@@ -137,7 +138,8 @@ export const takeSlotsBack = (
       `with stuck as materialized (
   select t.ctid, t.limit_key, t.task, t.state, t.error from pg_task t
   where t.slot > 0 and t.ended_at is null and case
-    when t.error is not null then not t.is_running or t.lease_until < now()
+    when t.error is not null or t.wakeup_at > now()
+      then not t.is_running or coalesce(t.lease_until, t.updated_at) < now() - ${unclaimedFor}
     else not t.is_running and t.updated_at < now() - ${unclaimedFor} and not ${isOurs("t")} and exists (
       select from pg_task w where w.limit_key = t.limit_key and w.slot is null and w.error is null and w.ended_at is null
     ) end

@@ -23,7 +23,7 @@ import {
 import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
 import { type Knock, type Knocks, lockedPause } from "./knocks.ts"
-import type { Wakeup } from "./wakeup.ts"
+import type { Waker } from "./wakeup.ts"
 
 /** The locks of more keys than these are never held together. */
 const maxKeys = 50
@@ -56,7 +56,7 @@ export interface DoorOptions {
   readonly knocks: Knocks
   /** Where the rows go on. */
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
-  readonly wakeup: Wakeup
+  readonly wakeup: Waker
   readonly afterCommit: AfterCommit
 }
 
@@ -66,7 +66,7 @@ const takeKeys = <A>(items: Array<A>, keyOf: (item: A) => string, most: number):
   let count = 0
   for (const item of items) {
     keys.add(keyOf(item))
-    if (keys.size > maxKeys || count === most) break
+    if (keys.size > Math.min(maxKeys, most) || count === most) break
     count++
   }
   return items.splice(0, count)
@@ -74,6 +74,8 @@ const takeKeys = <A>(items: Array<A>, keyOf: (item: A) => string, most: number):
 
 export class Door {
   private readonly options: DoorOptions
+  /** How many rows one statement may concern now: fewer where the server has cancelled one because it took too long. */
+  private most = maxRows
   /** The tags of the states that this worker claims, by task. Undefined: any. */
   private readonly known: ReadonlyMap<string, ReadonlySet<string> | undefined>
 
@@ -140,7 +142,7 @@ export class Door {
     const { waiting } = this.options.knocks
     return Effect.whileLoop({
       while: () => waiting.length > 0,
-      body: () => this.enterBatch(takeKeys(waiting, ({ limit }) => limit.key, maxRows)),
+      body: () => this.enterBatch(takeKeys(waiting, ({ limit }) => limit.key, this.most)),
       step: () => {}
     })
   }
@@ -154,7 +156,14 @@ export class Door {
     })
   }
 
+  /** Where the server lets no statement take long, smaller ones come through. */
+  private adapt(error: SqlError | undefined): void {
+    if (error === undefined) this.most = Math.min(this.most * 2, maxRows)
+    else if (codeOf(error) === "57014") this.most = Math.max(this.most >> 1, 1)
+  }
+
   private settle(batch: ReadonlyArray<Knock>, rows: ReadonlyArray<EnteredRow>): Effect.Effect<unknown> {
+    this.adapt(undefined)
     const found = new Map(rows.filter(({ state }) => state !== "granted").map((row) => [row.id, row]))
     const isLocked = ({ claimed }: Knock) => found.get(claimed.id)?.state === "locked"
     const locked = batch.filter(isLocked)
@@ -173,6 +182,7 @@ export class Door {
 
   /** It was refused though the database is there: because of a lock, or of the key of one row. */
   private again(batch: ReadonlyArray<Knock>, error: SqlError): Effect.Effect<void> {
+    this.adapt(error)
     // A slot that is held already: where transactions are repeatable reads by default, a function sees what is past.
     if (failureKindOf(error) === "Lock" || codeOf(error) === "23505") {
       return Effect.logDebug(`Slots could not be asked for, and will be again: ${messageOf(error)}`).pipe(
@@ -197,19 +207,22 @@ export class Door {
 
   private grant(keys: ReadonlyArray<string>): Effect.Effect<void> {
     const { knocks, sql } = this.options
-    const batch = keys.slice(0, maxKeys)
+    const batch = keys.slice(0, Math.min(maxKeys, this.most))
     if (batch.length === 0) return Effect.void
     return Effect.matchEffect(this.send(grantSlots(sql, batch)), {
-      onFailure: (error) =>
-        Effect.logDebug(`Slots could not be handed on, and will be again: ${messageOf(error)}`).pipe(
+      onFailure: (error) => {
+        this.adapt(error)
+        return Effect.logDebug(`Slots could not be handed on, and will be again: ${messageOf(error)}`).pipe(
           Effect.andThen(Effect.sleep(lockedPause.first)),
           Effect.map(() => batch.forEach((key) => knocks.freed(key)))
-        ),
+        )
+      },
       onSuccess: (rows) => Effect.suspend(() => this.settleGrants(rows))
-    }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(maxKeys)))))
+    }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(batch.length)))))
   }
 
   private settleGrants(rows: ReadonlyArray<Grant>): Effect.Effect<unknown> {
+    this.adapt(undefined)
     const locked = rows.flatMap(({ lockedKey }) => lockedKey ?? [])
     this.granted(rows.filter(({ lockedKey }) => lockedKey === null))
     if (locked.length === 0) return Effect.void
