@@ -181,6 +181,30 @@ export const oldestReadyAge: Metric.Gauge<number> = Metric.gauge("pg_task_oldest
 })
 
 /**
+ * How many tasks hold a slot of a limit, all of its keys together, with attribute `limit`. Only `TableMetrics.layer`
+ * updates it.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const limitHolders: Metric.Gauge<number> = Metric.gauge("pg_task_limit_holders", {
+  description: "Tasks that hold a slot of a limit",
+  attributes: inTasks
+})
+
+/**
+ * How many due tasks wait for a slot of a limit, all of its keys together, with attribute `limit`. Only
+ * `TableMetrics.layer` updates it.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const limitWaiting: Metric.Gauge<number> = Metric.gauge("pg_task_limit_waiting", {
+  description: "Due tasks that wait for a slot of a limit",
+  attributes: inTasks
+})
+
+/**
  * How many due tasks wait in a state that this worker does not know, with attributes `task` and `step`: another build
  * wrote them. It counts among the first due ones, up to 5,000. In a rolling deploy the old workers see some, until the
  * new ones have worked them off. If every worker sees some for long, none of them knows the state.

@@ -1,5 +1,6 @@
 /**
- * The gauges that no single worker can know: how many tasks are in the table, and how late the oldest ready one is.
+ * The gauges that no single worker can know: how many tasks are in the table, how late the oldest ready one is, and how
+ * many hold or wait for the slots of limits.
  *
  * @since 0.1.0
  */
@@ -10,6 +11,8 @@ import * as Metric from "effect/Metric"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { type Count, counts } from "./Admin.ts"
 import * as Metrics from "./Metrics.ts"
+import { limitTotals } from "./internal/admin/limits.ts"
+import type { LimitTotal } from "./internal/sql/limitAdmin.ts"
 import { type Status, statuses } from "./internal/sql/row.ts"
 import { messageOf } from "./internal/sql/errors.ts"
 
@@ -54,6 +57,20 @@ const publish = (levels: ReadonlyMap<string, Level>) =>
       Metric.update(Metric.withAttributes(Metrics.oldestReadyAge, { task }), level.oldestReady)
     ), { discard: true })
 
+/** The same of limits. */
+const publishLimits = (totals: ReadonlyArray<LimitTotal>, seen: Iterable<string>) => {
+  const gone = [...seen].map((name) => ({ name, holders: 0, waiting: 0 }))
+  const all = new Map([...gone, ...totals].map((total) => [total.name, total]))
+  return Effect.as(
+    Effect.forEach(all.values(), ({ holders, name, waiting }) =>
+      Effect.andThen(
+        Metric.update(Metric.withAttributes(Metrics.limitHolders, { limit: name }), holders),
+        Metric.update(Metric.withAttributes(Metrics.limitWaiting, { limit: name }), waiting)
+      ), { discard: true }),
+    [...all.keys()]
+  )
+}
+
 /** Why a sample could not be taken, in one line. */
 type Failure = Effect.Error<ReturnType<typeof counts>>
 
@@ -63,6 +80,7 @@ const textOf = (error: Failure) => (error._tag === "SqlError" ? messageOf(error)
 const watch = (interval: Duration.Duration): Effect.Effect<never, never, SqlClient> =>
   Effect.suspend(() => {
     let seen: ReadonlyArray<string> = []
+    let seenLimits: ReadonlyArray<string> = []
     let lost = false
     const noteLost = (why: string) => {
       if (lost) return Effect.void
@@ -78,7 +96,13 @@ const watch = (interval: Duration.Duration): Effect.Effect<never, never, SqlClie
       Effect.flatMap((rows) => {
         const levels = levelsOf(rows, seen)
         seen = [...levels.keys()]
-        return Effect.andThen(publish(levels), noteBack)
+        return publish(levels)
+      }),
+      Effect.andThen(limitTotals),
+      Effect.flatMap((totals) => publishLimits(totals, seenLimits)),
+      Effect.flatMap((names) => {
+        seenLimits = names
+        return noteBack
       }),
       Effect.catch((error) => noteLost(textOf(error))),
       Effect.timeoutOrElse({
@@ -104,11 +128,12 @@ export interface Options {
 }
 
 /**
- * Updates `Metrics.tasks` and `Metrics.oldestReadyAge` for as long as the layer is alive. They describe the table, not
+ * Updates `Metrics.tasks`, `Metrics.oldestReadyAge`, `Metrics.limitHolders` and `Metrics.limitWaiting` for as long as the
+ * layer is alive. They describe the table, not
  * a worker: one process is enough. If several processes have this layer, take the maximum, not the sum.
  *
  * It never fails. While the database is away, or the table isn't there yet, the gauges keep their last values: the
- * log says so once, and once more when they are back. A task or status that is no longer in the table goes to 0.
+ * log says so once, and once more when they are back. A task, status or limit that is no longer in the table goes to 0.
  * Its statements make no spans.
  *
  * @example

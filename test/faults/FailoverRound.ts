@@ -15,6 +15,7 @@ import type { Random } from "./Random.ts"
 import { playSpell, spellLease } from "./SpellRound.ts"
 import type { Spell } from "./Spells.ts"
 import { makeJoins } from "./joins/Joins.ts"
+import { makeLimitRounds } from "./limits/LimitRounds.ts"
 import { looking, sound, type Urls } from "./WorkerVariant.ts"
 import type { Scene } from "./FaultContext.ts"
 
@@ -84,7 +85,7 @@ const play = (setting: Setting, urls: Urls, random: Random, { log, millis, plans
     const sql = yield* SqlClient.SqlClient
     yield* awaitStandby(sql)
     yield* Migrations.run
-    const beside = [makeJoins(random.fork("joins"))]
+    const beside = [makeJoins(random.fork("joins")), makeLimitRounds(random.fork("limits"))]
     const tables = beside.flatMap(({ tables }) => tables)
     for (const statement of createLedger(new URL(urls.direct).password, tables)) yield* sql.unsafe(statement)
     const variant = (name: string, random: Random) => looking(sound(name, urls, random, spellLease))

@@ -1,13 +1,14 @@
 /** All faults, and how they are mixed. */
 import { Effect, Fiber } from "effect"
 import { databaseFaults } from "./DatabaseFaults.ts"
+import { limitFaults } from "./limits/LimitFaults.ts"
 import { networkFaults } from "./NetworkFaults.ts"
 import { processFaults } from "./ProcessFaults.ts"
 import type { Random } from "./Random.ts"
 import { rowFaults } from "./RowFaults.ts"
 import type { Fault, World } from "./FaultContext.ts"
 
-const all = { ...processFaults, ...networkFaults, ...databaseFaults, ...rowFaults }
+const all = { ...processFaults, ...networkFaults, ...databaseFaults, ...rowFaults, ...limitFaults }
 
 export type Name = keyof typeof all
 
@@ -44,7 +45,12 @@ const weights: Record<Name, number> = {
   clear: 3,
   cancel: 3,
   fell: 4,
-  garbage: 8
+  garbage: 8,
+  "drop slots": 3,
+  "park slots": 3,
+  "move slots": 3,
+  "rename slots": 2,
+  "pause a limit": 2
 }
 
 /** Those that change the same thing must not undo each other's work: one at a time. */

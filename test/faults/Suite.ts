@@ -15,6 +15,7 @@ import { makeRandom, type Random } from "./Random.ts"
 import { calmRound, wildRound } from "./Round.ts"
 import { playSpell, spellLease, spells } from "./SpellRound.ts"
 import { makeJoins } from "./joins/Joins.ts"
+import { makeLimitRounds } from "./limits/LimitRounds.ts"
 import { looking, odd, plain, sound, type Urls, type Variant } from "./WorkerVariant.ts"
 import type { World } from "./FaultContext.ts"
 
@@ -133,7 +134,7 @@ const play = (options: Options, server: EmbeddedPostgres.EmbeddedPostgres) =>
     const sql = yield* SqlClient.SqlClient
     yield* Migrations.run
     const random = makeRandom(seed)
-    const beside = [makeJoins(random.fork("joins"))]
+    const beside = [makeJoins(random.fork("joins")), makeLimitRounds(random.fork("limits"))]
     const tables = beside.flatMap(({ tables }) => tables)
     for (const statement of createLedger(new URL(server.url).password, tables)) yield* sql.unsafe(statement)
     const proxy = yield* makeProxy(server.port)

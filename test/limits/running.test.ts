@@ -131,7 +131,7 @@ workerTests("a limit", (test) => {
       const gate = yield* makeGate
       const Syncs = makeSyncs(({ name, tenant }) => gate.enter(`${tenant} ${name}`), 1)
       yield* start({ tasks: [Syncs] })
-      yield* atTheDoor("noisy", 50_000)
+      yield* atTheDoor("noisy", 100_000)
       yield* Syncs.enqueueAll([sync("noisy", "new"), ...Array.from({ length: 5000 }, (_, n) => sync("noisy", n))])
       assert.strictEqual(yield* gate.next, "noisy 1")
       yield* Syncs.enqueue(sync("quiet", 1))

@@ -66,6 +66,27 @@ workerTests("the table's gauges", (test) => {
   )
 
   test(
+    "say how many tasks hold slots of a limit, and how many wait, all of its keys together",
+    Effect.gen(function*() {
+      const series = Series.capture()
+      const levels = (): readonly [number, number] => [
+        series.value(Metrics.limitHolders, { limit: "tenant" }).value,
+        series.value(Metrics.limitWaiting, { limit: "tenant" }).value
+      ]
+      yield* run(
+        `insert into pg_task (step, limit_key, slot, slots, wakeup_at)
+        select '{"Syncs":{"Sync":{"tenant":"a","name":"b"}}}', 'tenant:' || (n % 3), case when n < 3 then 1 end, 1,
+          now() + case when n = 9 then 1 else -1 end * interval '1 hour'
+        from generate_series(0, 9) as n`
+      )
+      yield* watch(series.layer)
+      yield* eventually(Effect.sync(levels), ([holders, waiting]) => holders === 3 && waiting === 6)
+      yield* run("delete from pg_task")
+      yield* eventually(Effect.sync(levels), ([holders, waiting]) => holders === 0 && waiting === 0)
+    })
+  )
+
+  test(
     "say for how long the oldest ready task has been due",
     Effect.gen(function*() {
       const series = Series.capture()

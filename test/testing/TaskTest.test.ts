@@ -232,6 +232,17 @@ layer(Table)("TaskTest and real time", (it) => {
       yield* test
       yield* TaskTest.rolledBack(test)
     }))
+
+  it.effect("finds what becomes due while it looks", () =>
+    Effect.gen(function*() {
+      for (let n = 0; n < 60; n++) {
+        yield* Jobs.delay(job("later"), "1 minute")
+        yield* Jobs.delay(job("soon"), 1 + n % 4)
+        const step = yield* TaskTest.runStep({ tasks: [Jobs], delays: "wait" })
+        assert.deepStrictEqual(names([Option.getOrThrow(step)]), ["soon"])
+        yield* Admin.cancel({ task: "Jobs" })
+      }
+    }))
 })
 
 layer(Table)("TaskTest.runStep", (it) => {

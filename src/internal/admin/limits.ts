@@ -20,5 +20,6 @@ const withSql = <A>(statement: (sql: SqlClient.SqlClient) => Effect.Effect<A, Sq
   Effect.flatMap(SqlClient.SqlClient, statement).pipe(Effect.catchTag("SqlError", toTableError))
 
 export const allLimits = (limit: number) => withSql((sql) => Statements.listLimits(sql, limit))
+export const limitTotals = withSql(Statements.limitTotals)
 export const pauseLimit = (target: Target) => withSql((sql) => Statements.pauseLimit(sql, nameOf(target)))
 export const resumeLimit = (target: Target) => withSql((sql) => Statements.resumeLimit(sql, nameOf(target)))

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { isAtDoor, isPaused } from "./limitSchema.ts"
-import { findOpenKeys, grantSlots } from "./limits.ts"
+import { findAllOpenKeys, grantSlotsDurably } from "./limits.ts"
 import { notify } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
 import { ageOrNull } from "./row.ts"
@@ -44,6 +44,23 @@ order by k.waiting desc, k.holders desc, k.key limit $1::int`,
     [limit]
   )
 
+export interface LimitTotal {
+  readonly name: string
+  readonly holders: number
+  readonly waiting: number
+}
+
+/** How many rows hold slots of each limit, and how many wait, all of its keys together. */
+export const limitTotals = (sql: SqlClient): Rows<LimitTotal> =>
+  query(
+    sql,
+    `select split_part(r.key, ':', 1) as name, sum(r.holders)::float8 as holders, sum(r.waiting)::float8 as waiting from (
+  select limit_key as key, count(*) as holders, 0 as waiting from pg_task where slot > 0 group by 1
+  union all select limit_key, 0, count(*) from pg_task where ${isAtDoor} and wakeup_at <= now() group by 1
+) r group by 1`,
+    []
+  )
+
 /**
  * No row of the limit, or of the key, gets a slot from now on. Those that hold one and don't run lose it, in a statement
  * of its own: it waits for those who have begun to hand on slots before.
@@ -71,8 +88,8 @@ export const resumeLimit = Effect.fnUntraced(function*(
     "delete from pg_task_paused where kind = 'limit' and name = $1 returning name",
     [name]
   )
-  const keys = (yield* findOpenKeys(sql)).filter((key) => key === name || key.startsWith(`${name}:`))
-  yield* grantSlots(sql, keys.slice(0, maxKeys))
+  const keys = (yield* findAllOpenKeys(sql)).filter((key) => key === name || key.startsWith(`${name}:`))
+  yield* grantSlotsDurably(sql, keys.slice(0, maxKeys))
   yield* notify(sql, "")
   return resumed.length > 0
 })

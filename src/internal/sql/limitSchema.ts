@@ -105,22 +105,54 @@ const lockEach = (how: string) =>
       for no key update${how}
     ) p limit wanted`
 
-/** Every statement of a function sees what was committed before it: so each key is looked at once its lock is held. */
-const lockKeys = `perform pg_advisory_xact_lock(l.id) from (
-    select distinct hashtextextended(u.key, 'pg_task'::regclass::oid::int8) as id from unnest(keys) as u(key) order by 1
-  ) l`
+/**
+ * Locks keys, in their order, and returns those that it got. Every statement of a function sees what was committed before
+ * it: so each key is looked at once its lock is held.
+ *
+ * A session may hold the lock of a key for long: a transaction that stays open in which somebody has paused its limit. The
+ * other keys of the batch must not wait for that. So this waits once, and from then on takes what is free.
+ */
+const lockFunction = `create or replace function pg_task_lock_keys(keys text[]) returns text[] language plpgsql as $$
+declare
+  patience constant text := current_setting('lock_timeout');
+  k record;
+  locked text[] := '{}';
+  may_wait boolean := true;
+begin
+  perform set_config('lock_timeout', '500ms', true);
+  for k in
+    select u.key, hashtextextended(u.key, 'pg_task'::regclass::oid::int8) as id
+    from (select distinct u.key from unnest(keys) as u(key)) u order by 2, 1
+  loop
+    if not pg_try_advisory_xact_lock(k.id) then
+      continue when not may_wait;
+      begin
+        perform pg_advisory_xact_lock(k.id);
+      exception when lock_not_available or deadlock_detected then
+        may_wait = false;
+        continue;
+      end;
+    end if;
+    locked = locked || k.key;
+  end loop;
+  perform set_config('lock_timeout', patience, true);
+  return locked;
+end $$`
 
-/** Nothing is lost if the server forgets this commit. A row that others lock must not hold up the others for long. */
-const begin = `perform set_config('synchronous_commit', 'off', true), set_config('lock_timeout', '5s', true);
-  ${lockKeys};
-  perform set_config('lock_timeout', '250ms', true)`
+/** How many rows hold a slot of the key `k`. */
+const holders = "(select count(*) from pg_task where limit_key = k and slot > 0)"
 
 /**
- * Gives the free slots of some keys to their oldest due rows. Returns the task of each row that got one. A claim may hold
- * one of these rows for a moment: this waits for it, so that no younger row overtakes it. A session that holds one for
- * longer is passed over.
+ * Gives the free slots of some keys, whose locks are held, to their oldest due rows. Returns those that got one. A claim
+ * may hold one of these rows for a moment: this waits for it, so that no younger row overtakes it. A session that holds
+ * one for longer is passed over, and once one did, nobody waits for another one: other keys are locked meanwhile.
+ *
+ * A key whose number was lowered may have holders of slots above it: a free slot below is free only once fewer rows than
+ * the number hold one.
  */
-const grantFunction = `create or replace function pg_task_grant(keys text[]) returns setof text language plpgsql as $$
+const giveFunction = `create or replace function pg_task_give(keys text[])
+returns table (id uuid, task text, state text, quarantined boolean) language plpgsql as $$
+#variable_conflict use_column
 declare
   k text;
   n int;
@@ -128,10 +160,9 @@ declare
   ids uuid[];
   wanted int;
   locked tid[];
-  tasks text[];
+  may_wait boolean := true;
 begin
-  ${begin};
-  for k in select distinct u.key from unnest(keys) as u(key) loop
+  foreach k in array keys loop
     continue when ${isPaused("k")};
     n := coalesce(
       (select slots from pg_task_limit where key = k),
@@ -143,30 +174,50 @@ begin
       select s from generate_series(1, n) as s except select slot from pg_task where limit_key = k and slot > 0
       order by 1
     );
-    wanted := cardinality(free);
-    continue when wanted = 0;
+    wanted := least(cardinality(free), n - ${holders});
+    continue when wanted <= 0;
     ids := array(${oldest("wanted")});
     continue when cardinality(ids) = 0;
-    select array_agg(l.ctid order by l.n), array_agg(l.task order by l.n) into locked, tasks from (${
-  lockEach(" skip locked")
-}) l;
+    select array_agg(l.ctid order by l.n) into locked from (${lockEach(" skip locked")}) l;
     if coalesce(cardinality(locked), 0) < cardinality(ids) then
       begin
-        select array_agg(l.ctid order by l.n), array_agg(l.task order by l.n) into locked, tasks from (${
-  lockEach("")
-}) l;
+        if not may_wait then
+          raise lock_not_available;
+        end if;
+        select array_agg(l.ctid order by l.n) into locked from (${lockEach("")}) l;
       exception when lock_not_available or deadlock_detected then
+        may_wait = false;
         ids := array(${oldest("wanted * 4 + 100")});
-        select array_agg(l.ctid order by l.n), array_agg(l.task order by l.n) into locked, tasks from (${
-  lockEach(" skip locked")
-}) l;
+        select array_agg(l.ctid order by l.n) into locked from (${lockEach(" skip locked")}) l;
       end;
     end if;
     for i in 1..coalesce(cardinality(locked), 0) loop
-      update pg_task set slot = free[i], slots = n, updated_at = now() where ctid = locked[i];
-      return next tasks[i];
+      update pg_task t set slot = free[i], slots = n, updated_at = now() where t.ctid = locked[i]
+        returning t.id, t.task, t.state, t.crashes > 0 into id, task, state, quarantined;
+      return next;
     end loop;
   end loop;
+end $$`
+
+/** What is locked must not hold up the rest for long. A transaction of the caller keeps its own setting. */
+const declarePatience = "patience constant text := current_setting('lock_timeout');"
+const beBrief = "perform set_config('lock_timeout', '250ms', true);"
+const endBrief = "perform set_config('lock_timeout', patience, true);"
+
+/**
+ * The same for keys that are free. Returns also the keys that other sessions have locked: their slots can't be given now.
+ */
+const grantFunction = `create or replace function pg_task_grant(keys text[])
+returns table (task text, state text, quarantined boolean, locked_key text) language plpgsql as $$
+#variable_conflict use_column
+declare
+  ${declarePatience}
+  mine constant text[] := pg_task_lock_keys(keys);
+begin
+  ${beBrief}
+  return query select g.task, g.state, g.quarantined, null from pg_task_give(mine) g;
+  return query select null, null, null::boolean, u.key from unnest(keys) as u(key) where u.key <> all(mine);
+  ${endBrief}
 end $$`
 
 /**
@@ -174,31 +225,37 @@ end $$`
  *
  * - \`in\`: it holds its slot, and is still this worker's;
  * - \`out\`: it waits at the door, or has left the worker with its slot because it is in quarantine;
- * - \`locked\`: another session has locked it just now;
+ * - \`locked\`: another session has locked it, or its key, just now;
  * - not in the answer: it is no longer this worker's.
  *
- * And \`granted\`, without an id: the task of a row that got a slot, perhaps one of these.
+ * And \`granted\`: a row that got a slot, perhaps one of these, which is then in the answer twice.
  */
 const enterFunction = `create or replace function pg_task_enter(ids uuid[], tokens uuid[], keys text[], counts int[])
-returns table (id uuid, state text, slot int, task text) language plpgsql as $$
+returns table (id uuid, state text, slot int, task text, tag text, quarantined boolean) language plpgsql as $$
 #variable_conflict use_column
 declare
+  ${declarePatience}
+  mine constant text[] := pg_task_lock_keys(keys);
   r record;
 begin
-  ${begin};
-  insert into pg_task_limit as l (key, slots)
-    select distinct on (u.key) u.key, u.slots from unnest(keys, counts) with ordinality as u(key, slots, n)
-    where not exists (select from pg_task_limit o where o.key = u.key and o.slots = u.slots)
-    order by u.key, u.n desc
-    on conflict (key) do update set slots = excluded.slots, noted_at = now();
+  ${beBrief}
+  begin
+    insert into pg_task_limit as l (key, slots)
+      select distinct on (u.key) u.key, u.slots from unnest(keys, counts) with ordinality as u(key, slots, n)
+      where u.key = any(mine) and not exists (select from pg_task_limit o where o.key = u.key and o.slots = u.slots)
+      order by u.key, u.n desc
+      on conflict (key) do update set slots = excluded.slots, noted_at = now();
+  exception when lock_not_available then
+    -- Somebody holds the number of a key: it stays what it was until the next time.
+    null;
+  end;
   for i in 1..cardinality(ids) loop
     select t.ctid, t.limit_key, t.slot into r from pg_task t
-      where t.id = ids[i] and t.lease_token = tokens[i] and t.is_running for no key update skip locked;
+      where keys[i] = any(mine) and t.id = ids[i] and t.lease_token = tokens[i] and t.is_running
+      for no key update skip locked;
     if not found then
       id := ids[i];
       state := 'locked';
-      slot := null;
-      task := null;
       if exists (select from pg_task t where t.id = ids[i] and t.lease_token = tokens[i] and t.is_running) then
         return next;
       end if;
@@ -206,22 +263,16 @@ begin
       update pg_task t set limit_key = keys[i], slot = 0, slots = counts[i], updated_at = now() where t.ctid = r.ctid;
     end if;
   end loop;
-  for r in select g.task from pg_task_grant(keys) as g(task) loop
-    id := null;
-    state := 'granted';
-    slot := null;
-    task := r.task;
-    return next;
-  end loop;
+  return query select g.id, 'granted', null::int, g.task, g.state, g.quarantined from pg_task_give(mine) g;
   for i in 1..cardinality(ids) loop
-    select t.ctid, t.slot, t.crashes, t.task into r from pg_task t
+    select t.ctid, t.slot, t.crashes into r from pg_task t
       where t.id = ids[i] and t.lease_token = tokens[i] and t.is_running and t.limit_key = keys[i]
+        and keys[i] = any(mine)
       for no key update skip locked;
     continue when not found;
     id := ids[i];
     slot := nullif(r.slot, 0);
     state := case when r.slot > 0 and r.crashes = 0 then 'in' else 'out' end;
-    task := r.task;
     if state = 'out' then
       update pg_task t set slot = nullif(r.slot, 0), slots = counts[i], is_running = false, lease_token = null,
         lease_until = null, updated_at = now()
@@ -229,24 +280,30 @@ begin
     end if;
     return next;
   end loop;
+  ${endBrief}
 end $$`
 
 /** Rows of a limit, or of one of its keys, that hold a slot and don't run go back to the door: it is paused. */
 const sendBackFunction = `create or replace function pg_task_send_back(name text) returns void language plpgsql as $$
 declare
+  ${declarePatience}
   keys text[] := array(
     select distinct t.limit_key from pg_task t
     where t.slot > 0 and (t.limit_key = name or split_part(t.limit_key, ':', 1) = name)
   );
 begin
-  ${begin};
+  perform set_config('lock_timeout', '5s', true);
+  perform pg_advisory_xact_lock(l.id) from (
+    select distinct hashtextextended(u.key, 'pg_task'::regclass::oid::int8) as id from unnest(keys) as u(key) order by 1
+  ) l;
   update pg_task t set slot = null, updated_at = now()
   where t.limit_key = any(keys) and t.slot > 0 and not t.is_running and t.error is null and t.ended_at is null;
+  ${endBrief}
 end $$`
 
 /** For databases where functions are not granted to everybody by default. */
 const grants: ReadonlyArray<string> = [
-  "grant execute on function pg_task_grant(text[]) to public",
+  "grant execute on function pg_task_lock_keys(text[]), pg_task_give(text[]), pg_task_grant(text[]) to public",
   "grant execute on function pg_task_enter(uuid[], uuid[], text[], int[]) to public",
   "grant execute on function pg_task_send_back(text) to public"
 ]
@@ -255,6 +312,8 @@ export const createLimits: ReadonlyArray<string> = [
   ...createTables,
   ...createIndexes,
   ...restTrigger,
+  lockFunction,
+  giveFunction,
   grantFunction,
   enterFunction,
   sendBackFunction,

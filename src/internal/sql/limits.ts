@@ -4,7 +4,8 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import { isAtDoor, isPaused } from "./limitSchema.ts"
-import { notDurable, queryAlone, type Rows } from "./query.ts"
+import { type KnownTask, knownTasks, namesAndTags } from "./known.ts"
+import { notDurable, query, queryAlone, type Rows } from "./query.ts"
 
 /** The limit of a row: its key, and how many rows of this key may run at the same time. */
 export interface LimitOfRow {
@@ -19,45 +20,66 @@ export interface Entering extends LimitOfRow {
   readonly token: string
 }
 
-export interface EnteredRow {
-  /** Null where `state` is `granted`. */
-  readonly id: TaskId | null
+/** What a row that got a slot says of itself. */
+export interface GrantedRow {
+  readonly task: string | null
+  /** The tag of its state. */
+  readonly tag: string | null
+  readonly quarantined: boolean | null
+}
+
+export interface EnteredRow extends GrantedRow {
+  readonly id: TaskId
   /** See `pg_task_enter`. */
   readonly state: "in" | "out" | "locked" | "granted"
   readonly slot: number | null
-  readonly task: string | null
 }
+
+/** Nothing is lost if the server forgets the commit: the rows ask again, or others do for them. */
+const whereNotDurable = `(select ${notDurable} as is_set offset 0) s cross join lateral`
 
 /** Claimed rows ask for slots. */
 export const enterLimits = (sql: SqlClient, rows: ReadonlyArray<Entering>): Rows<EnteredRow> =>
-  queryAlone(sql, "select * from pg_task_enter($1::uuid[], $2::uuid[], $3::text[], $4::int[])", [
-    rows.map(({ id }) => id),
-    rows.map(({ token }) => token),
-    rows.map(({ key }) => key),
-    rows.map(({ slots }) => slots)
-  ])
+  queryAlone(
+    sql,
+    `select e.* from ${whereNotDurable}
+  pg_task_enter(case when s.is_set then $1::uuid[] end, $2::uuid[], $3::text[], $4::int[]) e`,
+    [
+      rows.map(({ id }) => id),
+      rows.map(({ token }) => token),
+      rows.map(({ key }) => key),
+      rows.map(({ slots }) => slots)
+    ]
+  )
 
-/** Gives the free slots of some keys to rows that wait for them. Returns the tasks of those rows. */
-export const grantSlots = (sql: SqlClient, keys: ReadonlyArray<string>): Rows<{ readonly task: string | null }> =>
-  queryAlone(sql, "select distinct g.task from pg_task_grant($1::text[]) as g(task)", [keys])
+/** A row that got a slot, or a key that another session has locked: its slots could not be given. */
+export interface Grant extends GrantedRow {
+  readonly lockedKey: string | null
+}
+
+const grantColumns = `g.task, g.state as tag, g.quarantined, g.locked_key as "lockedKey"`
+
+/** Gives the free slots of some keys to rows that wait for them. */
+export const grantSlots = (sql: SqlClient, keys: ReadonlyArray<string>): Rows<Grant> =>
+  queryAlone(
+    sql,
+    `select distinct ${grantColumns} from ${whereNotDurable} pg_task_grant(case when s.is_set then $1::text[] end) g`,
+    [keys]
+  )
+
+/** The same in a transaction of the caller, perhaps, whose commit it leaves as it is. */
+export const grantSlotsDurably = (sql: SqlClient, keys: ReadonlyArray<string>): Rows<Grant> =>
+  query(sql, `select distinct ${grantColumns} from pg_task_grant($1::text[]) g`, [keys])
 
 /** One worker at a time looks. Nobody waits for the lock, which is held for the one statement. */
 const turn = `turn as materialized (
   select pg_try_advisory_xact_lock(71609258::int8 << 32 | 'pg_task'::regclass::oid::int8) as mine
 )`
 
-/**
- * The keys that have a free slot and a row at the door: a crash came between a commit and what follows it, or a hand has
- * deleted, parked or moved the row that held the slot. Reads one row of each key that has rows at the door (a loose index
- * scan), and the rows that hold its slots.
- */
-export const findOpenKeys = (sql: SqlClient): Effect.Effect<ReadonlyArray<string>, SqlError> =>
-  Effect.map(
-    queryAlone<{ key: string }>(
-      sql,
-      `with recursive ${turn}, keys as (
-  select (select limit_key from pg_task where ${isAtDoor} order by limit_key limit (select 1)) as key
-  where (select mine from turn)
+/** Reads one row of each key that has rows at the door (a loose index scan), and the rows that hold its slots. */
+const openKeys = (first: string) =>
+  `keys as (
+  select (select limit_key from pg_task where ${isAtDoor} order by limit_key limit (select 1)) as key${first}
   union all
   select (select limit_key from pg_task where ${isAtDoor} and limit_key > k.key order by limit_key limit (select 1))
   from keys k where k.key is not null
@@ -67,15 +89,26 @@ select k.key from keys k cross join lateral (
   order by wakeup_at limit (select 1)
 ) f where k.key is not null and not ${isPaused("k.key")}
   and coalesce((select l.slots from pg_task_limit l where l.key = k.key), f.slots, 1)
-    > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0)`,
-      []
-    ),
-    (rows) => rows.map(({ key }) => key)
-  )
+    > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0)`
+
+const keysOf = (rows: Rows<{ readonly key: string }>): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+  Effect.map(rows, (found) => found.map(({ key }) => key))
 
 /**
- * A row holds its slot, and no worker takes it: there is none for its task, or the task is paused. While others wait, it
- * gives the slot back, and leaves the door: whoever claims it asks for a slot again.
+ * The keys that have a free slot and a row at the door: a crash came between a commit and what follows it, or a hand has
+ * deleted, parked or moved the row that held the slot. None while another worker looks.
+ */
+export const findOpenKeys = (sql: SqlClient): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+  keysOf(queryAlone(sql, `with recursive ${turn}, ${openKeys(" where (select mine from turn)")}`, []))
+
+/** The same, whoever looks. */
+export const findAllOpenKeys = (sql: SqlClient): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+  keysOf(query(sql, `with recursive ${openKeys("")}`, []))
+
+/**
+ * A row holds its slot, and no worker takes it: there is none that knows it, or its task is paused. While others wait, it
+ * gives the slot back, and leaves the door: whoever claims it asks for a slot again. So do those of its key that nobody
+ * would take either: each of them would hold a slot for as long.
  */
 const unclaimedFor = "interval '30 seconds'"
 
@@ -84,30 +117,44 @@ const maxTaken = 1000
 
 const leave = `limit_key = null, slot = null, slots = null, updated_at = now()`
 
+/** Whether this worker takes a row sooner or later. */
+const isOurs = (row: string) =>
+  `(${row}.task is null or exists (select from ${
+    knownTasks("$1", "$2")
+  } where n.task = ${row}.task and coalesce(${row}.state = any(n.tags), true)))`
+
 /**
- * Takes slots back that no attempt will free: those of rows that no worker takes, except rows of `tasks`, which this
- * worker takes sooner or later; and those of parked rows whose worker has crashed. Returns their keys.
+ * Takes slots back that no attempt will free: those of rows that no worker takes, except rows that this worker takes
+ * sooner or later; and those of rows that were parked, or moved into the future, while they ran, and whose worker has
+ * crashed since: nobody rescues these. Returns their keys.
  */
 export const takeSlotsBack = (
   sql: SqlClient,
-  tasks: ReadonlyArray<string>
+  known: ReadonlyArray<KnownTask>
 ): Effect.Effect<ReadonlyArray<string>, SqlError> =>
-  Effect.map(
-    queryAlone<{ key: string }>(
+  keysOf(
+    queryAlone(
       sql,
       `with stuck as materialized (
-  select t.ctid, t.limit_key from pg_task t
+  select t.ctid, t.limit_key, t.task, t.state, t.error from pg_task t
   where t.slot > 0 and t.ended_at is null and case
-    when t.error is not null then not t.is_running or t.lease_until < now()
-    else not t.is_running and t.updated_at < now() - ${unclaimedFor} and t.task <> all($1::text[]) and exists (
+    when t.error is not null or t.wakeup_at > now()
+      then not t.is_running or coalesce(t.lease_until, t.updated_at) < now() - ${unclaimedFor}
+    else not t.is_running and t.updated_at < now() - ${unclaimedFor} and not ${isOurs("t")} and exists (
       select from pg_task w where w.limit_key = t.limit_key and w.slot is null and w.error is null and w.ended_at is null
     ) end
   order by t.limit_key, t.slot limit (select ${maxTaken}) for no key update skip locked
+), alike as materialized (
+  select a.ctid from (select distinct limit_key, task, state from stuck where error is null) s cross join lateral (
+    select ctid from pg_task a where a.task = s.task and a.limit_key = s.limit_key and a.state is not distinct from s.state
+      and a.slot is null and a.error is null and a.ended_at is null and not a.is_running
+    limit (select ${maxTaken}) for no key update skip locked
+  ) a
 ), freed as (
-  update pg_task t set ${leave} where ${notDurable} and t.ctid = any(array(select ctid from stuck))
+  update pg_task t set ${leave}
+  where ${notDurable} and t.ctid = any(array(select ctid from stuck union all select ctid from alike))
 )
 select distinct limit_key as key from stuck`,
-      [tasks]
-    ),
-    (rows) => rows.map(({ key }) => key)
+      namesAndTags(known)
+    )
   )

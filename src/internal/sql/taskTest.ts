@@ -7,19 +7,22 @@ import { isAtDoor } from "./limitSchema.ts"
 import { type AdminRow, columns } from "./row.ts"
 import { query } from "./query.ts"
 
-/** The tasks for which time may pass. */
+/** What to do about tasks that are due later: `TaskTest.DelayPolicy`. */
+export type DelayPolicy = "skip" | "wait" | "leave"
+
+/** The tasks for which time may pass, unless they are to be left. */
 export interface Waiting {
   readonly tasks: ReadonlyArray<string>
   /** Tasks that failed, and wait for their next try. */
-  readonly retries: boolean
+  readonly retries: DelayPolicy
   /** All others. */
-  readonly delays: boolean
+  readonly delays: DelayPolicy
 }
 
 const isWaiting = `task = any($1::text[]) and ${ready}
   and wakeup_at > now() and wakeup_at < 'infinity' and case when tried > 0 then $2::boolean else $3::boolean end`
 
-const params = ({ delays, retries, tasks }: Waiting) => [tasks, retries, delays]
+const params = ({ delays, retries, tasks }: Waiting) => [tasks, retries !== "leave", delays !== "leave"]
 
 export interface NextWaiting {
   /** Whether it waits for its next try. */

@@ -12,11 +12,16 @@ import { unlimited } from "../attempt/transaction.ts"
 import type { TaskDefinitionError, TaskInvalidStateError, TaskTableError } from "../../TaskError.ts"
 import { attemptInTest, isInTransaction } from "./attempt.ts"
 import type { AnyResult } from "./result.ts"
-import { letAllIn, nextWaiting, skipToNext, sleep } from "../sql/taskTest.ts"
+import {
+  type DelayPolicy,
+  letAllIn,
+  type NextWaiting,
+  nextWaiting,
+  skipToNext,
+  sleep,
+  type Waiting
+} from "../sql/taskTest.ts"
 import { TaskTestError } from "./TaskTestError.ts"
-
-/** What to do about tasks that are due later: `TaskTest.DelayPolicy`. */
-type DelayPolicy = "skip" | "wait" | "leave"
 
 export interface Settings {
   readonly tasks: ReadonlyArray<unknown>
@@ -62,24 +67,26 @@ const claimDue = ({ lease, sql, tasks }: Runner): Effect.Effect<ClaimedTask | un
     return Effect.andThen(letIn, claimed)
   })
 
-/** Lets time pass until a task is due. False when no task waits, or those that wait are to be left as they are. */
-const letTimePass = Effect.fnUntraced(function*({ sql, tasks }: Runner, settings: Settings) {
-  const delays = settings.delays ?? "skip"
-  const retries = settings.retries ?? delays
-  const waiting = { tasks: [...tasks.keys()], delays: delays !== "leave", retries: retries !== "leave" }
-  const next = yield* nextWaiting(sql, waiting)
-  if (next === undefined) return false
-  const isSkipped = (next.retrying ? retries : delays) === "skip"
+/** Lets time pass until this task is due. */
+const letTimePass = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, waiting: Waiting, next: NextWaiting) {
+  const isSkipped = (next.retrying ? waiting.retries : waiting.delays) === "skip"
   if (!isSkipped) yield* sleep(sql, next.wait)
   // Within a transaction `now()` stands still, in spite of the sleep.
   if (isSkipped || (yield* isInTransaction(sql))) yield* skipToNext(sql, waiting)
-  return true
 })
 
+/** The next due task. If there is none, time passes until one is due, unless those that wait are to be left. */
 const claimNext = Effect.fnUntraced(function*(runner: Runner, settings: Settings) {
   const due = yield* claimDue(runner)
   if (due !== undefined) return due
-  return (yield* letTimePass(runner, settings)) ? yield* claimDue(runner) : undefined
+  const delays = settings.delays ?? "skip"
+  const waiting = { tasks: [...runner.tasks.keys()], delays, retries: settings.retries ?? delays }
+  const next = yield* nextWaiting(runner.sql, waiting)
+  // A task may have become due between these two statements: it is not among those that wait.
+  const late = yield* claimDue(runner)
+  if (late !== undefined || next === undefined) return late
+  yield* letTimePass(runner.sql, waiting, next)
+  return yield* claimDue(runner)
 })
 
 /** Gives the row back when a test ends in the middle of a step. */

@@ -149,6 +149,7 @@ export class Dispatcher {
     const { pool, wakeup } = this.options
     if (this.wadedInVain) return this.sleep
     if (wakeup.take()) this.notified()
+    if (wakeup.takeBehind()) this.lookAgain()
     if (!this.mayHaveDueRows) return this.sleep
     const limit = Math.min(pool.demand, maxClaim)
     if (limit > 0) return this.claim(limit)

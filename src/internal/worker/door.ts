@@ -9,12 +9,20 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { ClaimedTask, HeldLimit } from "../attempt/claimedTask.ts"
-import type { TaskDefinition } from "../definition/task.ts"
 import { codeOf, failureKindOf, messageOf } from "../sql/errors.ts"
-import { type EnteredRow, enterLimits, findOpenKeys, grantSlots, takeSlotsBack } from "../sql/limits.ts"
+import type { KnownTask } from "../sql/known.ts"
+import {
+  type EnteredRow,
+  enterLimits,
+  findOpenKeys,
+  type Grant,
+  type GrantedRow,
+  grantSlots,
+  takeSlotsBack
+} from "../sql/limits.ts"
 import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
-import type { Knock, Knocks } from "./knocks.ts"
+import { type Knock, type Knocks, lockedPause } from "./knocks.ts"
 import type { Wakeup } from "./wakeup.ts"
 
 /** The locks of more keys than these are never held together. */
@@ -22,9 +30,6 @@ const maxKeys = 50
 
 /** More rows in one statement would hold its locks for longer. */
 const maxRows = 200
-
-/** Before what was locked is tried again. In milliseconds. */
-const lockedPause = 50
 
 /** How often slots are looked for that nobody has handed on, by a worker that has met limits, or by another one. */
 const lookEvery = { limited: 1000, unlimited: 60_000 }
@@ -47,7 +52,7 @@ export interface DoorOptions {
   readonly sql: SqlClient
   readonly database: Database
   readonly now: () => number
-  readonly tasks: ReadonlyMap<string, TaskDefinition>
+  readonly known: ReadonlyArray<KnownTask>
   readonly knocks: Knocks
   /** Where the rows go on. */
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
@@ -61,7 +66,7 @@ const takeKeys = <A>(items: Array<A>, keyOf: (item: A) => string, most: number):
   let count = 0
   for (const item of items) {
     keys.add(keyOf(item))
-    if (keys.size > maxKeys || count === most) break
+    if (keys.size > Math.min(maxKeys, most) || count === most) break
     count++
   }
   return items.splice(0, count)
@@ -69,17 +74,53 @@ const takeKeys = <A>(items: Array<A>, keyOf: (item: A) => string, most: number):
 
 export class Door {
   private readonly options: DoorOptions
+  /** How many rows one statement may concern now: fewer where the server has cancelled one because it took too long. */
+  private most = maxRows
+  /** The tags of the states that this worker claims, by task. Undefined: any. */
+  private readonly known: ReadonlyMap<string, ReadonlySet<string> | undefined>
 
   constructor(options: DoorOptions) {
     this.options = options
+    this.known = new Map(options.known.map(({ name, states }) => [name, states && new Set(states)]))
   }
 
-  /** Rows of these tasks have got slots: they are ready. This worker knows, and others must, if it can't take them. */
-  private granted(tasks: ReadonlyArray<string | null>): void {
-    const { afterCommit, pool, tasks: own, wakeup } = this.options
-    wakeup.dueIn(0)
-    const isForeign = tasks.some((task) => task === null || !own.has(task))
-    if (isForeign || pool.demand === 0) afterCommit.left()
+  /**
+   * These rows have got slots: they are ready. This worker knows, and others must, if it can't take them. Those in
+   * quarantine are looked for after a notification.
+   */
+  private granted(rows: ReadonlyArray<GrantedRow>): void {
+    if (rows.length === 0) return
+    const { afterCommit, pool, wakeup } = this.options
+    wakeup.dueBehind()
+    if (pool.demand === 0 || rows.some((row) => row.quarantined === true || !this.knows(row))) afterCommit.left()
+  }
+
+  private knows({ tag, task }: GrantedRow): boolean {
+    if (task === null || !this.known.has(task)) return false
+    const tags = this.known.get(task)
+    return tags === undefined || tag === null || tags.has(tag)
+  }
+
+  /**
+   * Sends a statement until the database takes it, or refuses it for another reason than being away. If an answer was
+   * lost, nobody knows which rows got slots then: there may be some.
+   */
+  private send<A>(statement: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> {
+    return Effect.suspend(() => {
+      const { afterCommit, database, wakeup } = this.options
+      let sent = 0
+      const counted = Effect.suspend(() => {
+        sent++
+        return statement
+      })
+      const answered = database.retryingUnless(counted, (error) => failureKindOf(error) !== "Database")
+      return Effect.tap(answered, () =>
+        Effect.sync(() => {
+          if (sent === 1) return
+          wakeup.dueBehind()
+          afterCommit.left()
+        }))
+    })
   }
 
   /** Works until its fiber is interrupted. */
@@ -101,24 +142,29 @@ export class Door {
     const { waiting } = this.options.knocks
     return Effect.whileLoop({
       while: () => waiting.length > 0,
-      body: () => this.enterBatch(takeKeys(waiting, ({ limit }) => limit.key, maxRows)),
+      body: () => this.enterBatch(takeKeys(waiting, ({ limit }) => limit.key, this.most)),
       step: () => {}
     })
   }
 
   /** Fails for no reason but a lost database, which is waited for. */
   private enterBatch(batch: ReadonlyArray<Knock>): Effect.Effect<void> {
-    const { database, sql } = this.options
     const rows = batch.map(({ claimed: { id, token }, limit }) => ({ id, token, key: limit.key, slots: limit.slots }))
-    const entered = database.retryingUnless(enterLimits(sql, rows), (error) => failureKindOf(error) !== "Database")
-    return Effect.matchEffect(entered, {
+    return Effect.matchEffect(this.send(enterLimits(this.options.sql, rows)), {
       onFailure: (error) => this.again(batch, error),
       onSuccess: (rows) => Effect.suspend(() => this.settle(batch, rows))
     })
   }
 
+  /** Where the server lets no statement take long, smaller ones come through. */
+  private adapt(error: SqlError | undefined): void {
+    if (error === undefined) this.most = Math.min(this.most * 2, maxRows)
+    else if (codeOf(error) === "57014") this.most = Math.max(this.most >> 1, 1)
+  }
+
   private settle(batch: ReadonlyArray<Knock>, rows: ReadonlyArray<EnteredRow>): Effect.Effect<unknown> {
-    const found = new Map(rows.map((row) => [row.id, row]))
+    this.adapt(undefined)
+    const found = new Map(rows.filter(({ state }) => state !== "granted").map((row) => [row.id, row]))
     const isLocked = ({ claimed }: Knock) => found.get(claimed.id)?.state === "locked"
     const locked = batch.filter(isLocked)
     const settled = batch.filter((knock) => !isLocked(knock))
@@ -126,21 +172,21 @@ export class Door {
       const row = found.get(claimed.id)
       return { claimed, limit: row?.state === "in" ? { key, slots, slot: row.slot! } : undefined }
     }))
-    const own = new Set(settled.filter(({ claimed }) => found.get(claimed.id)?.state === "in"))
-    const granted = rows.flatMap(({ state, task }) => state === "granted" ? [task] : [])
-    const quarantined = rows.some(({ slot, state }) => state === "out" && slot !== null)
-    if (granted.length > own.size || quarantined) this.granted(granted)
-    if (locked.length === 0) return Effect.void
-    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause), () => this.options.knocks.enterAgain(locked)))
+    this.granted(rows.filter(({ id, state }) => state === "granted" && found.get(id)?.state !== "in"))
+    return locked.length === 0 ? Effect.void : Effect.forkChild(this.enterAgain(locked))
+  }
+
+  private enterAgain(batch: ReadonlyArray<Knock>): Effect.Effect<void> {
+    return Effect.map(Effect.sleep(batch[0]!.pause), () => this.options.knocks.enterAgain(batch))
   }
 
   /** It was refused though the database is there: because of a lock, or of the key of one row. */
   private again(batch: ReadonlyArray<Knock>, error: SqlError): Effect.Effect<void> {
+    this.adapt(error)
     // A slot that is held already: where transactions are repeatable reads by default, a function sees what is past.
     if (failureKindOf(error) === "Lock" || codeOf(error) === "23505") {
       return Effect.logDebug(`Slots could not be asked for, and will be again: ${messageOf(error)}`).pipe(
-        Effect.andThen(Effect.sleep(lockedPause)),
-        Effect.map(() => this.options.knocks.enterAgain(batch))
+        Effect.andThen(this.enterAgain(batch))
       )
     }
     if (batch.length > 1) {
@@ -160,21 +206,28 @@ export class Door {
   }
 
   private grant(keys: ReadonlyArray<string>): Effect.Effect<void> {
-    const { database, knocks, sql } = this.options
-    const batch = keys.slice(0, maxKeys)
+    const { knocks, sql } = this.options
+    const batch = keys.slice(0, Math.min(maxKeys, this.most))
     if (batch.length === 0) return Effect.void
-    const granted = database.retryingUnless(grantSlots(sql, batch), (error) => failureKindOf(error) !== "Database")
-    return Effect.matchEffect(granted, {
-      onFailure: (error) =>
-        Effect.logDebug(`Slots could not be handed on, and will be again: ${messageOf(error)}`).pipe(
-          Effect.andThen(Effect.sleep(lockedPause)),
+    return Effect.matchEffect(this.send(grantSlots(sql, batch)), {
+      onFailure: (error) => {
+        this.adapt(error)
+        return Effect.logDebug(`Slots could not be handed on, and will be again: ${messageOf(error)}`).pipe(
+          Effect.andThen(Effect.sleep(lockedPause.first)),
           Effect.map(() => batch.forEach((key) => knocks.freed(key)))
-        ),
-      onSuccess: (rows) =>
-        Effect.sync(() => {
-          if (rows.length > 0) this.granted(rows.map(({ task }) => task))
-        })
-    }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(maxKeys)))))
+        )
+      },
+      onSuccess: (rows) => Effect.suspend(() => this.settleGrants(rows))
+    }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(batch.length)))))
+  }
+
+  private settleGrants(rows: ReadonlyArray<Grant>): Effect.Effect<unknown> {
+    this.adapt(undefined)
+    const locked = rows.flatMap(({ lockedKey }) => lockedKey ?? [])
+    this.granted(rows.filter(({ lockedKey }) => lockedKey === null))
+    if (locked.length === 0) return Effect.void
+    const again = () => locked.forEach((key) => this.options.knocks.freed(key))
+    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause.longest), again))
   }
 
   private looking(looks: number): Effect.Effect<never> {
@@ -199,8 +252,8 @@ export class Door {
   }
 
   private get takeBack(): Effect.Effect<void> {
-    const { database, knocks, sql, tasks } = this.options
-    return Effect.matchEffect(database.withTimeout(takeSlotsBack(sql, [...tasks.keys()])), {
+    const { database, knocks, known, sql } = this.options
+    return Effect.matchEffect(database.withTimeout(takeSlotsBack(sql, known)), {
       onFailure: (error) => Effect.logDebug(`Slots could not be taken back: ${messageOf(error)}`),
       onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => knocks.freed(key)))
     })

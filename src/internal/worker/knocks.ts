@@ -7,7 +7,12 @@ import { Signal } from "./signal.ts"
 export interface Knock {
   readonly claimed: ClaimedTask
   readonly limit: LimitOfRow
+  /** How long to wait before it asks again, if it is locked, in milliseconds. */
+  readonly pause: number
 }
+
+/** Before what was locked asks again: doubled each time, up to the longest. In milliseconds. */
+export const lockedPause = { first: 50, longest: 1000 }
 
 export class Knocks {
   /** Rows that ask, the first first. */
@@ -30,10 +35,15 @@ export class Knocks {
 
   /** A claimed row asks for a slot. */
   enter(claimed: ClaimedTask, limit: LimitOfRow): void {
-    this.enterAgain([{ claimed, limit }])
+    this.add([{ claimed, limit, pause: lockedPause.first }])
   }
 
+  /** The same ones, after their pause: others have locked them. */
   enterAgain(knocks: ReadonlyArray<Knock>): void {
+    this.add(knocks.map((knock) => ({ ...knock, pause: Math.min(knock.pause * 2, lockedPause.longest) })))
+  }
+
+  private add(knocks: ReadonlyArray<Knock>): void {
     this.used = true
     this.waiting.push(...knocks)
     this.mayEnter.set()

@@ -45,6 +45,7 @@ import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
 import { Ticker } from "./ticker.ts"
 import { Wakeup } from "./wakeup.ts"
 import { Quarantine } from "./quarantine.ts"
+import type { KnownTask } from "../sql/known.ts"
 import { type Place, probe, probeLimits } from "../sql/table.ts"
 import { knownOf, UnknownStates } from "./unknownStates.ts"
 import { Writer } from "./writer.ts"
@@ -138,7 +139,7 @@ const makeCore = Effect.fnUntraced(function*(
 })
 
 /** What a claimed row passes: the pool runs its steps, the writers store their outcomes. */
-const makePipeline = Effect.fnUntraced(function*(core: Core) {
+const makePipeline = Effect.fnUntraced(function*(core: Core, known: ReadonlyArray<KnownTask>) {
   const { database, metrics, runner, settings, sql } = core
   const { bufferSize, concurrency, lease } = settings
   const fork = Effect.runForkWith(core.context)
@@ -164,7 +165,7 @@ const makePipeline = Effect.fnUntraced(function*(core: Core) {
     run: (attempt) => fork(runAttempt(runner, attempt)),
     toHistory: runner.toHistory
   })
-  const door = new Door({ sql, database, now, tasks: settings.tasks, knocks, pool, wakeup, afterCommit })
+  const door = new Door({ sql, database, now, known, knocks, pool, wakeup, afterCommit })
   const writing = { sql, database, lease, metrics, onStored: settleWith({ ...core, now }, pool) }
   const writers = [
     new Writer({ ...writing, isAsync: false, outbox }),
@@ -182,10 +183,10 @@ interface Identity extends Place {
 const makeParts = Effect.fnUntraced(
   function*(settings: Settings, { encoding, id, schema }: Identity, database: Database, metrics: WorkerMetrics) {
     const core = yield* makeCore(settings, id, database, metrics)
-    const pipeline = yield* makePipeline(core)
+    const known = knownOf(settings.tasks, encoding)
+    const pipeline = yield* makePipeline(core, known)
     const { door, othersLooks, pool, wakeup } = pipeline
     const { lease, maxCrashes, pollInterval: longestPoll } = settings
-    const known = knownOf(settings.tasks, encoding)
     const tasks = [...settings.tasks.keys()]
     const shared = { sql: core.sql, database, pool, tasks, known, lease, now }
     const kept = keptHistories(settings.tasks)

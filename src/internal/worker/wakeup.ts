@@ -20,6 +20,8 @@ export class Wakeup {
   private isStopped = false
   /** Something became ready, and nobody has taken that yet. */
   private woken = true
+  /** The same, of something older than what was claimed last. */
+  private behind = false
   /** When something becomes due that nobody else will tell of, by the local clock in milliseconds. */
   private dueAt = Infinity
   /** When to look whether something is due. */
@@ -51,6 +53,19 @@ export class Wakeup {
     if (at >= this.dueAt) return
     this.dueAt = at
     this.signal.set()
+  }
+
+  /** This worker itself has made something ready that has been due for long: it is behind the cursor of the claims. */
+  dueBehind(): void {
+    this.behind = true
+    this.dueIn(0)
+  }
+
+  /** Whether something became ready behind the cursor since the last time. */
+  takeBehind(): boolean {
+    const { behind } = this
+    this.behind = false
+    return behind
   }
 
   /** Something may have become ready, but others answer at once: it is enough to look in so many milliseconds. */

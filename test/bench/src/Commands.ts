@@ -1,7 +1,7 @@
 import pg from "pg"
 import { Recorder } from "./Recorder.ts"
 import type { Stats } from "./Recorder.ts"
-import { forEachInFlight, makeJobs, now } from "./Subject.ts"
+import { forEachInFlight, groupOf, makeGroupedJobs, makeJobs, now } from "./Subject.ts"
 import type { Job, Producer, Subject, Worker } from "./Subject.ts"
 
 /** A subject's data, for the report and for the parent's own look at the table. */
@@ -15,8 +15,8 @@ export interface Commands {
   readonly describe: () => Promise<Description>
   readonly prepare: (request: { url: string }) => Promise<void>
   readonly backlog: (request: { url: string; waiting: number; parked: number; foreign: number }) => Promise<void>
-  /** Enqueues in bulk; answers how long it took. */
-  readonly fill: (request: { url: string; tasks: number; steps?: number; waits?: boolean }) => Promise<number>
+  /** Enqueues in bulk, with this many groups or without; answers how long it took. */
+  readonly fill: (request: FillRequest) => Promise<number>
   /** Enqueues one by one; answers how long it took. */
   readonly single: (request: { url: string; tasks: number; inFlight: number }) => Promise<number>
   /** Works until `tasks` tasks are stored as done; answers how long that took from the first step's start. */
@@ -26,7 +26,7 @@ export interface Commands {
   readonly stats: () => Promise<Stats>
   readonly stop: () => Promise<Stats>
   /** Enqueues one task after the other, `gap` ms apart and jittered, each stamped with the time. */
-  readonly trickle: (request: { url: string; tasks: number; gap: number }) => Promise<void>
+  readonly trickle: (request: TrickleRequest) => Promise<void>
   /** See `Subject`. */
   readonly pingPong: (request: { url: string; rounds: number }) => Promise<number>
   readonly execute: (request: { url: string; tasks: number }) => Promise<ReadonlyArray<number>>
@@ -34,6 +34,23 @@ export interface Commands {
   readonly insertBySql: (request: InsertRequest) => Promise<number>
   /** Enqueues in bulk at a steady rate; answers how many. */
   readonly feed: (request: { url: string; perSecond: number; seconds: number }) => Promise<number>
+}
+
+export interface FillRequest {
+  readonly url: string
+  readonly tasks: number
+  readonly steps?: number
+  readonly waits?: boolean
+  /** How many groups the tasks have. Default: none. */
+  readonly groups?: number
+}
+
+export interface TrickleRequest {
+  readonly url: string
+  readonly tasks: number
+  readonly gap: number
+  /** As for `fill`. */
+  readonly groups?: number
 }
 
 export interface InsertRequest {
@@ -50,6 +67,8 @@ export interface ServeRequest {
   readonly concurrency?: number
   readonly workers?: number
   readonly step?: number
+  /** The tasks have groups. Default: false. */
+  readonly grouped?: boolean
 }
 
 export interface DrainRequest {
@@ -57,6 +76,8 @@ export interface DrainRequest {
   readonly tasks: number
   readonly steps: number
   readonly concurrency?: number
+  /** The tasks have groups. Default: false. */
+  readonly grouped?: boolean
   /** The table's first block that the tasks may be in: what lies before it is backlog, and is not looked at. */
   readonly fromBlock?: number
 }
@@ -83,11 +104,14 @@ export const untilSettled = async (client: pg.Client, sql: string): Promise<void
   while (!(await client.query<{ settled: boolean }>(sql)).rows[0]!.settled) await sleep(2)
 }
 
-const drain = (subject: Subject, { url, tasks, steps, concurrency, fromBlock }: DrainRequest): Promise<number> =>
+const drain = (
+  subject: Subject,
+  { url, tasks, steps, concurrency, fromBlock, grouped = false }: DrainRequest
+): Promise<number> =>
   withClient(url, async (client) => {
     const recorder = new Recorder()
     const finished = recorder.waitFor(tasks)
-    const worker = await subject.work(url, { body: recorder.body, concurrency })
+    const worker = await subject.work(url, { body: recorder.body, concurrency, grouped })
     await finished
     await untilSettled(client, settledSql(subject, fromBlock))
     const end = now()
@@ -171,8 +195,8 @@ export const makeCommands = (subject: Subject): Commands => {
       withClient(url, async (client) => {
         for (const statement of subject.backlog?.(sizes) ?? []) await client.query(statement)
       }),
-    fill: ({ url, tasks, steps, waits }) => {
-      const jobs = makeJobs(tasks, steps, waits)
+    fill: ({ url, tasks, steps, waits, groups }) => {
+      const jobs = groups === undefined ? makeJobs(tasks, steps, waits) : makeGroupedJobs(tasks, groups)
       return timed(subject, url, (producer) => producer.all(jobs))
     },
     single: ({ url, tasks, inFlight }) => {
@@ -180,10 +204,11 @@ export const makeCommands = (subject: Subject): Commands => {
       return timed(subject, url, (producer) => forEachInFlight(jobs, inFlight, producer.one))
     },
     drain: (request) => drain(subject, request),
-    serve: async ({ url, concurrency, workers: count = 1, step }) => {
+    serve: async ({ url, concurrency, workers: count = 1, step, grouped = false }) => {
       const recorder = new Recorder(step)
       const workers: Array<Worker> = []
-      while (workers.length < count) workers.push(await subject.work(url, { body: recorder.body, concurrency }))
+      const options = { body: recorder.body, concurrency, grouped }
+      while (workers.length < count) workers.push(await subject.work(url, options))
       serving = { recorder, workers }
     },
     stats: async () => current().recorder.stats(),
@@ -193,11 +218,12 @@ export const makeCommands = (subject: Subject): Commands => {
       await Promise.all(workers.map((worker) => worker.stop()))
       return recorder.stats()
     },
-    trickle: async ({ url, tasks, gap }) => {
+    trickle: async ({ url, tasks, gap, groups }) => {
       await timed(subject, url, async (producer) => {
         for (let seq = 0; seq < tasks; seq++) {
           await sleep(gap * (0.5 + Math.random()))
-          await producer.one(stamped(seq))
+          const job = stamped(seq)
+          await producer.one(groups === undefined ? job : { ...job, group: groupOf(seq, groups) })
         }
       })
     },

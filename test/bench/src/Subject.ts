@@ -31,7 +31,12 @@ export interface Job {
   readonly waits: boolean
   /** When it was handed to the library, in ms (see `now`); 0 where nobody asks. */
   readonly sentAt: number
+  /** Of its group only {@link perGroup} tasks may run at the same time. Only the subjects of such workloads know groups. */
+  readonly group?: { readonly name: string; readonly nth: number }
 }
+
+/** How many tasks of one group may run at the same time. */
+export const perGroup = 2
 
 /**
  * The body of a step. Every handler calls it with the step's index and awaits what it returns, if anything: a no-op
@@ -56,6 +61,8 @@ export interface WorkOptions {
   readonly body: StepBody
   /** Steps at a time; without it, what the subject does best with. */
   readonly concurrency: number | undefined
+  /** Its jobs have groups. */
+  readonly grouped: boolean
 }
 
 export interface Subject {
@@ -102,6 +109,15 @@ export const waitOf = (job: Job, index: number): number => 5 + ((job.seq * 31 + 
 
 export const makeJobs = (count: number, steps = 1, waits = false): Array<Job> =>
   Array.from({ length: count }, (_, seq) => ({ seq, steps, waits, sentAt: 0 }))
+
+/** Jobs of one step, spread evenly over so many groups. */
+export const makeGroupedJobs = (count: number, groups: number): Array<Job> =>
+  makeJobs(count).map((job) => ({ ...job, group: groupOf(job.seq, groups) }))
+
+export const groupOf = (seq: number, groups: number) => ({
+  name: `group ${seq % groups}`,
+  nth: Math.floor(seq / groups)
+})
 
 /** Cuts `items` into pieces of at most `size`. */
 export const chunksOf = <A>(items: ReadonlyArray<A>, size: number): Array<ReadonlyArray<A>> =>

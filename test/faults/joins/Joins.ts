@@ -30,7 +30,7 @@ interface OpenRow {
 
 const readOpen = (sql: SqlClient.SqlClient) =>
   persist(sql<OpenRow>`select id::text, left(step, 400) as step, transitions, tried, wakes, error
-    from pg_task where task like 'Beside%' and ended_at is null order by id`)
+    from pg_task where task like 'Beside%' and task <> 'BesideLimited' and ended_at is null order by id`)
 
 /** Of one round. */
 class JoinRound {

@@ -20,6 +20,8 @@ import { ParentsLook } from "../../../src/internal/worker/followUps.ts"
 import * as Worker from "../../../src/Worker.ts"
 import { makeJourney, makeOlder } from "../PlannedTask.ts"
 import { makeJoinNotes } from "../joins/JoinTables.ts"
+import { makeLimitNotes } from "../limits/LimitTables.ts"
+import { makeLimited } from "../limits/LimitTask.ts"
 import { makeTalking } from "../joins/TalkTask.ts"
 import { makeTree } from "../joins/TreeTask.ts"
 import { makeNotes } from "../EffectTables.ts"
@@ -105,6 +107,7 @@ const program = Effect.gen(function*() {
           makeJourney("Journey", notes),
           makeJourney("Errand", notes),
           makeTalking(joinNotes),
+          makeLimited(makeLimitNotes(yield* Observer)),
           ...makeTree(joinNotes),
           keyed,
           ...ticks

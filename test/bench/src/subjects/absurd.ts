@@ -68,7 +68,7 @@ export const subject: Subject = {
     return took
   },
   execute: async (url, tasks) => {
-    const worker = await subject.work(url, { body: () => undefined, concurrency: undefined })
+    const worker = await subject.work(url, { body: () => undefined, concurrency: undefined, grouped: false })
     const { app, pool } = connect(url)
     const all: Array<number> = []
     for (let seq = 0; seq < tasks; seq++) {

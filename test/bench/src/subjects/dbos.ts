@@ -90,7 +90,7 @@ export const subject: Subject = {
     return took
   },
   execute: async (url, tasks) => {
-    const worker = await subject.work(url, { body: () => undefined, concurrency: undefined })
+    const worker = await subject.work(url, { body: () => undefined, concurrency: undefined, grouped: false })
     const client = await DBOSClient.create({ systemDatabaseUrl: url, applicationName: "bench" })
     const all: Array<number> = []
     for (let seq = 0; seq < tasks; seq++) {

@@ -1,7 +1,7 @@
 import { Logger, makeWorkerUtils, run } from "graphile-worker"
 import type { WorkerUtils } from "graphile-worker"
 import pg from "pg"
-import { chunksOf } from "../Subject.ts"
+import { chunksOf, perGroup } from "../Subject.ts"
 import type { Job, Subject } from "../Subject.ts"
 
 const silent = new Logger(() => () => {})
@@ -21,11 +21,14 @@ const withUtils = async <A>(url: string, f: (utils: WorkerUtils) => Promise<A>):
   }
 }
 
+/** One job of a queue runs at a time: so a group has as many queues as jobs that may run. */
+const queueOf = ({ group }: Job) => group === undefined ? {} : { queueName: `${group.name}: ${group.nth % perGroup}` }
+
 export const subject: Subject = {
   title: "graphile-worker 0.18.0",
   settings:
     "concurrentJobs 100, localQueue.size 1000, completeJobBatchDelay 10 ms, failJobBatchDelay 10 ms, pool of 20; " +
-    "bulk by addJobs, 5,000 a call",
+    "bulk by addJobs, 5,000 a call; a group has two queues, of which each runs one job at a time",
   table: "graphile_worker._private_jobs",
   unfinished: "locked_at is not null or (attempts < max_attempts and run_at <= now())",
   prepare: (url) => withUtils(url, (utils) => utils.migrate()),
@@ -33,10 +36,10 @@ export const subject: Subject = {
     const pool = makePool(url)
     const utils = await makeWorkerUtils({ pgPool: pool, logger: silent })
     return {
-      one: (job) => utils.addJob("bench", job),
+      one: (job) => utils.addJob("bench", job, queueOf(job)),
       all: async (jobs) => {
         for (const chunk of chunksOf(jobs, 5000)) {
-          await utils.addJobs(chunk.map((payload) => ({ identifier: "bench", payload })))
+          await utils.addJobs(chunk.map((payload) => ({ identifier: "bench", payload, ...queueOf(payload) })))
         }
       },
       close: async () => {

@@ -1,8 +1,10 @@
 import { PgBoss } from "pg-boss"
-import { chunksOf, forEachInFlight } from "../Subject.ts"
+import { chunksOf, forEachInFlight, perGroup } from "../Subject.ts"
 import type { Job, Subject } from "../Subject.ts"
 
 const queue = "bench"
+
+const groupOf = ({ group }: Job) => group === undefined ? {} : { group: { id: group.name } }
 
 // Cron and the maintenance timers do nothing in a run of seconds; both are switched off in its favour.
 const make = (url: string, listen: boolean): PgBoss => {
@@ -20,7 +22,7 @@ const make = (url: string, listen: boolean): PgBoss => {
 export const subject: Subject = {
   title: "pg-boss 12.38.0",
   settings: "batchSize 5,000, burstWhenBatchFull, localConcurrency 4, LISTEN/NOTIFY on, supervise and schedule off; " +
-    "bulk by insert, 10,000 a call",
+    "bulk by insert, 10,000 a call; groups with groupConcurrency",
   table: "pgboss.job_common",
   unfinished: "name = 'bench' and state < 'completed' and start_after <= now()",
   prepare: async (url) => {
@@ -34,20 +36,28 @@ export const subject: Subject = {
     const boss = make(url, false)
     await boss.start()
     return {
-      one: (job) => boss.send(queue, job),
+      one: (job) => boss.send(queue, job, groupOf(job)),
       all: async (jobs) => {
-        for (const chunk of chunksOf(jobs, 10_000)) await boss.insert(queue, chunk.map((data) => ({ data })))
+        for (const chunk of chunksOf(jobs, 10_000)) {
+          await boss.insert(queue, chunk.map((data) => ({ data, ...groupOf(data) })))
+        }
       },
       close: () => boss.stop()
     }
   },
-  work: async (url, { body, concurrency = 10_000 }) => {
+  work: async (url, { body, concurrency = 10_000, grouped }) => {
     const boss = make(url, true)
     await boss.start()
     const lanes = 4
     await boss.work<Job>(
       queue,
-      { batchSize: 5000, burstWhenBatchFull: true, localConcurrency: lanes, pollingIntervalSeconds: 0.5 },
+      {
+        batchSize: 5000,
+        burstWhenBatchFull: true,
+        localConcurrency: lanes,
+        pollingIntervalSeconds: 0.5,
+        ...(grouped && { groupConcurrency: perGroup })
+      },
       (jobs) => forEachInFlight(jobs, Math.ceil(concurrency / lanes), async ({ data }) => body(data, 0))
     )
     return { stop: () => boss.stop() }

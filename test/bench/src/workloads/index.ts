@@ -5,6 +5,7 @@ import { manyClients } from "./clients.ts"
 import { enqueue } from "./enqueue.ts"
 import { herd } from "./herd.ts"
 import { idle } from "./idle.ts"
+import { limitedPickUp, limits } from "./limits.ts"
 import { mix } from "./mix.ts"
 import { noops } from "./noops.ts"
 import { pickUp } from "./pickUp.ts"
@@ -30,5 +31,7 @@ export const workloads: ReadonlyArray<Workload> = [
   herd,
   pingPong,
   execute,
+  limits,
+  limitedPickUp,
   ...slowDisks
 ]

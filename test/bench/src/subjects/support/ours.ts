@@ -3,6 +3,7 @@ import { Migrations, NextStep, Step, Task, Worker } from "../../../../../src/ind
 import { chunksOf } from "../../Subject.ts"
 import type { Job, StepBody, Subject } from "../../Subject.ts"
 import { client, once, open, runBody, type Sql } from "./effect.ts"
+import { limited, limitedTask } from "./oursLimited.ts"
 import { execute, pingPong } from "./oursWaits.ts"
 
 const State = Schema.TaggedStruct("State", {
@@ -35,7 +36,7 @@ const task = (body: StepBody, asyncCommit: boolean) =>
     })
   ])
 
-const settings = "concurrency 100, all else default; bulk by enqueueAll, 10,000 a call"
+const settings = "concurrency 100, all else default; bulk by enqueueAll, 10,000 a call; groups have a limit"
 
 const describe = ({ asyncCommit, keyed }: Options): Pick<Subject, "settings" | "title"> => {
   if (asyncCommit) {
@@ -58,21 +59,30 @@ export const makeOurs = ({ asyncCommit = false, keyed = false }: Options = {}): 
   connect: async (url) => {
     const { run, close } = await open(client(url))
     const Bench = task(() => undefined, asyncCommit)
+    const Limited = limitedTask(() => undefined)
     // Those of another client are taken.
     const prefix = Math.random().toString(36).slice(2, 8)
     const keyOf = ({ seq }: { readonly seq: number }) => `${prefix}-${seq}`
+    const storeOne = (job: Job): Effect.Effect<unknown, unknown, Sql> =>
+      job.group !== undefined
+        ? Limited.enqueue(limited(job))
+        : keyed
+        ? Bench.enqueue(first(job), { key: keyOf(job) })
+        : Bench.enqueue(first(job))
     const store = (jobs: ReadonlyArray<Job>): Effect.Effect<unknown, unknown, Sql> =>
-      keyed ? Bench.enqueueAll(jobs.map(first), { key: keyOf }) : Bench.enqueueAll(jobs.map(first))
+      jobs[0]?.group !== undefined
+        ? Limited.enqueueAll(jobs.map(limited))
+        : keyed
+        ? Bench.enqueueAll(jobs.map(first), { key: keyOf })
+        : Bench.enqueueAll(jobs.map(first))
     return {
-      one: keyed
-        ? (job) => run(Bench.enqueue(first(job), { key: keyOf(job) }))
-        : (job) => run(Bench.enqueue(first(job))),
+      one: (job) => run(storeOne(job)),
       all: (jobs) => run(Effect.forEach(chunksOf(jobs, 10_000), store, { discard: true })),
       close
     }
   },
-  work: async (url, { body, concurrency = 100 }) => {
-    const worker = Worker.layer({ tasks: [task(body, asyncCommit)], concurrency })
+  work: async (url, { body, concurrency = 100, grouped }) => {
+    const worker = Worker.layer({ tasks: [grouped ? limitedTask(body) : task(body, asyncCommit)], concurrency })
     const { close } = await open(Layer.provideMerge(worker, client(url)))
     return { stop: close }
   },

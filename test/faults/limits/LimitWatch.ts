@@ -1,0 +1,102 @@
+/** Looks at the slots while a round goes on. */
+import { Effect } from "effect"
+import { persist } from "../Persist.ts"
+import type { Scene } from "../FaultContext.ts"
+import { runningOf } from "./LimitPlan.ts"
+
+/** A key, in one snapshot of the table. */
+interface KeyNow {
+  readonly key: string
+  readonly holders: number
+  /** How many different slots these hold. */
+  readonly slots: number
+  readonly highest: number
+  /** Whether a due row waits for a slot that could be given. */
+  readonly waits: boolean
+}
+
+const lookEvery = 150
+
+/** So long after all workers have started there is quiet, in milliseconds. */
+const calmAfter = 3000
+
+/**
+ * A free slot is given to a row that waits within about a second, if nothing is wrong. The machine may have much else to
+ * do: the longest time is in the log. In milliseconds.
+ */
+const longestOpen = 5000
+
+const look = ({ sql }: Scene) =>
+  persist(sql<KeyNow>`select limit_key as key, count(*) filter (where slot > 0)::int as holders,
+      count(distinct slot) filter (where slot > 0)::int as slots, coalesce(max(slot), 0)::int as highest,
+      bool_or(slot is null and wakeup_at <= now() and error is null and ended_at is null
+        and not exists (select from pg_task_paused p where p.name in (limit_key, split_part(limit_key, ':', 1)))) as waits
+    from pg_task where task = 'BesideLimited' and limit_key is not null group by 1`)
+
+const isFixed = ({ sql }: Scene) =>
+  Effect.map(persist(sql<{ fixed: boolean }>`select fixed from world`), (rows) => rows[0]?.fixed === true)
+
+export class LimitWatch {
+  private readonly scene: Scene
+  /** Since when a key has had a free slot and a row that waits, by the local clock. */
+  private readonly openSince = new Map<string, number>()
+  private readonly complained = new Set<string>()
+  private longest = 0
+
+  constructor(scene: Scene) {
+    this.scene = scene
+  }
+
+  /** Looks, until it is interrupted. */
+  get run(): Effect.Effect<never> {
+    const { scene } = this
+    const watch = Effect.gen({ self: this }, function*() {
+      let quietAt = Infinity
+      for (;;) {
+        if (quietAt === Infinity && (yield* isFixed(scene))) {
+          yield* scene.crew.ready
+          quietAt = performance.now() + calmAfter
+        }
+        const rows = yield* look(scene)
+        scene.log.count("looks at the slots")
+        this.judge(rows)
+        if (performance.now() >= quietAt) this.judgeQuiet(rows)
+        yield* Effect.sleep(lookEvery)
+      }
+    })
+    return Effect.ensuring(watch, Effect.sync(() => this.report()))
+  }
+
+  private report(): void {
+    if (this.longest > 0) this.scene.log.say(`a free slot waited for ${Math.round(this.longest)} ms at most`)
+  }
+
+  private judge(rows: ReadonlyArray<KeyNow>): void {
+    for (const row of rows) {
+      const { highest, holders, key, slots } = row
+      const most = runningOf(key)
+      if (holders > most || slots < holders || highest > most) this.complain(`slots: ${JSON.stringify(row)}`)
+    }
+  }
+
+  private judgeQuiet(rows: ReadonlyArray<KeyNow>): void {
+    const now = performance.now()
+    const open = new Set(
+      rows.filter(({ holders, key, waits }) => waits && holders < runningOf(key)).map(({ key }) => key)
+    )
+    for (const key of this.openSince.keys()) if (!open.has(key)) this.openSince.delete(key)
+    for (const key of open) {
+      const since = this.openSince.get(key) ?? now
+      this.openSince.set(key, since)
+      this.longest = Math.max(this.longest, now - since)
+      if (now - since > longestOpen) {
+        this.complain(`${key} has had a free slot and a row that waits for it, for too long`)
+      }
+    }
+  }
+
+  private complain(what: string): void {
+    if (!this.complained.has(what)) this.scene.log.wrong(what)
+    this.complained.add(what)
+  }
+}
