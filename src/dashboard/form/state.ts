@@ -3,7 +3,7 @@ import { isObject } from "effect/Predicate"
 import type * as Admin from "../../Admin.ts"
 import type * as Task from "../../Task.ts"
 import { type Site, taskOf } from "../site.ts"
-import { type Control, type Field, fieldsOfState, holdsMask } from "./fields.ts"
+import { type Field, fieldsOfState, holdsMask } from "./fields.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -37,8 +37,6 @@ const parse = ({ raw, step, task }: Admin.Row): Fields | undefined => {
 
 const mask = "••••••"
 
-type ObjectControl = Extract<Control, { kind: "object" }>
-
 /** Hides what the schema masks. */
 export const masked = (fields: ReadonlyArray<Field>, values: Fields): Fields => {
   const byName = new Map(fields.map((field) => [field.name, field]))
@@ -48,7 +46,7 @@ export const masked = (fields: ReadonlyArray<Field>, values: Fields): Fields => 
       if (field === undefined || value === null || !holdsMask(field)) return [name, value]
       // What does not fit its schema may be anything, and hold anything.
       const isGroup = !field.masked && field.control.kind === "object" && isRecord(value)
-      return [name, isGroup ? masked((field.control as ObjectControl).fields, value) : mask]
+      return [name, isGroup ? masked(field.control.fields, value) : mask]
     })
   )
 }
