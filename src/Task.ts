@@ -34,6 +34,7 @@ import type {
   TwiceDeclared
 } from "./internal/definition/finalTypes.ts"
 import type { CheckFormers } from "./internal/definition/former.ts"
+import type { DeclaredError, NextError } from "./internal/definition/stepErrors.ts"
 import type { CheckSignal, SignalsOf, UndeclaredSignal } from "./internal/definition/signalTypes.ts"
 import { makeTask } from "./internal/definition/task.ts"
 import type { Duplicates, SchemaTag, StateSchema } from "./internal/definition/state.ts"
@@ -228,6 +229,8 @@ export interface Task<
   readonly [TypeId]: TypeId
   /** The steps. */
   readonly steps: ReadonlyArray<Steps>
+  /** Its priority: see {@link MakeOptions}. */
+  readonly priority: Priority
 }
 
 /**
@@ -255,7 +258,16 @@ export interface AnyDeclaration<out R = unknown> {
 export interface Any<out R = unknown> extends AnyDeclaration<R> {
   readonly [TypeId]: TypeId
   readonly steps: ReadonlyArray<Step.Any<R>>
+  readonly priority: Priority
 }
+
+/**
+ * Tasks of a higher priority come first, in each worker that runs both. See {@link MakeOptions}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Priority = "high" | "normal" | "low"
 
 export type {
   /**
@@ -457,10 +469,6 @@ type CheckNext<S, Steps extends Step.Any> = Unlisted<Nexts<S>, Steps["state"]> e
   ? [T] extends [never] ? unknown : NextError<Tag<S>, Exclude<T, Tag<Steps>>, T>
   : never
 
-type NextError<From extends string, Missing extends string, Differing extends string> = [Missing] extends [never]
-  ? `step "${From}" moves to a "${Differing}" that differs from the state of this task's step "${Differing}"`
-  : `step "${From}" moves to "${Missing}", but no step of this task has that state`
-
 /** Compile errors that name what differs between a declaration and the steps, or `unknown`. */
 type CheckDeclared<States, Finals, Signals, Steps extends ReadonlyArray<Step.Any>> = [States] extends [never] ? unknown
   : [Exclude<SchemaTag<States>, Tag<Steps[number]>>] extends [never]
@@ -489,10 +497,6 @@ type CheckDeclaredStep<States, S> = S extends Step.Any
     ? [T] extends [never] ? unknown : DeclaredError<Extract<T, SchemaTag<States>>, T>
   : never
   : never
-
-type DeclaredError<Differing extends string, T extends string> = [Differing] extends [never]
-  ? `a step for the state "${T}", which is not declared: add it to \`states\``
-  : `the state of step "${T}" differs from the "${T}" that is declared: use the same schema`
 
 /** Compile errors that name what is wrong with declared states, each at its state, or `unknown`. */
 type CheckStates<States extends ReadonlyArray<StateSchema>> = States extends readonly []
@@ -571,6 +575,15 @@ export interface MakeOptions<Entry extends ReadonlyArray<StateSchema>> extends O
    * it for ever. Default: no history. A positive duration.
    */
   readonly history?: Duration.Input | undefined
+  /**
+   * Tasks of a higher priority come first, in each worker that runs tasks of both: whatever was due earlier, and also
+   * before rows that the worker has claimed ahead. Of eight tasks that begin, at least one has a lower priority while
+   * such tasks are due, so nothing starves. A running step is not interrupted: if all slots are taken, a task waits for
+   * the first that gets free. Default: normal, which is between the two.
+   *
+   * The priority belongs to the code, not to the row: a worker with another one applies it to all rows at once.
+   */
+  readonly priority?: "high" | "low" | undefined
 }
 
 /**

@@ -75,7 +75,7 @@ export interface Options<Tasks extends ReadonlyArray<Member>> {
   /** How many steps run at a time. Default 10. */
   readonly concurrency?: number | undefined
   /**
-   * How many tasks to claim ahead at most, beside those that run. Default 1000. The real number adapts to how long
+   * How many tasks to claim ahead at most, of each priority, beside those that run. Default 1000. The real number adapts to how long
    * steps take: a task that isn't begun within a second is given back.
    */
   readonly bufferSize?: number | undefined

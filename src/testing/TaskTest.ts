@@ -203,8 +203,8 @@ export const runStep = <const Tasks extends ReadonlyArray<Task.Any>>(
   Effect.map(Run.runStep(options), Option.fromUndefinedOr) as never
 
 /**
- * Runs all due tasks to their end, one after the other in the order in which they became due, and returns what happened
- * in each step. Tasks that fail for good are parked, as in a worker; look for them in the results.
+ * Runs all due tasks to their end, one after the other: by their priority, then in the order in which they became due.
+ * Returns what happened in each step. Tasks that fail for good are parked, as in a worker; look for them in the results.
  *
  * Fails with a {@link TaskTestError} if the tasks don't end.
  *

@@ -18,7 +18,7 @@ const Approval = Task.make("Approval", [
     on.timeout("3 days", { next: [Done], handler: () => Effect.succeed(NextStep.now(new Done({ by: "nobody" }))) })
   ], { from: [Step.former(WaitForAda, ({ nr }) => new AwaitApproval({ order: nr }))] }),
   Step.final(Done, { keep: "1 hour" })
-])
+], { priority: "high" })
 
 dashboardTests("states that wait, former states, results", (test) => {
   test(
@@ -30,6 +30,7 @@ dashboardTests("states that wait, former states, results", (test) => {
       const { page } = yield* visit()
       yield* play(() => page.goto(url))
       assert.include(yield* play(() => page.locator(".edge-label").allTextContents()), "Approved, after 3d")
+      assert.include(yield* contentOf(page), "high priority")
       yield* play(() => page.goto(`${url}row?id=${id}`))
       yield* play(() => page.getByRole("link", { name: "Send a signal" }).click())
       yield* play(() => page.getByLabel("by").fill("x"))

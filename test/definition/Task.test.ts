@@ -31,6 +31,13 @@ describe("Task.make", () => {
     assert.strictEqual(Task.make("Rally", [ping, pong]).steps.length, 2)
   })
 
+  it("has a priority, which is normal by default", () => {
+    assert.strictEqual(Task.make("Greeter", [sayHello]).priority, "normal")
+    for (const priority of ["high", "low"] as const) {
+      assert.strictEqual(Task.make("Greeter", [sayHello], { priority }).priority, priority)
+    }
+  })
+
   it("lets tasks share steps", () => {
     const tasks = [Task.make("One", [readName, sayHello]), Task.make("Two", [sayHello])]
     assert.deepStrictEqual(tasks.map(({ steps }) => steps.length), [2, 1])
@@ -81,6 +88,13 @@ describe("Task.make refuses, in plain JavaScript", () => {
   it("two steps of one state", () => {
     const message = `Task "Greeter": two steps of this task have the state "SayHello"`
     assert.strictEqual(messageOf("Greeter", [sayHello, readName, sayHello]), message)
+  })
+
+  it("a priority that there is not", () => {
+    const message = `Task "Greeter": \`priority\` must be "high" or "low"; without it, the priority is normal`
+    for (const priority of ["normal", "urgent", 1, null]) {
+      assert.strictEqual(messageOf("Greeter", [sayHello], { priority }), message)
+    }
   })
 
   it("a step that moves to a state that no step has", () => {

@@ -207,11 +207,17 @@ const stepsOf = (shop: Workshop) => {
   ] as const
 }
 
+/** Workers of several tasks have lanes for them. */
+const priorities: Readonly<Record<string, "high" | "low">> = { Keyed: "high", Errand: "low" }
+
+const optionsOf = (name: string) => ({ priority: priorities[name] })
+
 /** The task as it was before it had the state `Novel`. */
 export const makeOlder = <const Name extends string>(name: Name, notes: Notes) => {
   const task: Task.Task<Name, ReturnType<typeof stepsOf>[number]> = Task.make(
     name,
-    stepsOf({ notes, enqueue: (state) => task.enqueue(state as Exclude<Older, Over>) })
+    stepsOf({ notes, enqueue: (state) => task.enqueue(state as Exclude<Older, Over>) }),
+    optionsOf(name)
   )
   return task
 }
@@ -221,9 +227,10 @@ const novelStep = (shop: Workshop) => Step.make(Novel, { next: older, handler: p
 /** The task as it is. */
 export const makeJourney = <const Name extends string>(name: Name, notes: Notes) => {
   const shop: Workshop = { notes, enqueue: (state) => task.enqueue(state) }
-  const task: Task.Task<Name, ReturnType<typeof stepsOf>[number] | ReturnType<typeof novelStep>> = Task.make(name, [
-    novelStep(shop),
-    ...stepsOf(shop)
-  ])
+  const task: Task.Task<Name, ReturnType<typeof stepsOf>[number] | ReturnType<typeof novelStep>> = Task.make(
+    name,
+    [novelStep(shop), ...stepsOf(shop)],
+    optionsOf(name)
+  )
   return task
 }

@@ -162,6 +162,17 @@ layer(Table)("TaskTest.runAll", (it) => {
       for (let n = 0; n < results.length; n += 2) assert.strictEqual(results[n]!.id, results[n + 1]!.id)
     }).pipe(TaskTest.rolledBack))
 
+  it.effect("runs those of a higher priority first", () =>
+    Effect.gen(function*() {
+      const handler = () => Effect.succeed(NextStep.none)
+      const make = (name: string, priority: "high" | "low" | undefined) =>
+        Task.make(name, [Step.make(Archived, { handler })], { priority })
+      const all = [make("Low", "low"), make("Normal", undefined), make("High", "high")]
+      for (const task of all) yield* task.enqueue(new Archived())
+      const results = yield* TaskTest.runAll({ tasks: all })
+      assert.deepStrictEqual(results.map(({ task }) => task), ["High", "Normal", "Low"])
+    }).pipe(TaskTest.rolledBack))
+
   it.effect("runs only the tasks that it is given, as many as they are", () =>
     Effect.gen(function*() {
       yield* Order.enqueue(new Archived())

@@ -109,6 +109,13 @@ const drawing = (task: Task.Any, index: number, sample: Sample, numbers: Numbers
   }</div>`
 }
 
+const priority = (task: Task.Any | undefined): Html =>
+  task === undefined || task.priority === "normal" ? html`` : html`<span class="quiet">${task.priority} priority</span>`
+
+/** Tasks of a higher priority come first. Most have none. */
+const priorityOf = (task: Task.Any | undefined): Html =>
+  task === undefined || task.priority === "normal" ? html`` : html`<span class="pill">${task.priority} priority</span>`
+
 const card = (site: Site, sample: Sample, numbers: Numbers) => (shown: Shown, index: number): Html => {
   const { task } = shown
   const known = taskOf(site, task)
@@ -116,8 +123,8 @@ const card = (site: Site, sample: Sample, numbers: Numbers) => (shown: Shown, in
   return html`<section class="card machine${known === undefined ? " rows" : ""}" aria-labelledby="task-${index}">
 <header><h2 id="task-${index}"><a href="${address("rows", { task: task ?? "?" })}">${
     task ?? "Rows that are no tasks"
-  }</a></h2>
-<span class="badge" data-moodof="${key}" data-mood="${numbers.mood[key]}" data-live="${key}">${numbers.text[key]}</span>
+  }</a></h2>${priority(known)}
+<span class="badge" data-moodof="${key}" data-mood="${numbers.mood[key]}" data-live="${key}">${numbers.text[key]}</span>${priorityOf(known)}
 ${plot(numbers, keyOf(task, undefined, "ready"), "ready")}${
     plot(numbers, keyOf(task, undefined, "running"), "running")
   }${plot(numbers, keyOf(task, undefined, "parked"), "parked", { bad: true })}</header>

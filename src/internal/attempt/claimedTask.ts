@@ -56,6 +56,8 @@ export class ClaimedTask {
   stage: Stage = "Buffered"
   /** The attempt that runs its step. */
   attempt: Attempt | undefined
+  /** In which lane of its worker it waits: see worker/lanes.ts. */
+  lane: number
   /** When this worker got the row, and when its lease was last extended, by the local clock in milliseconds. */
   heldSince: number
   renewedAt: number
@@ -64,7 +66,7 @@ export class ClaimedTask {
   /** Called when its first attempt here has ended. */
   onEnd: (() => void) | undefined
 
-  constructor(row: ClaimedRow, token: string, now: number) {
+  constructor(row: ClaimedRow, token: string, now: number, lane = 0) {
     this.id = row.id
     this.token = token
     this.trace = row.trace
@@ -75,6 +77,7 @@ export class ClaimedTask {
     this.tried = row.tried
     this.transitions = row.transitions
     this.waited = row.waited
+    this.lane = lane
     this.heldSince = this.renewedAt = this.storedAt = now
   }
 

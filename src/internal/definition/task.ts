@@ -21,11 +21,15 @@ import type { StateSchema } from "./state.ts"
 import type { StepDefinition } from "./step.ts"
 import { tagOf } from "./tag.ts"
 
+/** Tasks of a higher priority come first, in each worker. */
+type Priority = "high" | "normal" | "low"
+
 /** A task as the worker sees it. */
 export interface TaskDefinition extends DeclarationDefinition<StepDefinition> {
   readonly steps: ReadonlyArray<StepDefinition>
   /** For how long its history is kept, in milliseconds. Undefined: it has none. */
   readonly history: number | undefined
+  readonly priority: Priority
   /** The steps of its waiting states, by their tags. */
   readonly waits: ReadonlyMap<string, StepDefinition>
   /** For how long rows are kept that have ended in a state, by its tag. Undefined if no state is final. */
@@ -144,6 +148,7 @@ const keepsOf = (steps: ReadonlyArray<StepDefinition>): TaskDefinition["keeps"] 
 
 interface TaskOptions {
   readonly history?: Duration.Input | undefined
+  readonly priority?: "high" | "low" | undefined
   readonly entry?: ReadonlyArray<StateSchema> | undefined
 }
 
@@ -175,6 +180,11 @@ const historyOf = (name: string, input: Duration.Input | undefined): number | un
     : failDefinition(name, "`history` must be a duration of more than 0, such as \"30 days\"")
 }
 
+const priorityOf = (name: string, priority: TaskOptions["priority"]): Priority =>
+  priority === undefined || priority === "high" || priority === "low"
+    ? priority ?? "normal"
+    : failDefinition(name, "`priority` must be \"high\" or \"low\"; without it, the priority is normal")
+
 /** Makes a task of its name, which declares it at once, or of its declaration. */
 export const makeTask = (
   of: string | DeclarationDefinition,
@@ -190,6 +200,7 @@ export const makeTask = (
   return Object.assign({ "~effect-pg-task/Task": "~effect-pg-task/Task" }, declaration, {
     steps,
     history: historyOf(name, options?.history),
+    priority: priorityOf(name, options?.priority),
     keeps: keepsOf(steps),
     waits
   })

@@ -5,6 +5,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { ClaimedTask } from "../attempt/claimedTask.ts"
 import { claim, everything, releaseClaim } from "../sql/claim.ts"
 import { toTableError } from "../sql/errors.ts"
+import { lanesOf } from "../worker/lanes.ts"
 import { toSettings } from "../worker/settings.ts"
 import { isTraced, type Runner } from "../attempt/attempt.ts"
 import { makeToHistory } from "../attempt/history.ts"
@@ -49,22 +50,18 @@ const makeRunner = Effect.fnUntraced(function*({ tasks }: Settings) {
   return runner
 })
 
+/** Tasks of a higher priority come first. */
 const claimDue = ({ lease, sql, tasks }: Runner): Effect.Effect<ClaimedTask | undefined, SqlError> =>
-  Effect.suspend(() => {
+  Effect.gen(function*() {
     const token = crypto.randomUUID()
     const limited = [...tasks.values()].filter(({ limits }) => limits !== undefined).map(({ name }) => name)
-    const letIn = limited.length === 0 ? Effect.void : letAllIn(sql, limited)
-    const claimed = Effect.map(
-      claim(sql, {
-        tasks: [...tasks.keys()].map((name) => ({ name, states: undefined })),
-        limit: 1,
-        bytes: 0,
-        token,
-        lease
-      }, everything),
-      ({ rows: [row] }) => row && new ClaimedTask(row, token, 0)
-    )
-    return Effect.andThen(letIn, claimed)
+    if (limited.length > 0) yield* letAllIn(sql, limited)
+    for (const lane of lanesOf(tasks)) {
+      const known = [...lane.keys()].map((name) => ({ name, states: undefined }))
+      const { rows: [row] } = yield* claim(sql, { tasks: known, limit: 1, bytes: 0, token, lease }, everything)
+      if (row !== undefined) return new ClaimedTask(row, token, 0)
+    }
+    return undefined
   })
 
 /** Lets time pass until this task is due. */

@@ -16,7 +16,7 @@ export interface BufferOptions {
 const newTaskEvery = 250
 
 /** Tasks that have waited for too long, by their queue. */
-interface Waiting {
+export interface Waiting {
   readonly fresh: ReadonlyArray<ClaimedTask>
   readonly chains: ReadonlyArray<ClaimedTask>
 }
@@ -33,7 +33,7 @@ const takeSince = (list: MutableList.MutableList<ClaimedTask>, before: number): 
 
 export class Buffer {
   /** What all claimed tasks of the worker take, also those that run. */
-  readonly memory = new Memory()
+  readonly memory: Memory
   private readonly options: BufferOptions
   private readonly prefetch: Prefetch
   /** Claimed and not yet begun. */
@@ -44,8 +44,9 @@ export class Buffer {
   /** When a new task last began, by the local clock in milliseconds. */
   private newTaskAt = -Infinity
 
-  constructor(options: BufferOptions) {
+  constructor(options: BufferOptions, memory = new Memory()) {
     this.options = options
+    this.memory = memory
     this.prefetch = new Prefetch(options)
   }
 
@@ -58,10 +59,13 @@ export class Buffer {
     return this.chains.length < this.options.bufferSize && !this.memory.isFull
   }
 
-  /** How many tasks to claim, for so many free slots and for the buffer; 0 while enough are here. */
-  demand(free: number): number {
+  /**
+   * How many tasks to claim, for so many free slots and for the buffer, which is to hold `least` of them or more; 0
+   * while enough are here.
+   */
+  demand(free: number, least = 0): number {
     const idle = free - this.chains.length
-    const ahead = this.memory.isFull ? 0 : this.ahead
+    const ahead = this.memory.isFull ? 0 : Math.max(this.ahead, least)
     const room = Math.max(idle, 0) + ahead - this.fresh.length
     // Not one by one as slots get free: half a buffer at a time.
     return room > 0 && (idle > this.fresh.length || this.fresh.length * 2 <= ahead) ? room : 0

@@ -16,7 +16,6 @@ import { codeOf } from "../sql/errors.ts"
 import type { Outlook } from "../sql/look.ts"
 import type { KnownTask } from "../sql/known.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
-import type { Crowd } from "./crowd.ts"
 import type { Database } from "./database.ts"
 import type { Poll } from "./poll.ts"
 import type { Pool } from "./pool.ts"
@@ -24,6 +23,7 @@ import { SkippedNotifications } from "./skippedNotifications.ts"
 import { releaseUnanswered, mayHaveRun, timeOnceBack } from "./unanswered.ts"
 import type { UnknownStates } from "./unknownStates.ts"
 import type { Wakeup } from "./wakeup.ts"
+import type { Answers } from "./wakeups.ts"
 
 /** More rows in one statement would not be cheaper each, and the first would wait for the last. */
 const maxClaim = 1000
@@ -78,9 +78,11 @@ export interface DispatcherOptions {
   readonly pool: Pool
   readonly wakeup: Wakeup
   readonly poll: Poll
-  readonly crowd: Crowd
+  readonly crowd: Answers
   /** Notifies other workers. */
   readonly notifyWorkers: Effect.Effect<void>
+  /** The lane of the tasks that it claims: see lanes.ts. */
+  readonly lane: number
   readonly tasks: ReadonlyArray<string>
   readonly known: ReadonlyArray<KnownTask>
   readonly unknownStates: UnknownStates
@@ -146,21 +148,23 @@ export class Dispatcher {
   }
 
   private get turn(): Effect.Effect<unknown> {
-    const { pool, wakeup } = this.options
+    const { lane, pool, wakeup } = this.options
     if (this.wadedInVain) return this.sleep
     if (wakeup.take()) this.notified()
     if (wakeup.takeBehind()) this.lookAgain()
     if (!this.mayHaveDueRows) return this.sleep
-    const limit = Math.min(pool.demand, maxClaim)
+    const limit = Math.min(pool.seek(lane), maxClaim)
     if (limit > 0) return this.claim(limit)
-    return this.options.now() < this.callAt ? wakeup.waitForRoom(this.callAt) : this.callOthers
+    if (this.options.now() >= this.callAt) return this.callOthers
+    return wakeup.waitForRoom(Math.min(this.callAt, pool.lanes.roomAt(lane)))
   }
 
   /** More rows may be due than this worker has room for, and idle workers may not know. */
   private get callOthers(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { database, notifyWorkers, now, poll } = this.options
+      const { database, lane, notifyWorkers, now, poll, pool } = this.options
       this.callAt = Infinity
+      pool.lanes.rest(lane)
       return database.withTimeout(poll.look(this.cursor.ahead, 0)).pipe(
         Effect.flatMap(({ wait }) => {
           if (wait === null || wait > 0) return Effect.void
@@ -188,8 +192,9 @@ export class Dispatcher {
   /** Asks what is due next, and sleeps until then, until something becomes ready, or until the poll. */
   private get sleep(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { database, now, poll, wakeup } = this.options
+      const { database, lane, now, poll, pool, wakeup } = this.options
       wakeup.forgetDue()
+      pool.lanes.rest(lane)
       this.wadedInVain = false
       this.jitter = 1 + Math.random() * pollJitter
       const startedAt = now()
@@ -263,10 +268,10 @@ export class Dispatcher {
 
   /** Claims at the cursor, or behind the rows that other sessions hold. */
   private claim(limit: number): Effect.Effect<void> {
-    const { lease, database, known, now, pool, sql, wakeup } = this.options
+    const { lane, lease, database, known, now, pool, sql, wakeup } = this.options
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
-    const options = { tasks: known, limit, bytes: pool.bytesLeft, token: crypto.randomUUID(), lease }
+    const options = { tasks: known, limit, bytes: pool.lanes.memory.left, token: crypto.randomUUID(), lease }
     this.mayHaveDueRows = this.isPoll = this.isPollDear = false
     this.callAt = Infinity
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)
@@ -280,7 +285,8 @@ export class Dispatcher {
           this.noteClaim(rows, full)
           if (pass === undefined) this.claimed(look)
           else this.passOn({ ...pass, took: pass.took + look.took }, look, found)
-          pool.admit(rows, options.token, { full, more: this.mayHaveDueRows || wakeup.isWoken, claimedAt: startedAt })
+          const more = this.mayHaveDueRows || wakeup.isWoken
+          pool.admit(rows, options.token, { full, more, claimedAt: startedAt, lane })
         })
     })
   }
@@ -341,8 +347,9 @@ export class Dispatcher {
     readonly took: number
     readonly token?: string
   }): Effect.Effect<void> {
-    const { database, now, wakeup } = this.options
+    const { database, lane, now, pool, wakeup } = this.options
     const { took, token, window } = look
+    pool.lanes.rest(lane)
     const unanswered = { ...this.options, isStopping: () => wakeup.stopped }
     return Effect.gen({ self: this }, function*() {
       yield* database.markLost(error)

@@ -23,7 +23,7 @@ import {
 import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
 import { type Knock, type Knocks, lockedPause } from "./knocks.ts"
-import type { Wakeup } from "./wakeup.ts"
+import type { Waker } from "./wakeup.ts"
 
 /** The locks of more keys than these are never held together. */
 const maxKeys = 50
@@ -56,7 +56,7 @@ export interface DoorOptions {
   readonly knocks: Knocks
   /** Where the rows go on. */
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
-  readonly wakeup: Wakeup
+  readonly wakeup: Waker
   readonly afterCommit: AfterCommit
 }
 

@@ -11,7 +11,7 @@ import { Listener } from "./listener.ts"
 import { OwnProbe } from "./probe.ts"
 import type { Quarantine } from "./quarantine.ts"
 import type { Ticker } from "./ticker.ts"
-import type { Wakeup } from "./wakeup.ts"
+import type { Waker } from "./wakeup.ts"
 
 /** Workers with the same tasks, on the same table, do some of their work for each other. */
 export const groupOf = (schema: string, tasks: ReadonlyArray<string>): string =>
@@ -35,7 +35,7 @@ interface Notified {
   readonly rescue: Rescue
   readonly stopRequest: Deferred.Deferred<void>
   readonly ticker: Ticker
-  readonly wakeup: Wakeup
+  readonly wakeup: Waker
 }
 
 /** Each probe wakes all peers: so the more there are, the fewer does each send. In milliseconds for each peer. */

@@ -20,7 +20,7 @@ export interface PollOptions {
   readonly known: ReadonlyArray<KnownTask>
   readonly now: () => number
   readonly rescue: Rescue
-  readonly quarantine: Quarantine
+  readonly quarantine: Pick<Quarantine, "seen">
   readonly listener: Listener | undefined
 }
 

@@ -22,8 +22,8 @@ import type { ClaimedRow } from "../sql/claim.ts"
 import type { HistoryEntry } from "../sql/history.ts"
 import type { LimitOfRow } from "../sql/limits.ts"
 import type { Entered } from "./door.ts"
-import { Buffer } from "./buffer.ts"
-import type { PoolOptions } from "./poolOptions.ts"
+import { Lanes } from "./lanes.ts"
+import type { Admitted, PoolOptions } from "./poolOptions.ts"
 import { Signal } from "./signal.ts"
 
 type Continued = Extract<RowOutcome, { readonly _tag: "Continued" }>
@@ -36,7 +36,7 @@ export class Pool {
   /** Set at every change. */
   readonly changed = new Signal()
   private readonly options: PoolOptions
-  private readonly buffer: Buffer
+  readonly lanes: Lanes
   private readonly slotWaiters: Array<() => void> = []
   /** When an attempt last ended, by the local clock in milliseconds. */
   private endedAt = -Infinity
@@ -49,47 +49,48 @@ export class Pool {
 
   constructor(options: PoolOptions) {
     this.options = options
-    this.buffer = new Buffer(options)
+    this.lanes = new Lanes(options)
   }
 
-  /** How many rows to claim now; 0 while enough are here. */
+  /** How many rows to claim now, of one lane or another; 0 while enough are here. */
   get demand(): number {
-    const { bufferSize, concurrency } = this.options
-    if (this.draining || this.storing >= bufferSize + concurrency) return 0
-    return this.buffer.demand(concurrency - this.running)
+    return this.lanes.mostDemand(this.free)
   }
 
-  /** How many bytes to claim now. */
-  get bytesLeft(): number {
-    return this.buffer.memory.left
+  /** A lane is to claim: how many rows now; 0 until it has room for more. */
+  seek(lane: number): number {
+    return this.lanes.seek(lane, this.free)
+  }
+
+  /** How many slots are free. Undefined while no more rows may come. */
+  private get free(): number | undefined {
+    const { bufferSize, concurrency } = this.options
+    return this.draining || this.storing >= bufferSize + concurrency ? undefined : concurrency - this.running
   }
 
   get counts(): { readonly buffered: number; readonly running: number; readonly storing: number } {
-    return { buffered: this.buffer.size, running: this.running, storing: this.storing }
+    return { buffered: this.lanes.size, running: this.running, storing: this.storing }
   }
 
   /**
    * Rows of one claim, which was sent at `claimedAt`. `full`: as many as it asked for. `more`: another one follows at
    * once.
    */
-  admit(
-    rows: ReadonlyArray<ClaimedRow>,
-    token: string,
-    { claimedAt, full, more }: { readonly claimedAt: number; readonly full: boolean; readonly more: boolean }
-  ): void {
+  admit(rows: ReadonlyArray<ClaimedRow>, token: string, { claimedAt, full, lane = 0, more }: Admitted): void {
     const now = this.options.now()
-    const busy = this.running - this.reserved + this.buffer.size
+    const busy = this.running - this.reserved + this.lanes.sizeTo(lane)
     const idle = Math.max(this.options.concurrency - busy, 0)
     // Slots may be free for two reasons: steps have ended since the claim was sent, or the quarantine held a slot and has
     // given it back. Only the first says that steps are short.
     const filled = rows.length >= idle || this.endedAt >= claimedAt
-    if (rows.length > 0) this.buffer.claimed({ buffered: rows.length > idle, full: full && filled })
+    this.lanes.answered(lane)
+    if (rows.length > 0) this.lanes.claimed(lane, { buffered: rows.length > idle, full: full && filled })
     for (const row of rows) {
-      const claimed = this.register(row, token, now)
+      const claimed = this.register(row, token, now, lane)
       claimed.renewedAt = claimedAt
       if (this.draining) this.store(claimed, { _tag: "Released" })
       else if (claimed.limit?.slot === 0) this.knock(claimed, claimed.limit)
-      else this.buffer.addNew(claimed)
+      else this.lanes.addNew(claimed)
     }
     // If another claim follows, it is sent before these steps start. Otherwise they start now.
     if (more) queueMicrotask(() => this.pump())
@@ -98,8 +99,12 @@ export class Pool {
 
   /** Runs one row in a slot that {@link reserveSlot} got, and calls `onEnd` when its attempt has ended. */
   admitReserved(row: ClaimedRow, token: string, onEnd: () => void): void {
-    const claimed = this.register(row, token, this.options.now())
-    claimed.onEnd = onEnd
+    const claimed = this.register(row, token, this.options.now(), 0)
+    claimed.onEnd = () => {
+      // Only now its task is known, if the row could be decoded.
+      claimed.lane = this.lanes.laneOf(claimed)
+      onEnd()
+    }
     this.freeReserved()
     if (this.draining) this.store(claimed, { _tag: "Released" })
     else this.start(claimed)
@@ -159,14 +164,13 @@ export class Pool {
   }
 
   /** A claimed row. An attempt of ours that still holds it has lost its lease: to us. */
-  private register(row: ClaimedRow, token: string, now: number): ClaimedTask {
-    const { memory } = this.buffer
-    const claimed = new ClaimedTask(row, token, now)
+  private register(row: ClaimedRow, token: string, now: number, lane: number): ClaimedTask {
+    const claimed = new ClaimedTask(row, token, now, lane)
     this.loseOne(claimed.id, "Lost")
     const before = this.held.get(claimed.id)
-    if (before !== undefined) memory.release(before)
+    if (before !== undefined) this.lanes.memory.release(before)
     this.held.set(claimed.id, claimed)
-    memory.hold(claimed)
+    this.lanes.memory.hold(claimed)
     return claimed
   }
 
@@ -185,11 +189,12 @@ export class Pool {
 
   /** Gives back the rows that have waited for this many milliseconds, new tasks and chains. Another worker may be idle. */
   releaseWaiting(age: number): void {
-    const { chains, fresh } = this.buffer.takeWaiting(age)
-    for (const claimed of fresh) if (this.isHeld(claimed)) this.store(claimed, { _tag: "Released" })
-    for (const claimed of chains) {
-      // The next step of a chain takes its turn with everybody's: endless chains must not always come first.
-      if (this.isHeld(claimed)) this.store(claimed, { _tag: "Released", ...(this.draining ? {} : { delay: 0 }) })
+    for (const { chains, fresh } of this.lanes.takeWaiting(age)) {
+      for (const claimed of fresh) if (this.isHeld(claimed)) this.store(claimed, { _tag: "Released" })
+      for (const claimed of chains) {
+        // The next step of a chain takes its turn with everybody's: endless chains must not always come first.
+        if (this.isHeld(claimed)) this.store(claimed, { _tag: "Released", ...(this.draining ? {} : { delay: 0 }) })
+      }
     }
   }
 
@@ -218,7 +223,7 @@ export class Pool {
       else {
         Object.assign(claimed, { limit, stage: "Buffered", heldSince: this.options.now() })
         if (this.draining) this.store(claimed, { _tag: "Released" })
-        else this.buffer.addNew(claimed)
+        else this.lanes.addNew(claimed)
       }
     }
     this.pump()
@@ -260,7 +265,7 @@ export class Pool {
 
   private takeBuffered(): ClaimedTask | undefined {
     for (;;) {
-      const claimed = this.buffer.take()
+      const claimed = this.lanes.take()
       if (claimed === undefined) return undefined
       if (!this.isHeld(claimed)) continue
       if (!this.isStale(claimed)) return claimed
@@ -309,7 +314,7 @@ export class Pool {
     }
     claimed.storedAt = this.endedAt
     if (outcome._tag === "Stored") return this.afterStored(claimed, outcome.outcome)
-    this.store(claimed, this.limitChain(outcome), this.options.toHistory?.(attempt, outcome))
+    this.store(claimed, this.limitChain(claimed, outcome), this.options.toHistory?.(attempt, outcome))
   }
 
   /** An outcome is in the row. */
@@ -320,34 +325,34 @@ export class Pool {
     if (claimed.limit !== undefined) knocks.freed(claimed.limit.key)
     if (outcome._tag === "Continued") return this.advance(claimed, outcome)
     this.forget(claimed)
-    if (outcome._tag === "Waiting") return this.afterWaiting(outcome)
+    if (outcome._tag === "Waiting") return this.afterWaiting(claimed, outcome)
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"
     if (moved && this.draining) afterCommit.left()
-    if (moved) wakeup.dueIn(outcome.delay ?? 0)
+    if (moved) wakeup.dueIn(outcome.delay ?? 0, claimed.lane)
     else if (outcome._tag === "Released") this.afterReleased(claimed, outcome)
   }
 
   private afterReleased(claimed: ClaimedTask, outcome: Released): void {
     if (outcome.replaced !== undefined) this.options.metrics.replaced(claimed, endingOf(undefined, outcome))
-    this.options.wakeup.dueIn(0)
+    this.options.wakeup.dueIn(0, claimed.lane)
   }
 
   /** A row waits from now on. If the answer to the write was lost, it may be due at once. */
-  private afterWaiting({ dueIn }: Waiting): void {
+  private afterWaiting({ lane }: ClaimedTask, { dueIn }: Waiting): void {
     if (this.draining) this.options.afterCommit.left()
-    if (dueIn !== null) this.options.wakeup.dueIn(dueIn ?? 0)
+    if (dueIn !== null) this.options.wakeup.dueIn(dueIn ?? 0, lane)
   }
 
   /** A chain is kept while there is room for it; else its next step takes its turn with everybody's. */
-  private limitChain(outcome: RowOutcome): RowOutcome {
-    return outcome._tag === "Continued" && (this.draining || !this.buffer.hasRoomForChain)
+  private limitChain(claimed: ClaimedTask, outcome: RowOutcome): RowOutcome {
+    return outcome._tag === "Continued" && (this.draining || !this.lanes.hasRoomForChain(claimed))
       ? { ...outcome, _tag: "Rescheduled", delay: 0 }
       : outcome
   }
 
   private store(claimed: ClaimedTask, outcome: RowOutcome, history?: HistoryEntry): void {
     claimed.stage = "Storing"
-    if ("step" in outcome && this.isHeld(claimed)) this.buffer.memory.hold(claimed, outcome.step)
+    if ("step" in outcome && this.isHeld(claimed)) this.lanes.memory.hold(claimed, outcome.step)
     this.storing++
     const { asyncOutbox, outbox } = this.options
     Queue.offerUnsafe(
@@ -358,19 +363,19 @@ export class Pool {
 
   private advance(claimed: ClaimedTask, { limit, step }: Continued): void {
     claimed.advance(step, limit)
-    if (this.isHeld(claimed)) this.buffer.memory.hold(claimed)
+    if (this.isHeld(claimed)) this.lanes.memory.hold(claimed)
     claimed.stage = "Buffered"
     claimed.heldSince = this.options.now()
     // The write has extended the lease. How long ago, only Postgres knows; at the earliest when it was sent.
     claimed.renewedAt = Math.max(claimed.renewedAt, claimed.storedAt)
     if (this.draining) this.store(claimed, { _tag: "Released" })
     else if (limit !== undefined) this.knock(claimed, limit)
-    else this.buffer.addChain(claimed)
+    else this.lanes.addChain(claimed)
   }
 
   private forget(claimed: ClaimedTask): void {
     if (!this.isHeld(claimed)) return
     this.held.delete(claimed.id)
-    this.buffer.memory.release(claimed)
+    this.lanes.memory.release(claimed)
   }
 }

@@ -22,7 +22,7 @@ import { toTableError, isMisconfiguration } from "../sql/errors.ts"
 import { Cancels } from "./cancellations.ts"
 import { Crowd } from "./crowd.ts"
 import { Door } from "./door.ts"
-import { Dispatcher } from "./dispatcher.ts"
+import { type Dispatching, makeDispatching, makeSleeps } from "./dispatching.ts"
 import { drain, end } from "./shutdown.ts"
 import { noteStarted } from "./launch.ts"
 import { makeFollowUps } from "./followUps.ts"
@@ -30,6 +30,7 @@ import { keptHistories, makeToHistory } from "../attempt/history.ts"
 import { keepHistory } from "./historyKeeper.ts"
 import { keepLeases } from "./leaseRenewal.ts"
 import { Database } from "./database.ts"
+import { laneByTask } from "./lanes.ts"
 import { clientToListen, type Listener } from "./listener.ts"
 import { groupOf, listenWith, probesOf } from "./notified.ts"
 import { Knocks } from "./knocks.ts"
@@ -37,17 +38,16 @@ import { OthersLooks } from "./othersLooks.ts"
 import { WorkerMetrics } from "./metrics.ts"
 import { notifierOf } from "../enqueue/notifier.ts"
 import type { Settings } from "./settings.ts"
-import { Poll } from "./poll.ts"
 import { Pool } from "./pool.ts"
 import { Rescue, rescuedAfter } from "./leaseRescue.ts"
 import { settleWith } from "./settle.ts"
 import { isTraced, runAttempt, type Runner } from "../attempt/attempt.ts"
 import { Ticker } from "./ticker.ts"
-import { Wakeup } from "./wakeup.ts"
+import type { Waker } from "./wakeup.ts"
 import { Quarantine } from "./quarantine.ts"
 import type { KnownTask } from "../sql/known.ts"
 import { type Place, probe, probeLimits } from "../sql/table.ts"
-import { knownOf, UnknownStates } from "./unknownStates.ts"
+import { knownOf } from "./unknownStates.ts"
 import { Writer } from "./writer.ts"
 
 /** A running worker. */
@@ -85,7 +85,7 @@ interface Parts {
   readonly pool: Pool
   /** One for the outcomes whose commit waits for the disk, and one for the others. */
   readonly writers: ReadonlyArray<Writer>
-  readonly dispatcher: Dispatcher
+  readonly dispatching: Dispatching
   readonly listener: Listener | undefined
   readonly quarantine: Quarantine
   /** Notifies, and waits for that. */
@@ -93,7 +93,7 @@ interface Parts {
   readonly keepLeases: Effect.Effect<never>
   readonly rescue: Rescue
   readonly cancels: Cancels
-  readonly wakeup: Wakeup
+  readonly wakeup: Waker
   readonly afterCommit: AfterCommit
   /** What nothing else here refers to. */
   readonly others: ReadonlyArray<Effect.Effect<never>>
@@ -143,7 +143,8 @@ const makePipeline = Effect.fnUntraced(function*(core: Core, known: ReadonlyArra
   const { database, metrics, runner, settings, sql } = core
   const { bufferSize, concurrency, lease } = settings
   const fork = Effect.runForkWith(core.context)
-  const wakeup = new Wakeup(now)
+  const sleeps = makeSleeps(settings.tasks, now)
+  const { lanes, wakeup } = sleeps
   const outbox = yield* Queue.unbounded<Entry>()
   const asyncOutbox = yield* Queue.unbounded<Entry>()
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
@@ -163,7 +164,8 @@ const makePipeline = Effect.fnUntraced(function*(core: Core, known: ReadonlyArra
     afterCommit,
     knocks,
     run: (attempt) => fork(runAttempt(runner, attempt)),
-    toHistory: runner.toHistory
+    toHistory: runner.toHistory,
+    lanes: { count: lanes.length, of: laneByTask(lanes) }
   })
   const door = new Door({ sql, database, now, known, knocks, pool, wakeup, afterCommit })
   const writing = { sql, database, lease, metrics, onStored: settleWith({ ...core, now }, pool) }
@@ -171,7 +173,7 @@ const makePipeline = Effect.fnUntraced(function*(core: Core, known: ReadonlyArra
     new Writer({ ...writing, isAsync: false, outbox }),
     new Writer({ ...writing, isAsync: true, outbox: asyncOutbox })
   ]
-  return { wakeup, othersLooks, afterCommit, door, pool, writers, notifyWorkers }
+  return { sleeps, wakeup, othersLooks, afterCommit, door, pool, writers, notifyWorkers }
 })
 
 /** What tells a worker from others, and where its table is. */
@@ -198,24 +200,25 @@ const makeParts = Effect.fnUntraced(
     const probe = probesOf(identity, longestPoll, crowd)
     const announce = (rest: number) => client && probe.textOfLook(rest)
     const rescue = new Rescue({ ...leases, announce, othersLooks }, () => quarantine.look())
-    const unknownStates = new UnknownStates({ ...shared, pollInterval: longestPoll })
     const cancels = new Cancels(leases)
     const ticker = new Ticker({ sql: core.sql, database, metrics, recurring: settings.recurring })
     const stopRequest = yield* Deferred.make<void>()
     const notified = { wakeup, quarantine, rescue, cancels, crowd, ticker, database, probe, stopRequest }
     const listener = client && listenWith(client, identity, notified)
-    const poll = new Poll({ ...shared, rescue, quarantine, listener })
     const pollInterval = () => listener?.hears === true ? longestPoll : Math.min(longestPoll, deafPollInterval)
+    const looking = { rescue, quarantine, listener, crowd, encoding, pollInterval, longestPoll }
+    const dispatching = makeDispatching({ ...shared, ...pipeline, ...pipeline.sleeps, ...looking })
+    const keepHistories = keepHistory({ ...core, tasks: settings.tasks })
     const parts: Parts = {
       ...pipeline,
       settings,
-      dispatcher: new Dispatcher({ ...shared, ...pipeline, unknownStates, poll, crowd, pollInterval, longestPoll }),
+      dispatching,
       listener,
       quarantine,
       keepLeases: keepLeases(leases),
       rescue,
       cancels,
-      others: [door.run, ticker.run(pollInterval), unknownStates.run, keepHistory({ ...core, tasks: settings.tasks })],
+      others: [door.run, ticker.run(pollInterval), ...dispatching.unknownStates, keepHistories],
       stopRequest
     }
     return parts
@@ -234,7 +237,7 @@ interface Lifetime {
  * longer renews its leases, so that other workers take over.
  */
 const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database, ended }: Lifetime) {
-  const { dispatcher, listener, pool, quarantine, writers } = parts
+  const { listener, pool, quarantine, writers } = parts
   const forked: Array<Fiber.Fiber<unknown>> = []
   yield* Effect.addFinalizer(() => end({ fibers: forked, database, borrowed }))
   const crash = (cause: Cause.Cause<never>) =>
@@ -264,7 +267,7 @@ const forkParts = Effect.fnUntraced(function*(parts: Parts, { borrowed, database
   if (listener !== undefined) {
     background.push(yield* fork(listener.run), yield* fork(listener.check))
   }
-  const dispatching = yield* fork(dispatcher.run)
+  const dispatching = yield* fork(parts.dispatching.run)
   const stopping = Deferred.await(parts.stopRequest).pipe(
     Effect.andThen(drain({ ...parts, dispatching, background })),
     Effect.andThen(Deferred.succeed(ended, undefined))
@@ -288,7 +291,7 @@ const checkTable = (
 const healthOf = (parts: Parts, database: Database, ended: Deferred.Deferred<void>): Effect.Effect<Health> =>
   Effect.gen(function*() {
     const stopping = (yield* Deferred.isDone(parts.stopRequest)) || (yield* Deferred.isDone(ended))
-    const { lag, lastClaim } = parts.dispatcher
+    const { lag, lastClaim } = parts.dispatching
     const { buffered, running } = parts.pool.counts
     return {
       alive: !stopping && !database.lost,

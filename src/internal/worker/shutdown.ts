@@ -8,7 +8,7 @@ import { durationText } from "../definition/durationText.ts"
 import type { Database } from "./database.ts"
 import type { Settings } from "./settings.ts"
 import type { Pool } from "./pool.ts"
-import type { Wakeup } from "./wakeup.ts"
+import type { Waker } from "./wakeup.ts"
 
 /** How long a stopping worker waits for its own statements, and for steps that don't react to their interruption. */
 const endTimeout = 10_000
@@ -23,7 +23,7 @@ interface Draining {
   readonly settings: Settings
   readonly pool: Pool
   readonly afterCommit: AfterCommit
-  readonly wakeup: Wakeup
+  readonly wakeup: Waker
   /** Notifies, and waits for that. */
   readonly notifyWorkers: Effect.Effect<void>
   readonly dispatching: Fiber.Fiber<void>

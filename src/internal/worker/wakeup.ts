@@ -14,7 +14,26 @@ import { Signal } from "./signal.ts"
  */
 export type Awake = "Due" | "Look" | "Poll"
 
-export class Wakeup {
+/** What others do to a dispatcher's sleep, or to those of all lanes. */
+export interface Waker {
+  /** Something became ready: look for it. */
+  readonly wake: () => void
+  /**
+   * This worker itself stored something that becomes due in so many milliseconds: nobody else will tell. Its lane, if it
+   * is known.
+   */
+  readonly dueIn: (delay: number, lane?: number) => void
+  /** This worker itself has made something ready that has been due for long: it is behind the cursor of the claims. */
+  readonly dueBehind: () => void
+  /** Something may have become ready, but others answer at once: it is enough to look in so many milliseconds. */
+  readonly lookIn: (delay: number) => void
+  /** The pool may have room for more. */
+  readonly roomChanged: () => void
+  /** Ends every sleep, for good. */
+  readonly stop: () => void
+}
+
+export class Wakeup implements Waker {
   private readonly now: () => number
   private readonly signal = new Signal()
   private isStopped = false
@@ -41,13 +60,11 @@ export class Wakeup {
     return this.woken
   }
 
-  /** Something became ready: look for it. */
   wake(): void {
     this.woken = true
     this.signal.set()
   }
 
-  /** This worker itself stored something that becomes due in so many milliseconds: nobody else will tell. */
   dueIn(delay: number): void {
     const at = this.now() + delay
     if (at >= this.dueAt) return
@@ -55,7 +72,6 @@ export class Wakeup {
     this.signal.set()
   }
 
-  /** This worker itself has made something ready that has been due for long: it is behind the cursor of the claims. */
   dueBehind(): void {
     this.behind = true
     this.dueIn(0)
@@ -68,7 +84,6 @@ export class Wakeup {
     return behind
   }
 
-  /** Something may have become ready, but others answer at once: it is enough to look in so many milliseconds. */
   lookIn(delay: number): void {
     const at = this.now() + delay
     if (at >= this.lookAt) return
@@ -76,12 +91,10 @@ export class Wakeup {
     this.signal.set()
   }
 
-  /** The pool may have room for more. */
   roomChanged(): void {
     if (this.waitsForRoom) this.signal.set()
   }
 
-  /** Ends every sleep, for good. */
   stop(): void {
     this.isStopped = true
     this.signal.set()

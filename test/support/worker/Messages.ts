@@ -1,7 +1,15 @@
 /** What a client sends to Postgres, message by message. */
 
-/** Counts the statements in what is sent on one connection, which must not be encrypted. */
-export const statementCounter = (): { readonly read: (data: Buffer) => void; readonly count: () => number } => {
+/** What is sent on one connection, which must not be encrypted. */
+export interface Statements {
+  readonly read: (data: Buffer) => void
+  readonly count: () => number
+  /** The texts of the statements that were prepared. */
+  readonly texts: () => ReadonlyArray<string>
+}
+
+export const statementCounter = (): Statements => {
+  const texts: Array<string> = []
   let rest: Buffer = Buffer.alloc(0)
   let started = false
   let count = 0
@@ -15,10 +23,12 @@ export const statementCounter = (): { readonly read: (data: Buffer) => void; rea
       if (rest.length < length) return
       // `Q` is a simple query, `E` executes a prepared one.
       if (started && "QE".includes(String.fromCharCode(rest[0]!))) count++
+      // `P` prepares one: its name and its text end with NUL.
+      if (started && rest[0] === 0x50) texts.push(rest.subarray(5, length).toString().split("\0")[1]!)
       // A request for encryption has 8 bytes. Its answer is no, and then comes the first message.
       started ||= length > 8
       rest = rest.subarray(length)
     }
   }
-  return { read, count: () => count }
+  return { read, count: () => count, texts: () => texts }
 }

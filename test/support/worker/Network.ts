@@ -1,7 +1,7 @@
 /** A network between a worker and its database that can be cut, and that can lose answers. */
 import { Deferred, Effect, type Scope } from "effect"
 import { connect, createServer, type Server, type Socket } from "node:net"
-import { statementCounter } from "./Messages.ts"
+import { statementCounter, type Statements } from "./Messages.ts"
 import { within } from "./Wait.ts"
 
 export interface Network {
@@ -29,6 +29,8 @@ export interface Network {
   readonly cutAfter: (statements: number) => Effect.Effect<Effect.Effect<void>>
   /** How many statements were sent. */
   readonly statements: () => number
+  /** The texts of all statements that were prepared. */
+  readonly texts: () => ReadonlySet<string>
 }
 
 /** A statement whose answer is to be lost. */
@@ -45,11 +47,11 @@ interface State {
   silent: boolean
   /** After how many statements everything ends. */
   last: { readonly count: number; readonly cut: () => void } | undefined
-  /** How many statements each connection has sent. */
-  readonly counts: Array<() => number>
+  /** What each connection has sent. */
+  readonly counters: Array<Statements>
 }
 
-const countOf = ({ counts }: State) => counts.reduce((sum, count) => sum + count(), 0)
+const countOf = ({ counters }: State) => counters.reduce((sum, { count }) => sum + count(), 0)
 
 const pipe = (state: State, target: URL) => (socket: Socket) => {
   const { sent, sockets } = state
@@ -61,7 +63,7 @@ const pipe = (state: State, target: URL) => (socket: Socket) => {
   const log = { text: "", silence }
   sent.set(socket, log)
   const counter = statementCounter()
-  state.counts.push(counter.count)
+  state.counters.push(counter)
   if (state.silent) queueMicrotask(silence)
   socket.on("data", (data) => {
     log.text += data.toString("latin1")
@@ -99,7 +101,7 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
       trap: undefined,
       silent: false,
       last: undefined,
-      counts: []
+      counters: []
     }
     const server = createServer(pipe(state, target))
     const cut = Effect.callback<void>((resume) => {
@@ -138,5 +140,7 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
         }
         return Deferred.await(over)
       })
-    return { url: through.href, cut, mend: listen(server, port), loseAnswer, silence, silenceAll, cutAfter, statements }
+    const texts = () => new Set(state.counters.flatMap((counter) => counter.texts()))
+    const faults = { cut, mend: listen(server, port), loseAnswer, silence, silenceAll, cutAfter }
+    return { url: through.href, ...faults, statements, texts }
   })

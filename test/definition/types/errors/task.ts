@@ -85,3 +85,14 @@ export const state: Task.State<typeof declared> = new Draft()
 
 // error: is missing the following properties from type 'AnyDeclaration<unknown>'
 export type OfAStep = Task.State<typeof paid>
+
+// error: Type '"urgent"' is not assignable to type '"high" | "low" | undefined'
+export const noPriority = Task.make("Invoice", [paid], { priority: "urgent" })
+
+// Normal is what a task without the option has.
+// error: Type '"normal"' is not assignable to type '"high" | "low" | undefined'
+export const normal = Task.make("Invoice", [paid], { priority: "normal" })
+
+// Its workers say so, not those who enqueue.
+// error: 'priority' does not exist in type
+export const declared = Task.declare("Invoice", { states: [Paid], priority: "high" })
