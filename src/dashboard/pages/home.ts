@@ -112,10 +112,6 @@ const drawing = (task: Task.Any, index: number, sample: Sample, numbers: Numbers
 const priority = (task: Task.Any | undefined): Html =>
   task === undefined || task.priority === "normal" ? html`` : html`<span class="quiet">${task.priority} priority</span>`
 
-/** Tasks of a higher priority come first. Most have none. */
-const priorityOf = (task: Task.Any | undefined): Html =>
-  task === undefined || task.priority === "normal" ? html`` : html`<span class="pill">${task.priority} priority</span>`
-
 const card = (site: Site, sample: Sample, numbers: Numbers) => (shown: Shown, index: number): Html => {
   const { task } = shown
   const known = taskOf(site, task)
@@ -124,7 +120,7 @@ const card = (site: Site, sample: Sample, numbers: Numbers) => (shown: Shown, in
 <header><h2 id="task-${index}"><a href="${address("rows", { task: task ?? "?" })}">${
     task ?? "Rows that are no tasks"
   }</a></h2>${priority(known)}
-<span class="badge" data-moodof="${key}" data-mood="${numbers.mood[key]}" data-live="${key}">${numbers.text[key]}</span>${priorityOf(known)}
+<span class="badge" data-moodof="${key}" data-mood="${numbers.mood[key]}" data-live="${key}">${numbers.text[key]}</span>
 ${plot(numbers, keyOf(task, undefined, "ready"), "ready")}${
     plot(numbers, keyOf(task, undefined, "running"), "running")
   }${plot(numbers, keyOf(task, undefined, "parked"), "parked", { bad: true })}</header>
