@@ -120,7 +120,10 @@ export class Row extends Schema.Class<Row>("effect-pg-task/Admin/Row")({
   endedAt: Schema.NullOr(Schema.DateTimeUtcFromString),
   /** Until when it is kept as a result. Null if it hasn't ended. */
   keptUntil: Schema.NullOr(Schema.DateTimeUtcFromString),
-  /** What it waits for: the tags of signals. Null if it is in no waiting state, or has not been run there yet. */
+  /**
+   * What it waits for: the tags of signals, `$children` for its children to end, `$settled` for them to end or to be
+   * parked. Null if it is in no waiting state, or has not been run there yet.
+   */
   waitsFor: Schema.NullOr(Schema.Array(Schema.String)),
   /** Until when it waits. Null if there is no such time. */
   waitUntil: Schema.NullOr(Schema.DateTimeUtcFromString),

@@ -32,6 +32,12 @@ export const shortId = (id: string): string => id.slice(0, 8)
 
 export const firstLine = (text: string): string => text.split("\n", 1)[0]!
 
+/** What a row waits for: the tags of signals, and in words what stands for its children. */
+export const waits = (waitsFor: ReadonlyArray<string>): string => {
+  const signals = waitsFor.filter((tag) => !tag.startsWith("$"))
+  return [...(signals.length < waitsFor.length ? ["its children"] : []), ...signals].join(", ")
+}
+
 /** What people call a status, the worst first: the order in which a page shows them. */
 export const statusOrder = ["parked", "limited", "ready", "waiting", "running", "scheduled", "ended"]
 

@@ -1,5 +1,6 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
 import { Activity, Admin } from "../../src/index.ts"
 import { jobs, start, workerTests } from "../support/worker/Fixture.ts"
 import { run } from "../support/worker/Table.ts"
@@ -34,6 +35,24 @@ workerTests("a page that looks at a bounded number of rows", (test) => {
       assert.deepStrictEqual(found, all.rows.map(({ id }) => id))
       assert.strictEqual(found.length, 10)
       assert.isAtLeast(pages, 6)
+    })
+  )
+
+  test(
+    "leaves a transaction of its caller the settings that it had",
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const settings = run(
+        `select current_setting('jit') as jit, current_setting('enable_sort') as sort,
+          current_setting('enable_bitmapscan') as bitmap`
+      )
+      yield* sql.withTransaction(Effect.gen(function*() {
+        yield* run("set local enable_sort = off")
+        const before = yield* settings
+        yield* Admin.list({ lookAt: 10 })
+        yield* Activity.counts(10)
+        assert.deepStrictEqual(yield* settings, before)
+      }))
     })
   )
 

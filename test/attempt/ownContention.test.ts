@@ -43,6 +43,28 @@ workerTests("a transactional step", (test) => {
   )
 
   test(
+    "that stores a task with its first signal is run again until it knows who has the key",
+    Effect.gen(function*() {
+      let runs = 0
+      const Jobs = jobs(
+        Effect.andThen(
+          Effect.sync(() => runs++),
+          Orders.signalOrEnqueue("k", new Approved({ by: "ada" }), new AwaitApproval({ order: "1" }))
+        )
+      )
+      const release = yield* holding(
+        `insert into pg_task (step, key) values ('{"Orders":{"AwaitApproval":{"order":"other"}}}', 'k')`
+      )
+      yield* start({ tasks: [Jobs] })
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* eventually(Effect.sync(() => runs), (runs) => runs > 6)
+      assert.deepInclude(yield* row(id), { status: "running", tried: 0, error: null })
+      yield* release
+      yield* gone(id)
+    })
+  )
+
+  test(
     "whose own statement meets a lock fails after four more tries",
     Effect.gen(function*() {
       yield* run("create table if not exists thing (id int)")

@@ -115,3 +115,18 @@ workerTests("schedules that the code no longer has", (test) => {
     })
   )
 })
+
+workerTests("pg-task check", (test) => {
+  test(
+    "takes the schedules of recurring tasks that the module has for no unknown tasks",
+    Effect.gen(function*() {
+      yield* store("nightly", "tenant-7")
+      yield* store("gone", "gone")
+      const checked = yield* pgTask(["check", "-m", module])
+      assert.strictEqual(checked.code, 0)
+      assert.deepStrictEqual(lines(checked).slice(0, 2), ["TASKS THAT ARE NOT IN THIS MODULE", "  gone: 1 row"])
+      const { otherTasks } = JSON.parse((yield* pgTask(["check", "-m", module, "--json"])).out)
+      assert.deepStrictEqual(otherTasks, [{ task: "gone", count: 1 }])
+    })
+  )
+})

@@ -47,7 +47,10 @@ dashboardTests("a task and those around it", (test) => {
   test(
     "shows children, the parked ones first, and leads there and back",
     Effect.gen(function*() {
-      const parent = yield* insert(rawOf("AwaitOrders", {}, "Batch"), waiting)
+      const parent = yield* insert(rawOf("AwaitOrders", {}, "Batch"), {
+        ...waiting,
+        waits_for: "'{$children,Approved}'"
+      })
       const child = (fields: Readonly<Record<string, string>>) =>
         insert(rawOf("Pack", { order: 1 }), { parent: `'${parent}'`, ...fields })
       yield* run(
@@ -61,6 +64,7 @@ select $1, $2::uuid, now(), now() + interval '1 hour', now() - interval '1 day' 
       const url = yield* serve({ tasks: [Order, Batch], access: as("ada", "write") })
       const { faults, page } = yield* visit()
       yield* play(() => page.goto(`${url}row?id=${parent}`))
+      assert.include(yield* play(() => page.locator("dl.facts").innerText()), "its children, Approved")
       const card = page.locator("section", { has: page.getByRole("heading", { name: "Children" }) })
       assert.match(yield* play(() => card.locator("p.bar").innerText()), /1 parked\s+1 ready\s+60 ended/)
       assert.strictEqual(yield* play(() => card.locator("tbody tr").count()), 50)

@@ -3,6 +3,7 @@ import { PgClient } from "@effect/sql-pg"
 import { assert } from "@effect/vitest"
 import { DateTime, Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import { readFile } from "node:fs/promises"
 import { Admin, NextStep, Step, Task } from "../../src/index.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
 import { holding } from "../support/worker/Locks.ts"
@@ -293,6 +294,26 @@ workerTests("a key from SQL", (test) => {
       yield* run(`insert into pg_task (step, key) values ('${textOf(1, "Other")}', 'may')`)
       const refused = yield* Effect.flip(run(`insert into pg_task (step, key) values ('${textOf(3)}', 'may')`))
       assert.strictEqual(refused._tag, "SqlError")
+    })
+  )
+
+  test(
+    "gives the task that has it a new state, as the SQL reference says",
+    Effect.gen(function*() {
+      const page = yield* Effect.promise(() =>
+        readFile(new URL("../../docs/sql-reference.md", import.meta.url), "utf8")
+      )
+      const replace = /insert into pg_task as t[^;]*;/.exec(page)![0]
+      yield* run(replace)
+      yield* run("update pg_task set wakeup_at = now() + interval '1 hour'")
+      yield* run(replace.replace("name.txt\"", "other.txt\""))
+      const [found] = yield* run("select step, wakeup_at <= now() as due, pending, transitions from pg_task")
+      assert.deepStrictEqual(found, {
+        step: `{"Greeter":{"ReadName":{"filename":"other.txt"}}}`,
+        due: true,
+        pending: null,
+        transitions: 1
+      })
     })
   )
 

@@ -44,6 +44,18 @@ workerTests("signals", (test) => {
   )
 
   test(
+    "are not counted as refused where a task is stored for them",
+    Effect.gen(function*() {
+      const Waits = makeWaits()
+      const series = Series.capture()
+      const send = Waits.signalOrEnqueue("k", new Go(), new Idle({ n: 1 }))
+      assert.deepInclude(yield* Effect.provide(send, series.layer), { created: true })
+      assert.deepInclude(yield* Effect.provide(send, series.layer), { created: false })
+      assert.deepStrictEqual(counts(series), { "Waits sent": 2 })
+    })
+  )
+
+  test(
     "are counted as taken also by an attempt whose state was replaced meanwhile",
     Effect.gen(function*() {
       const series = Series.capture()

@@ -6,7 +6,7 @@ import { connected } from "../connection.ts"
 import { UnfitStates } from "../exit.ts"
 import { Json, module } from "../input/flags.ts"
 import { countRows, withoutServices, withProgress } from "../input/states.ts"
-import { loadTasks } from "../input/tasksModule.ts"
+import { loadRecurring, loadTasks } from "../input/tasksModule.ts"
 import * as Output from "../output/print.ts"
 import { formatCount, oneLine, plural } from "../output/text.ts"
 
@@ -36,14 +36,22 @@ const describe = ({ checked, formers, otherTasks, unfit }: Deploy.CheckReport, s
   `${plural(checked, "row")} checked`
 ]
 
+/** The schedules of a recurring task are rows under its name: it is in the module, too. */
+const withoutSchedules = (report: Deploy.CheckReport, recurring: ReadonlyArray<{ readonly name: string }>) => ({
+  ...report,
+  otherTasks: report.otherTasks.filter(({ task }) => !recurring.some(({ name }) => name === task))
+})
+
 export const check = Command.make(
   "check",
   { module },
   Effect.fnUntraced(function*({ module }) {
     const tasks = withoutServices(yield* loadTasks(module))
+    const recurring = yield* loadRecurring(module)
     const report = yield* connected(Effect.gen(function*() {
       const total = yield* countRows(tasks)
-      return yield* withProgress(total, (onProgress) => Deploy.check(tasks, { onProgress }))
+      const found = yield* withProgress(total, (onProgress) => Deploy.check(tasks, { onProgress }))
+      return withoutSchedules(found, recurring)
     }))
     if (yield* Json) yield* Output.json(report)
     else {
@@ -53,7 +61,8 @@ export const check = Command.make(
     const unfit = report.unfit.reduce((sum, { count }) => sum + count, 0)
     if (unfit > 0) {
       return yield* new UnfitStates({
-        message: `${plural(unfit, "row")} of ${formatCount(report.checked)} fit no state of ${module}`
+        message: `${plural(unfit, "row")} of ${formatCount(report.checked)} fit no state of ${module}. `
+          + "Before you deploy it, take them over by former states (Step.former), or change or cancel these rows"
       })
     }
   })

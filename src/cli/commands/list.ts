@@ -66,6 +66,12 @@ const printTable = Effect.fnUntraced(function*({ known, ...options }: Options) {
   }
 })
 
+/** A whole id may be that of a task that is gone: its children may still be there. */
+const findParent = (given: string | undefined) =>
+  given === undefined || Schema.is(TaskId)(given)
+    ? Effect.succeed(given)
+    : within(limits.read)(Admin.findId(given))
+
 export const list = Command.make(
   "list",
   {
@@ -86,8 +92,7 @@ export const list = Command.make(
     parent: optional(
       Flag.String("parent").pipe(
         Flag.withMetavar("id"),
-        Flag.withDescription("The children of this task"),
-        Flag.withSchema(TaskId)
+        Flag.withDescription("The children of this task: its id, or its first 4 or more digits")
       )
     ),
     all: Flag.Boolean("all").pipe(Flag.withDescription("All of them, however many"), Flag.withDefault(false)),
@@ -99,10 +104,11 @@ export const list = Command.make(
       )
     )
   },
-  Effect.fnUntraced(function*({ all, limit, module, newest, ...options }) {
+  Effect.fnUntraced(function*({ all, limit, module, newest, parent: given, ...options }) {
     const order = newest ? "newestFirst" : "oldestFirst"
     const wanted = { ...options, order, limit: all ? Infinity : limit, known: yield* knownStates(module) } as const
-    yield* connected((yield* Json) ? printJson(wanted) : printTable(wanted))
+    const print = (yield* Json) ? printJson : printTable
+    yield* connected(Effect.flatMap(findParent(given), (parent) => print({ ...wanted, parent })))
   })
 ).pipe(
   Command.withAlias("ls"),

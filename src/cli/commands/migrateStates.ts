@@ -6,13 +6,14 @@ import { connected } from "../connection.ts"
 import { Json, module } from "../input/flags.ts"
 import { withoutServices, withProgress } from "../input/states.ts"
 import { loadTasks } from "../input/tasksModule.ts"
+import { self } from "../output/ownCommand.ts"
 import * as Output from "../output/print.ts"
 import { plural } from "../output/text.ts"
 
 const describe = ({ migrated, passed, unfit }: Deploy.MigrateReport): ReadonlyArray<string> => [
   migrated === 0 ? "No row was rewritten" : `Rewrote ${plural(migrated, "row")}`,
   ...(passed === 0 ? [] : [`Passed over ${plural(passed, "row")} that others have changed meanwhile: run this again`]),
-  ...(unfit === 0 ? [] : [`Left ${plural(unfit, "row")} that can't be decoded: see \`pg-task check\``])
+  ...(unfit === 0 ? [] : [`Left ${plural(unfit, "row")} that can't be decoded: see \`${self("check")}\``])
 ]
 
 export const migrateStates = Command.make(

@@ -9,7 +9,7 @@ import { pretty } from "../output/json.ts"
 import { id, Json } from "../input/flags.ts"
 import * as Output from "../output/print.ts"
 import { historyColumns } from "../output/historyTable.ts"
-import { fieldsOf, paintStatus } from "../output/rowTable.ts"
+import { fieldsOf, paintStatus, signalsOf, waitsForOf } from "../output/rowTable.ts"
 import { self } from "../output/ownCommand.ts"
 import { formatDuration, oneLine, pad, printable } from "../output/text.ts"
 
@@ -19,8 +19,24 @@ const indent = (text: string) => text.split("\n").map((line) => `  ${line}`).joi
 
 type Hint = readonly [command: string, why: string]
 
+/** How many children a task has with each status. */
+type Children = ReadonlyMap<Admin.Status, number>
+
+/** How to let a task that waits go on. */
+const waitHints = (row: Admin.Row, short: string, children: Children): ReadonlyArray<Hint> => {
+  const [signal] = signalsOf(row)
+  return [
+    ...(signal === undefined ? [] : [[`signal ${short} ${signal} '{…}'`, "send it what it waits for"] as const]),
+    ...(children.has("parked")
+      ? [[`list --parent ${short} --status parked`, "see which of its children need help"] as const]
+      : []),
+    ...(row.waitUntil === null ? [] : [[`end-wait ${short}`, "let its time be over"] as const])
+  ]
+}
+
 /** The commands that can be used next. */
-const hintsOf = ({ id, status, waitsFor, waitUntil }: Admin.Row): ReadonlyArray<Hint> => {
+const hintsOf = (row: Admin.Row, children: Children): ReadonlyArray<Hint> => {
+  const { id, status } = row
   const short = id.slice(0, 8)
   const cancel: Hint = [`cancel ${short}`, "delete it for good"]
   switch (status) {
@@ -33,11 +49,7 @@ const hintsOf = ({ id, status, waitsFor, waitUntil }: Admin.Row): ReadonlyArray<
     case "scheduled":
       return [[`run-now ${short}`, "don't wait"], [`edit ${short}`, "change its state"], cancel]
     case "waiting":
-      return [
-        [`signal ${short} ${waitsFor?.[0] ?? "Signal"} '{…}'`, "send it what it waits for"],
-        ...(waitUntil === null ? [] : [[`end-wait ${short}`, "let its time be over"] as const]),
-        cancel
-      ]
+      return [...waitHints(row, short, children), cancel]
     case "running":
       return [[`watch ${short}`, "see what becomes of it"], [`cancel ${short}`, "interrupt it, and delete it for good"]]
     case "ended":
@@ -48,8 +60,8 @@ const hintsOf = ({ id, status, waitsFor, waitUntil }: Admin.Row): ReadonlyArray<
   }
 }
 
-const describeHints = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> => {
-  const hints = hintsOf(row).map(([command, why]) => [self(command), why] as const)
+const describeHints = (row: Admin.Row, children: Children, style: Output.Style): ReadonlyArray<string> => {
+  const hints = hintsOf(row, children).map(([command, why]) => [self(command), why] as const)
   const width = Math.max(...hints.map(([command]) => command.length))
   return hints.map(([command, why]) => `  ${pad(command, width, "left")}  ${style.dim(why)}`)
 }
@@ -62,12 +74,14 @@ const failure = ({ error, lastError }: Admin.Row, style: Output.Style): Readonly
     : ["", style.bold(error === null ? "LAST ERROR" : "ERROR"), style.red(indent(printable(text)))]
 }
 
-/** How many children a task has with each status. */
 const childrenOf = Effect.fnUntraced(function*(parent: TaskId) {
-  const counts = new Map<string, number>()
+  const counts = new Map<Admin.Status, number>()
   for (const { count, status } of yield* Admin.counts({ parent })) counts.set(status, (counts.get(status) ?? 0) + count)
-  return counts.size === 0 ? undefined : Array.from(counts, ([status, count]) => `${count} ${status}`).join(", ")
+  return counts
 })
+
+const describeChildren = (children: Children): string | undefined =>
+  children.size === 0 ? undefined : Array.from(children, ([status, count]) => `${count} ${status}`).join(", ")
 
 /** The signals that it has not taken. */
 const signalLines = (signals: ReadonlyArray<Admin.InboxSignal>, style: Output.Style): ReadonlyArray<string> =>
@@ -101,14 +115,14 @@ const describe = (
     ["step", oneLine(row.step ?? "?")],
     ["status", status],
     ["parent", row.parent],
-    ["children", children],
+    ["children", describeChildren(children)],
     ["key", row.key === null ? undefined : oneLine(row.key)],
     ["limit", limitOf(row)],
     ["due", row.endedAt === null ? time(row.wakeupAt) : undefined],
     ["tried", String(row.tried)],
     ["steps taken", String(row.transitions)],
     ["crashes", row.crashes === 0 ? undefined : `${row.crashes} in a row`],
-    ["waits for", row.waitsFor === null ? undefined : row.waitsFor.map(oneLine).join(", ")],
+    ["waits for", row.waitsFor === null ? undefined : waitsForOf(row)],
     ["wait until", row.waitUntil === null ? undefined : time(row.waitUntil)],
     ["lease until", row.leaseUntil === null ? undefined : time(row.leaseUntil)],
     ["ended", row.endedAt === null ? undefined : time(row.endedAt)],
@@ -130,10 +144,10 @@ const describe = (
   ]
 }
 
-const describeNext = (row: Admin.Row, style: Output.Style): ReadonlyArray<string> => [
+const describeNext = (row: Admin.Row, children: Children, style: Output.Style): ReadonlyArray<string> => [
   "",
   style.bold("NEXT"),
-  ...describeHints(row, style)
+  ...describeHints(row, children, style)
 ]
 
 /** How many attempts of its history are shown with a task. */
@@ -159,7 +173,7 @@ export const show = Command.make(
       style.bold("LAST ATTEMPTS"),
       ...(yield* Output.rows(historyColumns, attempts)).map((line) => `  ${line}`)
     ]
-    yield* Output.lines([...describe(row, more, style), ...past, ...describeNext(row, style)])
+    yield* Output.lines([...describe(row, more, style), ...past, ...describeNext(row, more.children, style)])
   })
 ).pipe(
   Command.withDescription("Show everything about one task"),

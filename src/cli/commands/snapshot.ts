@@ -7,6 +7,7 @@ import * as Deploy from "../../Deploy.ts"
 import { ModuleError, UnfitStates } from "../exit.ts"
 import { Json, module } from "../input/flags.ts"
 import { loadTasks } from "../input/tasksModule.ts"
+import { self } from "../output/ownCommand.ts"
 import * as Output from "../output/print.ts"
 import { oneLine, plural } from "../output/text.ts"
 
@@ -18,7 +19,7 @@ const read = (file: string) =>
     Effect.flatMap((found) =>
       Deploy.isSnapshot(found)
         ? Effect.succeed(found)
-        : new ModuleError({ message: `${file} was not written by pg-task snapshot` })
+        : new ModuleError({ message: `${file} was not written by \`${self("snapshot")}\`` })
     )
   )
 
@@ -45,7 +46,9 @@ const compareWith = Effect.fnUntraced(function*(file: string, now: Deploy.Snapsh
         + "and Step.former for the old one"
     })
   }
-  if (!upToDate) yield* Output.note(`${file} is out of date: run pg-task snapshot, and commit it with the change`)
+  if (!upToDate) {
+    yield* Output.note(`${file} is out of date: run \`${self("snapshot")}\`, and commit it with the change`)
+  }
 })
 
 export const snapshot = Command.make(

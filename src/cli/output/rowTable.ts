@@ -53,11 +53,22 @@ export const fieldsOf = (row: Admin.Row): string =>
 const failuresOf = ({ lastError, tried }: Admin.Row): string =>
   tried === 0 ? "" : `, failed ${tried}×${lastError === null ? "" : `: ${oneLine(lastError)}`}`
 
+const isSignal = (tag: string): boolean => !tag.startsWith("$")
+
+/** The signals that it waits for. */
+export const signalsOf = ({ waitsFor }: Admin.Row): ReadonlyArray<string> => (waitsFor ?? []).filter(isSignal)
+
+/** What it waits for, in words: its signals, and its children. */
+export const waitsForOf = (row: Admin.Row): string => {
+  const children = row.waitsFor?.some((tag) => !isSignal(tag)) === true ? ["its children"] : []
+  return [...children, ...signalsOf(row).map(oneLine)].join(", ")
+}
+
 /** What it waits for, and until when. */
 const waitOf = (row: Admin.Row): string => {
-  const signals = (row.waitsFor ?? []).filter((tag) => !tag.startsWith("$")).map(oneLine).join(", ")
+  const what = waitsForOf(row)
   const time = row.waitUntil === null ? "" : formatMillis(until(row, row.waitUntil))
-  return [signals === "" ? "" : `for ${signals}`, time === "" ? "" : `until in ${time}`].filter(Boolean).join(", ")
+  return [what === "" ? "" : `for ${what}`, time === "" ? "" : `until in ${time}`].filter(Boolean).join(", ")
 }
 
 /** The most important detail of a row, which depends on its status. */

@@ -7,7 +7,7 @@ import { unnamed } from "../filter.ts"
 import { address, type Child, cut, type Html, html } from "../html.ts"
 import { actionForm, badge, respond } from "../shell.ts"
 import { type Handler, may, taskOf, type Visit } from "../site.ts"
-import { duration, shortId, time } from "../text.ts"
+import { duration, shortId, time, waits } from "../text.ts"
 import { doneNote } from "./actions.ts"
 import { childrenCard, childrenOf } from "./children.ts"
 import { historyCard, maxHistory } from "./history.ts"
@@ -58,7 +58,7 @@ ${
       row.parent === null ? null : html`<a href="${address("row", { id: row.parent })}">${shortId(row.parent)}</a>`
     )
   }${fact("Key", row.key)}${fact("Limit", limitOf(row))}${
-    fact("Waits for", row.waitsFor && cut(row.waitsFor.join(", "), maxFact))
+    fact("Waits for", row.waitsFor && cut(waits(row.waitsFor), maxFact))
   }
 ${fact("Until", row.waitUntil && time(row.waitUntil))}${fact("Ended", row.endedAt && time(row.endedAt))}${
     fact("Kept until", row.keptUntil && time(row.keptUntil))

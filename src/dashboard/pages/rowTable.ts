@@ -4,7 +4,7 @@ import { type Asked, unnamed } from "../filter.ts"
 import { address, attribute, type Child, cut, type Html, html } from "../html.ts"
 import { badge } from "../shell.ts"
 import type { Site } from "../site.ts"
-import { duration, firstLine, shortId } from "../text.ts"
+import { duration, firstLine, shortId, waits } from "../text.ts"
 import { statuses } from "./home.ts"
 
 /** What is read of a row's texts: a list shows the first line of an error. */
@@ -14,7 +14,7 @@ const because = ({ error, lastError, limit, status, waitsFor }: Admin.Row): Chil
   if (error !== null) return cut(firstLine(error), 160)
   if (lastError !== null) return html`<span class="quiet">last: ${cut(firstLine(lastError), 160)}</span>`
   if (status === "limited") return html`<span class="quiet">at ${cut((limit ?? "").replace(":", " "), 100)}</span>`
-  if (status === "waiting") return html`<span class="quiet">for ${waitsFor?.join(", ") ?? ""}</span>`
+  if (status === "waiting") return html`<span class="quiet">for ${waits(waitsFor ?? [])}</span>`
   return status === "scheduled" ? html`<span class="quiet">due later</span>` : ""
 }
 

@@ -6,7 +6,6 @@ import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import { annotationsOf, type Attempt, type ClaimedTask } from "./claimedTask.ts"
@@ -26,6 +25,7 @@ import { reportStored } from "./log.ts"
 import { safely } from "../sql/safely.ts"
 import { storeInTransaction } from "../sql/outcome.ts"
 import { lockAttempt, ping } from "../sql/attempt.ts"
+import { isInTransaction } from "../sql/transact.ts"
 import { nextTransition } from "../sql/transitions.ts"
 
 /** The attempt is no longer the current one: everything it wrote is rolled back. */
@@ -287,6 +287,3 @@ export const storeTogether = (
       Effect.retry({ schedule: backoff, while: (error) => safely(() => error instanceof Undone, false) })
     )
   })
-
-const isInTransaction = (sql: SqlClient): Effect.Effect<boolean> =>
-  Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)

@@ -23,7 +23,7 @@ export const enqueueTask = (
     readonly key: Key | undefined
     /** Somebody waits for its end. With a key, they must mark the row themselves: it may be there already. */
     readonly watched?: boolean
-    /** Of a row with a key, whoever claims it finds it out. */
+    /** Not used with a key: then the worker that claims the row finds out its limit. */
     readonly limit?: LimitOfRow | undefined
   }
 ): Effect.Effect<TaskId | KeyRow, KeyedError, SqlClient.SqlClient> =>

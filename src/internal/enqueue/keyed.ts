@@ -1,13 +1,12 @@
 /** Storing tasks with keys, whoever else stores tasks with the same keys at the same time. */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { TaskKeyTakenError, TaskTableError } from "../../TaskError.ts"
 import { asOwn, codeOf, toTableError } from "../sql/errors.ts"
 import type { Due } from "../sql/insert.ts"
 import * as Keys from "../sql/keys.ts"
-import { transact } from "../sql/transact.ts"
+import { isInTransaction, transact } from "../sql/transact.ts"
 import type { Key, Keys as KeysOfMany } from "./key.ts"
 import { notifierOf } from "./notifier.ts"
 import { currentTrace } from "./trace.ts"
@@ -42,9 +41,6 @@ const isReplacing = (onConflict: Keys.OnConflict): boolean => onConflict !== "ke
 
 /** Each further look means that a row with the key has ended between two statements: so many in a row don't. */
 const maxLooks = 100
-
-const isInTransaction = (sql: SqlClient.SqlClient): Effect.Effect<boolean> =>
-  Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
 
 // ---------------------------------------------------------------------------------------------------------------
 // One task

@@ -71,6 +71,31 @@ const count = (sql: SqlClient.SqlClient, { task = "" }: Signals.SignalTarget, se
   return outcome === "refused" ? counted : sql.afterCommit(counted)
 }
 
+/** Puts a signal into the row of a task, if there is one, and says what became of it. */
+const put = Effect.fnUntraced(function*(
+  sql: SqlClient.SqlClient,
+  target: Signals.SignalTarget,
+  signal: Signals.EncodedSignal
+): Effect.fn.Return<Signals.Sent, SqlError> {
+  const traced = { ...signal, trace: yield* currentTrace }
+  const transaction = yield* Effect.serviceOption(sql.transactionService)
+  return yield* Option.isSome(transaction)
+    ? asOwn(Signals.sendSignal(sql, target, traced, false))
+    : notifierOf(sql).store((quiet) => Signals.sendSignal(sql, target, traced, quiet), (sent) => sent === "sent")
+})
+
+/** Counts a signal, and fails if no row has taken it. */
+const settle = Effect.fnUntraced(function*(
+  sql: SqlClient.SqlClient,
+  target: Signals.SignalTarget,
+  tag: string,
+  sent: Signals.Sent
+): Effect.fn.Return<void, TaskNotFoundError | TaskInboxFullError> {
+  yield* count(sql, target, sent)
+  const refusal = refused(target, tag, sent)
+  if (refusal !== undefined) return yield* refusal
+})
+
 /** Sends a signal to a task. A duplicate changes nothing, and is no error. */
 export const sendSignal = (
   target: Signals.SignalTarget,
@@ -78,14 +103,8 @@ export const sendSignal = (
 ): Effect.Effect<void, TaskNotFoundError | TaskInboxFullError | SqlError | TaskTableError, SqlClient.SqlClient> =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
-    const traced = { ...signal, trace: yield* currentTrace }
-    const transaction = yield* Effect.serviceOption(sql.transactionService)
-    const sent = yield* Option.isSome(transaction)
-      ? asOwn(Signals.sendSignal(sql, target, traced, false))
-      : notifierOf(sql).store((quiet) => Signals.sendSignal(sql, target, traced, quiet), (sent) => sent === "sent")
-    yield* count(sql, target, sent)
-    const refusal = refused(target, signal.tag, sent)
-    if (refusal !== undefined) return yield* refusal
+    const sent = yield* put(sql, target, signal)
+    yield* settle(sql, target, signal.tag, sent)
   }).pipe(Effect.catchTag("SqlError", toTableError))
 
 /** A task that is stored, together with its first signal, if no row has its key. */
@@ -110,21 +129,21 @@ export const signalOrEnqueue = (
   { readonly created: boolean },
   TaskNotFoundError | TaskInboxFullError | SqlError | TaskTableError,
   SqlClient.SqlClient
-> => {
-  const sent = Effect.as(sendSignal({ task, key }, signal), { created: false })
-  return Effect.catchTag(sent, "TaskNotFoundError", (error) =>
-    Effect.gen(function*() {
-      const sql = yield* SqlClient.SqlClient
-      const trace = yield* currentTrace
-      const created = yield* transact(
-        sql,
-        Effect.gen(function*() {
-          const [row] = yield* insertKeyed(sql, { task, key, step, trace, delay: 0, at: null }, true)
-          if (row !== undefined) yield* sendSignal({ task, id: row.id }, signal)
-          return row !== undefined
-        })
-      )
-      if (created) return { created }
-      return yield* looks < maxLooks ? signalOrEnqueue({ key, step, task }, signal, looks + 1) : error
-    })).pipe(Effect.catchTag("SqlError", toTableError))
-}
+> =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const target = { task, key }
+    const sent = yield* put(sql, target, signal)
+    if (sent !== "gone" || looks > maxLooks) {
+      yield* settle(sql, target, signal.tag, sent)
+      return { created: false }
+    }
+    const trace = yield* currentTrace
+    const stored = Effect.gen(function*() {
+      const [row] = yield* insertKeyed(sql, { task, key, step, trace, delay: 0, at: null }, true)
+      if (row !== undefined) yield* sendSignal({ task, id: row.id }, signal)
+      return row !== undefined
+    })
+    const created = yield* asOwn(transact(sql, stored))
+    return created ? { created } : yield* signalOrEnqueue({ key, step, task }, signal, looks + 1)
+  }).pipe(Effect.catchTag("SqlError", toTableError))

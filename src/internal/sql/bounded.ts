@@ -30,7 +30,7 @@ import {
   type Where,
   whereClause
 } from "./row.ts"
-import { transact } from "./transact.ts"
+import { isInTransaction, transact } from "./transact.ts"
 
 /** What is read of a part of the table, for each task: more conditions, and how many rows. */
 interface Reading {
@@ -60,10 +60,22 @@ const plannerSettings = [
   // It would read the whole part and sort it. Without this, it follows the index, and sorts only what is due at once.
   "enable_sort",
   "enable_bitmapscan"
-].map((name) => `set_config('${name}', 'off', true)`).join(", ")
+]
 
-export const planned = <A>(sql: SqlClient, rows: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> =>
-  transact(sql, Effect.andThen(query(sql, `select ${plannerSettings}`, []), rows))
+const setText = `select ${plannerSettings.map((name, n) => `set_config('${name}', $${n + 1}, true)`).join(", ")}`
+const readText = `select ${plannerSettings.map((name) => `current_setting('${name}') as ${name}`).join(", ")}`
+
+const set = (sql: SqlClient, values: ReadonlyArray<string>) => query(sql, setText, values)
+
+/** Turns the settings off for some statements. A transaction of the caller goes on with those that it had. */
+export const planned = <A>(sql: SqlClient, rows: Effect.Effect<A, SqlError>): Effect.Effect<A, SqlError> => {
+  const alone = Effect.andThen(set(sql, plannerSettings.map(() => "off")), rows)
+  const nested = Effect.flatMap(
+    query<Readonly<Record<string, string>>>(sql, readText, []),
+    ([before]) => Effect.tap(alone, () => set(sql, plannerSettings.map((name) => before![name]!)))
+  )
+  return Effect.flatMap(isInTransaction(sql), (isNested) => transact(sql, isNested ? nested : alone))
+}
 
 const withNames = (parts: ReadonlyArray<Part>) => `with recursive ${parts.map(namesIn).join(", ")}`
 

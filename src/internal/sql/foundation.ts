@@ -111,7 +111,7 @@ const createIndexes: ReadonlyArray<string> = [
   where limit_key is not null and slot is null and error is null and ended_at is null`
 ]
 
-/** For people. `ended`, `waiting` and `limited` need features that are still to come. */
+/** For people. The fourth migration makes it anew, without results whose time is over. */
 const createView = `create or replace view pg_task_status as
 select id, task, state,
   case when ended_at is not null then 'ended'

@@ -14,7 +14,7 @@ import { declarePending, takePending } from "./pending.ts"
 const isOpen = "error is null and ended_at is null"
 
 /** The words of the index of rows that knock, and of those at the door. */
-const knocks = `slot = 0 and ${isOpen}`
+export const knocks = `slot = 0 and ${isOpen}`
 export const isAtDoor = `limit_key is not null and slot is null and ${isOpen}`
 
 const createTables: ReadonlyArray<string> = [

@@ -37,7 +37,7 @@ export const setNames = String.raw`if octet_length(new.step) < 5000 and new.step
 /** Whether the names can be taken from this `step` as they stand there. It is JSON that this library has written. */
 export const hasPlainNames = (step: string): boolean => /^\{"[^"\\]+":\{"[^"\\]+":/.test(step)
 
-/** The columns of a new row, and their values. Where \`plain\` does not hold they are null: then the trigger sets them. */
+/** The columns of a new row, and their values. Where `plain` does not hold they are null: then the trigger sets them. */
 export const nameColumns = "task, state"
 export const namesOf = (step: string, plain: string): string =>
   `case when ${plain}::bool then split_part(${step}, '"', 2) end, case when ${plain}::bool then split_part(${step}, '"', 4) end`

@@ -32,7 +32,7 @@ export interface RowChange extends WaitChange {
   readonly error?: string
   /** For how many milliseconds the row is kept, which has ended. */
   readonly keep?: number
-  /** Its limit changes: it gives its slot back, if it has one, and has this key and so many slots from now on, or none. */
+  /** The row gives its slot back, if it holds one. From now on it has this key of a limit, or none. */
   readonly limited?: true
   readonly key?: string
   readonly slots?: number
@@ -83,7 +83,7 @@ const dueTime = (full: boolean): string => {
   return full ? `case when c.kind = 'Waiting' then ${dueOfWait(clock)} else ${due} end` : due
 }
 
-/** In place of the number of its signals: a trigger has given the row its pending state. In no column of its own: free. */
+/** In place of a number of signals: a trigger has given the row its pending state. A column of its own would cost more. */
 const replacedLeft = -1
 
 /** Whether a trigger has undone what these outcomes write. */

@@ -1,9 +1,14 @@
-/** A transaction whose connection may get lost. */
+/** Transactions: those of the caller, and our own, whose connection may get lost. */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { findInCause } from "./errors.ts"
+
+/** Whether the caller has opened a transaction. */
+export const isInTransaction = (sql: SqlClient): Effect.Effect<boolean> =>
+  Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
 
 /**
  * `withTransaction`, but it fails with the database's error if the ROLLBACK fails, too, because the connection is gone.

@@ -1,6 +1,5 @@
 /** One attempt in the caller's fiber, and in the caller's transaction if there is one, by the worker's own parts. */
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { type ClaimedTask, makeAttempt } from "../attempt/claimedTask.ts"
@@ -13,6 +12,7 @@ import { isReplaced, storeInTransaction } from "../sql/outcome.ts"
 import type { TaskInvalidStateError } from "../../TaskError.ts"
 import { type AnyResult, toResult } from "./result.ts"
 import { lockTimeout, setLockTimeout } from "../sql/lockTimeout.ts"
+import { isInTransaction } from "../sql/transact.ts"
 import { TaskTestError } from "./TaskTestError.ts"
 
 export type AttemptError = SqlError | TaskInvalidStateError | TaskTestError
@@ -52,10 +52,6 @@ const behindSavepoint = (
     }
     return Effect.catchIf(sql.withTransaction(attempted), isAborted, undone)
   })
-
-/** Whether the caller has opened a transaction. */
-export const isInTransaction = (sql: SqlClient): Effect.Effect<boolean> =>
-  Effect.map(Effect.serviceOption(sql.transactionService), Option.isSome)
 
 /** Runs the step and stores its outcome. Returns the outcome, and whether it was stored. */
 const runAndStore = Effect.fnUntraced(function*(runner: Runner, claimed: ClaimedTask) {

@@ -11,7 +11,8 @@ import { isTraced, type Runner } from "../attempt/attempt.ts"
 import { makeToHistory } from "../attempt/history.ts"
 import { unlimited } from "../attempt/transaction.ts"
 import type { TaskDefinitionError, TaskInvalidStateError, TaskTableError } from "../../TaskError.ts"
-import { attemptInTest, isInTransaction } from "./attempt.ts"
+import { isInTransaction } from "../sql/transact.ts"
+import { attemptInTest } from "./attempt.ts"
 import type { AnyResult } from "./result.ts"
 import {
   type DelayPolicy,

@@ -5,6 +5,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { parentOf } from "../attempt/children.ts"
 import { findForgotten, wakeParents } from "../sql/children.ts"
+import { deleteUnusedKeys } from "../sql/limitNotes.ts"
 import { deleteExpired, notifyEnded } from "../sql/results.ts"
 import { isEnd } from "../attempt/outcome.ts"
 import type { FollowUp } from "./afterCommit.ts"
@@ -46,5 +47,26 @@ const parents = (sql: SqlClient, every: number): FollowUp => ({
   every
 })
 
+/** How often a part of the keys of limits is looked through for unused ones, in milliseconds. */
+export const KeysLook = Context.Reference<number>("effect-pg-task/internal/KeysLook", {
+  defaultValue: () => 60_000
+})
+
+/** Deletes what is noted of keys that no task has any more. Nothing depends on it but disk space. */
+const unusedKeys = (sql: SqlClient, every: number): FollowUp => {
+  let after = ""
+  const look = Effect.suspend(() => deleteUnusedKeys(sql, after))
+  return {
+    concerns: () => false,
+    work: () =>
+      Effect.map(look, (next) => {
+        after = next
+      }),
+    every
+  }
+}
+
 export const makeFollowUps = (sql: SqlClient): Effect.Effect<ReadonlyArray<FollowUp>> =>
-  Effect.map(Effect.service(ParentsLook), (every) => [waiters(sql), parents(sql, every), expiry(sql)])
+  Effect.gen(function*() {
+    return [waiters(sql), parents(sql, yield* ParentsLook), expiry(sql), unusedKeys(sql, yield* KeysLook)]
+  })

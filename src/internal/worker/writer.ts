@@ -70,10 +70,13 @@ export class Writer {
     this.options = options
   }
 
-  /** Writes until its fiber is interrupted. */
-  get run(): Effect.Effect<never, never, Scope.Scope> {
+  /**
+   * Writes until its fiber is interrupted. What waits for locked rows beside it has a scope of its own: that of the
+   * worker ends it when it begins to close, and then the last outcomes would be lost.
+   */
+  get run(): Effect.Effect<never> {
     const taken = Queue.takeBetween(this.options.outbox, 1, maxBatch)
-    return Effect.forever(Effect.flatMap(taken, (entries) => this.storeAll(entries)))
+    return Effect.scoped(Effect.forever(Effect.flatMap(taken, (entries) => this.storeAll(entries))))
   }
 
   private storeAll(entries: ReadonlyArray<Entry>): Effect.Effect<void, never, Scope.Scope> {

@@ -4,7 +4,7 @@ import { NextStep, Recurring, Step, Task } from "../../../src/index.ts"
 
 class Build extends Schema.TaggedClass<Build>()("Build", { tenant: Schema.String }) {}
 
-const Report = Task.make("Report", [Step.make(Build, { handler: () => Effect.succeed(NextStep.none) })])
+export const Report = Task.make("Report", [Step.make(Build, { handler: () => Effect.succeed(NextStep.none) })])
 
 const state = ({ name }: Recurring.Tick) => new Build({ tenant: name })
 

@@ -4,7 +4,7 @@ import { Effect, Fiber, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { NextStep, Step, Task } from "../../../src/index.ts"
 import { ParentsLook } from "../../../src/internal/worker/followUps.ts"
-import { makeGate, start, workerTests } from "../../support/worker/Fixture.ts"
+import { closedInTime, Job, jobs, makeGate, start, startApart, workerTests } from "../../support/worker/Fixture.ts"
 import { holding } from "../../support/worker/Locks.ts"
 import * as Logs from "../../support/worker/Logs.ts"
 import { gone, run } from "../../support/worker/Table.ts"
@@ -89,6 +89,31 @@ workerTests("the end of a task is told", (test) => {
       yield* logs.line("Lease lost")
       yield* gate.open
       yield* gone(id)
+    })
+  )
+})
+
+workerTests("the last outcomes", (test) => {
+  test(
+    "are stored by a worker whose scope closes, though another session holds their rows for a while",
+    Effect.gen(function*() {
+      const gate = yield* makeGate
+      const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
+      const apart = yield* startApart({ tasks: [Jobs], lease: "5 minutes" })
+      const id = yield* Jobs.enqueue(new Job({ name: "held" }))
+      yield* gate.next
+      const release = yield* holding(`select from pg_task where id = '${id}' for update`)
+      yield* gate.open
+      const storing = run(`select from pg_stat_activity where wait_event_type = 'Lock' and query like '%finished as%'
+        and datname = current_database()`)
+      // It waits for the row, and then beside the other outcomes.
+      yield* eventually(storing, (rows) => rows.length > 0)
+      yield* eventually(storing, (rows) => rows.length === 0)
+      const closing = yield* Effect.forkScoped(closedInTime(apart, Effect.void))
+      yield* Effect.timeoutOption(Fiber.await(closing), "500 millis")
+      yield* release
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(yield* run("select from pg_task"), [])
     })
   )
 })

@@ -386,6 +386,24 @@ workerTests("debounce and throttle", (test) => {
   )
 
   test(
+    "do so for many at once",
+    Effect.gen(function*() {
+      const Reindex = (yield* makeReindex(false)).task("finished")
+      const enqueue = (n: number, onConflict: Task.OnConflict) =>
+        Reindex.enqueueAll([new New({ n })], { key: () => "products", onConflict, delay: "1 hour" })
+      const [first] = yield* enqueue(1, "throttle")
+      const { id } = first!
+      yield* run("update pg_task set wakeup_at = now() + interval '10 minutes'")
+      yield* enqueue(2, "throttle")
+      assert.isBelow((yield* row(id))!.dueIn, 600_001)
+      assert.include((yield* row(id))!.step, `"n":2`)
+      yield* enqueue(3, "debounce")
+      assert.isAbove((yield* row(id))!.dueIn, 3_000_000)
+      assert.include((yield* row(id))!.step, `"n":3`)
+    })
+  )
+
+  test(
     "do so for what is to follow a running one",
     Effect.gen(function*() {
       const Reindex = (yield* makeReindex(false)).task("finished")

@@ -328,11 +328,23 @@ workerTests("pg-task", (test) => {
       yield* start({ tasks: [makeTotals()] })
       const id = yield* Totals.enqueue(begin(3))
       yield* waits(id)
-      assert.match((yield* pgTask(["show", id])).out, /children +5 ready/)
+      const shown = (yield* pgTask(["show", id])).out
+      assert.match(shown, /children +5 ready\n(.*\n)*waits for +its children, Stop\n/)
+      // Nobody can send what stands for its children.
+      assert.match(shown, new RegExp(`signal ${id.slice(0, 8)} Stop '{…}'`))
+      assert.notInclude(shown, "--status parked")
       const { rows } = yield* Admin.list({ parent: id })
       assert.include((yield* pgTask(["show", rows[0]!.id])).out, `parent        ${id}`)
       const listed = yield* pgTask(["list", "--parent", id, "--json"])
       assert.lengthOf(JSON.parse(listed.out).tasks, 5)
+      yield* run("update pg_task set error = 'no' where id = $1::uuid", [rows[0]!.id])
+      const parked = `list --parent ${id.slice(0, 8)} --status parked`
+      assert.include((yield* pgTask(["show", id])).out, parked)
+      assert.lengthOf(JSON.parse((yield* pgTask([...parked.split(" "), "--json"])).out).tasks, 1)
+      assert.deepInclude(yield* pgTask(["list", "--parent", "ffffffff"]), { code: 1, out: "" })
+      // Of one that is gone, too.
+      yield* run("delete from pg_task where id = $1::uuid", [id])
+      assert.lengthOf(JSON.parse((yield* pgTask(["list", "--parent", id, "--json"])).out).tasks, 5)
       yield* run("delete from pg_task")
     })
   )

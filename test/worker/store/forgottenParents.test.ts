@@ -45,7 +45,7 @@ workerTests("parents", (test) => {
       const url = yield* urlOfTest
       const gate = yield* Latch.make()
       for (let n = 0; n < 2; n++) {
-        yield* never(startWith(url, { ...silent, tasks: [makeChild(gate.await), makeParent()], concurrency: 7 }))
+        yield* never(startWith(url, { ...silent, tasks: [makeChild(gate.await), makeParent()], concurrency: 100 }))
       }
       const names = ["a", "b", "c"]
       const ids = yield* Parent.enqueueAll(Array.from({ length: 30 }, () => new Begin({ names })))

@@ -5,6 +5,7 @@ import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { Admin } from "../../../src/index.ts"
 import { findForgotten, wakeParents } from "../../../src/internal/sql/children.ts"
+import { deleteExpired } from "../../../src/internal/sql/results.ts"
 import { ExtraFollowUps, type FollowUp } from "../../../src/internal/worker/afterCommit.ts"
 import { ParentsLook } from "../../../src/internal/worker/followUps.ts"
 import {
@@ -129,6 +130,30 @@ workerTests("a parent of many", (test) => {
       // To wake it, to claim it, to end it; to mark it as awaited; and two workers' looks may both see none open.
       assert.isAtMost(found!.count, 6)
       yield* run("drop table written")
+    })
+  )
+})
+
+workerTests("the results of children", (test) => {
+  test(
+    "are kept until their parent has moved on, however short they were to be kept",
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* never(start({ tasks: [makeParent()] }))
+      const id = yield* Parent.enqueue(new Begin({ names: ["a", "b"] }))
+      yield* gathers(id)
+      const [a, b] = yield* childrenOf(id)
+      yield* endChild(a!)
+      yield* run("update pg_task set kept_until = now() - interval '1 minute' where id = $1::uuid", [a])
+      yield* deleteExpired(sql)
+      assert.sameMembers([...yield* childrenOf(id)], [a!, b!])
+      yield* endChild(b!)
+      yield* wakeParents(sql, [id])
+      const result = yield* within(Parent.await(id), "the result")
+      assert.deepStrictEqual(result, new Together({ seen: ["by hand", "by hand"] }))
+      yield* deleteExpired(sql)
+      const left = yield* run<{ id: string }>("select id::text from pg_task where task = 'Child'")
+      assert.deepStrictEqual(left.map(({ id }) => id), [b])
     })
   )
 })
