@@ -16,10 +16,11 @@ import { failureKindOf, messageOf } from "../sql/errors.ts"
 import {
   type EnteredRow,
   enterLimits,
+  findBackOffs,
+  findOpenKeys,
   type Grant,
   type GrantedRow,
   grantSlots,
-  lookAtLimits,
   type NextMoment,
   nextMoments,
   sayLimits,
@@ -39,6 +40,9 @@ const lookEvery = { limited: 1000, unlimited: 60_000 }
 
 /** A look takes this share of the time at most. */
 const lookShare = 10
+
+/** How many keys one statement looks at. Fewer, down to the fewest, after one that was cut off. */
+const keysOfLook = { most: 1000, fewest: 10 }
 
 /** How many looks there are for each time that slots are taken back. */
 const looksPerTaking = 10
@@ -64,6 +68,7 @@ export interface DoorOptions {
 export class Door {
   private readonly options: DoorOptions
   private readonly size = new BatchSize()
+  private keysOfLook = keysOfLook.most
   /** The tags of the states that this worker claims, by task. Undefined: any. */
   private readonly known: ReadonlyMap<string, ReadonlySet<string> | undefined>
   private readonly entrances: ReadonlyArray<{ readonly run: Effect.Effect<never> }>
@@ -242,10 +247,27 @@ export class Door {
   /** The worker's other statements tell if the database is lost. */
   private get look(): Effect.Effect<void> {
     const { database, knocks, sql } = this.options
-    return Effect.matchEffect(database.withTimeout(lookAtLimits(sql)), {
-      onFailure: (error) => Effect.logDebug(`Free slots could not be looked for: ${messageOf(error)}`),
-      onSuccess: (look) => Effect.sync(() => knocks.looked(look))
+    const backOffs = Effect.matchEffect(database.withTimeout(findBackOffs(sql)), {
+      onFailure: (error) => Effect.logDebug(`Back-offs could not be looked for: ${messageOf(error)}`),
+      onSuccess: (found) => Effect.sync(() => knocks.backOffsAre(found))
     })
+    return Effect.andThen(backOffs, this.lookAfter(""))
+  }
+
+  private lookAfter(after: string): Effect.Effect<void> {
+    const { database, knocks, sql } = this.options
+    return Effect.suspend(() =>
+      Effect.matchEffect(database.withTimeout(findOpenKeys(sql, { after, most: this.keysOfLook })), {
+        onFailure: (error) => {
+          this.keysOfLook = Math.max(this.keysOfLook >> 1, keysOfLook.fewest)
+          return Effect.logDebug(`Free slots could not be looked for: ${messageOf(error)}`)
+        },
+        onSuccess: ({ keys, next }) => {
+          for (const key of keys) knocks.freed(key)
+          return next === undefined ? Effect.void : this.lookAfter(next)
+        }
+      })
+    )
   }
 
   private get takeBack(): Effect.Effect<void> {

@@ -4,8 +4,9 @@ import type { ClaimedTask } from "../attempt/claimedTask.ts"
 import type { Entered, LimitDoor } from "../attempt/limit.ts"
 import { sameForAllKeys } from "../definition/limit.ts"
 import type { TaskDefinition } from "../definition/task.ts"
+import type { BackOff } from "../sql/backOff.ts"
 import { anyNumber } from "../sql/limitSchema.ts"
-import { limitNameOf, type LimitOfRow, type LimitsLook } from "../sql/limits.ts"
+import { limitNameOf, type LimitOfRow } from "../sql/limits.ts"
 import { BackOffs } from "./backOffs.ts"
 import { Moments } from "./moments.ts"
 import { Signal } from "./signal.ts"
@@ -147,11 +148,10 @@ export class Knocks implements LimitDoor {
     this.moments.add(key, millis)
   }
 
-  /** What a look at all limits has found. */
-  looked({ backOffs, open }: LimitsLook): void {
-    for (const { key, millis } of backOffs) this.backedOff(key, millis)
+  /** What a look has found. */
+  backOffsAre(found: ReadonlyArray<BackOff>): void {
+    for (const { key, millis } of found) this.backedOff(key, millis)
     this.backOffs.isKnown = true
-    for (const key of open) this.freed(key)
   }
 
   private momentsCame(keys: ReadonlyArray<string>): void {
