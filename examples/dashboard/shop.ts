@@ -34,8 +34,8 @@ class Rejected extends Schema.TaggedClass<Rejected>()("Rejected", { why: Schema.
 class CardDeclined extends Schema.TaggedError<CardDeclined>()("CardDeclined", { message: Schema.String }) {}
 class BankIsBusy extends Schema.TaggedError<BankIsBusy>()("BankIsBusy", { message: Schema.String }) {}
 
-// The bank takes two cards at a time, and each customer has one order at a time looked at.
-const Bank = Limit.make("bank", { running: 2 })
+// The bank takes three cards at a time. Of each customer, one order is placed at a time.
+const Bank = Limit.make("bank", { running: 3 })
 const Customer = Limit.make("customer", { running: 1 })
 
 /** What a step does takes its time. */

@@ -88,6 +88,9 @@ dashboardTests("who may do what", (test) => {
       // A link changes nothing.
       assert.strictEqual((yield* request(`${url}act?action=retry&id=${id}`)).status, 404)
       assert.strictEqual((yield* row(id))!.status, "parked")
+      // A proxy in front of it has another name.
+      const forwarded = { cookie, origin: "https://ops.example", "x-forwarded-host": "ops.example" }
+      assert.strictEqual((yield* post(`${url}act`, { ...fields, action: "cancelled" }, forwarded)).status, 400)
       const done = yield* post(`${url}act`, fields, { cookie, origin: new URL(url).origin })
       assert.strictEqual(done.status, 303)
       assert.strictEqual((yield* row(id))!.status, "ready")
@@ -112,7 +115,28 @@ dashboardTests("who may do what", (test) => {
   )
 })
 
+const protecting = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "same-origin",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin"
+}
+
 dashboardTests("headers and addresses", (test) => {
+  test(
+    "gives each browser a token that no script and no other site has",
+    Effect.gen(function*() {
+      const url = yield* serve({ tasks: [Order] })
+      const cookieOf = (headers: Readonly<Record<string, string>>) =>
+        Effect.map(request(url, { headers }), (answer) => answer.headers.get("set-cookie"))
+      const [first, second] = [yield* cookieOf({}), yield* cookieOf({})]
+      assert.match(first!, /^pg_task_token=[\w-]{32}; HttpOnly; SameSite=Strict$/)
+      assert.notStrictEqual(first, second)
+      assert.match((yield* cookieOf({ "x-forwarded-proto": "https" }))!, /; Secure/)
+      assert.isNull(yield* cookieOf({ cookie: first!.split(";")[0]! }))
+    })
+  )
+
   test(
     "allows nothing inline and nothing from elsewhere",
     Effect.gen(function*() {
@@ -122,7 +146,17 @@ dashboardTests("headers and addresses", (test) => {
         const policy = answer.headers.get("content-security-policy")!
         assert.include(policy, "default-src 'none'")
         assert.notMatch(policy, /unsafe|https?:|\*/)
-        assert.strictEqual(answer.headers.get("x-content-type-options"), "nosniff")
+        for (const part of ["frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"]) {
+          assert.include(policy, part)
+        }
+        for (const [name, value] of Object.entries(protecting)) {
+          assert.strictEqual(answer.headers.get(name), value, `${page} ${name}`)
+        }
+        const isFile = page.includes(".")
+        assert.strictEqual(
+          answer.headers.get("cache-control"),
+          isFile ? "public, max-age=31536000, immutable" : "no-store"
+        )
         assert.notMatch(
           yield* play(() => answer.text()),
           / style="|<style| on\w+="|<script(?! type="module" src="live)/

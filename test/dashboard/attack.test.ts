@@ -134,6 +134,9 @@ dashboardTests("attacks on what is changed", (test) => {
         const status = (yield* postAs(editing, "act", { action, id })).status
         assert.include([400, 403], status, action)
       }
+      for (const page of writes.filter((page) => page !== "edit")) {
+        assert.strictEqual((yield* postAs(editing, page, everything(id))).status, 403, page)
+      }
       assert.strictEqual(yield* table, before)
       assert.strictEqual((yield* postAs(editing, "edit", { ...form, ...valid, afterwards: "" })).status, 303)
     })

@@ -59,10 +59,10 @@ const pagesFor = (id: string): ReadonlyArray<readonly [path: string, most: numbe
   ["bulk?action=retry&task=Order&status=parked", 25_000],
   ["bulk?action=runNow&task=Order&text=nothing-like-it", 25_000],
   ["schedules", 100],
-  // 20,000 of each task that wait, and 20,000 that hold slots.
-  ["limits", 45_000],
+  // 10,000 of each task that wait, and 10,000 that hold slots.
+  ["limits", 25_000],
   ["limits?limit=tenant", 5000],
-  ["limit?limit=tenant&key=noisy", 25_000],
+  ["limit?limit=tenant&key=noisy", 15_000],
   [`row?id=${id}`, 100],
   [`edit?id=${id}`, 100],
   ["workers", 100]

@@ -32,7 +32,7 @@ const fillShop = Effect.gen(function*() {
   }
   const busy = { last_error: "'BankIsBusy: please try again'", tried: "1", wakeup_at: "now() + interval '4 seconds'" }
   for (let order = 0; order < 3; order++) yield* insert(charge(5000 + order, 90), busy)
-  for (let order = 0; order < 2; order++) yield* insert(charge(5100 + order, 40), running)
+  for (let order = 0; order < 3; order++) yield* insert(charge(5100 + order, 40), running)
   for (let order = 0; order < 5; order++) {
     yield* insert(rawOf("Place", { number: 6000 + order, customer: "Grace", total: 20 }), ago("3 seconds"))
   }
@@ -52,9 +52,9 @@ const fillShop = Effect.gen(function*() {
 /** Orders of a customer who is paused, and of one who has an order at work; a card waits for the bank. */
 const addLimits = Effect.gen(function*() {
   yield* run("truncate pg_task_limit, pg_task_paused")
-  yield* run("insert into pg_task_limit (key, slots) values ('bank', 2), ('customer:Ada', 1), ('customer:Grace', 1)")
+  yield* run("insert into pg_task_limit (key, slots) values ('bank', 3), ('customer:Ada', 1), ('customer:Grace', 1)")
   yield* run(
-    `update pg_task set limit_key = 'bank', slots = 2, slot = right(step::json #>> '{Order,Charge,number}', 1)::int + 1
+    `update pg_task set limit_key = 'bank', slots = 3, slot = right(step::json #>> '{Order,Charge,number}', 1)::int + 1
 where is_running and state = 'Charge'`
   )
   yield* Limits.pause({ limit: "customer", key: "Ada" })
@@ -68,7 +68,7 @@ where is_running and state = 'Charge'`
   for (let order = 0; order < 3; order++) yield* place("Ada", order, "null", ago(`${4 - order} minutes`))
   yield* place("Grace", 3, "1", running)
   for (let order = 4; order < 6; order++) yield* place("Grace", order, "null", ago("20 seconds"))
-  yield* insert(charge(5200, 70), { limit_key: "'bank'", slots: "2", ...ago("5 seconds") })
+  yield* insert(charge(5200, 70), { limit_key: "'bank'", slots: "3", ...ago("5 seconds") })
 })
 
 /** A task with a past: it was retried, waited for a signal, and went on. */

@@ -57,6 +57,7 @@ footer { max-width: 78rem; margin: 0 auto; padding: 0 1.2rem 1rem; color: var(--
 .machine { display: grid; grid-template-columns: fit-content(48%) minmax(0, 1fr); gap: .4rem 1.4rem; }
 .machine > header { grid-column: 1 / -1; display: flex; flex-wrap: wrap; gap: .3rem 1rem; align-items: center; }
 .machine > header h2 { margin: 0; font-size: 1.15rem; }
+.machine th, .machine td { padding-inline: .4rem; }
 .machine.rows { grid-template-columns: minmax(0, 1fr); }
 .drawing { overflow: auto; max-height: 44rem; }
 .drawing svg { display: block; margin: 0 auto; }
@@ -97,8 +98,8 @@ a.node:hover rect { stroke-width: 2.4; }
 .edge-label { font-size: 12px; fill: var(--text); text-anchor: middle; paint-order: stroke; stroke: var(--card); stroke-width: 5px; }
 .tip, .dot { fill: var(--quiet); }
 .ring { fill: none; stroke: var(--quiet); stroke-width: 1.4; }
-.figures { display: flex; flex-wrap: wrap; gap: .6rem; margin: 0 0 1.1rem; padding: 0; }
-.figures > div { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .55rem .9rem; min-width: 8.5rem; flex: 1; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(7.2rem, 1fr)); gap: .6rem; margin: 0 0 1.1rem; padding: 0; }
+.figures > div { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: .55rem .9rem; min-width: 0; }
 .figures dt { color: var(--quiet); font-size: .85rem; }
 .figures dd { margin: 0; font-size: 1.35rem; font-weight: 600; font-variant-numeric: tabular-nums; }
 .figures dd a { color: inherit; }
@@ -144,7 +145,8 @@ kbd { border: 1px solid var(--line); border-bottom-width: 2px; border-radius: 4p
   .find { margin-left: 0; flex: 1 1 12rem; }
   .find input { width: 100%; }
   th, td { padding: .3rem .4rem; }
-  .figures > div { min-width: 6.5rem; padding: .4rem .6rem; }
+  .figures { grid-template-columns: repeat(auto-fit, minmax(6.2rem, 1fr)); }
+  .figures > div { padding: .4rem .6rem; }
   .machine .plot svg { width: 3.6rem; }
   table.tasks, table.tasks thead, table.tasks tbody { display: block; }
   table.tasks thead tr { display: flex; }

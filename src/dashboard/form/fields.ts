@@ -46,14 +46,25 @@ const partsOf = (ast: AST): ReadonlyArray<AST> =>
     ? ast.indexSignatures.map(({ type }) => type)
     : SchemaAST.isDeclaration(ast)
     ? ast.typeParameters
+    : SchemaAST.isSuspend(ast)
+    ? [ast.thunk()]
     : []
 
-/** Whether a schema, or what its values are made of, is masked. Fields of structs are masked one by one. */
-const isMasked = (ast: AST, depth = 0): boolean =>
-  stagesOf(ast).some((stage) =>
+const propertiesOf = (ast: AST): ReadonlyArray<AST> =>
+  SchemaAST.isObjects(ast) ? ast.propertySignatures.map(({ type }) => type) : []
+
+/**
+ * Whether a schema, or what its values are made of, is masked. Fields of structs are masked one by one, where they are
+ * edited one by one: so they count only if `whole`.
+ */
+const isMasked = (ast: AST, whole = false, seen = new Set<AST>()): boolean => {
+  if (seen.has(ast)) return false
+  seen.add(ast)
+  return stagesOf(ast).some((stage) =>
     SchemaAST.resolve(stage)?.[maskAnnotation] === true || isRedacted(stage)
-    || (depth < 8 && partsOf(stage).some((part) => isMasked(part, depth + 1)))
+    || [...partsOf(stage), ...(whole ? propertiesOf(stage) : [])].some((part) => isMasked(part, whole, seen))
   )
+}
 
 /** All structs that a schema is made of or encoded through. */
 const structsOf = (ast: AST): ReadonlyArray<SchemaAST.Objects> =>
@@ -155,10 +166,18 @@ const fieldsOf = (ast: AST, encoded: SchemaAST.Objects, depth: number): Readonly
     ({ name, type }) => {
       const all = structs.flatMap(({ propertySignatures }) => propertySignatures).filter((one) => one.name === name)
       const masked = all.some((one) => isMasked(one.type)) || (isRenamed && !declared.has(name))
-      return fieldOf({ name: String(name), ast: all[0]?.type ?? type, encoded: type, masked }, depth)
+      const field = fieldOf({ name: String(name), ast: all[0]?.type ?? type, encoded: type, masked }, depth)
+      // Lists, unions and deep structs are shown as a whole: then what is masked inside of them masks them.
+      return field.control.kind === "json" && all.some((one) => isMasked(one.type, true))
+        ? { ...field, masked: true }
+        : field
     }
   )
 }
+
+/** Whether a value must not be shown as a whole: it, or a field of it, is masked. */
+export const holdsMask = ({ control, masked }: Field): boolean =>
+  masked || (control.kind === "object" && control.fields.some(holdsMask))
 
 /** The schema of a state, a former state or a signal. */
 export type Tagged = Task.Any["states"][number]

@@ -1,6 +1,6 @@
 /** A form for the fields of a state. It works without any script. */
 import { attribute, type Child, exact, type Html, html, isPlain } from "../html.ts"
-import type { Choice, Control, Field } from "./fields.ts"
+import { type Choice, type Control, type Field, holdsMask } from "./fields.ts"
 import { isRecord } from "./state.ts"
 
 /** What stands in the form, and what is wrong with it. */
@@ -129,8 +129,13 @@ const group = (field: Field, path: string, value: unknown, wrong: Content["wrong
   }${renderFields(fields, path, { values: isRecord(value) ? value : {}, wrong })}</fieldset>`
 }
 
-const renderField = (field: Field, path: string, { values, wrong }: Content): Html => {
-  const value = values[field.name]
+/** What does not fit is shown as a whole: not if a part of it is masked. */
+const guarded = (field: Field, value: unknown): Field =>
+  !fits(field, value) && holdsMask(field) ? { ...field, masked: true } : field
+
+const renderField = (given: Field, path: string, { values, wrong }: Content): Html => {
+  const value = values[given.name]
+  const field = guarded(given, value)
   if (field.control.kind === "object" && !field.masked && fits(field, value)) return group(field, path, value, wrong)
   // What is wrong inside of a value that is edited as a whole belongs to the whole.
   const messages = [...wrong].flatMap(([at, found]) => at === path || at.startsWith(`${path}/`) ? found : [])

@@ -3,7 +3,7 @@ import { isObject } from "effect/Predicate"
 import type * as Admin from "../../Admin.ts"
 import type * as Task from "../../Task.ts"
 import { type Site, taskOf } from "../site.ts"
-import { type Field, fieldsOfState } from "./fields.ts"
+import { type Field, fieldsOfState, holdsMask } from "./fields.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -43,8 +43,10 @@ export const masked = (fields: ReadonlyArray<Field>, values: Fields): Fields => 
   return Object.fromEntries(
     Object.entries(values).map(([name, value]) => {
       const field = byName.get(name)
-      if (field?.masked === true && value !== null) return [name, mask]
-      return [name, field?.control.kind === "object" && isRecord(value) ? masked(field.control.fields, value) : value]
+      if (field === undefined || value === null || !holdsMask(field)) return [name, value]
+      // What does not fit its schema may be anything, and hold anything.
+      const isGroup = !field.masked && field.control.kind === "object" && isRecord(value)
+      return [name, isGroup ? masked(field.control.fields, value) : mask]
     })
   )
 }

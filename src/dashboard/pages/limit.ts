@@ -13,7 +13,7 @@ import { rowTable } from "./rowTable.ts"
 /** Of each kind. */
 const maxRows = 50
 
-const lookAt = 20_000
+const lookAt = 10_000
 
 const facts = (
   { atLeast, atWork, holders, limitPaused, oldest, paused, running, waiting }: Activity.LimitCount

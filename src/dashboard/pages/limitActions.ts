@@ -12,12 +12,13 @@ type Change = keyof typeof titleOf
 
 const isChange = (name: string): name is Change => Object.hasOwn(titleOf, name)
 
-/** A limit, or one key of it, and the list that a button is in. */
+/** A limit, or one key of it, and where its button is: that page is shown again. */
 interface Target {
   readonly limit: string
   readonly key?: string | undefined
-  /** The name of the limit whose keys are listed, or `one` on the page of the target itself. */
+  /** On a page of the keys of this limit. */
   readonly list?: string | undefined
+  /** On the page of the target itself. */
   readonly isAlone?: boolean | undefined
 }
 
@@ -25,13 +26,12 @@ interface Target {
 export const limitButton = (visit: Visit, { isAlone, key, limit, list }: Target, isPaused: boolean): Html => {
   if (!may(visit, "pause")) return html``
   const change = isPaused ? "resume" : "pause"
+  const label = [titleOf[change], limit, ...(key === undefined ? [] : [key])].join(" ")
   return html`<form class="inline" method="post" action="limit">${hidden("token", visit.token)}${
     hidden("limit", limit)
   }${key === undefined ? "" : hidden("key", key)}${list === undefined ? "" : hidden("list", list)}${
     isAlone === true ? hidden("alone", "1") : ""
-  }<button name="change" value="${change}" aria-label="${titleOf[change]} ${limit} ${key}">${
-    titleOf[change]
-  }</button></form>`
+  }<button name="change" value="${change}" aria-label="${label}">${titleOf[change]}</button></form>`
 }
 
 /** Says what was done. As for tasks, the address has only known words. */
@@ -50,12 +50,8 @@ const isName = (name: string): boolean => name.length > 0 && name.length <= 100 
 
 /** Pauses or resumes one limit, or one key. */
 export const changeLimit: Handler = Effect.fnUntraced(function*(visit) {
-  const [limit, key, change, list] = ["limit", "key", "change", "list"].map((field) => visit.form.get(field) ?? "") as [
-    string,
-    string,
-    string,
-    string
-  ]
+  const field = (name: string) => visit.form.get(name) ?? ""
+  const [limit, key, change, list] = [field("limit"), field("key"), field("change"), field("list")]
   if (!isChange(change)) return yield* refuse(400, "Not understood", "There is no such action.")
   if (!isName(limit) || key.length > 500) return yield* refuse(400, "Not understood", "There can be no such limit.")
   yield* refuseUnless(visit, "pause")

@@ -9,7 +9,7 @@ import { count, duration, several } from "../text.ts"
 import { doneNote, limitButton } from "./limitActions.ts"
 
 /** Rows of each task: however many there are, a look is quick. */
-const lookAt = 20_000
+const lookAt = 10_000
 
 /** Of each key on a page of keys. */
 const lookAtKey = 1000
