@@ -31,8 +31,10 @@ const targetOf = ({ key, limit, task }: Given): Effect.Effect<Admin.PauseTarget,
     ? Effect.succeed({ limit, key })
     : new UsageError({ message: "Give --task, or --limit with or without --key" })
 
-const titleOf = ({ key, limit, task }: { readonly [K in keyof Given]?: string | null | undefined }): string =>
-  task != null ? `task ${oneLine(task)}` : `limit ${oneLine(limit ?? "")}${key == null ? "" : ` ${oneLine(key)}`}`
+const titleOf = ({ key, limit, task }: { readonly [K in keyof Given]: string | null | undefined }): string => {
+  if (typeof task === "string") return `task ${oneLine(task)}`
+  return `limit ${oneLine(limit ?? "")}${typeof key === "string" ? ` ${oneLine(key)}` : ""}`
+}
 
 const columns = (): ReadonlyArray<Column<Admin.Pause>> => [
   { title: "PAUSED", value: titleOf, min: 8 },

@@ -104,13 +104,14 @@ const signalLines = (signals: ReadonlyArray<Admin.InboxSignal>, style: Output.St
 const limitOf = ({ limit, slot }: Admin.Row) =>
   limit === null || slot === null ? limit && oneLine(limit) : `${oneLine(limit)}, slot ${slot}`
 
+const pausedNote = (isPaused: boolean): string => isPaused ? ", its task is paused" : ""
+
 const describe = (
   row: Admin.Row,
   { children, isPaused, signals }: Pick<Effect.Success<ReturnType<typeof read>>, "children" | "isPaused" | "signals">,
   style: Output.Style
 ): ReadonlyArray<string> => {
-  const paused = isPaused(row) ? ", its task is paused" : ""
-  const status = `${paintStatus(style)(row.status, row)} for ${formatDuration(row.age)}${paused}`
+  const status = `${paintStatus(style)(row.status, row)} for ${formatDuration(row.age)}${pausedNote(isPaused(row))}`
   const facts: ReadonlyArray<readonly [string, string | null | undefined]> = [
     ["id", row.id],
     ["task", oneLine(row.task ?? "?")],

@@ -89,7 +89,7 @@ export const makeLimit = (name: string, options: Options) => {
   const rate = rateOf(name, given.rate)
   if (running === undefined && rate === undefined) fail(name, "give it `running`, or a `rate`, or both")
   if (running !== undefined && !isRunning(running)) {
-    fail(name, `\`running\` must be ${runningRule}, not ${String(running)}`)
+    fail(name, `\`running\` must be ${runningRule}, not ${String(running as unknown)}`)
   }
   return {
     [limitTypeId]: limitTypeId,

@@ -37,10 +37,9 @@ export const backOff = (sql: SqlClient, { key, millis: time }: BackOff): Effect.
 select pg_notify($3, $4 || ceil(extract(epoch from held_until - clock_timestamp()) * 1000)::int8 || ' ' || $1) from noted`,
     [key, time, channel, prefix]
   ).pipe(
-    Effect.andThen(Effect.catch(
-      query(sql, "select pg_task_send_back($1)", [key]),
+    Effect.andThen(Effect.matchEffect(query(sql, "select pg_task_send_back($1)", [key]), {
       // Others hold these rows: who claims them asks.
-      (error) => Effect.logDebug(`Rows of "${key}" could not be sent back to the door: ${messageOf(error)}`)
-    )),
-    Effect.asVoid
+      onFailure: (error) => Effect.logDebug(`Rows of "${key}" could not be sent back to the door: ${messageOf(error)}`),
+      onSuccess: () => Effect.void
+    }))
   )
