@@ -161,6 +161,10 @@ workerTests("pg-task enqueue --key", (test) => {
       })
       const json = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one", "--json"])
       assert.deepStrictEqual(JSON.parse(json.out), { id, created: false, status: "ready" })
+      assert.deepInclude(yield* pgTask(["enqueue", "Greeter", "Begin", "--on-conflict", "fail"]), {
+        code: 2,
+        err: "--on-conflict says what happens if a key is taken: give a --key, too"
+      })
       const refused = yield* pgTask(["enqueue", "Greeter", "Begin", "--key", "one", "--on-conflict", "fail"])
       assert.deepInclude(refused, {
         code: 1,

@@ -84,6 +84,9 @@ export const enqueue = Command.make(
     if (at !== undefined && delay !== undefined) {
       return yield* new UsageError({ message: "Give --delay or --at, not both" })
     }
+    if (onConflict !== undefined && key === undefined) {
+      return yield* new UsageError({ message: "--on-conflict says what happens if a key is taken: give a --key, too" })
+    }
     const raw = yield* rawOf(task, state, fields)
     const parsed = yield* Admin.parse(raw)
     if (module !== undefined) yield* checkWith(module, parsed.task, raw)

@@ -76,34 +76,72 @@ const turn = `turn as materialized (
   select pg_try_advisory_xact_lock(71609258::int8 << 32 | 'pg_task'::regclass::oid::int8) as mine
 )`
 
-/** Reads one row of each key that has rows at the door (a loose index scan), and the rows that hold its slots. */
+/**
+ * Reads one row of each key that has rows at the door (a loose index scan), and the rows that hold its slots. It begins
+ * after the key $1, and reads $2 keys at most: the last of these is in the answer, too, so that the next look goes on
+ * there.
+ */
 const openKeys = (first: string) =>
   `keys as (
-  select (select limit_key from pg_task where ${isAtDoor} order by limit_key limit (select 1)) as key${first}
+  select (select limit_key from pg_task where ${isAtDoor} and limit_key > $1 order by limit_key limit (select 1)) as key,
+    1 as n${first}
   union all
-  select (select limit_key from pg_task where ${isAtDoor} and limit_key > k.key order by limit_key limit (select 1))
-  from keys k where k.key is not null
+  select (select limit_key from pg_task where ${isAtDoor} and limit_key > k.key order by limit_key limit (select 1)), n + 1
+  from keys k where k.key is not null and n < $2::int
 )
-select k.key from keys k cross join lateral (
-  select slots from pg_task where limit_key = k.key and ${isAtDoor} and wakeup_at <= now()
-  order by wakeup_at limit (select 1)
-) f where k.key is not null and not ${isPaused("k.key")}
-  and coalesce((select l.slots from pg_task_limit l where l.key = k.key), f.slots, 1)
-    > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0)`
+select o.key, o.n = $2::int as "isLast", o."isOpen" from (
+  select k.key, k.n, f.slots is not null and not ${isPaused("k.key")}
+    and coalesce((select l.slots from pg_task_limit l where l.key = k.key), f.slots)
+      > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0) as "isOpen"
+  from keys k left join lateral (
+    select coalesce(slots, 1) as slots from pg_task where limit_key = k.key and ${isAtDoor} and wakeup_at <= now()
+    order by wakeup_at limit (select 1)
+  ) f on true
+  where k.key is not null
+) o where o."isOpen" or o.n = $2::int`
 
-const keysOf = (rows: Rows<{ readonly key: string }>): Effect.Effect<ReadonlyArray<string>, SqlError> =>
-  Effect.map(rows, (found) => found.map(({ key }) => key))
+interface SeenKey {
+  readonly key: string
+  readonly isLast: boolean
+  readonly isOpen: boolean
+}
+
+/** Keys that have a free slot and a row that waits for it. */
+export interface OpenKeys {
+  readonly keys: ReadonlyArray<string>
+  /** Where to go on. Undefined where that was all. */
+  readonly next: string | undefined
+}
+
+const toOpenKeys = (rows: ReadonlyArray<SeenKey>): OpenKeys => ({
+  keys: rows.filter(({ isOpen }) => isOpen).map(({ key }) => key),
+  next: rows.find(({ isLast }) => isLast)?.key
+})
 
 /**
  * The keys that have a free slot and a row at the door: a crash came between a commit and what follows it, or a hand has
  * deleted, parked or moved the row that held the slot. None while another worker looks.
  */
-export const findOpenKeys = (sql: SqlClient): Effect.Effect<ReadonlyArray<string>, SqlError> =>
-  keysOf(queryAlone(sql, `with recursive ${turn}, ${openKeys(" where (select mine from turn)")}`, []))
+export const findOpenKeys = (
+  sql: SqlClient,
+  { after, most }: { readonly after: string; readonly most: number }
+): Effect.Effect<OpenKeys, SqlError> =>
+  Effect.map(
+    queryAlone<SeenKey>(sql, `with recursive ${turn}, ${openKeys(" where (select mine from turn)")}`, [after, most]),
+    toOpenKeys
+  )
 
-/** The same, whoever looks. */
+const maxInt = 2 ** 31 - 1
+
+/** All of them, whoever looks. */
 export const findAllOpenKeys = (sql: SqlClient): Effect.Effect<ReadonlyArray<string>, SqlError> =>
-  keysOf(query(sql, `with recursive ${openKeys("")}`, []))
+  Effect.map(
+    query<SeenKey>(sql, `with recursive ${openKeys("")}`, ["", maxInt]),
+    (rows) => toOpenKeys(rows).keys
+  )
+
+const keysOf = (rows: Rows<{ readonly key: string }>): Effect.Effect<ReadonlyArray<string>, SqlError> =>
+  Effect.map(rows, (found) => found.map(({ key }) => key))
 
 /**
  * A row holds its slot, and no worker takes it: there is none that knows it, or its task is paused. While others wait, it

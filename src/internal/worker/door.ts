@@ -37,6 +37,9 @@ const lookEvery = { limited: 1000, unlimited: 60_000 }
 /** A look takes this share of the time at most. */
 const lookShare = 10
 
+/** How many keys one statement looks at. Fewer, down to the fewest, after one that was cut off. */
+const keysOfLook = { most: 1000, fewest: 10 }
+
 /** How many looks there are for each time that slots are taken back. */
 const looksPerTaking = 10
 
@@ -76,6 +79,7 @@ export class Door {
   private readonly options: DoorOptions
   /** How many rows one statement may concern now: fewer where the server has cancelled one because it took too long. */
   private most = maxRows
+  private keysOfLook = keysOfLook.most
   /** The tags of the states that this worker claims, by task. Undefined: any. */
   private readonly known: ReadonlyMap<string, ReadonlySet<string> | undefined>
 
@@ -244,11 +248,23 @@ export class Door {
 
   /** The worker's other statements tell if the database is lost. */
   private get look(): Effect.Effect<void> {
+    return this.lookAfter("")
+  }
+
+  private lookAfter(after: string): Effect.Effect<void> {
     const { database, knocks, sql } = this.options
-    return Effect.matchEffect(database.withTimeout(findOpenKeys(sql)), {
-      onFailure: (error) => Effect.logDebug(`Free slots could not be looked for: ${messageOf(error)}`),
-      onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => knocks.freed(key)))
-    })
+    return Effect.suspend(() =>
+      Effect.matchEffect(database.withTimeout(findOpenKeys(sql, { after, most: this.keysOfLook })), {
+        onFailure: (error) => {
+          this.keysOfLook = Math.max(this.keysOfLook >> 1, keysOfLook.fewest)
+          return Effect.logDebug(`Free slots could not be looked for: ${messageOf(error)}`)
+        },
+        onSuccess: ({ keys, next }) => {
+          for (const key of keys) knocks.freed(key)
+          return next === undefined ? Effect.void : this.lookAfter(next)
+        }
+      })
+    )
   }
 
   private get takeBack(): Effect.Effect<void> {
