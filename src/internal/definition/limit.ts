@@ -88,9 +88,8 @@ export const makeLimit = (name: string, options: Options) => {
   const { running } = given
   const rate = rateOf(name, given.rate)
   if (running === undefined && rate === undefined) fail(name, "give it `running`, or a `rate`, or both")
-  if (running !== undefined && !isRunning(running)) {
-    fail(name, `\`running\` must be ${runningRule}, not ${String(running as unknown)}`)
-  }
+  const said: unknown = running
+  if (said !== undefined && !isRunning(said)) fail(name, `\`running\` must be ${runningRule}, not ${String(said)}`)
   return {
     [limitTypeId]: limitTypeId,
     name,
