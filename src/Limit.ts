@@ -6,7 +6,7 @@
  * one tenant are in nobody's way. The slots are facts in the rows: nothing is counted, so nothing leaks if a worker is
  * killed, or somebody deletes, parks or moves a row by hand.
  *
- * A rate spreads the starts of attempts over time. {@link Limit.backOff} lets nobody start for a while, for all workers.
+ * A rate spreads the starts of attempts over time. `backOff` of a limit lets nobody start for a while, for all workers.
  *
  * @since 0.1.0
  */
