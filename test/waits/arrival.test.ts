@@ -11,7 +11,9 @@ import { run } from "../support/worker/Table.ts"
 const token = "00000000-0000-4000-8000-000000000001"
 
 workerTests("a row whose children end while its attempt finds one open", (test) => {
-  for (const [what, wakes, due] of [["is due at once", 0, true], ["rests if the attempt has seen it", 1, false]] as const) {
+  for (
+    const [what, wakes, due] of [["is due at once", 0, true], ["rests if the attempt has seen it", 1, false]] as const
+  ) {
     test(
       what,
       Effect.gen(function*() {
