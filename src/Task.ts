@@ -466,7 +466,7 @@ type CheckSteps<Steps extends ReadonlyArray<Step.Any>, Declared, Finals, Signals
 type Twice<T extends string> = [T] extends [never] ? unknown : `two steps of this task have the state "${T}"`
 
 type CheckNext<S, Steps extends Step.Any> = Unlisted<Nexts<S>, Steps["state"]> extends infer T extends string
-  ? [T] extends [never] ? unknown : NextError<Tag<S>, Exclude<T, Tag<Steps>>, T>
+  ? [T] extends [never] ? unknown : NextError<Tag<S>, Exclude<T, Tag<Steps>>, T>["message"]
   : never
 
 /** Compile errors that name what differs between a declaration and the steps, or `unknown`. */
@@ -494,7 +494,7 @@ type CheckSignalsOf<Signals, Waited> = Unlisted<Waited, Signals> extends infer T
 
 type CheckDeclaredStep<States, S> = S extends Step.Any
   ? Unlisted<S["state"], States> extends infer T extends string
-    ? [T] extends [never] ? unknown : DeclaredError<Extract<T, SchemaTag<States>>, T>
+    ? [T] extends [never] ? unknown : DeclaredError<Extract<T, SchemaTag<States>>, T>["message"]
   : never
   : never
 

@@ -164,6 +164,6 @@ describe("pg-task snapshot", () => {
       assert.strictEqual(outdated.code, 0)
       assert.include(outdated.err, "is out of date")
       writeFileSync(file, "{}")
-      assert.include((yield* pgTask(next, "--check")).err, "was not written by pg-task snapshot")
+      assert.include((yield* pgTask(next, "--check")).err, "was not written by `pg-task snapshot`")
     }).pipe(Effect.scoped))
 })

@@ -88,8 +88,9 @@ export const makeLimit = (name: string, options: Options) => {
   const { running } = given
   const rate = rateOf(name, given.rate)
   if (running === undefined && rate === undefined) fail(name, "give it `running`, or a `rate`, or both")
-  const said: unknown = running
-  if (said !== undefined && !isRunning(said)) fail(name, `\`running\` must be ${runningRule}, not ${String(said)}`)
+  if (running !== undefined && !isRunning(running)) {
+    fail(name, `\`running\` must be ${runningRule}, not ${JSON.stringify(running)}`)
+  }
   return {
     [limitTypeId]: limitTypeId,
     name,

@@ -36,7 +36,7 @@ const lockedBackoff = 10
 
 /**
  * Mostly it is the claim of another worker that holds these rows, for a moment. A look behind them reads many rows, so
- * it comes only after so many claims that have found nothing else.
+ * it comes only after more claims in a row than these have found nothing else.
  */
 const lockedByClaims = 2
 

@@ -95,4 +95,4 @@ export const normal = Task.make("Invoice", [paid], { priority: "normal" })
 
 // Its workers say so, not those who enqueue.
 // error: 'priority' does not exist in type
-export const declared = Task.declare("Invoice", { states: [Paid], priority: "high" })
+export const withPriority = Task.declare("Invoice", { states: [Paid], priority: "high" })
