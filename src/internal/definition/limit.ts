@@ -43,6 +43,9 @@ const fail = (name: unknown, message: string): never => {
 const isRunning = (running: unknown): running is number =>
   Number.isInteger(running) && (running as number) >= 1 && (running as number) <= maxRunning
 
+/** Types say that it is a number, but anything may be given. */
+const textOf: (given: unknown) => string = String
+
 const runningRule = `a whole number of 1 to ${maxRunning}`
 
 const checkName = (name: unknown): void => {
@@ -89,7 +92,7 @@ export const makeLimit = (name: string, options: Options) => {
   const rate = rateOf(name, given.rate)
   if (running === undefined && rate === undefined) fail(name, "give it `running`, or a `rate`, or both")
   if (running !== undefined && !isRunning(running)) {
-    fail(name, `\`running\` must be ${runningRule}, not ${JSON.stringify(running)}`)
+    fail(name, `\`running\` must be ${runningRule}, not ${textOf(running)}`)
   }
   return {
     [limitTypeId]: limitTypeId,

@@ -94,12 +94,12 @@ union all select null, 'later', null, null, null, null, n.key, n.wait from pg_ta
 
 /**
  * What a build says of its limits, for all keys that are known: old rows need not wait until somebody looks at one of
- * their key.
+ * their key. No key counts as used by that: those without tasks are deleted after a while.
  */
 export const sayLimits = (sql: SqlClient, limits: ReadonlyArray<LimitOfRow>): Rows<unknown> =>
   queryAlone(
     sql,
-    `update pg_task_limit l set slots = u.slots, rate_limit = nullif(u.rate, 0), rate_per = nullif(u.per, 0), noted_at = now()
+    `update pg_task_limit l set slots = u.slots, rate_limit = nullif(u.rate, 0), rate_per = nullif(u.per, 0)
 from unnest($1::text[], $2::int[], $3::int[], $4::float8[]) as u(name, slots, rate, per)
 where split_part(l.key, ':', 1) = u.name and l.slots is not null
   and (l.slots, l.rate_limit, l.rate_per) is distinct from (u.slots, nullif(u.rate, 0), nullif(u.per, 0))`,
