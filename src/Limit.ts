@@ -37,6 +37,28 @@ export type TypeId = "~effect-pg-task/Limit"
 /**
  * A limit that all steps share which name it, of any task: see {@link make}.
  *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Limit, NextStep, Step } from "effect-pg-task"
+ *
+ * class Charge extends Schema.TaggedClass<Charge>()("Charge", { order: Schema.String }) {}
+ * const Stripe = Limit.make("stripe", { rate: { limit: 100, per: "1 minute" } })
+ * declare const charge: (order: string) => Effect.Effect<{ readonly status: number }>
+ *
+ * export const step = Step.make(Charge, {
+ *   limit: Stripe,
+ *   retryLimit: 10,
+ *   handler: Effect.fnUntraced(function*({ order }) {
+ *     const { status } = yield* charge(order)
+ *     if (status === 429) {
+ *       yield* Stripe.backOff("30 seconds")
+ *       return yield* Effect.fail("too many requests")
+ *     }
+ *     return NextStep.none
+ *   })
+ * })
+ * ```
  * @category models
  * @since 0.1.0
  */
@@ -69,29 +91,6 @@ export interface Limit {
    * It holds from its return on, also if the transaction around it is rolled back. A worker may have got a task a moment
    * before, and start it a few milliseconds later; one that hears no notifications, within a second. If the limit backs
    * off already, the later end holds.
-   *
-   * @example
-   * ```ts
-   * import { Effect, Schema } from "effect"
-   * import { Limit, NextStep, Step } from "effect-pg-task"
-   *
-   * class Charge extends Schema.TaggedClass<Charge>()("Charge", { order: Schema.String }) {}
-   * const Stripe = Limit.make("stripe", { rate: { limit: 100, per: "1 minute" } })
-   * declare const charge: (order: string) => Effect.Effect<{ readonly status: number }>
-   *
-   * export const step = Step.make(Charge, {
-   *   limit: Stripe,
-   *   retryLimit: 10,
-   *   handler: Effect.fnUntraced(function*({ order }) {
-   *     const { status } = yield* charge(order)
-   *     if (status === 429) {
-   *       yield* Stripe.backOff("30 seconds")
-   *       return yield* Effect.fail("too many requests")
-   *     }
-   *     return NextStep.none
-   *   })
-   * })
-   * ```
    */
   readonly backOff: (
     duration: Duration.Input,
