@@ -1,6 +1,6 @@
 /**
  * Pauses: no step of a task, or of a limit, begins until it is resumed. `Admin` has all of this, too: `Admin.pause`. On
- * the command line, `pg-task pause` and `pg-task resume --task Mails` do the same.
+ * the command line, `pg-task pause` and `pg-task resume …` do the same.
  *
  * @since 0.1.0
  */

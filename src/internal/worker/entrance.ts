@@ -113,9 +113,11 @@ export class Entrance<K extends Knock> {
       return { knock, claimed, limit: row?.state === "in" ? { key, slots, slot: row.slot! } : undefined }
     })
     this.options.settle(settled, sentAt)
-    this.options.told(
-      rows.filter((row) => row.state === "later" || row.state === "granted" && found.get(row.id)?.state !== "in")
-    )
+    this.options.told(rows.filter((row) => {
+      if (row.state === "granted") return found.get(row.id)?.state !== "in"
+      // It has left for the quarantine with its slot.
+      return row.state === "later" || row.state === "out" && row.slot !== null
+    }))
     return locked.length === 0 ? Effect.void : Effect.forkChild(this.enterAgain(locked))
   }
 
