@@ -6,7 +6,7 @@ import { play } from "../support/dashboard/Fixture.ts"
 import { request } from "../support/dashboard/Request.ts"
 import { as, serve } from "../support/dashboard/Server.ts"
 import { Order, Sweep } from "../support/dashboard/Shop.ts"
-import { mostRead, recording } from "../support/dashboard/Statements.ts"
+import { readsOf, recording, type Sent } from "../support/dashboard/Statements.ts"
 import { database } from "../support/worker/Fixture.ts"
 import { run } from "../support/worker/Table.ts"
 
@@ -37,10 +37,16 @@ select 'Order', 'Pack', '{"Order":{"Pack":{"order":1}}}', 'tenant:' || n, 1, 1 f
   return parked!.id
 })
 
+/**
+ * The counts that all pages show. A fiber of its own takes them, at any time, and counts further where that is cheap: of
+ * each task up to the limit that it was sent with, in each of the parts.
+ */
+const isSample = ({ text }: Sent) => text.includes("min(since) as since")
+const parts = 5
+
 /** The pages, and how many rows one statement of them may read at most. */
 const pagesFor = (id: string): ReadonlyArray<readonly [path: string, most: number]> => [
-  // Up to 5,000 rows of each task in each part; of what is due and what is not.
-  ["", 30_000],
+  ["", 1000],
   ["rows", 1000],
   ["rows?task=Order", 10_000],
   ["rows?status=limited", 2000],
@@ -81,8 +87,10 @@ layer(database, { excludeTestServices: true, timeout: 120_000 })("the pages of a
         take()
         const answer = yield* request(`${url}${path}`)
         assert.isBelow(answer.status, 400, `${path}: ${yield* play(() => answer.text())}`)
-        const { rows, text } = yield* mostRead(sql, take())
-        assert.isAtMost(rows, most, `${path}: ${text}`)
+        for (const one of yield* readsOf(sql, take())) {
+          const allowed = isSample(one) ? (parts + 1) * Number(one.params[0]) : most
+          assert.isAtMost(one.rows, allowed, `${path}: ${one.text}`)
+        }
       }
     }))
 })

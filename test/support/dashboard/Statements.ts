@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { Statement } from "effect/sql/Statement"
 
-interface Sent {
+export interface Sent {
   readonly text: string
   readonly params: ReadonlyArray<unknown>
 }
@@ -56,15 +56,14 @@ const explain = (sql: SqlClient.SqlClient, { params, text }: Sent, settings: Rea
     return readBy(found!["QUERY PLAN"]![0]!.Plan)
   }))
 
-/** The statement of some that reads the most rows of `pg_task`, and how many. */
-export const mostRead = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, all: ReadonlyArray<Sent>) {
-  let most = { rows: 0, text: "" }
+/** The statements of some that read, and how many rows of `pg_task` each of them reads. */
+export const readsOf = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, all: ReadonlyArray<Sent>) {
+  const reads: Array<Sent & { readonly rows: number }> = []
   for (const [index, one] of all.entries()) {
     if (isSetting(one) || !/^(select|with)\b/i.test(one.text)) continue
     // Both are noted when they are made. The settings are made last, and sent first.
     const settings = all.slice(index + 1, index + 2).filter(isSetting)
-    const rows = yield* explain(sql, one, settings)
-    if (rows > most.rows) most = { rows, text: one.text }
+    reads.push({ ...one, rows: yield* explain(sql, one, settings) })
   }
-  return most
+  return reads
 })
