@@ -1,10 +1,12 @@
 /** Slots go back and are handed on by what frees them, and not only by those who look for free ones from time to time. */
 import { assert } from "@effect/vitest"
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { NextStep, Step, Task } from "../../src/index.ts"
 import { atTheDoor, holder, makeSyncs, Sync, sync, tenantLimit } from "../support/limits/Syncs.ts"
-import { makeGate, start, workerTests } from "../support/worker/Fixture.ts"
+import { makePacedClock } from "../support/worker/Clocks.ts"
+import { makeGate, start, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import { holding } from "../support/worker/Locks.ts"
+import { makeNetwork } from "../support/worker/Network.ts"
 import { empty, run } from "../support/worker/Table.ts"
 
 /** Another worker looks for free slots all the time, it seems: nobody else does. */
@@ -66,6 +68,26 @@ workerTests("a slot that nobody looks for", (test) => {
   )
 
   test(
+    "is used though the answer that handed it on was lost, and the worker polls rarely",
+    Effect.gen(function*() {
+      const { gate, Syncs } = yield* makeGated(1)
+      const network = yield* makeNetwork(yield* urlOfTest)
+      yield* network.mend
+      yield* startWith(network.url, { tasks: [Syncs], lease: "5 minutes", pollInterval: "1 hour" }).pipe(
+        // Makes the time after which an answer counts as lost short.
+        Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.1))
+      )
+      yield* Syncs.enqueueAll([sync("a", 1), sync("a", 2)])
+      assert.strictEqual(yield* gate.next, "1")
+      const sent = yield* network.loseAnswer("pg_task_grant")
+      yield* gate.open
+      yield* sent
+      assert.strictEqual(yield* gate.next, "2")
+      yield* empty
+    })
+  )
+
+  test(
     "goes to the one that has waited for longer, though the next try of its row is due at once",
     Effect.gen(function*() {
       const begun: Array<string> = []
@@ -91,12 +113,15 @@ workerTests("a slot that nobody looks for", (test) => {
 
 workerTests("the number of a key that nobody has noted", (test) => {
   test(
-    "is the one that its rows say",
+    "is the one that its rows say, also where no code has the limit any more",
     Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated(2)
+      const gate = yield* makeGate
+      const Unlimited = Task.make("Syncs", [
+        Step.make(Sync, { handler: ({ name }) => Effect.as(gate.enter(name), NextStep.none) })
+      ])
       yield* run("truncate pg_task_limit")
       yield* atTheDoor("a", 3, 2)
-      yield* start({ tasks: [Syncs] })
+      yield* start({ tasks: [Unlimited] })
       assert.deepStrictEqual(new Set([yield* gate.next, yield* gate.next]), new Set(["1", "2"]))
       assert.strictEqual(yield* gate.unseen, 0)
       yield* gate.open
