@@ -18,17 +18,22 @@ export interface Unanswered {
 /** Whether a statement that failed may have been carried out: its answer was lost, or never came. */
 export const mayHaveRun = (error: SqlError): boolean => codeOf(error) === undefined || isConnectionLost(error)
 
-const isLock = (error: SqlError) => failureKindOf(error) === "Lock"
+/** The database answers, and refuses: a row is locked, or a trigger of somebody's does not let it be given back. */
+const isRefusal = (error: SqlError) => failureKindOf(error) !== "Database"
 
 /** Another session holds a row, or the statement was cut off: that passes, or it is no use to go on. */
-const lockRetries = { schedule: Schedule.spaced("200 millis"), times: 4, while: isLock }
+const lockRetries = {
+  schedule: Schedule.spaced("200 millis"),
+  times: 4,
+  while: (error: SqlError) => failureKindOf(error) === "Lock"
+}
 
-/** Sends a statement until the database takes it. Undefined when it can't be carried out. */
+/** Sends a statement until the database is there to answer it. Undefined when it can't be carried out. */
 const insist = <A>({ isStopping, database }: Unanswered, statement: Effect.Effect<A, SqlError>) => {
   const once: Effect.Effect<A | undefined, SqlError> = Effect.suspend(() =>
     isStopping() ? Effect.orElseSucceed(statement, () => undefined) : statement
   )
-  return database.retryingUnless(once, isLock).pipe(
+  return database.retryingUnless(once, isRefusal).pipe(
     Effect.retry(lockRetries),
     Effect.orElseSucceed(() => undefined)
   )

@@ -8,7 +8,7 @@ import { Job, jobs, makeGate, startWith, urlOfTest, workerTests } from "../../su
 import { holding } from "../../support/worker/Locks.ts"
 import * as Logs from "../../support/worker/Logs.ts"
 import { makeNetwork } from "../../support/worker/Network.ts"
-import { empty, gone, orphan, row, rows, rowWhere } from "../../support/worker/Table.ts"
+import { empty, gone, orphan, row, rows, rowWhere, run } from "../../support/worker/Table.ts"
 import { eventually, within } from "../../support/worker/Wait.ts"
 
 /** A worker behind a network, whose leases would outlast the test. */
@@ -34,6 +34,14 @@ const gated = (next: (name: string) => NextStep.NextStep<Job>) =>
     )
     return { gate, Jobs, ran }
   })
+
+/** A trigger of somebody's, which lets no row that runs be anything else. */
+const keepRunning = Effect.andThen(
+  run(`create function keep_running() returns trigger language plpgsql
+as $$ begin raise exception 'this one stays' using errcode = 'P0001'; end $$`),
+  run(`create trigger keep_running before update on pg_task for each row
+when (old.is_running and not new.is_running) execute function keep_running()`)
+)
 
 workerTests("an answer that never comes", (test) => {
   test(
@@ -74,6 +82,24 @@ workerTests("an answer that never comes", (test) => {
       yield* gone(id)
       assert.deepStrictEqual(ran, ["a"])
       yield* worker.logs.line("Database back")
+    })
+  )
+
+  test(
+    "to a claim, and a trigger of somebody's refuses to give back what it took: the worker goes on with others",
+    Effect.gen(function*() {
+      const { gate, Jobs, ran } = yield* gated(() => NextStep.none)
+      const worker = yield* distant(Jobs)
+      yield* gate.open
+      const id = yield* Jobs.enqueue(new Job({ name: "a" }))
+      yield* Effect.acquireRelease(keepRunning, () => Effect.orDie(run("drop function keep_running cascade")))
+      const sent = yield* worker.loseAnswer("set is_running = true")
+      yield* worker.begin
+      yield* sent
+      yield* rowWhere(id, ({ status }) => status === "running")
+      yield* worker.mendAgain
+      yield* gone(yield* Jobs.enqueue(new Job({ name: "b" })))
+      assert.deepStrictEqual(ran, ["b"])
     })
   )
 
