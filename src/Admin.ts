@@ -19,12 +19,11 @@ import { awaitEnd as waitForEnd } from "./internal/admin/awaitEnd.ts"
 import { store } from "./internal/admin/edit.ts"
 import { type HistoryEntry, history as readHistory } from "./internal/admin/history.ts"
 import { checkRaw, declarationIn, decodeRaw } from "./internal/definition/task.ts"
-import { listPage } from "./internal/admin/list.ts"
+import { errorLines, listPage } from "./internal/admin/list.ts"
 import { fieldsOf } from "./internal/admin/row.ts"
 import type { AdminRow } from "./internal/sql/row.ts"
 import * as Statements from "./internal/sql/admin.ts"
 import { decodeSignal as decode_, inbox as readSignals, type InboxSignal, signalRaw } from "./internal/admin/signal.ts"
-import * as Bounded from "./internal/sql/bounded.ts"
 import { statusNames } from "./internal/admin/status.ts"
 import { stopAndWait } from "./internal/admin/stop.ts"
 import * as Targets from "./internal/admin/target.ts"
@@ -51,7 +50,7 @@ export const Status: Schema.Literals<typeof statusNames> = Schema.Literals(statu
  * What a task is at this moment, by Postgres's clock.
  *
  * - `ready`: due, and no worker has taken it yet.
- * - `limited`: due, and waits for a slot of its limit: see `Limit.make`.
+ * - `limited`: due, and waits for a slot of its limit, or for a moment of its rate: see `Limit.make`.
  * - `scheduled`: due later, because it was enqueued for later or delayed, or waits for its next try.
  * - `waiting`: waits for a signal, or until its time is over: see `Step.wait`.
  * - `running`: held by a worker, which runs it or is about to.
@@ -497,12 +496,8 @@ export const countErrors: (
   options?: CountErrorsOptions
 ) => Effect.Effect<ReadonlyArray<ErrorCount>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Effect.fn(
   "Admin.countErrors"
-)(function*({ limit = 100, lookAt, ...filter }: CountErrorsOptions = {}) {
-  const sql = yield* SqlClient.SqlClient
-  const where = Targets.whereOf(filter)
-  const rows = yield* lookAt === undefined
-    ? Statements.countErrors(sql, where, limit)
-    : Bounded.boundedErrors(sql, where, { limit, lookAt })
+)(function*(options: CountErrorsOptions = {}) {
+  const rows = yield* errorLines(yield* SqlClient.SqlClient, { ...options, limit: options.limit ?? 100 })
   return rows.map(({ newest, oldest, ...row }) =>
     new ErrorCount({ ...row, oldest: Duration.millis(Math.round(oldest)), newest: Duration.millis(Math.round(newest)) })
   )
@@ -904,6 +899,55 @@ export const inbox: (
   TaskError.TaskIdError | TaskError.TaskNotFoundError | TaskError.TaskTableError | SqlError,
   SqlClient.SqlClient
 > = readSignals
+
+// ---------------------------------------------------------------------------------------------------------------
+// Pausing
+// ---------------------------------------------------------------------------------------------------------------
+
+export {
+  /**
+   * What is paused and resumed: see `Pauses.PauseTarget`.
+   *
+   * @category options
+   * @since 0.1.0
+   */
+  type PauseTarget,
+  /**
+   * Pauses a task, a limit, or one key of a limit: see `Pauses.pause`.
+   *
+   * @category pausing
+   * @since 0.1.0
+   */
+  pause,
+  /**
+   * Lets a paused task, limit or key go on: see `Pauses.resume`.
+   *
+   * @category pausing
+   * @since 0.1.0
+   */
+  resume,
+  /**
+   * Something that is paused: see `Pauses.Pause`.
+   *
+   * @category models
+   * @since 0.1.0
+   */
+  Pause,
+  /**
+   * What is paused: see `Pauses.pauses`.
+   *
+   * @category pausing
+   * @since 0.1.0
+   */
+  pauses,
+  /**
+   * The limits, who holds their slots, and who waits: see `Limits.list`.
+   *
+   * @category pausing
+   * @since 0.1.0
+   */
+  limits
+} from "./Pauses.ts"
 
 // ---------------------------------------------------------------------------------------------------------------
 // Workers

@@ -59,7 +59,7 @@ export interface Options {
  */
 export interface GraphLimit {
   readonly name: string
-  /** How many tasks may be at work at the same time; of each key, if it is `keyed`. Undefined: the state decides. */
+  /** How many tasks may be at work at the same time; of each key, if it is `keyed`. Undefined: the state decides, or a rate. */
   readonly running: number | undefined
   /** Each key of the state has the limit for itself. */
   readonly keyed: boolean

@@ -23,22 +23,26 @@ export class Count extends Schema.Class<Count>("effect-pg-task/Limits/Count")({
   limit: Schema.String,
   /** Null if the limit has no keys, or for all of them together where the limit is paused. */
   key: Schema.NullOr(Schema.String),
-  /** How many tasks may be at work at the same time. Null if no worker has said it yet. */
+  /** How many tasks may be at work at the same time. Null if only a rate limits them, or no worker has said it yet. */
   running: Schema.NullOr(Schema.Number),
+  /** How many attempts may start in how long. Null if it has no rate, or no worker has said it yet. */
+  rate: Schema.NullOr(Schema.Struct({ limit: Schema.Number, per: Schema.DurationFromMillis })),
   /** How many tasks hold a slot: they are at work, or about to. */
   holders: Schema.Number,
   /** How many of these a worker has taken. */
   atWork: Schema.Number,
-  /** How many tasks wait for a slot: those with the status `limited`. */
+  /** How many tasks wait for a slot, or for a moment of the rate: those with the status `limited`. */
   waiting: Schema.Number,
   /** How long ago the oldest of these became due. Null if none waits. */
   oldest: Schema.NullOr(Schema.DurationFromMillis),
   /** It is paused, or the whole limit is. */
-  paused: Schema.Boolean
+  paused: Schema.Boolean,
+  /** For how long no task starts, because it backs off, or the whole limit does. Null if it doesn't. */
+  backOff: Schema.NullOr(Schema.DurationFromMillis)
 }) {}
 
 /**
- * The limits of which tasks are there, or which are paused, those with the most waiting tasks first: one for each key. At
+ * The limits of which tasks are there, or which are paused or back off, those with the most waiting tasks first: one for each key. At
  * most `first` of them, by default 1,000.
  *
  * @example
@@ -64,16 +68,18 @@ export const list = (
   Effect.map(
     allLimits(options.first ?? 1000),
     (found) =>
-      found.map(({ holders, key, name, oldest, paused, running, slots, waiting }) =>
+      found.map(({ held, holders, key, name, oldest, paused, rateLimit, ratePer, running, slots, waiting }) =>
         new Count({
           limit: name,
           key,
           running: slots,
+          rate: rateLimit === null || ratePer === null ? null : { limit: rateLimit, per: Duration.millis(ratePer) },
           holders,
           atWork: running,
           waiting,
           oldest: oldest === null ? null : Duration.millis(oldest),
-          paused
+          paused,
+          backOff: held === null ? null : Duration.millis(held)
         })
       )
   )
@@ -107,7 +113,7 @@ export const pause: (
 ) => Effect.Effect<void, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = pauseLimit
 
 /**
- * Lets a paused limit, or key, go on. Returns whether it was paused. A key that was paused by itself stays paused when
+ * Lets a paused limit, or key, go on, and ends its back-off. Returns whether it was paused, or backed off. A key that was paused by itself stays paused when
  * its limit is resumed, and the other way round.
  *
  * @example

@@ -40,7 +40,8 @@ export const migrations: Record<
   | "10_names"
   | "11_left_children"
   | "12_limits"
-  | "13_edited_waits",
+  | "13_edited_waits"
+  | "14_rates",
   Effect.Effect<void, SqlError, SqlClient.SqlClient>
 > = {
   "1_table": applyMigration(1),
@@ -55,7 +56,8 @@ export const migrations: Record<
   "10_names": applyMigration(10),
   "11_left_children": applyMigration(11),
   "12_limits": applyMigration(12),
-  "13_edited_waits": applyMigration(13)
+  "13_edited_waits": applyMigration(13),
+  "14_rates": applyMigration(14)
 }
 
 /**

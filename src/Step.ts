@@ -286,8 +286,8 @@ export interface Options<
    */
   readonly asyncCommit?: AsyncCommit
   /**
-   * How many tasks may be in this state at work at the same time, over all workers: see `Limit.make`. A task that comes
-   * into this state waits until it has a slot. Default: no limit.
+   * How many tasks may be in this state at work at the same time, over all workers, and how many may start in a while:
+   * see `Limit.make`. A task that comes into this state waits for its turn. Default: no limit.
    */
   readonly limit?: Limit | Keyed<State["Type"]> | undefined
 }

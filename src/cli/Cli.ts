@@ -16,6 +16,7 @@ import { limits } from "./commands/limits.ts"
 import { list } from "./commands/list.ts"
 import { migrate } from "./commands/migrate.ts"
 import { migrateStates } from "./commands/migrateStates.ts"
+import { pause, resume } from "./commands/pause.ts"
 import { retry } from "./commands/retry.ts"
 import { runNow } from "./commands/runNow.ts"
 import { schedules } from "./commands/schedules.ts"
@@ -34,7 +35,7 @@ const root = Command.make("pg-task").pipe(
   Command.withSubcommands([
     { group: "Look", commands: [list, show, history, stats, watch, web, diagram] },
     { group: "Change", commands: [retry, edit, runNow, signal, endWait, cancel, enqueue] },
-    { group: "Operate", commands: [schedules, limits, snapshot, check, migrateStates, migrate, stop] }
+    { group: "Operate", commands: [schedules, limits, pause, resume, snapshot, check, migrateStates, migrate, stop] }
   ]),
   Command.withGlobalFlags([Url, Json])
 )

@@ -21,6 +21,12 @@ export const duration = (value: Duration.Duration): string => {
   return Duration.format(Duration.seconds(seconds)).split(" ").slice(0, 2).join(" ")
 }
 
+/** How long something took that may have been quick. */
+export const took = (value: Duration.Duration): string => {
+  const millis = Duration.toMillis(value)
+  return millis >= 1000 ? duration(value) : `${millis < 10 ? millis.toFixed(1) : Math.round(millis)} ms`
+}
+
 /** To the second, in UTC. */
 export const time = (value: DateTime.Utc): string => `${DateTime.formatIso(value).slice(0, 19).replace("T", " ")} UTC`
 

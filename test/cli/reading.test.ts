@@ -138,8 +138,8 @@ const graphviz = "dot"
 const twoTasks = fileURLToPath(new URL("../support/cli/twoTasks.ts", import.meta.url))
 
 const commands =
-  ("list show history stats watch web diagram retry edit run-now signal end-wait cancel enqueue schedules limits snapshot check "
-    + "migrate-states migrate stop").split(" ")
+  ("list show history stats watch web diagram retry edit run-now signal end-wait cancel enqueue schedules limits pause resume "
+    + "snapshot check migrate-states migrate stop").split(" ")
 
 workerTests("pg-task --help", (test) => {
   test(

@@ -1,10 +1,9 @@
 /** What somebody may try who has a browser, or no browser at all. Nothing of it changes a task, and nothing ends in a 500. */
 import { assert } from "@effect/vitest"
 import { Effect, Layer, Logger } from "effect"
-import { request as rawRequest } from "node:http"
 import { pages } from "../../src/dashboard/pages/index.ts"
 import { dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
-import { post, postAs, request, sessionOf } from "../support/dashboard/Request.ts"
+import { post, postAs, request, send, sessionOf } from "../support/dashboard/Request.ts"
 import { as, serve } from "../support/dashboard/Server.ts"
 import { charging, Order, rawOf } from "../support/dashboard/Shop.ts"
 import { capture } from "../support/telemetry/Spans.ts"
@@ -42,26 +41,6 @@ const everything = (id: string) => ({
   change: "pause",
   "f/amount": "1"
 })
-
-/** A request whose path is sent as it is: `fetch` would make another one of it. */
-const send = (url: string, path: string, options: { readonly method?: string; readonly host?: string } = {}) =>
-  Effect.callback<{ readonly status: number; readonly headers: NodeJS.Dict<string | string[]>; readonly body: string }>(
-    (resume) => {
-      const { hostname, port } = new URL(url)
-      const { host, method = "GET" } = options
-      const sent = rawRequest(
-        { hostname, port, path, method, headers: host === undefined ? {} : { host } },
-        (answer) => {
-          let body = ""
-          answer.setEncoding("utf8").on("data", (part: string) => {
-            body += part
-          }).on("end", () => resume(Effect.succeed({ status: answer.statusCode!, headers: answer.headers, body })))
-        }
-      )
-      sent.on("error", (error) => resume(Effect.die(error)))
-      sent.end()
-    }
-  )
 
 dashboardTests("attacks on what is changed", (test) => {
   test(
@@ -236,6 +215,7 @@ dashboardTests("attacks on addresses", (test) => {
         for (const page of ["", "act", "bulk", "rows", "events"]) {
           const { headers, status } = yield* send(url, `/tasks/${page}?id=${id}&action=cancel`, { method })
           assert.strictEqual(status, 405, `${method} ${page}`)
+          assert.include(headers["content-security-policy"], "default-src 'none'")
           assert.isUndefined(Object.keys(headers).find((name) => name.startsWith("access-control")))
         }
       }

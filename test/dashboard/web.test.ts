@@ -1,11 +1,13 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer, Logger } from "effect"
+import { networkInterfaces } from "node:os"
 import { fileURLToPath } from "node:url"
 import { Migrations } from "../../src/index.ts"
 import { runHere } from "../support/cli/cli.ts"
 import { client, makeDatabase } from "../support/database/Database.ts"
 import { makeBrowser, openPage } from "../support/dashboard/Browser.ts"
 import { contentOf, insert, play } from "../support/dashboard/Fixture.ts"
+import { send } from "../support/dashboard/Request.ts"
 import { charging, rawOf } from "../support/dashboard/Shop.ts"
 import { run as runScript } from "../support/process/Script.ts"
 import { row } from "../support/worker/Table.ts"
@@ -26,6 +28,29 @@ const startWeb = Effect.fnUntraced(function*(url: string, args: ReadonlyArray<st
 const status = (address: string, headers: Readonly<Record<string, string>> = {}) =>
   Effect.map(play(() => fetch(address, { headers, redirect: "manual" })), (answer) => answer.status)
 
+/** This machine's addresses for others. On Linux, all of 127.0.0.0/8 is this machine. */
+const otherAddresses = [
+  ...Object.values(networkInterfaces()).flatMap((all) => all ?? [])
+    .filter(({ family, internal }) => family === "IPv4" && !internal).map(({ address }) => address),
+  ...(process.platform === "linux" ? ["127.0.0.2"] : [])
+]
+
+/** It listens for this machine only, and a page of another site, whose name leads here, gets nothing: not even with the token. */
+const refusesOthers = Effect.fnUntraced(function*(address: string) {
+  const { origin, port, search } = new URL(address)
+  for (
+    const host of ["evil.example", `evil.example:${port}`, `127.0.0.1.evil.example:${port}`, `localhost@evil:${port}`]
+  ) {
+    const { headers, status } = yield* send(origin, `/${search}`, { host })
+    assert.strictEqual(status, 403, host)
+    assert.isUndefined(headers["set-cookie"], host)
+  }
+  for (const other of otherAddresses) {
+    const isAnswered = yield* play(() => fetch(`http://${other}:${port}/`).then(() => true, () => false))
+    assert.isFalse(isAnswered, other)
+  }
+})
+
 it.live("pg-task web lets in who has the address that it prints, and changes tasks only with --write", () =>
   Effect.gen(function*() {
     const { url } = yield* makeDatabase
@@ -38,6 +63,7 @@ it.live("pg-task web lets in who has the address that it prints, and changes tas
       for (const page of ["/", "/rows", "/style.css", "/events", "/?token=guess"]) {
         assert.strictEqual(yield* status(`${origin}${page}`), 403, page)
       }
+      yield* refusesOthers(reading.address)
       const browser = yield* makeBrowser
       const { faults, page } = yield* openPage(browser)
       yield* play(() => page.goto(reading.address))

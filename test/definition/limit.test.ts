@@ -1,6 +1,6 @@
 /** What is refused where a limit is defined. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Duration, Effect, Schema } from "effect"
 import { Limit, NextStep, Step, TaskError } from "../../src/index.ts"
 
 class Sync extends Schema.TaggedClass<Sync>()("Sync", { tenant: Schema.String }) {}
@@ -33,6 +33,31 @@ describe("a limit", () => {
         `Limit "stripe": \`running\` must be a whole number of 1 to 10000, not ${String(running)}`
       )
     }
+  })
+
+  it("needs a rate of so many in so long", () => {
+    const rates: ReadonlyArray<unknown> = [
+      5,
+      {},
+      { limit: 0, per: "1 second" },
+      { limit: 1.5, per: "1 second" },
+      { limit: 1_000_001, per: "1 second" },
+      { limit: 5, per: "0 millis" },
+      { limit: 5, per: "367 days" },
+      { limit: 5, per: "soon" },
+      { limit: 5 }
+    ]
+    for (const rate of rates) {
+      const message = messageOf(() => Limit.make("stripe", { rate: rate as never }))
+      assert.strictEqual(
+        message,
+        "Limit \"stripe\": `rate` must be { limit, per }: a whole number of 1 to 1000000, and a duration of 1 millisecond "
+          + "to 366 days"
+      )
+    }
+    assert.include(messageOf(() => Limit.make("stripe", {} as never)), "give it `running`, or a `rate`, or both")
+    const { rate, running } = Limit.make("stripe", { rate: { limit: 100, per: "1 minute" } })
+    assert.deepStrictEqual([rate?.limit, rate && Duration.toMillis(rate.per), running], [100, 60_000, undefined])
   })
 
   it("needs functions for its keys", () => {

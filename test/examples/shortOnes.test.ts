@@ -63,6 +63,24 @@ describe("npm run keys", () => {
     }), timeout)
 })
 
+describe("npm run limits", () => {
+  it.live(
+    "fetches the quiet tenant's page before most of the noisy one's, and no faster than the API allows",
+    () =>
+      Effect.gen(function*() {
+        const script = yield* run("examples/limits.ts")
+        assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
+        const find = (pattern: RegExp) => script.lines().flatMap((line) => pattern.exec(line)?.[1] ?? [])
+        const [before] = find(/^The quiet tenant has its page; noisy ones so far: (\d+)$/)
+        assert.isBelow(Number(before), 290)
+        assert.lengthOf(find(/^(The API has had enough) of the noisy tenant/), 1)
+        const [rate] = find(/^Fetched 300 of the noisy tenant, ([\d.]+) a second$/)
+        assert.isAtMost(Number(rate), 45)
+      }),
+    timeout
+  )
+})
+
 describe("npm run recurring", () => {
   it.live("reports once a second", () =>
     Effect.gen(function*() {

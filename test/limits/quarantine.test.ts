@@ -13,4 +13,13 @@ workerTests("a row whose worker crashed while it held a slot", (test) => {
       yield* gone(row!.id)
     })
   )
+
+  test(
+    "is announced when it leaves its worker with its slot: nobody waits for the next poll",
+    Effect.gen(function*() {
+      const [row] = yield* holder("b", "crashed", "true, gen_random_uuid(), now() - interval '1 minute'")
+      yield* start({ tasks: [makeSyncs(() => Effect.void, 2)], lease: "1 hour", pollInterval: "1 hour" })
+      yield* gone(row!.id)
+    })
+  )
 })

@@ -1,9 +1,9 @@
 /** How many tasks are at work at the same time, and in which order they begin. */
 import { assert } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Latch } from "effect"
 import { SqlClient } from "effect/sql"
 import { Limit, NextStep, Step, Task } from "../../src/index.ts"
-import { makeGate, start, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
+import { closed, makeGate, start, startApart, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import {
   atTheDoor,
   limitedRows,
@@ -162,6 +162,61 @@ workerTests("a limit", (test) => {
         [1, 2, 3]
       )
       yield* gate.open
+      yield* empty
+    })
+  )
+
+  test(
+    "that a new build raises lets old rows start at once, though nobody has looked at one of them",
+    Effect.gen(function*() {
+      yield* run("truncate pg_task_limit")
+      const gate = yield* makeGate
+      const makeWith = (running: number) => makeSyncs(({ name }) => gate.enter(name), running)
+      const Old = makeWith(1)
+      yield* start({ tasks: [Old] })
+      yield* Old.enqueueAll([1, 2, 3].map((n) => sync("a", n)))
+      yield* gate.next
+      yield* eventually(limitedRows, (rows) => rows.filter(({ slot }) => slot === null).length === 2)
+      yield* start({ tasks: [makeWith(3)] })
+      yield* gate.next
+      yield* gate.next
+      yield* gate.open
+      yield* empty
+    })
+  )
+
+  test(
+    "that was lowered lets nobody start until fewer are at work",
+    Effect.gen(function*() {
+      yield* run("truncate pg_task_limit")
+      const gates = new Map<string, Latch.Latch>()
+      const gate = yield* makeGate
+      const makeWith = (running: number) =>
+        makeSyncs(({ name }) => {
+          const latch = Latch.makeUnsafe()
+          gates.set(name, latch)
+          return Effect.andThen(Effect.andThen(gate.open, gate.enter(name)), latch.await)
+        }, running)
+      const Old = makeWith(3)
+      const old = yield* startApart({ tasks: [Old] })
+      yield* Old.enqueueAll([1, 2, 3, 4, 5].map((n) => sync("a", n)))
+      const begun = [yield* gate.next, yield* gate.next, yield* gate.next]
+      // It ends its steps, and takes no more.
+      yield* Effect.forkScoped(closed(old))
+      yield* eventually(old.worker.health, ({ alive }) => !alive)
+      yield* start({ tasks: [makeWith(1)] })
+      yield* eventually(run<{ slots: number }>("select slots from pg_task_limit"), ([limit]) => limit?.slots === 1)
+      const holders = Effect.map(limitedRows, (rows) => rows.filter(({ slot }) => slot !== null && slot > 0).length)
+      for (const left of [2, 1]) {
+        gates.get(begun.shift()!)!.openUnsafe()
+        yield* eventually(holders, (count) => count === left)
+      }
+      assert.strictEqual(yield* gate.unseen, 0)
+      gates.get(begun.shift()!)!.openUnsafe()
+      const fourth = yield* gate.next
+      assert.strictEqual(yield* holders, 1)
+      gates.get(fourth)!.openUnsafe()
+      gates.get(yield* gate.next)!.openUnsafe()
       yield* empty
     })
   )

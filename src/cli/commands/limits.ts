@@ -17,19 +17,28 @@ const number = (title: string, value: (count: Limits.Count) => number | null): C
   title,
   value: (count) => {
     const found = value(count)
-    return found === null ? "?" : formatCount(found)
+    return found === null ? "" : formatCount(found)
   },
   align: "right"
 })
+
+const stateOf = ({ backOff, paused }: Limits.Count): string =>
+  [paused ? "paused" : "", backOff === null ? "" : `backs off for ${formatDuration(backOff)}`].filter(Boolean).join(
+    ", "
+  )
 
 const columns = (): ReadonlyArray<Column<Limits.Count>> => [
   { title: "LIMIT", value: ({ limit }) => oneLine(limit), min: 8 },
   { title: "KEY", value: ({ key }) => oneLine(key ?? ""), min: 8 },
   number("RUNNING", ({ atWork }) => atWork),
   number("OF", ({ running }) => running),
+  {
+    title: "RATE",
+    value: ({ rate }) => rate === null ? "" : `${formatCount(rate.limit)} per ${formatDuration(rate.per)}`
+  },
   number("WAITING", ({ waiting }) => waiting),
   { title: "OLDEST", value: ({ oldest }) => oldest === null ? "" : formatDuration(oldest), align: "right" },
-  { title: "", value: ({ paused }) => paused ? "paused" : "" }
+  { title: "", value: stateOf }
 ]
 
 const list = Effect.gen(function*() {

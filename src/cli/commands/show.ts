@@ -7,6 +7,7 @@ import type { TaskId } from "../../TaskId.ts"
 import { connected, limits, within } from "../connection.ts"
 import { pretty } from "../output/json.ts"
 import { id, Json } from "../input/flags.ts"
+import { readPaused } from "../output/paused.ts"
 import * as Output from "../output/print.ts"
 import { historyColumns } from "../output/historyTable.ts"
 import { fieldsOf, paintStatus, signalsOf, waitsForOf } from "../output/rowTable.ts"
@@ -103,12 +104,14 @@ const signalLines = (signals: ReadonlyArray<Admin.InboxSignal>, style: Output.St
 const limitOf = ({ limit, slot }: Admin.Row) =>
   limit === null || slot === null ? limit && oneLine(limit) : `${oneLine(limit)}, slot ${slot}`
 
+const pausedNote = (isPaused: boolean): string => isPaused ? ", its task is paused" : ""
+
 const describe = (
   row: Admin.Row,
-  { children, signals }: Pick<Effect.Success<ReturnType<typeof read>>, "children" | "signals">,
+  { children, isPaused, signals }: Pick<Effect.Success<ReturnType<typeof read>>, "children" | "isPaused" | "signals">,
   style: Output.Style
 ): ReadonlyArray<string> => {
-  const status = `${paintStatus(style)(row.status, row)} for ${formatDuration(row.age)}`
+  const status = `${paintStatus(style)(row.status, row)} for ${formatDuration(row.age)}${pausedNote(isPaused(row))}`
   const facts: ReadonlyArray<readonly [string, string | null | undefined]> = [
     ["id", row.id],
     ["task", oneLine(row.task ?? "?")],
@@ -158,7 +161,7 @@ const read = Effect.fnUntraced(function*(id: string) {
   const row = yield* Effect.flatMap(Admin.findId(id), Admin.get)
   const attempts = yield* Effect.orElseSucceed(Admin.history(row.id, { limit: lastAttempts }), () => [])
   const signals = row.signals === 0 ? [] : yield* Admin.inbox(row.id)
-  return { row, attempts, signals, children: yield* childrenOf(row.id) }
+  return { row, attempts, signals, children: yield* childrenOf(row.id), isPaused: yield* readPaused }
 })
 
 export const show = Command.make(

@@ -7,18 +7,26 @@ import { connected, limits, within } from "../connection.ts"
 import { errorColumns, statsColumns, toStats } from "../output/countTable.ts"
 import { by, filter, Json, optionalModule } from "../input/flags.ts"
 import { knownStates } from "../input/knownStates.ts"
+import { readPaused } from "../output/paused.ts"
 import * as Output from "../output/print.ts"
 
 const byState = Effect.fnUntraced(function*(filter: Admin.Filter, module: string | undefined) {
   const known = yield* knownStates(module)
-  const counts = yield* connected(within(limits.read)(Admin.counts(filter)))
+  const read = Effect.all({ counts: Admin.counts(filter), isPaused: readPaused })
+  const { counts, isPaused } = yield* connected(within(limits.read)(read))
   if (yield* Json) {
     return yield* Output.json(
-      counts.map((count) => ({ ...Schema.encodeSync(Admin.Count)(count), ...known.facts(count) }))
+      counts.map((count) => ({
+        ...Schema.encodeSync(Admin.Count)(count),
+        ...(isPaused(count) && { paused: true }),
+        ...known.facts(count)
+      }))
     )
   }
   if (counts.length === 0) return yield* Console.log("No tasks")
-  yield* Output.lines(yield* Output.rows(statsColumns, toStats(counts.map(known.name))))
+  const stats = toStats(counts.map(known.name))
+  const marked = stats.map((one) => isPaused(one) ? { ...one, task: `${one.task} (paused)` } : one)
+  yield* Output.lines(yield* Output.rows(statsColumns, marked))
 })
 
 const byError = Effect.fnUntraced(function*(filter: Admin.Filter) {

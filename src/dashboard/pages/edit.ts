@@ -114,9 +114,13 @@ const save = Effect.fnUntraced(function*(visit: Visit, { row, task }: Editing, s
 
 const summary = "Nothing was saved: look at what is marked below."
 
+const movedOn = "Nothing was saved: the task has moved on since this form was made. Go back, and look at it again."
+
 export const edit: Handler = Effect.fnUntraced(function*(visit) {
   const editing = yield* findEditing(visit, visit.form)
   const content = readForm(fieldsOfState(editing.step.state), visit.form, editing.stored)
+  // Before its fields are checked: masked ones keep what is stored, which may be of another state by now.
+  if ((yield* transitionsOf(visit.form)) !== editing.row.transitions) return show(visit, editing, content, movedOn)
   if (content.wrong.size > 0) return show(visit, editing, content, summary)
   const decoded = yield* Effect.result(decodeAs(editing.step.state, editing.step.tag, content.values))
   if (decoded._tag === "Failure") {

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import type * as Admin from "../../Admin.ts"
 import { unnamed } from "../filter.ts"
 import { cut, type Html, html } from "../html.ts"
-import { duration, firstLine, several, time } from "../text.ts"
+import { duration, firstLine, several, time, took } from "../text.ts"
 
 /** Attempts: the last ones. */
 export const maxHistory = 100
@@ -51,7 +51,7 @@ const attemptLine = (all: Span) => (entry: Admin.HistoryEntry): Html =>
   }</td><td class="num">${entry.attempt}</td>
 <td><span class="badge" data-mood="${moodOf[entry.outcome]}">${entry.outcome}</span>${
     entry.signal === null ? "" : html` ${cut(entry.signal, 60)}`
-  }</td><td class="num">${entry.duration === null ? "–" : Duration.format(entry.duration)}</td><td>${
+  }</td><td class="num">${entry.duration === null ? "–" : took(entry.duration)}</td><td>${
     bar(entry, all)
   }</td><td class="wide">${entry.error === null ? "" : cut(firstLine(entry.error), 200)}</td></tr>`
 

@@ -37,9 +37,9 @@ export const workers: Handler = Effect.fnUntraced(function*(visit) {
   return respond(visit, {
     title: "Workers",
     current: "workers",
-    body: html`<h1>Workers</h1><section class="card"><p>${
-      several(seen.length, "worker")
-    } of this database listen for notifications. Workers that poll, for example behind a pooler, are not seen, nor are those whose sessions this database role may not see.</p>
+    body: html`<h1>Workers</h1><section class="card"><p>${several(seen.length, "worker")} of this database ${
+      seen.length === 1 ? "listens" : "listen"
+    } for notifications. Workers that poll, for example behind a pooler, are not seen, nor are those whose sessions this database role may not see.</p>
 ${
       seen.length === 0 ? "" : html`<div class="scroll" tabindex="0" role="region" aria-label="Workers"><table>
 <thead><tr><th scope="col">Application</th><th scope="col">Address</th><th scope="col">Connected since</th><th scope="col" class="num">Postgres's process</th></tr></thead>

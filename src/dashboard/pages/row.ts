@@ -44,8 +44,12 @@ const limitOf = ({ limit, slot, status }: Admin.Row): Child => {
   }`
 }
 
+/** When a worker took it is written nowhere: a task that runs may have waited for most of its age. */
+const standingOf = ({ age, status }: Admin.Row): string =>
+  status === "running" ? `now, due ${duration(age)} ago` : `for ${duration(age)}`
+
 const facts = (visit: Visit, row: Admin.Row): Html =>
-  html`<dl class="facts">${fact("Status", html`${badge(row.status)} for ${duration(row.age)}`)}
+  html`<dl class="facts">${fact("Status", html`${badge(row.status)} ${standingOf(row)}`)}
 ${fact("Task", html`<a href="${address("rows", { task: row.task ?? unnamed })}">${row.task ?? unnamed}</a>`)}
 ${fact("Id", html`<span class="id">${row.id}</span>`)}${fact("Due", time(row.wakeupAt))}
 ${fact("Failed tries", row.tried)}${fact("Crashes", row.crashes === 0 ? null : row.crashes)}${

@@ -1,8 +1,9 @@
-/** One page of a list, and where the next one begins. */
+/** One page of a list, and where the next one begins; and the errors of tasks, counted. */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { boundedPage } from "../sql/bounded.ts"
+import { type AdminErrorCount, countErrors } from "../sql/admin.ts"
+import { boundedErrors, boundedPage } from "../sql/bounded.ts"
 import { page } from "../sql/page.ts"
 import type { AdminRow } from "../sql/row.ts"
 import { cursorOf, type Filter, parseCursor, whereOf } from "./target.ts"
@@ -39,3 +40,20 @@ export const listPage = Effect.fnUntraced(function*(
   const last = found.rows.length > limit ? found.rows[limit - 1] : found.stopped
   return { rows: found.rows.slice(0, limit), next: last && cursorOf(last) }
 })
+
+/** As `Admin.CountErrorsOptions` has them. */
+interface ErrorOptions extends Filter {
+  readonly limit: number
+  readonly lookAt?: number | undefined
+}
+
+/** All of them are read, unless `lookAt` says how many. */
+export const errorLines = (
+  sql: SqlClient,
+  { limit, lookAt, ...filter }: ErrorOptions
+): Effect.Effect<ReadonlyArray<AdminErrorCount>, SqlError> =>
+  Effect.suspend(() =>
+    lookAt === undefined
+      ? countErrors(sql, whereOf(filter), limit)
+      : boundedErrors(sql, whereOf(filter), { limit, lookAt })
+  )

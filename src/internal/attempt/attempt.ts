@@ -26,7 +26,7 @@ import type { TaskDefinition } from "../definition/task.ts"
 import { clampMillis, toTimestamp } from "../sql/time.ts"
 import { type Event, nextEvent, type Restore, toArriving } from "./waiting.ts"
 import { parentSpan } from "../enqueue/trace.ts"
-import { withSlot } from "./limit.ts"
+import { type LimitDoor, withSlot } from "./limit.ts"
 import { isLeaseLost, storeTogether, type TransactionLimit } from "./transaction.ts"
 
 export interface Runner {
@@ -38,8 +38,10 @@ export interface Runner {
   /** Whether the task of an attempt that was refused has been cancelled. */
   readonly isCancelled: (claimed: ClaimedTask) => Effect.Effect<boolean>
   readonly toHistory: ToHistory | undefined
-  /** Whether a step of a limited state begins only with a slot. Default: it does not, as in tests. */
-  readonly limited?: boolean
+  /** Whether no step of a task may begin. Default: any may, as in tests. */
+  readonly isPaused?: (task: string) => boolean
+  /** Where the row of a limited state asks whether its step may begin. Default: limits don't hold, as in tests. */
+  readonly door?: LimitDoor
   /** Spans are made only where somebody reads them. */
   readonly traced: boolean
   /** Whether debug messages are logged at all. */
@@ -303,13 +305,12 @@ const runExit = (
   const { former, state, step } = decoded.value
   const { claimed } = attempt
   const task = runner.tasks.get(claimed.task!)!
-  if (former !== undefined) {
-    claimed.tag = step.tag
-    claimed.former = former
-  }
+  if (former !== undefined) Object.assign(claimed, { tag: step.tag, former })
+  if (runner.isPaused?.(task.name) === true) return Effect.succeed({ _tag: "Released" })
   const running = { step, state, task, event: undefined, own: undefined }
-  if (step.limit !== undefined && runner.limited === true) {
-    return withSlot(attempt, step.limit, state, runDecoded(runner, attempt, running, restore))
+  if (step.limit !== undefined && runner.door !== undefined) {
+    const limited = { door: runner.door, limit: step.limit, state, restore }
+    return withSlot(attempt, limited, runDecoded(runner, attempt, running, restore))
   }
   if (step.on === undefined) return runDecoded(runner, attempt, running, restore)
   return Effect.flatMap(nextEvent(runner.sql, attempt, decoded.value, restore), (event) =>

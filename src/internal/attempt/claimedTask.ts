@@ -36,6 +36,8 @@ export class ClaimedTask {
   readonly facts: string | null
   /** The limit of its state, if it has one, and the slot that it holds: 0 if it has none yet. */
   limit: HeldLimit | undefined
+  /** When the statement was sent that has told of this slot, by the local clock in milliseconds. */
+  slotSince = -Infinity
   /** Whether somebody waits for the task's end, as far as its last write says. */
   watched = false
   /** The text of `step`, or null if it is too long to be read. */
@@ -104,6 +106,8 @@ export interface Attempt {
   outcome: Outcome | undefined
   /** The step has not begun: its state has this limit, and the row holds no slot of it. */
   knocks: LimitOfRow | undefined
+  /** The step has not begun: its row may not start yet, and has left this worker. */
+  hasLeft: boolean
   /** Committed with the step's transaction: it stands, though an interruption may hide it from the fiber's exit. */
   committed: RowOutcome | undefined
   /** Why it is to end before its time. */
@@ -116,6 +120,7 @@ export const makeAttempt = (claimed: ClaimedTask, now: number): Attempt => ({
   fiber: undefined,
   outcome: undefined,
   knocks: undefined,
+  hasLeft: false,
   committed: undefined,
   stop: undefined
 })

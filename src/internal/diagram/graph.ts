@@ -144,10 +144,13 @@ const notesOf = (step: StepDefinition, children: ReadonlyArray<string>): Readonl
   ...(children.length === 0 ? [] : [`children: ${children.map(visible).join(", ")}`])
 ]
 
-const limitNote = ({ key, name, running }: LimitDefinition): string =>
-  `limit ${visible(name)}: ${typeof running === "number" ? running : "some"} at a time${
-    key === undefined ? "" : " of each key"
-  }`
+const limitNote = ({ key, name, rate, running }: LimitDefinition): string => {
+  const parts = [
+    ...(running === undefined ? [] : [`${typeof running === "number" ? running : "some"} at a time`]),
+    ...(rate === undefined ? [] : [`${rate.limit} per ${durationText(Duration.millis(rate.per))}`])
+  ]
+  return `limit ${visible(name)}: ${parts.join(", ")}${key === undefined ? "" : " of each key"}`
+}
 
 const keepNote = (keep: Duration.Duration): string =>
   Duration.isFinite(keep) ? `final, kept for ${durationText(keep)}` : "final, kept until it is cancelled"

@@ -4,7 +4,7 @@
  */
 import type { SqlClient } from "effect/sql/SqlClient"
 import { planned } from "./bounded.ts"
-import { isAtDoor } from "./limitSchema.ts"
+import { anyNumber, isAtDoor } from "./limitSchema.ts"
 import { namesIn, orderOfUnnamed, parts } from "./page.ts"
 import { query, type Rows } from "./query.ts"
 import { type AdminRow, ageOrNull, columnsOf } from "./row.ts"
@@ -68,7 +68,7 @@ const sums = "sum(s.holder)::float8 as holders, sum(s.running)::float8 as runnin
 const oldest = `${ageOrNull("min(s.due)")} as oldest`
 
 const slotsOf = (key: string, otherwise: string) =>
-  `coalesce((select o.slots from pg_task_limit o where o.key = ${key}), ${otherwise})`
+  `nullif(coalesce((select o.slots from pg_task_limit o where o.key = ${key}), ${otherwise}), ${anyNumber})`
 
 /** What was seen of each limit, all of its keys together. */
 export const limitSums = (sql: SqlClient, lookAt: number): Rows<LimitSum> =>

@@ -2,24 +2,30 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { isAtDoor, isPaused } from "./limitSchema.ts"
+import { anyNumber, isAtDoor, isPaused } from "./limitSchema.ts"
 import { findAllOpenKeys, grantSlotsDurably } from "./limits.ts"
 import { notify } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
 import { ageOrNull } from "./row.ts"
+import { millisUntil } from "./time.ts"
 
 export interface LimitCount {
   readonly name: string
   /** Null: the limit has no keys, or it is paused with all of them. */
   readonly key: string | null
-  /** Null where nothing is known: the limit is paused, and none of its rows is there. */
+  /** Null where only a rate limits them, or nothing is known: the limit is paused, and none of its rows is there. */
   readonly slots: number | null
+  readonly rateLimit: number | null
+  /** In milliseconds. */
+  readonly ratePer: number | null
   readonly holders: number
   readonly running: number
   readonly waiting: number
   /** In milliseconds. */
   readonly oldest: number | null
   readonly paused: boolean
+  /** For how many milliseconds it backs off. Null if it does not. */
+  readonly held: number | null
 }
 
 /** The keys that have rows or are paused, those with the most waiting rows first. */
@@ -28,8 +34,9 @@ export const listLimits = (sql: SqlClient, limit: number): Rows<LimitCount> =>
     sql,
     `select split_part(k.key, ':', 1) as name,
   case when strpos(k.key, ':') > 0 then substr(k.key, strpos(k.key, ':') + 1) end as key,
-  coalesce(l.slots, k.slots) as slots, k.holders::float8, k.running::float8, k.waiting::float8,
-  ${ageOrNull("k.oldest")} as oldest, ${isPaused("k.key")} as paused
+  nullif(coalesce(l.slots, k.slots), ${anyNumber}) as slots, l.rate_limit as "rateLimit", l.rate_per as "ratePer",
+  k.holders::float8, k.running::float8, k.waiting::float8,
+  ${ageOrNull("k.oldest")} as oldest, ${isPaused("k.key")} as paused, h.held
 from (
   select r.key, max(r.slots) as slots, sum(r.holder) as holders, sum(r.running) as running, sum(r.waiting) as waiting,
     min(r.due) as oldest
@@ -38,8 +45,13 @@ from (
     from pg_task where slot > 0
     union all select limit_key, slots, 0, 0, 1, wakeup_at from pg_task where ${isAtDoor} and wakeup_at <= now()
     union all select name, null, 0, 0, 0, null from pg_task_paused where kind = 'limit'
+    union all select key, null, 0, 0, 0, null from pg_task_limit where held_until > now()
   ) r group by 1
 ) k left join pg_task_limit l on l.key = k.key
+cross join lateral (
+  select ${millisUntil("max(o.held_until)")} as held from pg_task_limit o
+  where o.key in (k.key, split_part(k.key, ':', 1)) and o.held_until > now()
+) h
 order by k.waiting desc, k.holders desc, k.key limit $1::int`,
     [limit]
   )
@@ -78,7 +90,7 @@ export const pauseLimit = (sql: SqlClient, name: string): Effect.Effect<void, Sq
 /** Of more keys the workers find out by themselves, within about a second. */
 const maxKeys = 50
 
-/** Returns whether it was paused. */
+/** Returns whether it was paused, or backed off. */
 export const resumeLimit = Effect.fnUntraced(function*(
   sql: SqlClient,
   name: string
@@ -88,8 +100,13 @@ export const resumeLimit = Effect.fnUntraced(function*(
     "delete from pg_task_paused where kind = 'limit' and name = $1 returning name",
     [name]
   )
+  const backedOff = yield* query(
+    sql,
+    "update pg_task_limit set held_until = null where key = $1 and held_until > now() returning key",
+    [name]
+  )
   const keys = (yield* findAllOpenKeys(sql)).filter((key) => key === name || key.startsWith(`${name}:`))
   yield* grantSlotsDurably(sql, keys.slice(0, maxKeys))
   yield* notify(sql, "")
-  return resumed.length > 0
+  return resumed.length + backedOff.length > 0
 })

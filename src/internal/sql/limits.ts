@@ -3,15 +3,30 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
+import type { BackOff } from "./backOff.ts"
 import { isAtDoor, isPaused } from "./limitSchema.ts"
 import { type KnownTask, knownTasks, namesAndTags } from "./known.ts"
 import { notDurable, query, queryAlone, type Rows } from "./query.ts"
+import { millisUntil } from "./time.ts"
+
+/** So many starts in so many milliseconds. */
+export interface RateOfRow {
+  readonly limit: number
+  readonly per: number
+}
 
 /** The limit of a row: its key, and how many rows of this key may run at the same time. */
 export interface LimitOfRow {
   /** The name of the limit, or `name:key`. */
   readonly key: string
   readonly slots: number
+  readonly rate?: RateOfRow | undefined
+}
+
+/** The name of the limit of a key. */
+export const limitNameOf = (key: string): string => {
+  const colon = key.indexOf(":")
+  return colon < 0 ? key : key.slice(0, colon)
 }
 
 /** A claimed row that asks for a slot. */
@@ -35,6 +50,20 @@ export interface EnteredRow extends GrantedRow {
   readonly slot: number | null
 }
 
+/** A key whose rows wait for the next moment of its rate, or for the end of a back-off, in so many milliseconds. */
+export interface NextMoment {
+  readonly state: "later"
+  readonly key: string
+  readonly wait: number
+}
+
+const columnsOf = (rows: ReadonlyArray<Entering>) => [
+  rows.map(({ id }) => id),
+  rows.map(({ token }) => token),
+  rows.map(({ key }) => key),
+  rows.map(({ slots }) => slots)
+]
+
 /** Nothing is lost if the server forgets the commit: the rows ask again, or others do for them. */
 const whereNotDurable = `(select ${notDurable} as is_set offset 0) s cross join lateral`
 
@@ -44,11 +73,41 @@ export const enterLimits = (sql: SqlClient, rows: ReadonlyArray<Entering>): Rows
     sql,
     `select e.* from ${whereNotDurable}
   pg_task_enter(case when s.is_set then $1::uuid[] end, $2::uuid[], $3::text[], $4::int[]) e`,
+    columnsOf(rows)
+  )
+
+/** Claimed rows are about to start, and ask for a moment of their rate, and for a slot if they have none. */
+export const takeMoments = (sql: SqlClient, rows: ReadonlyArray<Entering>): Rows<EnteredRow | NextMoment> =>
+  queryAlone(
+    sql,
+    // The parts of a `union all` are carried out one after the other.
+    `select e.*, null::text as key, null::float8 as wait from ${whereNotDurable}
+  pg_task_begin(case when s.is_set then $1::uuid[] end, $2::uuid[], $3::text[], $4::int[], $5::int[], $6::float8[]) e
+union all select null, 'later', null, null, null, null, n.key, n.wait from pg_task_next($3::text[]) n`,
     [
-      rows.map(({ id }) => id),
-      rows.map(({ token }) => token),
-      rows.map(({ key }) => key),
-      rows.map(({ slots }) => slots)
+      ...columnsOf(rows),
+      // Not null: drivers can't tell the type of an array of nulls.
+      rows.map(({ rate }) => rate?.limit ?? 0),
+      rows.map(({ rate }) => rate?.per ?? 0)
+    ]
+  )
+
+/**
+ * What a build says of its limits, for all keys that are known: old rows need not wait until somebody looks at one of
+ * their key. No key counts as used by that: those without tasks are deleted after a while.
+ */
+export const sayLimits = (sql: SqlClient, limits: ReadonlyArray<LimitOfRow>): Rows<unknown> =>
+  queryAlone(
+    sql,
+    `update pg_task_limit l set slots = u.slots, rate_limit = nullif(u.rate, 0), rate_per = nullif(u.per, 0)
+from unnest($1::text[], $2::int[], $3::int[], $4::float8[]) as u(name, slots, rate, per)
+where split_part(l.key, ':', 1) = u.name and l.slots is not null
+  and (l.slots, l.rate_limit, l.rate_per) is distinct from (u.slots, nullif(u.rate, 0), nullif(u.per, 0))`,
+    [
+      limits.map(({ key }) => key),
+      limits.map(({ slots }) => slots),
+      limits.map(({ rate }) => rate?.limit ?? 0),
+      limits.map(({ rate }) => rate?.per ?? 0)
     ]
   )
 
@@ -71,6 +130,10 @@ export const grantSlots = (sql: SqlClient, keys: ReadonlyArray<string>): Rows<Gr
 export const grantSlotsDurably = (sql: SqlClient, keys: ReadonlyArray<string>): Rows<Grant> =>
   query(sql, `select distinct ${grantColumns} from pg_task_grant($1::text[]) g`, [keys])
 
+/** The next moments of those of some keys that have a rate, or back off. Asked for after slots were given. */
+export const nextMoments = (sql: SqlClient, keys: ReadonlyArray<string>): Rows<NextMoment> =>
+  queryAlone(sql, "select 'later' as state, n.key, n.wait from pg_task_next($1::text[]) n", [keys])
+
 /** One worker at a time looks. Nobody waits for the lock, which is held for the one statement. */
 const turn = `turn as materialized (
   select pg_try_advisory_xact_lock(71609258::int8 << 32 | 'pg_task'::regclass::oid::int8) as mine
@@ -92,7 +155,8 @@ const openKeys = (first: string) =>
 select o.key, o.n = $2::int as "isLast", o."isOpen" from (
   select k.key, k.n, f.slots is not null and not ${isPaused("k.key")}
     and coalesce((select l.slots from pg_task_limit l where l.key = k.key), f.slots)
-      > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0) as "isOpen"
+      > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0)
+    and (select most from pg_task_starts(k.key)) is distinct from 0 as "isOpen"
   from keys k left join lateral (
     select coalesce(slots, 1) as slots from pg_task where limit_key = k.key and ${isAtDoor} and wakeup_at <= now()
     order by wakeup_at limit (select 1)
@@ -118,9 +182,17 @@ const toOpenKeys = (rows: ReadonlyArray<SeenKey>): OpenKeys => ({
   next: rows.find(({ isLast }) => isLast)?.key
 })
 
+/** The back-offs of now: a notification has not told of each of them, perhaps. */
+export const findBackOffs = (sql: SqlClient): Rows<BackOff> =>
+  query(
+    sql,
+    `select key, ${millisUntil("held_until")} as millis from pg_task_limit where held_until > now()`,
+    []
+  )
+
 /**
- * The keys that have a free slot and a row at the door: a crash came between a commit and what follows it, or a hand has
- * deleted, parked or moved the row that held the slot. None while another worker looks.
+ * The keys that have a free slot, and a row at the door that may start now: a crash came between a commit and what follows
+ * it, or a hand has deleted, parked or moved the row that held the slot. None while another worker looks.
  */
 export const findOpenKeys = (
   sql: SqlClient,

@@ -12,7 +12,8 @@ import { createEndedIndex } from "./results.ts"
 import { lockTimeout, setLockTimeout } from "./lockTimeout.ts"
 import { createHistory } from "./historySchema.ts"
 import { createJoinIndex, createOpenChildIndex } from "./children.ts"
-import { createLimits } from "./limitSchema.ts"
+import { createLimits } from "./limitTables.ts"
+import { createRates } from "./rateSchema.ts"
 import { callPendingTriggers, createNotifyTriggers } from "./notifyTriggers.ts"
 import { createTable, createTriggers } from "./schema.ts"
 import { createNames } from "./names.ts"
@@ -39,7 +40,8 @@ const all: ReadonlyArray<Migration> = [
   { statements: createNames },
   { statements: [createPendingFunction, createTouchFunction, createOpenChildIndex] },
   { statements: createLimits },
-  { statements: [createTouchFunction] }
+  { statements: [createTouchFunction] },
+  { statements: createRates }
 ]
 
 /** Two processes that both find no table must not both make it. */
@@ -124,7 +126,7 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
 
 /** Applies the migration of this number. It may have been applied before. */
 export const applyMigration = (
-  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13
+  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14
 ): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!
@@ -172,7 +174,9 @@ ${
 // What they make
 // ---------------------------------------------------------------------------------------------------------------
 
-const everything = all.flatMap(({ statements }) => statements).join("\n")
+/** Without what makes parts of the tables beside it. */
+const everything = all.flatMap(({ statements }) => statements)
+  .filter((one) => !/^(alter table|create (index|trigger) .* on) pg_task_(limit|paused)\b/s.test(one)).join("\n")
 
 const named = (pattern: RegExp): ReadonlyArray<string> => [...everything.matchAll(pattern)].map((match) => match[1]!)
 

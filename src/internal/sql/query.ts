@@ -1,4 +1,5 @@
 /** How the library sends its statements. */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { SqlClient } from "effect/sql/SqlClient"
@@ -43,3 +44,7 @@ export const forceKeyLookup = (column: string, min: string, max: string) => `${c
  * the table was worked off and vacuumed while an old transaction kept all its dead rows.
  */
 export const hasKeyOf = (column: string, other: string): string => `${column} = any(array[${other}])`
+
+/** For what is not to be undone with the transaction that the caller is in: it runs on a connection of its own. */
+export const apart = <A, E, R>(sql: SqlClient, effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.updateContext(effect, (context: Context.Context<R>) => Context.omit(sql.transactionService)(context) as never)

@@ -52,7 +52,7 @@ export const probeLimits = (sql: SqlClient): Effect.Effect<void, SqlError> =>
       sql,
       `with i as (insert into pg_task_limit (key, slots) select '', 1 where false returning 1),
   u as (update pg_task_limit set slots = slots where false returning 1)
-select (select count(*) from pg_task_limit where false), (select count(*) from pg_task_paused where false)`,
+select (select count(held_until) from pg_task_limit where false), (select count(*) from pg_task_paused where false)`,
       []
     )
   )

@@ -14,7 +14,7 @@ import {
 } from "../sql/claim.ts"
 import { codeOf } from "../sql/errors.ts"
 import type { Outlook } from "../sql/look.ts"
-import type { KnownTask } from "../sql/known.ts"
+import type { Claimable } from "./pauses.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
 import type { Database } from "./database.ts"
 import type { Poll } from "./poll.ts"
@@ -84,7 +84,8 @@ export interface DispatcherOptions {
   /** The lane of the tasks that it claims: see lanes.ts. */
   readonly lane: number
   readonly tasks: ReadonlyArray<string>
-  readonly known: ReadonlyArray<KnownTask>
+  /** What may be claimed: changes when tasks are paused. */
+  readonly pauses: Claimable
   readonly unknownStates: UnknownStates
   /** In milliseconds. */
   readonly lease: number
@@ -268,10 +269,10 @@ export class Dispatcher {
 
   /** Claims at the cursor, or behind the rows that other sessions hold. */
   private claim(limit: number): Effect.Effect<void> {
-    const { lane, lease, database, known, now, pool, sql, wakeup } = this.options
+    const { lane, lease, database, now, pauses, pool, sql, wakeup } = this.options
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
-    const options = { tasks: known, limit, bytes: pool.lanes.memory.left, token: crypto.randomUUID(), lease }
+    const options = { tasks: pauses.claimable, limit, bytes: pool.lanes.memory.left, token: crypto.randomUUID(), lease }
     this.mayHaveDueRows = this.isPoll = this.isPollDear = false
     this.callAt = Infinity
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)

@@ -4,6 +4,7 @@ import type { TaskDefinition } from "../definition/task.ts"
 import type { Crowd } from "./crowd.ts"
 import { Dispatcher, type DispatcherOptions } from "./dispatcher.ts"
 import { lanesOf } from "./lanes.ts"
+import type { Pauses } from "./pauses.ts"
 import { Poll, type PollOptions } from "./poll.ts"
 import type { Quarantine } from "./quarantine.ts"
 import { knownOf, UnknownStates } from "./unknownStates.ts"
@@ -28,10 +29,10 @@ export const makeSleeps = (tasks: ReadonlyMap<string, TaskDefinition>, now: () =
 }
 
 type Shared =
-  & Omit<DispatcherOptions, "crowd" | "known" | "lane" | "poll" | "tasks" | "unknownStates" | "wakeup">
-  & Omit<PollOptions, "known" | "quarantine">
+  & Omit<DispatcherOptions, "crowd" | "lane" | "pauses" | "poll" | "tasks" | "unknownStates" | "wakeup">
+  & Omit<PollOptions, "pauses" | "quarantine">
   & Pick<Sleeps, "answersOf" | "lanes" | "sleeps">
-  & { readonly crowd: Crowd; readonly encoding: string; readonly quarantine: Quarantine }
+  & { readonly crowd: Crowd; readonly encoding: string; readonly pauses: Pauses; readonly quarantine: Quarantine }
 
 /** What runs all of them, and what tells of rows in states that their tasks don't know. */
 export interface Dispatching {
@@ -51,7 +52,14 @@ export const makeDispatching = (shared: Shared): Dispatching => {
     : { seen: (some: boolean) => some ? quarantine.look() : undefined }
   const parts = lanes.map((tasks, lane) => {
     const known = knownOf(tasks, encoding)
-    const own = { ...shared, lane, tasks: [...tasks.keys()], known, wakeup: sleeps[lane]! }
+    const own = {
+      ...shared,
+      lane,
+      tasks: [...tasks.keys()],
+      known,
+      pauses: shared.pauses.within(known),
+      wakeup: sleeps[lane]!
+    }
     const unknownStates = new UnknownStates({ ...own, pollInterval: shared.longestPoll })
     const poll = new Poll({ ...own, quarantine: seen })
     const dispatcher = new Dispatcher({ ...own, unknownStates, poll, crowd: shared.answersOf(lane, crowd) })

@@ -3,33 +3,37 @@
  * gave one back, and from time to time, because a crash may come in between, and because people delete, park and move
  * rows by hand.
  *
- * See limitSchema.ts for how a row waits for a slot.
+ * Rows of limits with a rate ask when they are about to start, and take a moment together with their slot. So do rows
+ * that got their slot before a back-off that this worker has heard of.
+ *
+ * See limitSchema.ts and rateSchema.ts for how a row waits.
  */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { ClaimedTask, HeldLimit } from "../attempt/claimedTask.ts"
-import { codeOf, failureKindOf, messageOf } from "../sql/errors.ts"
-import type { KnownTask } from "../sql/known.ts"
+import type { Entered } from "../attempt/limit.ts"
+import { failureKindOf, messageOf } from "../sql/errors.ts"
 import {
   type EnteredRow,
   enterLimits,
+  findBackOffs,
   findOpenKeys,
   type Grant,
   type GrantedRow,
   grantSlots,
+  type NextMoment,
+  nextMoments,
+  sayLimits,
+  takeMoments,
   takeSlotsBack
 } from "../sql/limits.ts"
+import { longestStart } from "../sql/rateSchema.ts"
 import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
-import { type Knock, type Knocks, lockedPause } from "./knocks.ts"
+import { BatchSize, Entrance } from "./entrance.ts"
+import { type Ask, type Knocks, lockedPause } from "./knocks.ts"
+import type { Pauses } from "./pauses.ts"
 import type { Waker } from "./wakeup.ts"
-
-/** The locks of more keys than these are never held together. */
-const maxKeys = 50
-
-/** More rows in one statement would hold its locks for longer. */
-const maxRows = 200
 
 /** How often slots are looked for that nobody has handed on, by a worker that has met limits, or by another one. */
 const lookEvery = { limited: 1000, unlimited: 60_000 }
@@ -43,49 +47,58 @@ const keysOfLook = { most: 1000, fewest: 10 }
 /** How many looks there are for each time that slots are taken back. */
 const looksPerTaking = 10
 
-/** A row that has asked for a slot. Without a limit, it has left this worker: it waits at the door, or it was lost. */
-export interface Entered {
-  readonly claimed: ClaimedTask
-  readonly limit?: HeldLimit | undefined
-  /** Why Postgres refuses its key, and would refuse it again. */
-  readonly refused?: string
-}
+/**
+ * An answer is late if it took longer than `longestStart`, and so many times as long as the one before: this process stood
+ * still, perhaps. Where each answer takes long, none is late: asking again would help nobody.
+ */
+const lateFactor = 4
 
 export interface DoorOptions {
   readonly sql: SqlClient
   readonly database: Database
   readonly now: () => number
-  readonly known: ReadonlyArray<KnownTask>
   readonly knocks: Knocks
+  readonly pauses: Pick<Pauses, "claimable" | "known">
   /** Where the rows go on. */
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
   readonly wakeup: Waker
   readonly afterCommit: AfterCommit
 }
 
-/** The first items of a list whose keys are few enough. */
-const takeKeys = <A>(items: Array<A>, keyOf: (item: A) => string, most: number): Array<A> => {
-  const keys = new Set<string>()
-  let count = 0
-  for (const item of items) {
-    keys.add(keyOf(item))
-    if (keys.size > Math.min(maxKeys, most) || count === most) break
-    count++
-  }
-  return items.splice(0, count)
-}
-
 export class Door {
   private readonly options: DoorOptions
-  /** How many rows one statement may concern now: fewer where the server has cancelled one because it took too long. */
-  private most = maxRows
+  private readonly size = new BatchSize()
   private keysOfLook = keysOfLook.most
   /** The tags of the states that this worker claims, by task. Undefined: any. */
   private readonly known: ReadonlyMap<string, ReadonlySet<string> | undefined>
+  private readonly entrances: ReadonlyArray<{ readonly run: Effect.Effect<never> }>
+  /** How long the last answer took to a row that was about to start, in milliseconds. */
+  private lastTook = Infinity
 
   constructor(options: DoorOptions) {
     this.options = options
-    this.known = new Map(options.known.map(({ name, states }) => [name, states && new Set(states)]))
+    this.known = new Map(options.pauses.known.map(({ name, states }) => [name, states && new Set(states)]))
+    const { knocks: { entering, starting }, now, sql } = options
+    const shared = {
+      now,
+      size: this.size,
+      send: <A>(statement: Effect.Effect<A, SqlError>) => this.send(statement),
+      told: (rows: ReadonlyArray<EnteredRow | NextMoment>) => this.told(rows)
+    }
+    this.entrances = [
+      new Entrance({
+        ...shared,
+        line: entering,
+        ask: (rows) => enterLimits(sql, rows),
+        settle: (...all) => this.settleSlots(...all)
+      }),
+      new Entrance({
+        ...shared,
+        line: starting,
+        ask: (rows) => takeMoments(sql, rows),
+        settle: (...all) => this.settleStarts(...all)
+      })
+    ]
   }
 
   /**
@@ -130,79 +143,50 @@ export class Door {
   /** Works until its fiber is interrupted. */
   get run(): Effect.Effect<never> {
     const { knocks } = this.options
-    const entering = Effect.forever(Effect.andThen(
-      knocks.mayEnter.wait(),
-      // The others of a claim come in the same turn.
-      Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.enterAll()))
-    ))
     const granting = Effect.forever(Effect.andThen(
       knocks.mayGrant.wait(),
       Effect.andThen(Effect.yieldNow, Effect.suspend(() => this.grantAll))
     ))
-    return Effect.raceAllFirst([entering, granting, this.looking(0)])
+    const looking = Effect.andThen(this.sayLimits, this.looking(0))
+    return Effect.raceAllFirst([...this.entrances.map(({ run }) => run), granting, knocks.moments.run, looking])
   }
 
-  private enterAll(): Effect.Effect<void> {
-    const { waiting } = this.options.knocks
-    return Effect.whileLoop({
-      while: () => waiting.length > 0,
-      body: () => this.enterBatch(takeKeys(waiting, ({ limit }) => limit.key, this.most)),
-      step: () => {}
+  /** This build may have other numbers than the one before it. */
+  private get sayLimits(): Effect.Effect<void> {
+    const { database, knocks: { said }, sql } = this.options
+    if (said.length === 0) return Effect.void
+    return Effect.matchEffect(database.withTimeout(sayLimits(sql, said)), {
+      // Whoever claims a row of a key says it again.
+      onFailure: (error) => Effect.logDebug(`The numbers of limits could not be noted: ${messageOf(error)}`),
+      onSuccess: () => Effect.void
     })
   }
 
-  /** Fails for no reason but a lost database, which is waited for. */
-  private enterBatch(batch: ReadonlyArray<Knock>): Effect.Effect<void> {
-    const rows = batch.map(({ claimed: { id, token }, limit }) => ({ id, token, key: limit.key, slots: limit.slots }))
-    return Effect.matchEffect(this.send(enterLimits(this.options.sql, rows)), {
-      onFailure: (error) => this.again(batch, error),
-      onSuccess: (rows) => Effect.suspend(() => this.settle(batch, rows))
-    })
+  private settleSlots(results: ReadonlyArray<Entered>, sentAt: number): void {
+    for (const { claimed } of results) claimed.slotSince = sentAt
+    this.options.pool.entered(results)
   }
 
-  /** Where the server lets no statement take long, smaller ones come through. */
-  private adapt(error: SqlError | undefined): void {
-    if (error === undefined) this.most = Math.min(this.most * 2, maxRows)
-    else if (codeOf(error) === "57014") this.most = Math.max(this.most >> 1, 1)
-  }
-
-  private settle(batch: ReadonlyArray<Knock>, rows: ReadonlyArray<EnteredRow>): Effect.Effect<unknown> {
-    this.adapt(undefined)
-    const found = new Map(rows.filter(({ state }) => state !== "granted").map((row) => [row.id, row]))
-    const isLocked = ({ claimed }: Knock) => found.get(claimed.id)?.state === "locked"
-    const locked = batch.filter(isLocked)
-    const settled = batch.filter((knock) => !isLocked(knock))
-    this.options.pool.entered(settled.map(({ claimed, limit: { key, slots } }) => {
-      const row = found.get(claimed.id)
-      return { claimed, limit: row?.state === "in" ? { key, slots, slot: row.slot! } : undefined }
-    }))
-    this.granted(rows.filter(({ id, state }) => state === "granted" && found.get(id)?.state !== "in"))
-    return locked.length === 0 ? Effect.void : Effect.forkChild(this.enterAgain(locked))
-  }
-
-  private enterAgain(batch: ReadonlyArray<Knock>): Effect.Effect<void> {
-    return Effect.map(Effect.sleep(batch[0]!.pause), () => this.options.knocks.enterAgain(batch))
-  }
-
-  /** It was refused though the database is there: because of a lock, or of the key of one row. */
-  private again(batch: ReadonlyArray<Knock>, error: SqlError): Effect.Effect<void> {
-    this.adapt(error)
-    // A slot that is held already: where transactions are repeatable reads by default, a function sees what is past.
-    if (failureKindOf(error) === "Lock" || codeOf(error) === "23505") {
-      return Effect.logDebug(`Slots could not be asked for, and will be again: ${messageOf(error)}`).pipe(
-        Effect.andThen(this.enterAgain(batch))
-      )
+  private settleStarts(results: ReadonlyArray<Entered & { readonly knock: Ask }>, sentAt: number): void {
+    const { knocks, now } = this.options
+    const took = now() - sentAt
+    const isLate = took > longestStart && took > this.lastTook * lateFactor
+    this.lastTook = took
+    for (const { knock, ...entered } of results) {
+      const { claimed, limit } = entered
+      claimed.slotSince = sentAt
+      if (limit !== undefined && (isLate || knocks.hasBackedOff(limit.key, sentAt))) knocks.starting.add(knock)
+      else knock.answer(entered)
     }
-    if (batch.length > 1) {
-      const middle = batch.length >> 1
-      return Effect.andThen(this.enterBatch(batch.slice(0, middle)), this.enterBatch(batch.slice(middle)))
-    }
-    return Effect.sync(() =>
-      this.options.pool.entered(batch.map(({ claimed, limit }) => ({
-        claimed,
-        refused: `The slot of the limit "${limit.key}" could not be asked for: ${messageOf(error)}`
-      })))
-    )
+  }
+
+  private told(rows: ReadonlyArray<EnteredRow | NextMoment>): void {
+    this.noteMoments(rows.flatMap((row) => row.state === "later" ? [row] : []))
+    this.granted(rows.flatMap((row) => row.state === "later" ? [] : [row]))
+  }
+
+  private noteMoments(moments: ReadonlyArray<NextMoment>): void {
+    for (const { key, wait } of moments) this.options.knocks.moments.add(key, wait)
   }
 
   private get grantAll(): Effect.Effect<void> {
@@ -211,27 +195,41 @@ export class Door {
 
   private grant(keys: ReadonlyArray<string>): Effect.Effect<void> {
     const { knocks, sql } = this.options
-    const batch = keys.slice(0, Math.min(maxKeys, this.most))
+    const batch = keys.slice(0, this.size.keys)
     if (batch.length === 0) return Effect.void
     return Effect.matchEffect(this.send(grantSlots(sql, batch)), {
       onFailure: (error) => {
-        this.adapt(error)
+        this.size.adapt(error)
         return Effect.logDebug(`Slots could not be handed on, and will be again: ${messageOf(error)}`).pipe(
           Effect.andThen(Effect.sleep(lockedPause.first)),
           Effect.map(() => batch.forEach((key) => knocks.freed(key)))
         )
       },
-      onSuccess: (rows) => Effect.suspend(() => this.settleGrants(rows))
+      onSuccess: (rows) => Effect.andThen(this.settleGrants(rows), this.askForMoments(batch))
     }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(batch.length)))))
   }
 
   private settleGrants(rows: ReadonlyArray<Grant>): Effect.Effect<unknown> {
-    this.adapt(undefined)
-    const locked = rows.flatMap(({ lockedKey }) => lockedKey ?? [])
-    this.granted(rows.filter(({ lockedKey }) => lockedKey === null))
-    if (locked.length === 0) return Effect.void
-    const again = () => locked.forEach((key) => this.options.knocks.freed(key))
-    return Effect.forkChild(Effect.map(Effect.sleep(lockedPause.longest), again))
+    return Effect.suspend(() => {
+      this.size.adapt(undefined)
+      const locked = rows.flatMap(({ lockedKey }) => lockedKey ?? [])
+      this.granted(rows.filter(({ lockedKey }) => lockedKey === null))
+      if (locked.length === 0) return Effect.void
+      const again = () => locked.forEach((key) => this.options.knocks.freed(key))
+      return Effect.forkChild(Effect.map(Effect.sleep(lockedPause.longest), again))
+    })
+  }
+
+  /** When those of these keys are to be looked at again whose rows wait for a moment. */
+  private askForMoments(keys: ReadonlyArray<string>): Effect.Effect<void> {
+    const { database, knocks, sql } = this.options
+    const timed = keys.filter((key) => knocks.isTimed(key))
+    if (timed.length === 0) return Effect.void
+    return Effect.matchEffect(database.withTimeout(nextMoments(sql, timed)), {
+      // The look at all limits finds them.
+      onFailure: (error) => Effect.logDebug(`The next moments of rates could not be asked for: ${messageOf(error)}`),
+      onSuccess: (moments) => Effect.sync(() => this.noteMoments(moments))
+    })
   }
 
   private looking(looks: number): Effect.Effect<never> {
@@ -241,14 +239,19 @@ export class Door {
       const work = looks % looksPerTaking === 0 ? Effect.andThen(this.takeBack, this.look) : this.look
       return Effect.flatMap(knocks.isUsed ? work : this.look, () => {
         const pause = knocks.isUsed ? lookEvery.limited : lookEvery.unlimited
-        return Effect.sleep(Math.max(pause, (now() - startedAt) * lookShare))
+        return knocks.mayLook.wait(Math.max(pause, (now() - startedAt) * lookShare))
       })
     }).pipe(Effect.andThen(Effect.suspend(() => this.looking(looks + 1))))
   }
 
   /** The worker's other statements tell if the database is lost. */
   private get look(): Effect.Effect<void> {
-    return this.lookAfter("")
+    const { database, knocks, sql } = this.options
+    const backOffs = Effect.matchEffect(database.withTimeout(findBackOffs(sql)), {
+      onFailure: (error) => Effect.logDebug(`Back-offs could not be looked for: ${messageOf(error)}`),
+      onSuccess: (found) => Effect.sync(() => knocks.backOffsAre(found))
+    })
+    return Effect.andThen(backOffs, this.lookAfter(""))
   }
 
   private lookAfter(after: string): Effect.Effect<void> {
@@ -268,8 +271,8 @@ export class Door {
   }
 
   private get takeBack(): Effect.Effect<void> {
-    const { database, knocks, known, sql } = this.options
-    return Effect.matchEffect(database.withTimeout(takeSlotsBack(sql, known)), {
+    const { database, knocks, pauses, sql } = this.options
+    return Effect.matchEffect(database.withTimeout(takeSlotsBack(sql, pauses.claimable)), {
       onFailure: (error) => Effect.logDebug(`Slots could not be taken back: ${messageOf(error)}`),
       onSuccess: (keys) => Effect.sync(() => keys.forEach((key) => knocks.freed(key)))
     })

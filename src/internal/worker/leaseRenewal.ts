@@ -5,7 +5,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { annotationsOf, type ClaimedTask } from "../attempt/claimedTask.ts"
 import { messageOf, failureKindOf } from "../sql/errors.ts"
-import type { KnownTask } from "../sql/known.ts"
+import type { Claimable } from "./pauses.ts"
 import { renewLeases, type RenewedRow } from "../sql/lease.ts"
 import type { Database } from "./database.ts"
 import type { WorkerMetrics } from "./metrics.ts"
@@ -18,7 +18,7 @@ export interface LeaseOptions {
   readonly pool: Pool
   readonly metrics: WorkerMetrics
   readonly tasks: ReadonlyArray<string>
-  readonly known: ReadonlyArray<KnownTask>
+  readonly pauses: Claimable
   /** In milliseconds. */
   readonly lease: number
   readonly maxCrashes: number

@@ -17,7 +17,9 @@ import { pollGrace } from "./leaseRescue.ts"
 import { countWorkers, workersOf } from "../enqueue/listeners.ts"
 import { nextByItself, type OwnProbe, type Probe, readProbe } from "./probe.ts"
 import { Signal } from "./signal.ts"
+import { type BackOff, backOffIn } from "../sql/backOff.ts"
 import { channel, notify } from "../sql/notify.ts"
+import { pausesChanged } from "../sql/pauses.ts"
 import { stopAll, stopIn } from "../sql/table.ts"
 
 export interface ListenerOptions {
@@ -33,6 +35,10 @@ export interface ListenerOptions {
   readonly onBroken: () => void
   /** Somebody says that a task was cancelled. */
   readonly onCancel: (id: string) => void
+  /** No task of a limit, or of a key, starts for a while. */
+  readonly onBackOff: (backOff: BackOff) => void
+  /** Something was paused or resumed. */
+  readonly onPauses: () => void
   /** Another worker has sent a probe. */
   readonly onProbe: (probe: Probe) => void
   /** What it sends to itself, and how often. */
@@ -174,6 +180,7 @@ export class Listener {
     this.known.openUnsafe()
     // What happened while nobody listened.
     this.options.onChange()
+    this.options.onPauses()
     const received = Effect.forever(Effect.map(Queue.take(notifications), ({ payload }) => this.receive(payload)))
     const replaced = Effect.andThen(this.replace.wait(), Effect.fail(deaf))
     const probed = Effect.andThen(this.sendProbe(this.options.probe.text), Effect.never)
@@ -183,8 +190,13 @@ export class Listener {
   private receive(payload: string): void {
     if (payload.startsWith("probe ")) this.receiveProbe(payload)
     else if (payload === stopAll || payload === stopIn(this.options.schema)) this.options.onStop()
+    else if (payload === pausesChanged) this.options.onPauses()
     else if (payload.startsWith("cancel ")) this.options.onCancel(payload.slice("cancel ".length))
-    else this.options.onChange()
+    else {
+      const backOff = backOffIn(payload)
+      if (backOff === undefined) this.options.onChange()
+      else this.options.onBackOff(backOff)
+    }
   }
 
   private receiveProbe(payload: string): void {

@@ -6,8 +6,10 @@ import * as Hash from "effect/Hash"
 import type { Cancels } from "./cancellations.ts"
 import type { Crowd } from "./crowd.ts"
 import type { Database } from "./database.ts"
+import type { Knocks } from "./knocks.ts"
 import type { Rescue } from "./leaseRescue.ts"
 import { Listener } from "./listener.ts"
+import type { Pauses } from "./pauses.ts"
 import { OwnProbe } from "./probe.ts"
 import type { Quarantine } from "./quarantine.ts"
 import type { Ticker } from "./ticker.ts"
@@ -30,6 +32,8 @@ interface Notified {
   readonly cancels: Cancels
   readonly crowd: Crowd
   readonly database: Database
+  readonly knocks: Knocks
+  readonly pauses: Pauses
   readonly probe: OwnProbe
   readonly quarantine: Quarantine
   readonly rescue: Rescue
@@ -48,7 +52,7 @@ export const probesOf = ({ group, id }: Identity, pollInterval: number, crowd: C
 export const listenWith = (
   client: PgClient,
   { group, id, schema }: Identity,
-  { cancels, crowd, database, probe, quarantine, rescue, stopRequest, ticker, wakeup }: Notified
+  { cancels, crowd, database, knocks, pauses, probe, quarantine, rescue, stopRequest, ticker, wakeup }: Notified
 ): Listener =>
   new Listener({
     client,
@@ -66,6 +70,8 @@ export const listenWith = (
     onStop: () => Deferred.doneUnsafe(stopRequest, Exit.void),
     onBroken: () => database.noteBroken(),
     onCancel: (task) => cancels.hear(task),
+    onPauses: () => pauses.look(),
+    onBackOff: ({ key, millis }) => knocks.backedOff(key, millis),
     onProbe: (other) => {
       if (other.group !== group) return
       crowd.heard(other.workerId, other.within)

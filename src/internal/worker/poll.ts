@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { failureKindOf } from "../sql/errors.ts"
-import type { KnownTask } from "../sql/known.ts"
+import type { Claimable } from "./pauses.ts"
 import type { LookRow } from "../sql/lease.ts"
 import { look, type LookOptions, type Outlook } from "../sql/look.ts"
 import type { Rescue } from "./leaseRescue.ts"
@@ -17,7 +17,7 @@ import type { Quarantine } from "./quarantine.ts"
 
 export interface PollOptions {
   readonly sql: SqlClient
-  readonly known: ReadonlyArray<KnownTask>
+  readonly pauses: Claimable
   readonly now: () => number
   readonly rescue: Rescue
   readonly quarantine: Pick<Quarantine, "seen">
@@ -34,8 +34,8 @@ export class Poll {
   /** What is next among the rows that are (or were) due at `start` or later, and before `horizon`. */
   look(start: number | undefined, horizon: number): Effect.Effect<Outlook, SqlError> {
     return Effect.suspend(() => {
-      const { known, listener, rescue } = this.options
-      const outlook = { tasks: known, start, horizon }
+      const { listener, pauses, rescue } = this.options
+      const outlook = { tasks: pauses.claimable, start, horizon }
       const leases = rescue.takeShared()
       const plain = { outlook, leases: undefined, notification: listener?.nextProbe() }
       if (leases === undefined) return this.send(plain)

@@ -21,7 +21,7 @@ import {
 import type { ClaimedRow } from "../sql/claim.ts"
 import type { HistoryEntry } from "../sql/history.ts"
 import type { LimitOfRow } from "../sql/limits.ts"
-import type { Entered } from "./door.ts"
+import type { Entered } from "../attempt/limit.ts"
 import { Lanes } from "./lanes.ts"
 import type { Admitted, PoolOptions } from "./poolOptions.ts"
 import { Signal } from "./signal.ts"
@@ -87,9 +87,9 @@ export class Pool {
     if (rows.length > 0) this.lanes.claimed(lane, { buffered: rows.length > idle, full: full && filled })
     for (const row of rows) {
       const claimed = this.register(row, token, now, lane)
-      claimed.renewedAt = claimedAt
+      claimed.renewedAt = claimed.slotSince = claimedAt
       if (this.draining) this.store(claimed, { _tag: "Released" })
-      else if (claimed.limit?.slot === 0) this.knock(claimed, claimed.limit)
+      else if (this.options.knocks.entersFirst(claimed)) this.knock(claimed, claimed.limit!)
       else this.lanes.addNew(claimed)
     }
     // If another claim follows, it is sent before these steps start. Otherwise they start now.
@@ -301,10 +301,11 @@ export class Pool {
   }
 
   private ended(attempt: Attempt, outcome: Outcome): void {
-    const { claimed, knocks, startedAt, stop } = attempt
+    const { claimed, hasLeft, knocks, startedAt, stop } = attempt
     this.endedAt = this.options.now()
     claimed.onEnd?.()
     claimed.onEnd = undefined
+    if (hasLeft) return this.forget(claimed)
     if (knocks !== undefined && stop === undefined) return this.knock(claimed, knocks)
     this.options.metrics.ended(claimed, endingOf(stop, outcome), this.endedAt - startedAt)
     if (stop === "Lost" || stop === "Cancelled") {
@@ -322,7 +323,7 @@ export class Pool {
     const { afterCommit, knocks, metrics, wakeup } = this.options
     metrics.inRow(claimed, outcome)
     afterCommit.committed({ claimed, outcome })
-    if (claimed.limit !== undefined) knocks.freed(claimed.limit.key)
+    if (claimed.limit !== undefined) knocks.left(claimed.limit)
     if (outcome._tag === "Continued") return this.advance(claimed, outcome)
     this.forget(claimed)
     if (outcome._tag === "Waiting") return this.afterWaiting(claimed, outcome)
@@ -369,7 +370,7 @@ export class Pool {
     // The write has extended the lease. How long ago, only Postgres knows; at the earliest when it was sent.
     claimed.renewedAt = Math.max(claimed.renewedAt, claimed.storedAt)
     if (this.draining) this.store(claimed, { _tag: "Released" })
-    else if (limit !== undefined) this.knock(claimed, limit)
+    else if (limit !== undefined && limit.rate === undefined) this.knock(claimed, limit)
     else this.lanes.addChain(claimed)
   }
 

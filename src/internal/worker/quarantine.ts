@@ -91,19 +91,20 @@ export class Quarantine {
   }
 
   private claim(token: string): Effect.Effect<ClaimedRow | undefined> {
-    const { lease, database, known, maxCrashes, now, sql } = this.options
+    const { lease, database, maxCrashes, now, pauses, sql } = this.options
     const release = Effect.ignore(database.withTimeout(releaseClaim(sql, token)))
     const startedAt = now()
     const mayRun = this.lastAttemptRunning ? maxCrashes - 2 : maxInt
-    return database.withTimeout(claimQuarantined(sql, { tasks: known, token, lease, maxCrashes: mayRun })).pipe(
-      // After a standstill of this process another worker may have it.
-      Effect.flatMap(([row]) =>
-        now() - startedAt < rescuedAfter(lease) ? Effect.succeed(row) : Effect.as(release, undefined)
-      ),
-      Effect.catch((error) =>
-        Effect.as(Effect.andThen(noteFailure(database, "The claim of a quarantined task", error), release), undefined)
+    return database.withTimeout(claimQuarantined(sql, { tasks: pauses.claimable, token, lease, maxCrashes: mayRun }))
+      .pipe(
+        // After a standstill of this process another worker may have it.
+        Effect.flatMap(([row]) =>
+          now() - startedAt < rescuedAfter(lease) ? Effect.succeed(row) : Effect.as(release, undefined)
+        ),
+        Effect.catch((error) =>
+          Effect.as(Effect.andThen(noteFailure(database, "The claim of a quarantined task", error), release), undefined)
+        )
       )
-    )
   }
 
   private start(row: ClaimedRow, token: string): void {

@@ -38,6 +38,7 @@ import { OthersLooks } from "./othersLooks.ts"
 import { WorkerMetrics } from "./metrics.ts"
 import { notifierOf } from "../enqueue/notifier.ts"
 import type { Settings } from "./settings.ts"
+import { Pauses } from "./pauses.ts"
 import { Pool } from "./pool.ts"
 import { Rescue, rescuedAfter } from "./leaseRescue.ts"
 import { settleWith } from "./settle.ts"
@@ -128,7 +129,6 @@ const makeCore = Effect.fnUntraced(function*(
     lease,
     isCancelled,
     toHistory: makeToHistory(tasks, now, worker),
-    limited: true,
     traced: yield* isTraced,
     debug
   }
@@ -151,7 +151,10 @@ const makePipeline = Effect.fnUntraced(function*(core: Core, known: ReadonlyArra
   const followUps = [...yield* makeFollowUps(sql), ...yield* ExtraFollowUps]
   const othersLooks = new OthersLooks(now)
   const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps, othersLooks })
-  const knocks = new Knocks([...settings.tasks.values()].some(({ limits }) => limits !== undefined))
+  const pauses = new Pauses({ ...core, known, onResumed: () => wakeup.wake() })
+  yield* pauses.load
+  const knocks = new Knocks(settings.tasks, now)
+  const running: Runner = { door: knocks, isPaused: pauses.isPaused, ...runner }
   const pool = new Pool({
     concurrency,
     bufferSize,
@@ -163,17 +166,17 @@ const makePipeline = Effect.fnUntraced(function*(core: Core, known: ReadonlyArra
     asyncOutbox,
     afterCommit,
     knocks,
-    run: (attempt) => fork(runAttempt(runner, attempt)),
+    run: (attempt) => fork(runAttempt(running, attempt)),
     toHistory: runner.toHistory,
     lanes: { count: lanes.length, of: laneByTask(lanes) }
   })
-  const door = new Door({ sql, database, now, known, knocks, pool, wakeup, afterCommit })
+  const door = new Door({ sql, database, now, knocks, pauses, pool, wakeup, afterCommit })
   const writing = { sql, database, lease, metrics, onStored: settleWith({ ...core, now }, pool) }
   const writers = [
     new Writer({ ...writing, isAsync: false, outbox }),
     new Writer({ ...writing, isAsync: true, outbox: asyncOutbox })
   ]
-  return { sleeps, wakeup, othersLooks, afterCommit, door, pool, writers, notifyWorkers }
+  return { sleeps, wakeup, othersLooks, afterCommit, knocks, door, pauses, pool, writers, notifyWorkers }
 })
 
 /** What tells a worker from others, and where its table is. */
@@ -187,10 +190,10 @@ const makeParts = Effect.fnUntraced(
     const core = yield* makeCore(settings, id, database, metrics)
     const known = knownOf(settings.tasks, encoding)
     const pipeline = yield* makePipeline(core, known)
-    const { door, othersLooks, pool, wakeup } = pipeline
+    const { door, othersLooks, pauses, pool } = pipeline
     const { lease, maxCrashes, pollInterval: longestPoll } = settings
     const tasks = [...settings.tasks.keys()]
-    const shared = { sql: core.sql, database, pool, tasks, known, lease, now }
+    const shared = { sql: core.sql, database, pool, tasks, pauses, lease, now }
     const kept = keptHistories(settings.tasks)
     const leases = { ...shared, metrics, maxCrashes, kept, pollInterval: Math.min(longestPoll, lease) }
     const identity = { id, schema, group: groupOf(schema, tasks) }
@@ -203,7 +206,7 @@ const makeParts = Effect.fnUntraced(
     const cancels = new Cancels(leases)
     const ticker = new Ticker({ sql: core.sql, database, metrics, recurring: settings.recurring })
     const stopRequest = yield* Deferred.make<void>()
-    const notified = { wakeup, quarantine, rescue, cancels, crowd, ticker, database, probe, stopRequest }
+    const notified = { ...pipeline, quarantine, rescue, cancels, crowd, ticker, database, probe, stopRequest }
     const listener = client && listenWith(client, identity, notified)
     const pollInterval = () => listener?.hears === true ? longestPoll : Math.min(longestPoll, deafPollInterval)
     const looking = { rescue, quarantine, listener, crowd, encoding, pollInterval, longestPoll }
@@ -218,7 +221,7 @@ const makeParts = Effect.fnUntraced(
       keepLeases: keepLeases(leases),
       rescue,
       cancels,
-      others: [door.run, ticker.run(pollInterval), ...dispatching.unknownStates, keepHistories],
+      others: [door.run, pauses.run(listener), ticker.run(pollInterval), ...dispatching.unknownStates, keepHistories],
       stopRequest
     }
     return parts

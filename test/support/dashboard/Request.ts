@@ -1,5 +1,6 @@
 /** Requests that no browser makes. */
 import { Effect } from "effect"
+import { request as rawRequest } from "node:http"
 import { play } from "./Fixture.ts"
 
 /** Follows no redirect. */
@@ -28,4 +29,24 @@ export const postAs = (url: string, page: string, fields: Readonly<Record<string
   Effect.flatMap(
     sessionOf(url),
     ({ cookie, token }) => post(`${url}${page}`, { token, ...fields }, { cookie, "sec-fetch-site": "same-origin" })
+  )
+
+/** A request whose path is sent as it is: `fetch` would make another one of it. */
+export const send = (url: string, path: string, options: { readonly method?: string; readonly host?: string } = {}) =>
+  Effect.callback<{ readonly status: number; readonly headers: NodeJS.Dict<string | string[]>; readonly body: string }>(
+    (resume) => {
+      const { hostname, port } = new URL(url)
+      const { host, method = "GET" } = options
+      const sent = rawRequest(
+        { hostname, port, path, method, headers: host === undefined ? {} : { host } },
+        (answer) => {
+          let body = ""
+          answer.setEncoding("utf8").on("data", (part: string) => {
+            body += part
+          }).on("end", () => resume(Effect.succeed({ status: answer.statusCode!, headers: answer.headers, body })))
+        }
+      )
+      sent.on("error", (error) => resume(Effect.die(error)))
+      sent.end()
+    }
   )

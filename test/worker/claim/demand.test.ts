@@ -31,7 +31,7 @@ const makePool = Effect.fnUntraced(function*(concurrency: number) {
       othersLooks: new OthersLooks(now),
       tell: Effect.void
     }),
-    knocks: new Knocks(false),
+    knocks: new Knocks(new Map(), now),
     run: () => {
       const attempt = Deferred.makeUnsafe<Outcome>()
       attempts.push(attempt)

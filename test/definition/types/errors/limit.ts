@@ -33,5 +33,10 @@ export const name = Step.make(Mail, {
   handler
 })
 
-// error: Property 'running' is missing
+// error: not assignable to parameter of type
 export const unlimited = Limit.make("tenant", {})
+
+export const noPer = Limit.make("tenant", {
+  // error: Property 'per' is missing
+  rate: { limit: 5 }
+})
