@@ -59,10 +59,13 @@ const parseId = (text: string): TaskId => isTaskId(text) ? text : refuse(`"${tex
 const parseStatus = (text: string): Admin.Status =>
   statuses.includes(text) ? text as Admin.Status : refuse(`"${text}" is no status: they are ${statuses.join(", ")}`)
 
+/** The first line of an error. What browsers send as the end of a line was a carriage return: no line holds more. */
+export const lineIn = (params: URLSearchParams): string | null => params.get("line")?.replaceAll("\r\n", "\r") ?? null
+
 /** What an address or a form asks for. Fields that were left empty ask for nothing. */
 export const askedOf = (params: URLSearchParams): Asked =>
   Object.fromEntries(names.flatMap((name) => {
-    const value = params.get(name)
+    const value = name === "line" ? lineIn(params) : params.get(name)
     return value === null || value === "" ? [] : [[name, value]]
   }))
 

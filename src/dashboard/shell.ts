@@ -1,6 +1,6 @@
 /** What all pages have in common. */
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
-import { address, type Child, type Html, html } from "./html.ts"
+import { address, type Child, exact, type Html, html } from "./html.ts"
 import { version } from "./assets/version.ts"
 import type { Action, Visit, Visitor } from "./site.ts"
 
@@ -74,8 +74,9 @@ export const respond = (visit: Visit, page: Page): HttpServerResponse.HttpServer
 export const seeOther = (location: string): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.redirect(location, { status: 303 })
 
-/** What a form sends and does not show. */
-export const hidden = (name: string, value: string): Html => html`<input type="hidden" name="${name}" value="${value}">`
+/** What a form sends and does not show, as it is. */
+export const hidden = (name: string, value: string): Html =>
+  html`<input type="hidden" name="${name}" value="${exact(value)}">`
 
 /** A button that does something at once. */
 export const actionForm = (

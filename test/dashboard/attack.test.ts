@@ -215,6 +215,7 @@ dashboardTests("attacks on addresses", (test) => {
         for (const page of ["", "act", "bulk", "rows", "events"]) {
           const { headers, status } = yield* send(url, `/tasks/${page}?id=${id}&action=cancel`, { method })
           assert.strictEqual(status, 405, `${method} ${page}`)
+          assert.include(headers["content-security-policy"], "default-src 'none'")
           assert.isUndefined(Object.keys(headers).find((name) => name.startsWith("access-control")))
         }
       }

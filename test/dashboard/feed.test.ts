@@ -1,6 +1,6 @@
 /** The feed of live numbers: when it speaks, and when it ends. */
 import { assert, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Stream } from "effect"
+import { Deferred, Effect, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { feed } from "../../src/dashboard/events.ts"
@@ -49,5 +49,6 @@ it.effect("ends when its server stops", () =>
     yield* TestClock.adjust("1 minute")
     assert.isUndefined(fiber.pollUnsafe())
     yield* Deferred.succeed(stopping, undefined)
-    yield* Fiber.join(fiber)
+    yield* TestClock.adjust("1 second")
+    assert.isDefined(fiber.pollUnsafe())
   }))

@@ -1,6 +1,7 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { connect, createServer, type Socket } from "node:net"
+import { run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
 import { dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
 import { as, serve } from "../support/dashboard/Server.ts"
@@ -66,6 +67,27 @@ dashboardTests("live numbers", (test) => {
       )
       yield* insert(rawOf("Pack", { order: 3 }), { error: "'Error: x'" })
       yield* play(() => node.filter({ hasText: "2 parked of 3" }).waitFor())
+    })
+  )
+
+  test(
+    "say when there are none, and go on by themselves",
+    Effect.gen(function*() {
+      yield* insert(rawOf("Pack", { order: 1 }))
+      const url = yield* serve({ tasks: [Order], access: as("ada", "read") })
+      const { page } = yield* visit()
+      yield* play(() => page.goto(url))
+      const node = page.locator("a.node", { hasText: "Pack" })
+      const state = page.locator("[data-feed-state]")
+      yield* play(() => state.filter({ hasText: "live" }).waitFor())
+      yield* Effect.acquireUseRelease(
+        run("alter table pg_task rename to pg_task_away"),
+        () => play(() => state.filter({ hasText: "no numbers" }).waitFor()),
+        () => Effect.orDie(run("alter table pg_task_away rename to pg_task"))
+      )
+      yield* play(() => state.filter({ hasText: "live" }).waitFor())
+      yield* insert(rawOf("Pack", { order: 2 }))
+      yield* play(() => node.filter({ hasText: "2 ready" }).waitFor())
     })
   )
 })

@@ -76,6 +76,23 @@ dashboardTests("whoever is on call, in the browser", (test) => {
   )
 
   test(
+    "retries errors whose line holds colours, line ends and other characters that nobody sees",
+    Effect.gen(function*() {
+      const error = "e'\\x1b[31mError: \\u202e\"red\" & <b>\\x1b[39m\\r\\n    at charge'"
+      for (const order of [1, 2, 3]) yield* insert(rawOf("Charge", charging(order)), { error })
+      const url = yield* serve({ tasks: [Order], access: as("ada", "write") })
+      const { page } = yield* visit()
+      yield* play(() => page.goto(`${url}errors`))
+      yield* play(() => page.getByRole("button", { name: "Retry one" }).click())
+      yield* play(() => page.getByText("1 task will run again").waitFor())
+      yield* play(() => page.goto(`${url}errors`))
+      yield* play(() => page.getByRole("link", { name: "Retry all like it" }).click())
+      yield* play(() => page.getByRole("button", { name: "Retry 2 tasks" }).click())
+      yield* play(() => page.getByText("2 tasks will run again").waitFor())
+    })
+  )
+
+  test(
     "checks some, and cancels them after a look",
     Effect.gen(function*() {
       const ids = []

@@ -103,6 +103,7 @@ dashboardTests("hostile rows", (test) => {
         hostile,
         "line\nline\r\nline\rend",
         "\n leading",
+        "a \"quoted\" 'note' & more",
         "\u0000\u0007\ud800",
         "ünï ❤ 👩‍👩‍👧",
         "x".repeat(1_000_000),

@@ -1,7 +1,7 @@
 /** Why tasks are parked: errors that begin with the same line are one group. */
 import * as Effect from "effect/Effect"
 import * as Admin from "../../Admin.ts"
-import { unnamed } from "../filter.ts"
+import { lineIn, unnamed } from "../filter.ts"
 import { address, attribute, cut, type Html, html } from "../html.ts"
 import { hidden, respond, seeOther } from "../shell.ts"
 import { type Handler, may, Refusal, type Visit } from "../site.ts"
@@ -67,7 +67,7 @@ export const tryOne: Handler = Effect.fnUntraced(function*(visit) {
   const { rows } = yield* Admin.list({
     task: task === unnamed ? null : task,
     step: visit.form.get("state") ?? undefined,
-    errorLine: visit.form.get("line") ?? "",
+    errorLine: lineIn(visit.form) ?? "",
     status: "parked",
     limit: 1
   })
