@@ -24,6 +24,8 @@ export interface Workload {
   readonly commitWait?: number
   /** At most so many rounds; without it, as many as the run has. */
   readonly rounds?: number
+  /** How long one measurement may take, in seconds. Default: 180. */
+  readonly seconds?: number
   /** Whether unmeasured runs go first, for some seconds, so that no subject is measured while it still warms up. */
   readonly warmUp?: boolean
   readonly measure: (bench: Bench, subject: SubjectName, size: number) => Promise<Figures>

@@ -88,7 +88,8 @@ export const herd: Workload = {
     "time of the server, and pick-up latency. A worker has ten slots, unless it says otherwise, and steps do nothing, " +
     "but for the last two: there each step takes 100 ms.",
   sizes: { ours: 400, graphile: 400 },
-  rounds: 3,
+  rounds: 2,
+  seconds: 600,
   measure: async (bench, subject, tasks) => {
     const figures: Record<string, number> = {}
     for (const scenario of scenarios) Object.assign(figures, await measureOne(bench, subject, tasks, scenario))
