@@ -98,6 +98,8 @@ export interface Target {
 
 /**
  * Pauses a limit, or one key of it: no task gets a slot until {@link resume}. Tasks that a worker has taken go on.
+ * It waits for sessions that are about to give slots, each for five seconds at most; in a transaction of the caller, for
+ * those of the first 500 keys only.
  *
  * @example
  * ```ts

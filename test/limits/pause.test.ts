@@ -1,9 +1,10 @@
 /** What people see of limits, and do to them. */
 import { assert } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { Limits } from "../../src/index.ts"
 import { atTheDoor, limitedRows, makeSyncs, sync } from "../support/limits/Syncs.ts"
 import { makeGate, start, workerTests } from "../support/worker/Fixture.ts"
+import { holding } from "../support/worker/Locks.ts"
 import { empty, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
@@ -79,6 +80,42 @@ workerTests("a limit", (test) => {
         assert.strictEqual(yield* gate.next, "1")
         yield* gate.open
         yield* empty
+      })
+    )
+  }
+
+  test(
+    "of more keys than the server has room for locks is paused as one of few",
+    Effect.gen(function*() {
+      yield* reset
+      yield* run(
+        `insert into pg_task (step, limit_key, slot, slots)
+        select '{"Others":{"Other":{}}}', 'tenant:' || n, 1, 1 from generate_series(1, 30000) as n`
+      )
+      yield* Limits.pause({ limit: "tenant" })
+      assert.lengthOf(yield* run("select 1 from pg_task where slot > 0"), 0)
+      yield* run("truncate pg_task")
+    })
+  )
+
+  for (
+    const [what, target] of [["one key of it", { limit: "tenant", key: "a" }], ["it", { limit: "tenant" }]] as const
+  ) {
+    test(
+      `gives no slot any more once ${what} is paused, also if a session was about to`,
+      Effect.gen(function*() {
+        yield* reset
+        yield* atTheDoor("a", 1)
+        const end = yield* holding("select count(*) from pg_task_grant('{tenant:a}')")
+        const pausing = yield* Effect.forkScoped(Limits.pause(target))
+        yield* eventually(
+          run("select 1 from pg_locks where locktype = 'advisory' and not granted"),
+          (waiting) => waiting.length > 0
+        )
+        yield* end
+        yield* Fiber.join(pausing)
+        assert.deepStrictEqual((yield* limitedRows).map(({ slot }) => slot), [null])
+        yield* run("truncate pg_task")
       })
     )
   }

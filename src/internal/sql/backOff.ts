@@ -5,6 +5,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { messageOf } from "./errors.ts"
 import { channel } from "./notify.ts"
 import { query } from "./query.ts"
+import { sendBack } from "./sendBack.ts"
 import { millis } from "./time.ts"
 
 export interface BackOff {
@@ -37,7 +38,7 @@ export const backOff = (sql: SqlClient, { key, millis: time }: BackOff): Effect.
 select pg_notify($3, $4 || ceil(extract(epoch from held_until - clock_timestamp()) * 1000)::int8 || ' ' || $1) from noted`,
     [key, time, channel, prefix]
   ).pipe(
-    Effect.andThen(Effect.matchEffect(query(sql, "select pg_task_send_back($1)", [key]), {
+    Effect.andThen(Effect.matchEffect(sendBack(sql, key, { waits: false }), {
       // Others hold these rows: who claims them asks.
       onFailure: (error) => Effect.logDebug(`Rows of "${key}" could not be sent back to the door: ${messageOf(error)}`),
       onSuccess: () => Effect.void

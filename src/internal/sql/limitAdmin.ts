@@ -7,6 +7,7 @@ import { findAllOpenKeys, grantSlotsDurably } from "./limits.ts"
 import { notify } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
 import { ageOrNull } from "./row.ts"
+import { sendBack } from "./sendBack.ts"
 import { millisUntil } from "./time.ts"
 
 export interface LimitCount {
@@ -74,8 +75,8 @@ export const limitTotals = (sql: SqlClient): Rows<LimitTotal> =>
   )
 
 /**
- * No row of the limit, or of the key, gets a slot from now on. Those that hold one and don't run lose it, in a statement
- * of its own: it waits for those who have begun to hand on slots before.
+ * No row of the limit, or of the key, gets a slot from now on. Those that hold one and don't run lose it, in statements
+ * of their own: these wait for those who have begun to hand on slots before.
  */
 export const pauseLimit = (sql: SqlClient, name: string): Effect.Effect<void, SqlError> =>
   Effect.asVoid(Effect.andThen(
@@ -84,7 +85,7 @@ export const pauseLimit = (sql: SqlClient, name: string): Effect.Effect<void, Sq
       "insert into pg_task_paused (kind, name) values ('limit', $1) on conflict (kind, name) do nothing",
       [name]
     ),
-    query(sql, "select pg_task_send_back($1)", [name])
+    sendBack(sql, name, { waits: true })
   ))
 
 /** Of more keys the workers find out by themselves, within about a second. */

@@ -21,7 +21,7 @@ export const isPaused = (key: string) =>
 
 /**
  * The oldest rows that wait for a slot of the key `k`. Those of paused tasks don't. Of rows that became due together the
- * one that knocks is the first: see \`insertLimited\`.
+ * one that knocks is the first: see `insertLimited`.
  */
 const oldest = (limit: string) => {
   const branch = (condition: string) =>
@@ -252,24 +252,5 @@ begin
     end if;
     return next;
   end loop;
-  ${endBrief}
-end $$`
-
-/** Rows of a limit, or of one of its keys, that hold a slot and don't run go back to the door: it is paused. */
-export const sendBackFunction =
-  `create or replace function pg_task_send_back(name text) returns void language plpgsql as $$
-declare
-  ${declarePatience}
-  keys text[] := array(
-    select distinct t.limit_key from pg_task t
-    where t.slot > 0 and (t.limit_key = name or split_part(t.limit_key, ':', 1) = name)
-  );
-begin
-  perform set_config('lock_timeout', '5s', true);
-  perform pg_advisory_xact_lock(l.id) from (
-    select distinct hashtextextended(u.key, 'pg_task'::regclass::oid::int8) as id from unnest(keys) as u(key) order by 1
-  ) l;
-  update pg_task t set slot = null, updated_at = now()
-  where t.limit_key = any(keys) and t.slot > 0 and not t.is_running and t.error is null and t.ended_at is null;
   ${endBrief}
 end $$`

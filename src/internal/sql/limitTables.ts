@@ -1,13 +1,5 @@
 /** Migration 12: the tables, indexes, functions and the trigger of limits. See limitSchema.ts for what they are for. */
-import {
-  enterFunction,
-  giveFunction,
-  grantFunction,
-  isAtDoor,
-  knocks,
-  lockFunction,
-  sendBackFunction
-} from "./limitSchema.ts"
+import { enterFunction, giveFunction, grantFunction, isAtDoor, knocks, lockFunction } from "./limitSchema.ts"
 import { declarePending, takePending } from "./pending.ts"
 
 const createTables: ReadonlyArray<string> = [
@@ -77,8 +69,7 @@ const restTrigger: ReadonlyArray<string> = [
 /** For databases where functions are not granted to everybody by default. */
 const grants: ReadonlyArray<string> = [
   "grant execute on function pg_task_lock_keys(text[]), pg_task_give(text[]), pg_task_grant(text[]) to public",
-  "grant execute on function pg_task_enter(uuid[], uuid[], text[], int[]) to public",
-  "grant execute on function pg_task_send_back(text) to public"
+  "grant execute on function pg_task_enter(uuid[], uuid[], text[], int[]) to public"
 ]
 
 export const createLimits: ReadonlyArray<string> = [
@@ -89,6 +80,5 @@ export const createLimits: ReadonlyArray<string> = [
   giveFunction,
   grantFunction,
   enterFunction,
-  sendBackFunction,
   ...grants
 ]

@@ -182,6 +182,17 @@ const toOpenKeys = (rows: ReadonlyArray<SeenKey>): OpenKeys => ({
   next: rows.find(({ isLast }) => isLast)?.key
 })
 
+/** Whether a row of these tasks waits at the door. Needs no right on the tables of limits. */
+export const someAtDoor = (sql: SqlClient, tasks: ReadonlyArray<string>): Effect.Effect<boolean, SqlError> =>
+  Effect.map(
+    queryAlone<{ found: boolean }>(
+      sql,
+      `select exists (select from pg_task where task = any($1::text[]) and ${isAtDoor}) as found`,
+      [tasks]
+    ),
+    (rows) => rows[0]!.found
+  )
+
 /** The back-offs of now: a notification has not told of each of them, perhaps. */
 export const findBackOffs = (sql: SqlClient): Rows<BackOff> =>
   query(

@@ -21,6 +21,7 @@ import {
   noteLimits
 } from "./limitSchema.ts"
 import { createPauses } from "./pauses.ts"
+import { createSendBack } from "./sendBack.ts"
 
 /** From the moment that a row has got to the beginning of its step, if the database answers soon. In milliseconds. */
 export const longestStart = 250
@@ -82,7 +83,7 @@ begin
   wait := greatest(ahead - leeway, 0);
 end $$`
 
-/** Moves the time of the key \`k\` on, by \`taken\` starts. */
+/** Moves the time of the key `k` on, by \`taken\` starts. */
 const noteStarts = `update pg_task_limit set next_at = s.at + (s.ahead + taken * s.pace) * interval '1 millisecond'
       where key = k and taken > 0 and s.pace is not null`
 
@@ -205,6 +206,7 @@ export const createRates: ReadonlyArray<string> = [
   beginFunction,
   nextFunction,
   sendTaskBackFunction,
+  ...createSendBack,
   ...createPauses,
   ...grants
 ]

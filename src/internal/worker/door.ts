@@ -24,6 +24,7 @@ import {
   type NextMoment,
   nextMoments,
   sayLimits,
+  someAtDoor,
   takeMoments,
   takeSlotsBack
 } from "../sql/limits.ts"
@@ -237,11 +238,23 @@ export class Door {
     return Effect.suspend(() => {
       const startedAt = now()
       const work = looks % looksPerTaking === 0 ? Effect.andThen(this.takeBack, this.look) : this.look
-      return Effect.flatMap(knocks.isUsed ? work : this.look, () => {
+      return Effect.flatMap(knocks.isUsed ? work : this.lookForUse, () => {
         const pause = knocks.isUsed ? lookEvery.limited : lookEvery.unlimited
         return knocks.mayLook.wait(Math.max(pause, (now() - startedAt) * lookShare))
       })
     }).pipe(Effect.andThen(Effect.suspend(() => this.looking(looks + 1))))
+  }
+
+  /**
+   * A worker without limits has no rights on their tables, perhaps. But its tasks may have had limits before, and their
+   * rows wait at the door.
+   */
+  private get lookForUse(): Effect.Effect<void> {
+    const { database, sql } = this.options
+    return Effect.matchEffect(database.withTimeout(someAtDoor(sql, [...this.known.keys()])), {
+      onFailure: (error) => Effect.logDebug(`Rows at the door could not be looked for: ${messageOf(error)}`),
+      onSuccess: (found) => found ? this.look : Effect.void
+    })
   }
 
   /** The worker's other statements tell if the database is lost. */

@@ -1,7 +1,7 @@
 /** Which tasks are paused: a worker begins no step of them, and claims none of their rows. */
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
-import { messageOf } from "../sql/errors.ts"
+import { codeOf, messageOf } from "../sql/errors.ts"
 import type { KnownTask } from "../sql/known.ts"
 import { pausedTasks } from "../sql/pauses.ts"
 import type { Database } from "./database.ts"
@@ -40,6 +40,8 @@ export class Pauses implements Claimable {
   private readonly changed = new Signal()
   private paused: ReadonlySet<string> = new Set()
   private warned = false
+  /** This role may read what is paused. */
+  private mayRead = true
   private readonly all: Claimable
 
   constructor({ known, ...options }: PausesOptions) {
@@ -80,7 +82,7 @@ export class Pauses implements Claimable {
     const turn = Effect.suspend(() =>
       Effect.flatMap(
         this.changed.wait(lookEvery),
-        (isTold) => isTold || listener?.hears !== true ? this.load : Effect.void
+        (isTold) => isTold || listener?.hears !== true && this.mayRead ? this.load : Effect.void
       )
     )
     return Effect.forever(turn)
@@ -91,6 +93,7 @@ export class Pauses implements Claimable {
     return Effect.matchEffect(database.withTimeout(pausedTasks(sql)), {
       // The worker's other statements tell if the database is lost.
       onFailure: (error) => {
+        this.mayRead = codeOf(error) !== "42501"
         const message = `It could not be read which tasks are paused: ${messageOf(error)}`
         const say = this.warned ? Effect.logDebug(message) : Effect.logWarning(message)
         this.warned = true
