@@ -128,7 +128,10 @@ export class Bench {
   private async measure(workload: Workload, subject: SubjectName, round: number): Promise<boolean> {
     const size = Math.max(1, Math.round(workload.sizes[subject]! / this.options.divisor))
     try {
-      const figures = await within(this.options.long ? 600 : workload.seconds ?? 180, workload.measure(this, subject, size))
+      const figures = await within(
+        this.options.long ? 600 : workload.seconds ?? 180,
+        workload.measure(this, subject, size)
+      )
       if (round === 0) return true
       this.results.add(workload.number, subject, figures)
       console.error(`  round ${round} ${subject}: ${format(figures)}`)
