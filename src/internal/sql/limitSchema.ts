@@ -32,7 +32,7 @@ const oldest = (limit: string) => {
       order by c.wakeup_at, c.slot limit ${limit}`
 }
 
-/** Locks those of the rows \`ids\` that still wait, in their order. */
+/** Locks those of the rows `ids` that still wait, in their order. */
 const lockEach = (how: string) =>
   `select p.ctid, p.task, i.n from unnest(ids) with ordinality as i(id, n) cross join lateral (
       select ctid, task from pg_task
@@ -216,12 +216,12 @@ export const giveToOldest =
 /**
  * Rows that a worker has claimed ask for a slot of their key. Each of them is then
  *
- * - \`in\`: it holds its slot, and is still this worker's;
- * - \`out\`: it waits at the door, or has left the worker with its slot because it is in quarantine;
- * - \`locked\`: another session has locked it, or its key, just now;
+ * - `in`: it holds its slot, and is still this worker's;
+ * - `out`: it waits at the door, or has left the worker with its slot because it is in quarantine;
+ * - `locked`: another session has locked it, or its key, just now;
  * - not in the answer: it is no longer this worker's.
  *
- * And \`granted\`: a row that got a slot, perhaps one of these, which is then in the answer twice.
+ * And `granted`: a row that got a slot, perhaps one of these, which is then in the answer twice.
  */
 export const enterFunction =
   `create or replace function pg_task_enter(ids uuid[], tokens uuid[], keys text[], counts int[])

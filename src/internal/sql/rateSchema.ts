@@ -83,13 +83,13 @@ begin
   wait := greatest(ahead - leeway, 0);
 end $$`
 
-/** Moves the time of the key `k` on, by \`taken\` starts. */
+/** Moves the time of the key `k` on, by `taken` starts. */
 const noteStarts = `update pg_task_limit set next_at = s.at + (s.ahead + taken * s.pace) * interval '1 millisecond'
       where key = k and taken > 0 and s.pace is not null`
 
 /**
  * Rows that a worker has claimed are about to start: each needs a slot of its key, and a moment of its rate. The answer is
- * that of `pg_task_enter`. A row that is \`in\` has taken its moment, and starts at once, also from the quarantine. Any
+ * that of `pg_task_enter`. A row that is `in` has taken its moment, and starts at once, also from the quarantine. Any
  * other one that is still the worker's leaves it, and waits at the door.
  *
  * Rows that hold a slot are the first. What is left then decides how many others get one, the oldest ones.
