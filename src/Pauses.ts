@@ -7,7 +7,7 @@
 import type * as Effect from "effect/Effect"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { allPauses, type Pause, pauseTarget, resumeTarget } from "./internal/admin/pause.ts"
+import { allPauses, isTargetUsed, type Pause, pauseTarget, resumeTarget } from "./internal/admin/pause.ts"
 import * as Limits from "./Limits.ts"
 import type * as TaskError from "./TaskError.ts"
 
@@ -61,6 +61,29 @@ export const pause: (
 export const resume: (
   target: PauseTarget
 ) => Effect.Effect<boolean, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = resumeTarget
+
+/**
+ * Whether something has this name now: {@link pause} takes any name, for it may be used only later, and so it takes a
+ * misspelt one, too. A task is used if one of its rows is there; a limit, or a key, if a row has it, or a worker has
+ * asked for it within an hour or so. It follows indexes. A limit of which there is no key is true, too, where there are
+ * more than 10,000 keys of others to look through.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Pauses } from "effect-pg-task"
+ *
+ * export const program = Effect.gen(function*() {
+ *   yield* Pauses.pause({ task: "Mails" })
+ *   if (!(yield* Pauses.isUsed({ task: "Mails" }))) yield* Effect.logWarning("There are no tasks of this name")
+ * })
+ * ```
+ * @category pausing
+ * @since 0.1.0
+ */
+export const isUsed: (
+  target: PauseTarget
+) => Effect.Effect<boolean, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = isTargetUsed
 
 export {
   /**

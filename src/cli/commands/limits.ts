@@ -9,6 +9,7 @@ import { connected, limits as timeLimits, within } from "../connection.ts"
 import { NothingMatched } from "../exit.ts"
 import { Json } from "../input/flags.ts"
 import { self } from "../output/ownCommand.ts"
+import { pauseAndLook, unusedNote } from "../output/paused.ts"
 import * as Output from "../output/print.ts"
 import type { Column } from "../output/table.ts"
 import { formatCount, formatDuration, oneLine } from "../output/text.ts"
@@ -63,8 +64,9 @@ const pause = Command.make(
   { limit, key },
   Effect.fnUntraced(function*({ key, limit }) {
     const target = targetOf(limit, key)
-    yield* connected(within(timeLimits.write)(Limits.pause(target)))
+    const isUsed = yield* connected(within(timeLimits.write)(pauseAndLook(target)))
     yield* (yield* Json) ? Output.json({ paused: true }) : Console.log(`Paused ${titleOf(target)}`)
+    if (!isUsed) yield* unusedNote(`limit ${titleOf(target)}`)
   })
 ).pipe(Command.withDescription("Let no task of a limit begin"))
 

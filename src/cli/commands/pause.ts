@@ -7,6 +7,7 @@ import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
 import { NothingMatched, UsageError } from "../exit.ts"
 import { Json, optional, taskName } from "../input/flags.ts"
+import { pauseAndLook, unusedNote } from "../output/paused.ts"
 import { self } from "../output/ownCommand.ts"
 import * as Output from "../output/print.ts"
 import type { Column } from "../output/table.ts"
@@ -50,8 +51,9 @@ const list = Effect.gen(function*() {
 
 const pauseOne = Effect.fnUntraced(function*(given: Given) {
   const target = yield* targetOf(given)
-  yield* connected(within(limits.write)(Admin.pause(target)))
+  const isUsed = yield* connected(within(limits.write)(pauseAndLook(target)))
   yield* (yield* Json) ? Output.json({ paused: true }) : Console.log(`Paused ${titleOf(given)}`)
+  if (!isUsed) yield* unusedNote(titleOf(given))
 })
 
 export const pause = Command.make(

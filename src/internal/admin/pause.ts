@@ -7,7 +7,8 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { TaskTableError } from "../../TaskError.ts"
 import { toTableError } from "../sql/errors.ts"
 import * as Statements from "../sql/pauses.ts"
-import { pauseLimit, resumeLimit } from "./limits.ts"
+import { hasUsedKey, isKeyUsed, isTaskUsed } from "../sql/usedNames.ts"
+import { nameOf, pauseLimit, resumeLimit } from "./limits.ts"
 
 /** `Admin.PauseTarget`. */
 type Target = { readonly task: string } | {
@@ -25,6 +26,15 @@ export const pauseTarget = (target: Target): Changed<void> =>
 
 export const resumeTarget = (target: Target): Changed<boolean> =>
   "task" in target ? withSql((sql) => Statements.resumeTask(sql, target.task)) : resumeLimit(target)
+
+/** Whether a task or a limit has this name. */
+export const isTargetUsed = (target: Target): Changed<boolean> =>
+  withSql((sql) => {
+    if ("task" in target) return isTaskUsed(sql, target.task)
+    const itself = isKeyUsed(sql, nameOf(target))
+    if (target.key !== undefined) return itself
+    return Effect.flatMap(itself, (isUsed) => isUsed ? Effect.succeed(true) : hasUsedKey(sql, nameOf(target)))
+  })
 
 /** `Admin.Pause`. */
 export class Pause extends Schema.Class<Pause>("effect-pg-task/Admin/Pause")({
