@@ -44,20 +44,21 @@ interface Arrival {
 const makeGates = Effect.gen(function*() {
   const arrivals = yield* Queue.unbounded<Arrival>()
   const state = { closed: true, begun: [] as Array<string> }
+  const turns: Array<Deferred.Deferred<void>> = []
   const enter: Handler = ({ name }, task) =>
     Effect.gen(function*() {
       state.begun.push(task)
       if (!state.closed) return NextStep.none
       const turn = yield* Deferred.make<void>()
+      turns.push(turn)
       yield* Queue.offer(arrivals, { task, name, proceed: Deferred.succeed(turn, undefined) })
       yield* Deferred.await(turn)
       return NextStep.none
     })
-  const open = Effect.gen(function*() {
+  const open = Effect.sync(() => {
     state.closed = false
-    for (const { proceed } of yield* Queue.clear(arrivals)) yield* proceed
+    for (const turn of turns) Deferred.doneUnsafe(turn, Effect.void)
   })
-  yield* Effect.addFinalizer(() => open)
   return { enter, next: within(Queue.take(arrivals), "the next step"), open, state }
 })
 
@@ -87,9 +88,8 @@ const busy = Effect.gen(function*() {
   // All slots are taken by steps that wait for the test.
   const held = [yield* gates.next, yield* gates.next]
   const proceed = Effect.suspend(() => held.pop()?.proceed ?? Effect.void)
-  const open = Effect.andThen(gates.open, Effect.andThen(proceed, proceed))
-  yield* Effect.addFinalizer(() => open)
-  return { ...gates, High, Normal, open, proceed }
+  yield* Effect.addFinalizer(() => gates.open)
+  return { ...gates, High, Normal, proceed }
 })
 
 workerTests("beside 100,000 due tasks of low priority, many of them claimed ahead", (test) => {
@@ -145,21 +145,30 @@ workerTests("while tasks of high priority are due all the time", (test) => {
     test(
       `an eighth of the tasks that begin are others: ${concurrency} at a time`,
       Effect.gen(function*() {
-        const { enter, next } = yield* makeGates
+        const { enter, next, open } = yield* makeGates
         const { High, Low, Normal } = makeAll(enter)
         yield* fill("High", 500)
         yield* fill("Low", 500)
         yield* start({ tasks: [Low, Normal, High], concurrency })
+        yield* Effect.addFinalizer(() => open)
+        const unclaimed = run<{ n: number }>(
+          "select count(*)::int as n from pg_task where task = 'High' and not is_running"
+        )
         const begun: Array<string> = []
-        let slowest = 0
+        // While a claim is under way, nothing holds up the others: these count only where one of high priority was there.
+        let before = 0
+        let isHighThere = false
         while (begun.length < 160) {
-          const at = performance.now()
-          begun.push(...yield* nextTasks(next, 1))
-          slowest = Math.max(slowest, performance.now() - at)
+          const { proceed, task } = yield* next
+          begun.push(task)
+          if (isHighThere && task === "Low") before++
+          const [left] = yield* unclaimed
+          isHighThere = 500 - left!.n > count(begun, "High")
+          yield* proceed
         }
+        // It is 20.
         assert.isAtLeast(count(begun, "Low"), 5)
-        // It is 20. A claim that takes long, on a busy machine, holds up no other lane: then it may be more.
-        if (slowest < 300) assert.isAtMost(count(begun, "Low"), 40)
+        assert.isAtMost(before, 40)
         assert.strictEqual(count(begun, "High") + count(begun, "Low"), 160)
       })
     )
@@ -191,10 +200,11 @@ workerTests("while tasks of high priority are due all the time", (test) => {
   test(
     "a task of low priority begins between long steps, too",
     Effect.gen(function*() {
-      const { enter, next } = yield* makeGates
+      const { enter, next, open } = yield* makeGates
       const { High, Low } = makeAll(enter)
       yield* fill("High", 50)
       yield* start({ tasks: [High, Low], concurrency: 1 })
+      yield* Effect.addFinalizer(() => open)
       const first = yield* next
       const low = yield* Low.enqueue(new Job({ name: "low" }))
       yield* first.proceed
