@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { Admin, NextStep, Step, Task } from "../../src/index.ts"
 import { makeSyncs, sync } from "../support/limits/Syncs.ts"
 import { Job, jobs, makeGate, start, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
+import * as Logs from "../support/worker/Logs.ts"
 import { empty, gone, row, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
@@ -54,6 +55,28 @@ workerTests("a paused task", (test) => {
       )
       assert.isTrue(yield* Admin.resume({ task: "Jobs" }))
       assert.isFalse(yield* Admin.resume({ task: "Jobs" }))
+      yield* empty
+    })
+  )
+
+  test(
+    "is noticed though the look after its notification has failed",
+    Effect.gen(function*() {
+      yield* reset
+      const logs = Logs.capture()
+      const Jobs = jobs(() => Effect.succeed(NextStep.none))
+      const Others = other(() => Effect.void)
+      yield* Effect.provide(start({ tasks: [Jobs, Others] }), logs.layer)
+      yield* run("alter table pg_task_paused rename to hidden")
+      yield* run("select pg_notify('pg_task_changed', 'paused')")
+      yield* logs.line("It could not be read which tasks are paused")
+      // No notification tells of this.
+      yield* run("alter table hidden disable trigger user")
+      yield* run("insert into hidden (kind, name) values ('task', 'Jobs')")
+      yield* run("alter table hidden enable trigger user")
+      yield* run("alter table hidden rename to pg_task_paused")
+      yield* untilPaused(Jobs, Others)
+      yield* Admin.resume({ task: "Jobs" })
       yield* empty
     })
   )

@@ -173,10 +173,13 @@ workerTests("a limit", (test) => {
       const gate = yield* makeGate
       const makeWith = (running: number) => makeSyncs(({ name }) => gate.enter(name), running)
       const Old = makeWith(1)
-      yield* start({ tasks: [Old] })
+      const old = yield* startApart({ tasks: [Old] })
       yield* Old.enqueueAll([1, 2, 3].map((n) => sync("a", n)))
       yield* gate.next
       yield* eventually(limitedRows, (rows) => rows.filter(({ slot }) => slot === null).length === 2)
+      // It ends its step, and says its number no more.
+      yield* Effect.forkScoped(closed(old))
+      yield* eventually(old.worker.health, ({ alive }) => !alive)
       yield* start({ tasks: [makeWith(3)] })
       yield* gate.next
       yield* gate.next

@@ -33,6 +33,7 @@ import type { AfterCommit } from "./afterCommit.ts"
 import type { Database } from "./database.ts"
 import { BatchSize, Entrance } from "./entrance.ts"
 import { type Ask, type Knocks, lockedPause } from "./knocks.ts"
+import { lockRetries } from "./lockRetries.ts"
 import type { Pauses } from "./pauses.ts"
 import type { Waker } from "./wakeup.ts"
 
@@ -156,7 +157,7 @@ export class Door {
   private get sayLimits(): Effect.Effect<void> {
     const { database, knocks: { said }, sql } = this.options
     if (said.length === 0) return Effect.void
-    return Effect.matchEffect(database.withTimeout(sayLimits(sql, said)), {
+    return Effect.matchEffect(Effect.retry(database.withTimeout(sayLimits(sql, said)), lockRetries), {
       // Whoever claims a row of a key says it again.
       onFailure: (error) => Effect.logDebug(`The numbers of limits could not be noted: ${messageOf(error)}`),
       onSuccess: () => Effect.void

@@ -42,6 +42,8 @@ export class Pauses implements Claimable {
   private warned = false
   /** This role may read what is paused. */
   private mayRead = true
+  /** The last look has failed: what it would have found, no notification tells again. */
+  private failed = false
   private readonly all: Claimable
 
   constructor({ known, ...options }: PausesOptions) {
@@ -77,13 +79,11 @@ export class Pauses implements Claimable {
     this.changed.set()
   }
 
-  /** Looks until its fiber is interrupted: after a notification, and often if none come through. */
+  /** Looks until its fiber is interrupted: after a notification, and often if none come through, or a look has failed. */
   run(listener: { readonly hears: boolean } | undefined): Effect.Effect<never> {
+    const isDue = () => this.mayRead && (this.failed || listener?.hears !== true)
     const turn = Effect.suspend(() =>
-      Effect.flatMap(
-        this.changed.wait(lookEvery),
-        (isTold) => isTold || listener?.hears !== true && this.mayRead ? this.load : Effect.void
-      )
+      Effect.flatMap(this.changed.wait(lookEvery), (isTold) => isTold || isDue() ? this.load : Effect.void)
     )
     return Effect.forever(turn)
   }
@@ -94,6 +94,7 @@ export class Pauses implements Claimable {
       // The worker's other statements tell if the database is lost.
       onFailure: (error) => {
         this.mayRead = codeOf(error) !== "42501"
+        this.failed = true
         const message = `It could not be read which tasks are paused: ${messageOf(error)}`
         const say = this.warned ? Effect.logDebug(message) : Effect.logWarning(message)
         this.warned = true
@@ -104,6 +105,7 @@ export class Pauses implements Claimable {
   }
 
   private set(paused: ReadonlySet<string>): void {
+    this.failed = this.warned = false
     const isResumed = [...this.paused].some((task) => !paused.has(task))
     this.paused = paused
     if (isResumed) this.options.onResumed()

@@ -152,7 +152,7 @@ const makePipeline = Effect.fnUntraced(function*(core: Core, known: ReadonlyArra
   const othersLooks = new OthersLooks(now)
   const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps, othersLooks })
   const pauses = new Pauses({ ...core, known, onResumed: () => wakeup.wake() })
-  yield* pauses.load
+  yield* Effect.withTracerEnabled(pauses.load, false)
   const knocks = new Knocks(settings.tasks, now)
   const running: Runner = { door: knocks, isPaused: pauses.isPaused, ...runner }
   const pool = new Pool({

@@ -1,11 +1,11 @@
 /** Claims that failed: what they may have taken all the same, and the time at which they failed. */
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { type Position, positionAt, releaseBehind, serverTime } from "../sql/claim.ts"
 import { codeOf, isConnectionLost, failureKindOf } from "../sql/errors.ts"
 import type { Database } from "./database.ts"
+import { lockRetries } from "./lockRetries.ts"
 
 export interface Unanswered {
   readonly sql: SqlClient
@@ -20,13 +20,6 @@ export const mayHaveRun = (error: SqlError): boolean => codeOf(error) === undefi
 
 /** The database answers, and refuses: a row is locked, or a trigger of somebody's does not let it be given back. */
 const isRefusal = (error: SqlError) => failureKindOf(error) !== "Database"
-
-/** Another session holds a row, or the statement was cut off: that passes, or it is no use to go on. */
-const lockRetries = {
-  schedule: Schedule.spaced("200 millis"),
-  times: 4,
-  while: (error: SqlError) => failureKindOf(error) === "Lock"
-}
 
 /** Sends a statement until the database is there to answer it. Undefined when it can't be carried out. */
 const insist = <A>({ isStopping, database }: Unanswered, statement: Effect.Effect<A, SqlError>) => {
