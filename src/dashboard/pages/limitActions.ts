@@ -39,7 +39,7 @@ export const limitButtons = (
     isAlone === true ? hidden("alone", "1") : ""
   }${
     changes.map((change) =>
-      html`<button name="change" value="${change}" aria-label="${labelOf(change)}">${titleOf[change]}</button>`
+      html`<button name="change" value="${change}" aria-label="${labelOf(change)}">${titleOf[change]}</button> `
     )
   }</form>`
 }
