@@ -190,11 +190,13 @@ export class LimitCount extends Schema.Class<LimitCount>("effect-pg-task/Activit
   key: Schema.NullOr(Schema.String),
   /** How many tasks may be at work at the same time. Null for a limit with keys, and where no task says it. */
   running: Schema.NullOr(Schema.Number),
+  /** How many attempts may start in how long. Null if it has no rate, for a limit with keys, and where no worker says it. */
+  rate: Schema.NullOr(Schema.Struct({ limit: Schema.Number, per: Schema.DurationFromMillis })),
   /** How many tasks hold a slot: they are at work, or about to. */
   holders: Schema.Number,
   /** How many of these a worker has taken. */
   atWork: Schema.Number,
-  /** How many tasks wait for a slot: those with the status `limited`. */
+  /** How many tasks wait for a slot, or for a moment of the rate: those with the status `limited`. */
   waiting: Schema.Number,
   /** How long ago the oldest of these became due. Null if none waits. */
   oldest: Schema.NullOr(Schema.DurationFromMillis),
@@ -202,6 +204,10 @@ export class LimitCount extends Schema.Class<LimitCount>("effect-pg-task/Activit
   paused: Schema.Boolean,
   /** The whole limit is paused. */
   limitPaused: Schema.Boolean,
+  /** For how long no task starts, because it backs off by itself. Null if it doesn't. */
+  backOff: Schema.NullOr(Schema.DurationFromMillis),
+  /** The same, because the whole limit backs off. */
+  limitBackOff: Schema.NullOr(Schema.DurationFromMillis),
   /** There may be more of them: counting stopped at the limit. */
   atLeast: Schema.Boolean
 }) {}

@@ -61,6 +61,8 @@ export interface GraphLimit {
   readonly name: string
   /** How many tasks may be at work at the same time; of each key, if it is `keyed`. Undefined: the state decides, or a rate. */
   readonly running: number | undefined
+  /** How many attempts may start in how long; of each key, if it is `keyed`. Undefined: any number. */
+  readonly rate: { readonly limit: number; readonly per: Duration.Duration } | undefined
   /** Each key of the state has the limit for itself. */
   readonly keyed: boolean
 }

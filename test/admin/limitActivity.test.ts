@@ -1,7 +1,7 @@
 /** Limits in tables of any size: what is counted, up to a limit. */
 import { assert } from "@effect/vitest"
-import { Effect } from "effect"
-import { Activity, Limits } from "../../src/index.ts"
+import { Duration, Effect } from "effect"
+import { Activity, Limit, Limits } from "../../src/index.ts"
 import { atTheDoor, holder } from "../support/limits/Syncs.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
 import { insert, run } from "../support/worker/Table.ts"
@@ -97,6 +97,45 @@ workerTests("limits", (test) => {
         assert.lengthOf(found, odd.length + 1)
       }
       assert.deepStrictEqual(yield* allKeys("nobody", 10), [])
+    })
+  )
+
+  test(
+    "say the rate of each key, and for how long it backs off, or its whole limit",
+    Effect.gen(function*() {
+      yield* reset
+      yield* atTheDoor("acme", 1)
+      yield* alone("stripe", 1)
+      yield* run(`insert into pg_task_limit (key, slots, rate_limit, rate_per) values
+        ('stripe', 3, 100, 60000), ('tenant:acme', 2, 5, 1500)`)
+      const found = Effect.gen(function*() {
+        const [stripe, tenant] = yield* Activity.limits(10)
+        const [acme] = yield* Activity.busiestKeys({ limit: "tenant", first: 1, lookAt: 10 })
+        const { keys: [same] } = yield* Activity.limitKeys("tenant", { first: 1, lookAt: 10 })
+        const { count } = yield* Activity.limitTasks({ limit: "tenant", key: "acme" }, { first: 1, lookAt: 10 })
+        const backsOff = (one: Activity.LimitCount | undefined) => [one?.backOff !== null, one?.limitBackOff !== null]
+        assert.deepStrictEqual(backsOff(same), backsOff(acme))
+        assert.deepStrictEqual(backsOff(count), backsOff(acme))
+        const rates = [stripe, tenant, acme, same, count].map((one) => one?.rate)
+        return { rates, backsOff: [stripe, tenant, acme].map(backsOff) }
+      })
+      const rate = { limit: 5, per: Duration.millis(1500) }
+      const neither = [false, false]
+      assert.deepStrictEqual(yield* found, {
+        rates: [{ limit: 100, per: Duration.minutes(1) }, null, rate, rate, rate],
+        backsOff: [neither, neither, neither]
+      })
+      const Tenant = Limit.make("tenant", { running: 2 })
+      yield* Tenant.backOff("1 hour", { key: "acme" })
+      assert.deepStrictEqual((yield* found).backsOff, [neither, neither, [true, false]])
+      yield* Tenant.backOff("2 hours")
+      assert.deepStrictEqual((yield* found).backsOff, [neither, [true, true], [true, true]])
+      const [acme] = yield* Activity.busiestKeys({ first: 1, lookAt: 10 })
+      assert.isBelow(Duration.toMinutes(acme!.backOff!), 61)
+      assert.isAbove(Duration.toMinutes(acme!.limitBackOff!), 61)
+      yield* Limits.resume({ limit: "tenant" })
+      assert.deepStrictEqual((yield* found).backsOff, [neither, neither, [true, false]])
+      yield* reset
     })
   )
 

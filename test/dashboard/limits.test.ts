@@ -1,12 +1,12 @@
 /** The pages of limits. */
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import { Limits } from "../../src/index.ts"
+import { Limit, Limits, NextStep, Step, Task } from "../../src/index.ts"
 import { contentOf, dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
 import { postAs, request } from "../support/dashboard/Request.ts"
 import { as, serve } from "../support/dashboard/Server.ts"
 import { Order } from "../support/dashboard/Shop.ts"
-import { atTheDoor, holder, makeSyncs, sync } from "../support/limits/Syncs.ts"
+import { atTheDoor, holder, makeSyncs, Sync, sync } from "../support/limits/Syncs.ts"
 import { makeGate, start } from "../support/worker/Fixture.ts"
 import { empty, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
@@ -72,6 +72,62 @@ dashboardTests("limits", (test) => {
       yield* empty
       yield* play(() => page.goto(`${url}limits`))
       assert.match(yield* play(() => overview.innerText()), /tenant\s+1 of each key\s+0\s+0\s+0/)
+      assert.deepStrictEqual(faults, [])
+    })
+  )
+
+  test(
+    "say their rates and for how long they back off; that can be ended, and they can be paused meanwhile",
+    Effect.gen(function*() {
+      yield* reset
+      const backOff = (key: string) =>
+        run("update pg_task_limit set held_until = now() + interval '10 hours' where key = $1", [key])
+      yield* run(`insert into pg_task_limit (key, slots, rate_limit, rate_per)
+        values ('api', 2147483647, 1200, 60000), ('tenant:acme', 2, 100, 60000), ('tenant:umbrella', 3, null, null)`)
+      yield* run("insert into pg_task_limit (key, held_until) values ('tenant', null)")
+      yield* atTheDoor("acme", 2)
+      yield* atTheDoor("umbrella", 1)
+      yield* insert(`{"Calls":{"Call":{}}}`, { limit_key: "'api'", slots: "1" })
+      const Rated = Limit.make("rated", { running: 7, rate: { limit: 5, per: "1500 millis" } })
+      const Unused = Task.make("Unused", [
+        Step.make(Sync, { limit: Rated.by(({ tenant }) => tenant), handler: () => Effect.succeed(NextStep.none) })
+      ])
+      const url = yield* serve({ tasks: [Syncs, Unused], access: as("ada", "write") })
+      const { faults, page } = yield* visit({ javaScriptEnabled: false })
+      const open = (path: string) => Effect.andThen(play(() => page.goto(`${url}${path}`)), contentOf(page))
+      const line = (region: string, name: string) =>
+        play(() => page.getByRole("region", { name: region }).getByRole("row", { name }).innerText())
+      const press = (name: string) =>
+        Effect.andThen(play(() => page.getByRole("button", { name, exact: true }).click()), contentOf(page))
+
+      assert.notInclude(yield* open("limits"), "backs off")
+      assert.match(yield* line("Limits", "api"), /api\s+1,200 in 1m\s/)
+      // What no worker has said yet, the code says.
+      assert.match(yield* line("Limits", "rated"), /rated\s+7, and 5 in 1s 500ms of each key\s/)
+      assert.match(yield* line("The busiest keys", "acme"), /acme\s+2, and 100 in 1m\s/)
+      assert.match(yield* line("The busiest keys", "umbrella"), /umbrella\s+3\s/)
+      assert.include(yield* open("limit?limit=api"), "1,200 in 1m")
+
+      yield* backOff("tenant:acme")
+      yield* open("limits?limit=tenant")
+      assert.match(yield* line("Keys", "acme"), /backs off for 9h/)
+      assert.notInclude(yield* line("Keys", "umbrella"), "backs off")
+      assert.match(
+        yield* open("limit?limit=tenant&key=acme"),
+        /At most\s+2, and 100 in 1m[^]*Paused\s+no\s+backs off for 9h/
+      )
+      assert.include(yield* press("Pause tenant acme"), "1 key paused.")
+      assert.match(yield* contentOf(page), /Paused\s+yes\s+backs off for 9h/)
+      assert.include(yield* press("Resume tenant acme"), "1 key resumed.")
+      assert.notInclude(yield* contentOf(page), "backs off")
+
+      yield* backOff("tenant")
+      yield* open("limits")
+      assert.match(yield* line("Limits", "Syncs.Sync"), /tenant[^]*backs off for 9h/)
+      assert.match(yield* line("The busiest keys", "umbrella"), /backs off for 9h \d+m the whole limit/)
+      assert.strictEqual(yield* play(() => page.getByRole("button", { name: "Resume tenant umbrella" }).count()), 0)
+      assert.include(yield* press("Resume tenant"), "1 limit resumed.")
+      assert.notInclude(yield* contentOf(page), "backs off")
       assert.deepStrictEqual(faults, [])
     })
   )

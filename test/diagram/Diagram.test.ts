@@ -229,7 +229,7 @@ stateDiagram-v2
     }))
 
   it("notes limits, and has them as data", () => {
-    const shared = Limit.make("stripe", { running: 5 })
+    const shared = Limit.make("stripe", { running: 5, rate: { limit: 100, per: "1 minute" } })
     const keyed = Limit.make("<tenant>", { running: 2 })
     const task = Task.make("Limited", [
       Step.make(Ordered, { limit: shared, next: [Charged], handler: stop }),
@@ -237,14 +237,14 @@ stateDiagram-v2
       Step.make(Shipped, { limit: keyed.by(() => "acme", { running: () => 3 }), handler: stop })
     ])
     const text = Diagram.toMermaid(task)
-    assert.include(text, "limit stripe: 5 at a time\n")
+    assert.include(text, "limit stripe: 5 at a time, 100 per 1m\n")
     assert.include(text, "limit #60;tenant#62;: 2 at a time of each key")
     assert.include(text, "limit #60;tenant#62;: some at a time of each key")
     parseDot(Diagram.toGraphViz(task))
     assert.deepStrictEqual(Diagram.toGraph(task).nodes.map(({ limit }) => limit), [
-      { name: "stripe", running: 5, keyed: false },
-      { name: "<tenant>", running: 2, keyed: true },
-      { name: "<tenant>", running: undefined, keyed: true }
+      { name: "stripe", running: 5, rate: { limit: 100, per: Duration.minutes(1) }, keyed: false },
+      { name: "<tenant>", running: 2, rate: undefined, keyed: true },
+      { name: "<tenant>", running: undefined, rate: undefined, keyed: true }
     ])
     assert.isUndefined(Diagram.toGraph(Order).nodes[0]!.limit)
   })

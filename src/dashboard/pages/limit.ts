@@ -6,8 +6,8 @@ import { address, cut, type Html, html } from "../html.ts"
 import { respond } from "../shell.ts"
 import { type Handler, Refusal } from "../site.ts"
 import { count, duration } from "../text.ts"
-import { doneNote, limitButton } from "./limitActions.ts"
-import { maxName } from "./limits.ts"
+import { doneNote, limitButtons } from "./limitActions.ts"
+import { backOffMarks, maxName, mostOf } from "./limits.ts"
 import { rowTable } from "./rowTable.ts"
 
 /** Of each kind. */
@@ -15,14 +15,16 @@ const maxRows = 50
 
 const lookAt = 10_000
 
-const facts = (
-  { atLeast, atWork, holders, limitPaused, oldest, paused, running, waiting }: Activity.LimitCount
-): Html =>
-  html`<dl class="facts"><dt>At most</dt><dd>${running ?? "No task says how many"}</dd><dt>Holders</dt><dd>${
+const facts = (found: Activity.LimitCount): Html => {
+  const { atLeast, atWork, holders, limitPaused, oldest, paused, waiting } = found
+  return html`<dl class="facts"><dt>At most</dt><dd>${mostOf(found, "No task says how many")}</dd><dt>Holders</dt><dd>${
     count(holders)
   }, of which workers have taken ${count(atWork)}</dd><dt>Waiting</dt><dd>${count(waiting, atLeast)}${
     oldest === null ? "" : html`, the oldest for ${duration(oldest)}`
-  }</dd><dt>Paused</dt><dd>${paused ? "yes" : limitPaused ? "yes, the whole limit is" : "no"}</dd></dl>`
+  }</dd><dt>Paused</dt><dd>${paused ? "yes" : limitPaused ? "yes, the whole limit is" : "no"} ${
+    backOffMarks(found)
+  }</dd></dl>`
+}
 
 const card = (title: string, rows: ReadonlyArray<Admin.Row>, all: number): Html =>
   html`<section class="card"><h2>${title}</h2>${rowTable(rows, false, title)}${
@@ -42,7 +44,7 @@ export const limit: Handler = Effect.fnUntraced(function*(visit) {
     title,
     current: "limits",
     body: html`<h1>${title}</h1>${doneNote(visit.query)}<div class="bar">${
-      limitButton(visit, { limit: name, key, isAlone: true }, found.paused)
+      limitButtons(visit, { limit: name, key, isAlone: true }, found)
     }<a class="plain" href="${key === undefined ? "limits" : address("limits", { limit: name })}">${
       key === undefined ? "All limits" : "All keys"
     }</a></div><section class="card">${facts(found)}</section>${card("Who holds its slots", holders, found.holders)}${

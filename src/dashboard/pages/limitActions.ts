@@ -1,5 +1,6 @@
 /** Pausing limits, and resuming them. */
 import * as Effect from "effect/Effect"
+import type * as Activity from "../../Activity.ts"
 import * as Limits from "../../Limits.ts"
 import { address, type Html, html } from "../html.ts"
 import { hidden, seeOther } from "../shell.ts"
@@ -22,16 +23,25 @@ interface Target {
   readonly isAlone?: boolean | undefined
 }
 
-/** The button that pauses what is not paused. */
-export const limitButton = (visit: Visit, { isAlone, key, limit, list }: Target, isPaused: boolean): Html => {
+/** The button that pauses what is not paused, and the one that resumes what is, or that backs off. */
+export const limitButtons = (
+  visit: Visit,
+  { isAlone, key, limit, list }: Target,
+  count: Pick<Activity.LimitCount, "paused" | "backOff"> | undefined
+): Html => {
   if (!may(visit, "pause")) return html``
-  const change = isPaused ? "resume" : "pause"
-  const label = [titleOf[change], limit, ...(key === undefined ? [] : [key])].join(" ")
+  const { backOff = null, paused = false } = count ?? {}
+  const changes: ReadonlyArray<Change> = paused ? ["resume"] : backOff === null ? ["pause"] : ["pause", "resume"]
+  const labelOf = (change: Change) => [titleOf[change], limit, ...(key === undefined ? [] : [key])].join(" ")
   return html`<form class="inline" method="post" action="limit">${hidden("token", visit.token)}${
     hidden("limit", limit)
   }${key === undefined ? "" : hidden("key", key)}${list === undefined ? "" : hidden("list", list)}${
     isAlone === true ? hidden("alone", "1") : ""
-  }<button name="change" value="${change}" aria-label="${label}">${titleOf[change]}</button></form>`
+  }${
+    changes.map((change) =>
+      html`<button name="change" value="${change}" aria-label="${labelOf(change)}">${titleOf[change]}</button> `
+    )
+  }</form>`
 }
 
 /** Says what was done. As for tasks, the address has only known words. */
@@ -63,7 +73,7 @@ export const changeLimit: Handler = Effect.fnUntraced(function*(visit) {
     title: titleOf[change],
     text: (changed) => changed ? `1 ${what}` : `no ${what}`
   })
-  if (!changed) return yield* refuse(409, "Not there", `This ${what} is not paused any more.`)
+  if (!changed) return yield* refuse(409, "Not there", `This ${what} is not paused, and does not back off, any more.`)
   return seeOther(
     visit.form.has("alone")
       ? address("limit", { ...target, done: change, what })

@@ -1,12 +1,13 @@
 /** The limits: how many tasks hold their slots, how many wait, and the means to pause them. */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Activity from "../../Activity.ts"
 import * as Diagram from "../../Diagram.ts"
 import { address, cut, type Html, html } from "../html.ts"
 import { respond } from "../shell.ts"
 import type { Handler, Site, Visit } from "../site.ts"
-import { count, duration, several } from "../text.ts"
-import { doneNote, limitButton } from "./limitActions.ts"
+import { count, duration, number, several } from "../text.ts"
+import { doneNote, limitButtons } from "./limitActions.ts"
 
 /** Rows of each task: however many there are, a look is quick. */
 const lookAt = 10_000
@@ -56,16 +57,43 @@ const linesOf = (site: Site, sums: ReadonlyArray<Activity.LimitSum>): ReadonlyAr
 const isKeyed = ({ states, sum }: Line): boolean =>
   states.some(({ limit }) => limit.keyed) || (sum !== undefined && sum.keys + sum.pausedKeys > 0)
 
-/** How many may be at work, as the newest worker has said it, or else the code. */
-const mostOf = ({ states, sum }: Line): string => {
-  const most = sum?.running ?? states[0]?.limit.running
-  return most === undefined ? "–" : String(most)
+/** How many may be at work, and how many may start in a while. */
+export const mostOf = (
+  { rate, running }: Pick<Activity.LimitCount, "running" | "rate">,
+  unknown = "–"
+): string => {
+  const most = [
+    ...(running === null ? [] : [number(running)]),
+    ...(rate === null ? [] : [`${number(rate.limit)} in ${Duration.format(rate.per)}`])
+  ]
+  return most.length === 0 ? unknown : most.join(", and ")
 }
 
-const pausedMark = html`<span class="badge" data-mood="limited">paused</span>`
+/** As the newest worker has said it, or else the code. */
+const mostOfLine = ({ states: [first], sum }: Line): string =>
+  sum !== undefined && (sum.running !== null || sum.rate !== null)
+    ? mostOf(sum)
+    : mostOf({ running: first?.limit.running ?? null, rate: first?.limit.rate ?? null })
 
-const paused = (isPaused: boolean, limitPaused: boolean): Html =>
-  limitPaused ? html`${pausedMark} <span class="quiet">the whole limit</span>` : isPaused ? pausedMark : html``
+const mark = (text: string, isWhole = false): Html =>
+  html`<span class="badge" data-mood="limited">${text}</span> ${
+    isWhole ? html`<span class="quiet">the whole limit</span> ` : ""
+  }`
+
+type Brakes = Pick<Activity.LimitCount, "key" | "paused" | "limitPaused" | "backOff" | "limitBackOff">
+
+/** For how long it, or its whole limit, backs off. */
+export const backOffMarks = ({ backOff, key, limitBackOff }: Brakes): Html =>
+  html`${backOff === null ? "" : mark(`backs off for ${duration(backOff)}`)}${
+    key === null || limitBackOff === null ? "" : mark(`backs off for ${duration(limitBackOff)}`, true)
+  }`
+
+/** Why no task of it starts. */
+const marks = (count: Brakes): Html => {
+  const { key, limitPaused, paused } = count
+  const isWhole = key !== null && limitPaused
+  return html`${isWhole || paused ? mark("paused", isWhole) : ""}${backOffMarks(count)}`
+}
 
 const stateLinks = (states: ReadonlyArray<LimitedState>): Html =>
   states.length === 0
@@ -91,14 +119,12 @@ const limitLine = (visit: Visit) => (line: Line): Html => {
   return html`<tr><th scope="row"><a href="${
     isKeyed(line) ? address("limits", { limit: name }) : address("limit", { limit: name })
   }">${shown}</a></th><td class="num">${
-    isKeyed(line) ? html`${mostOf(line)} <span class="quiet">of each key</span>` : mostOf(line)
-  }</td>${numbers(sum)}<td>${sum?.paused === true ? pausedMark : ""}${
+    isKeyed(line) ? html`${mostOfLine(line)} <span class="quiet">of each key</span>` : mostOfLine(line)
+  }</td>${numbers(sum)}<td>${sum === undefined ? "" : marks(sum)}${
     sum === undefined || sum.pausedKeys === 0
       ? ""
-      : html` <span class="quiet">${several(sum.pausedKeys, "key")} paused</span>`
-  }</td><td>${stateLinks(states)}</td><td class="tight">${
-    limitButton(visit, { limit: name }, sum?.paused === true)
-  }</td></tr>`
+      : html`<span class="quiet">${several(sum.pausedKeys, "key")} paused</span>`
+  }</td><td>${stateLinks(states)}</td><td class="tight">${limitButtons(visit, { limit: name }, sum)}</td></tr>`
 }
 
 const head = (titles: ReadonlyArray<string>): Html =>
@@ -113,11 +139,9 @@ const head = (titles: ReadonlyArray<string>): Html =>
 const keyLine = (visit: Visit, list: string | undefined) => (key: Activity.LimitCount): Html =>
   html`<tr><th scope="row"><a href="${address("limit", { limit: key.limit, key: key.key ?? undefined })}">${
     list === undefined ? html`<span class="quiet">${cut(key.limit, maxName)}</span> ` : ""
-  }${cut(key.key ?? "", maxName)}</a></th><td class="num">${key.running ?? "–"}</td>${numbers(key)}<td>${
-    paused(key.paused, key.limitPaused)
-  }</td><td class="tight">${
-    limitButton(visit, { limit: key.limit, key: key.key ?? undefined, list }, key.paused)
-  }</td></tr>`
+  }${cut(key.key ?? "", maxName)}</a></th><td class="num">${mostOf(key)}</td>${numbers(key)}<td>${
+    marks(key)
+  }</td><td class="tight">${limitButtons(visit, { limit: key.limit, key: key.key ?? undefined, list }, key)}</td></tr>`
 
 const keyTitles = ["Key", "At most", "Holders", "At work", "Waiting", "Oldest", "Paused"]
 

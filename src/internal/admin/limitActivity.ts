@@ -11,21 +11,33 @@ import { fieldsOf } from "./row.ts"
 const withSql = <A>(statement: (sql: SqlClient.SqlClient) => Effect.Effect<A, SqlError>) =>
   Effect.flatMap(SqlClient.SqlClient, statement).pipe(Effect.catchTag("SqlError", toTableError))
 
+const timeOrNull = (millis: number | null) => millis === null ? null : Duration.millis(Math.max(Math.round(millis), 0))
+
 /** The fields of an `Activity.LimitCount`. */
 const countOf = (
-  { atLeast, holders, name, oldest, paused, running, slots, waiting }: Omit<Statements.LimitSum, "keys" | "pausedKeys">
+  { atLeast, held, holders, name, oldest, paused, rateLimit, ratePer, running, slots, waiting }: Omit<
+    Statements.LimitSum,
+    "keys" | "pausedKeys"
+  >
 ) => ({
   limit: name,
   running: slots,
   holders,
   atWork: running,
   waiting,
-  oldest: oldest === null ? null : Duration.millis(Math.round(oldest)),
+  oldest: timeOrNull(oldest),
+  rate: rateLimit === null || ratePer === null ? null : { limit: rateLimit, per: Duration.millis(ratePer) },
   paused,
+  backOff: timeOrNull(held),
   atLeast
 })
 
-const keyCountOf = ({ key, limitPaused, ...sum }: Statements.KeySum) => ({ ...countOf(sum), key, limitPaused })
+const keyCountOf = ({ key, limitHeld, limitPaused, ...sum }: Statements.KeySum) => ({
+  ...countOf(sum),
+  key,
+  limitPaused,
+  limitBackOff: timeOrNull(limitHeld)
+})
 
 export const limitSums = (lookAt: number) =>
   Effect.map(
@@ -35,6 +47,7 @@ export const limitSums = (lookAt: number) =>
         ...countOf(sum),
         key: null,
         limitPaused: sum.paused,
+        limitBackOff: timeOrNull(sum.held),
         keys,
         pausedKeys
       }))

@@ -31,6 +31,7 @@ export type NodeStatus = "parked" | "limited" | "ready" | "running" | "scheduled
 interface NodeLimit {
   readonly name: string
   readonly running: number | undefined
+  readonly rate: { readonly limit: number; readonly per: Duration.Duration } | undefined
   readonly keyed: boolean
 }
 
@@ -205,9 +206,10 @@ const describeStep = (step: StepDefinition) => {
   }
 }
 
-const limitOf = ({ key, name, running }: LimitDefinition): NodeLimit => ({
+const limitOf = ({ key, name, rate, running }: LimitDefinition): NodeLimit => ({
   name,
   running: typeof running === "number" ? running : undefined,
+  rate: rate && { limit: rate.limit, per: Duration.millis(rate.per) },
   keyed: key !== undefined
 })
 

@@ -8,6 +8,7 @@ import { anyNumber, isAtDoor } from "./limitSchema.ts"
 import { namesIn, orderOfUnnamed, parts } from "./page.ts"
 import { query, type Rows } from "./query.ts"
 import { type AdminRow, ageOrNull, columnsOf } from "./row.ts"
+import { millisUntil } from "./time.ts"
 
 export interface LimitSum {
   readonly name: string
@@ -22,6 +23,11 @@ export interface LimitSum {
   /** In milliseconds. */
   readonly oldest: number | null
   readonly paused: boolean
+  readonly rateLimit: number | null
+  /** In milliseconds. */
+  readonly ratePer: number | null
+  /** For how many milliseconds it backs off by itself. */
+  readonly held: number | null
   readonly atLeast: boolean
 }
 
@@ -29,6 +35,8 @@ export interface KeySum extends Omit<LimitSum, "keys" | "pausedKeys"> {
   readonly key: string
   /** The whole limit is paused. */
   readonly limitPaused: boolean
+  /** For how many milliseconds the whole limit backs off. */
+  readonly limitHeld: number | null
 }
 
 const door = parts.find(({ name }) => name === "limited")!
@@ -70,6 +78,14 @@ const oldest = `${ageOrNull("min(s.due)")} as oldest`
 const slotsOf = (key: string, otherwise: string) =>
   `nullif(coalesce((select o.slots from pg_task_limit o where o.key = ${key}), ${otherwise}), ${anyNumber})`
 
+const heldFor = (key: string) =>
+  `(select ${millisUntil("o.held_until")} from pg_task_limit o where o.key = ${key} and o.held_until > now())`
+
+/** The rate of a key, as a worker has said it last, and for how long it backs off. */
+const ratesOf = (key: string) =>
+  `(select o.rate_limit from pg_task_limit o where o.key = ${key}) as "rateLimit",
+  (select o.rate_per from pg_task_limit o where o.key = ${key}) as "ratePer", ${heldFor(key)} as held`
+
 /** What was seen of each limit, all of its keys together. */
 export const limitSums = (sql: SqlClient, lookAt: number): Rows<LimitSum> =>
   planned(
@@ -78,7 +94,8 @@ export const limitSums = (sql: SqlClient, lookAt: number): Rows<LimitSum> =>
       sql,
       `${sample}
 select l.name, l.holders, l.running, l.waiting, l.oldest, l.keys, l."pausedKeys", l.capped as "atLeast",
-  ${slotsOf("l.name", "l.slots")} as slots, ${isPausedItself("l.name")} as paused
+  ${slotsOf("l.name", "l.slots")} as slots, ${isPausedItself("l.name")} as paused,
+  ${ratesOf("l.name")}
 from (
   select ${nameOf("s.key")} as name, ${sums}, ${oldest}, bool_or(c.capped) as capped,
     max(s.slots) filter (where not ${hasKey("s.key")}) as slots,
@@ -90,7 +107,10 @@ from (
     )
   )
 
-const pauses = (key: string) => `${isPausedItself(key)} as paused, ${isPausedItself(nameOf(key))} as "limitPaused"`
+/** What keeps tasks of a key from starting, beside its slots. */
+const brakes = (key: string) =>
+  `${isPausedItself(key)} as paused, ${isPausedItself(nameOf(key))} as "limitPaused",
+  ${ratesOf(key)}, ${heldFor(nameOf(key))} as "limitHeld"`
 
 /** The keys of which most of the rows wait that have waited longest. */
 export const busiestKeys = (
@@ -105,7 +125,7 @@ export const busiestKeys = (
 select ${nameOf("k.key")} as name, ${keyOf("k.key")} as key, ${
         slotsOf("k.key", "k.slots")
       } as slots, k.holders, k.running,
-  k.waiting, k.oldest, k.capped as "atLeast", ${pauses("k.key")}
+  k.waiting, k.oldest, k.capped as "atLeast", ${brakes("k.key")}
 from (
   select s.key, max(s.slots) as slots, bool_or(c.capped) as capped, ${sums}, ${oldest} from seen s cross join capped c
   where ${hasKey("s.key")} and ($2::text is null or ${nameOf("s.key")} = $2) group by s.key
@@ -142,7 +162,7 @@ const keyColumns = (limit: string) =>
     h.holders, h.running, w.waiting, ${
     ageOrNull("w.due")
   } as oldest, greatest(w.waiting, h.holders) >= ${limit} as "atLeast",
-    ${pauses("k.key")}`
+    ${brakes("k.key")}`
 
 /** One key, or a limit without keys. */
 export const countKey = (sql: SqlClient, key: string, lookAt: number): Rows<KeySum> =>
