@@ -40,8 +40,11 @@ import type { Waker } from "./wakeup.ts"
 /** How often slots are looked for that nobody has handed on, by a worker that has met limits, or by another one. */
 const lookEvery = { limited: 1000, unlimited: 60_000 }
 
-/** A look takes this share of the time at most. */
+/** Looks that take long, one like the other, take this share of the time at most. */
 const lookShare = 10
+
+/** However long they take, in milliseconds. */
+const longestPause = 60_000
 
 /** How many keys one statement looks at. Fewer, down to the fewest, after one that was cut off. */
 const keysOfLook = { most: 1000, fewest: 10 }
@@ -76,6 +79,8 @@ export class Door {
   private readonly entrances: ReadonlyArray<{ readonly run: Effect.Effect<never> }>
   /** How long the last answer took to a row that was about to start, in milliseconds. */
   private lastTook = Infinity
+  /** How long the last look took, in milliseconds. */
+  private lookTook = 0
 
   constructor(options: DoorOptions) {
     this.options = options
@@ -241,9 +246,16 @@ export class Door {
       const work = looks % looksPerTaking === 0 ? Effect.andThen(this.takeBack, this.look) : this.look
       return Effect.flatMap(knocks.isUsed ? work : this.lookForUse, () => {
         const pause = knocks.isUsed ? lookEvery.limited : lookEvery.unlimited
-        return knocks.mayLook.wait(Math.max(pause, (now() - startedAt) * lookShare))
+        return knocks.mayLook.wait(Math.max(pause, this.pauseAfter(now() - startedAt)))
       })
     }).pipe(Effect.andThen(Effect.suspend(() => this.looking(looks + 1))))
+  }
+
+  /** One look that has met a lock, or a database that was away, says nothing of the next: two in a row do. */
+  private pauseAfter(took: number): number {
+    const usual = Math.min(took, this.lookTook)
+    this.lookTook = took
+    return Math.min(usual * lookShare, longestPause)
   }
 
   /**

@@ -56,10 +56,15 @@ class JoinRound {
     return Effect.gen({ self: this }, function*() {
       const rows = yield* persist(sql<{ id: string; task: TaskId }>`select id, task::text from join_enqueued`)
       for (const { id, task } of rows.filter(({ id }) => !this.waiting.has(id))) {
+        // A fault may park them, and the round clears the error.
+        const options = { onParked: "wait" } as const
         const result: Effect.Effect<unknown, unknown, SqlClient.SqlClient> = id.startsWith("tree")
-          ? Root.await(task, { onParked: "wait" }) :
-          Talking.await(task)
-        const noted = Effect.tap(result, (state) => Effect.sync(() => this.awaited.set(id, state)))
+          ? Root.await(task, options)
+          : Talking.await(task, options)
+        const noted = Effect.matchEffect(result, {
+          onFailure: (error) => Effect.sync(() => this.awaited.set(id, { failed: String(error) })),
+          onSuccess: (state) => Effect.sync(() => this.awaited.set(id, state))
+        })
         this.waiting.set(id, yield* Effect.forkDetach(Effect.provideService(noted, SqlClient.SqlClient, sql)))
       }
     })
