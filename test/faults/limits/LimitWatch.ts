@@ -27,6 +27,8 @@ const calmAfter = 3000
  */
 const longestOpen = 5000
 const longestByLook = 20
+/** Of a look, after each that follows: after five seconds a fifth of it is left. */
+const fading = 0.95
 
 const look = ({ sql }: Scene) =>
   persist(sql<KeyNow>`select limit_key as key, count(*) filter (where slot > 0)::int as holders,
@@ -44,6 +46,8 @@ export class LimitWatch {
   private readonly openSince = new Map<string, number>()
   private readonly complained = new Set<string>()
   private longest = 0
+  /** How long the looks of the last seconds took at most, in milliseconds. */
+  private slowest = 0
 
   constructor(scene: Scene) {
     this.scene = scene
@@ -84,7 +88,8 @@ export class LimitWatch {
 
   private judgeQuiet(rows: ReadonlyArray<KeyNow>, took: number): void {
     const now = performance.now()
-    const allowed = longestOpen + longestByLook * took
+    this.slowest = Math.max(took, this.slowest * fading)
+    const allowed = longestOpen + longestByLook * this.slowest
     const open = new Set(
       rows.filter(({ holders, key, waits }) => waits && holders < runningOf(key)).map(({ key }) => key)
     )
@@ -94,7 +99,7 @@ export class LimitWatch {
       this.openSince.set(key, since)
       this.longest = Math.max(this.longest, now - since)
       if (now - since > allowed) {
-        const waited = `${Math.round(now - since)} ms, and a look took ${Math.round(took)} ms`
+        const waited = `${Math.round(now - since)} ms, and looks took ${Math.round(this.slowest)} ms`
         this.complain(`${key} has had a free slot and a row that waits for it, for too long: ${waited}`)
       }
     }
