@@ -98,6 +98,8 @@ const latency = Effect.gen(function*() {
 
 const share = Effect.gen(function*() {
   yield* fill("Endless", 1000)
+  // Their trigger has not notified the worker.
+  yield* Effect.flatMap(SqlClient.SqlClient, (sql) => sql.unsafe("select pg_notify('pg_task_changed', '')"))
   yield* Effect.sleep(2000)
   const before = { ...begun }
   yield* Effect.sleep(5000)
