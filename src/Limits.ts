@@ -115,8 +115,8 @@ export const pause: (
 ) => Effect.Effect<void, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = pauseLimit
 
 /**
- * Lets a paused limit, or key, go on, and ends its back-off. Returns whether it was paused, or backed off. A key that was paused by itself stays paused when
- * its limit is resumed, and the other way round.
+ * Lets a paused limit, or key, go on, and ends its back-off. Returns whether it was paused, or backed off. A key that was
+ * paused by itself stays paused when its limit is resumed, and the other way round.
  *
  * @example
  * ```ts

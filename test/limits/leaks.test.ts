@@ -4,9 +4,8 @@ import { Effect } from "effect"
 import { Admin, NextStep, Step, Task } from "../../src/index.ts"
 import { atTheDoor, holder, limitedRows, makeSyncs, Sync, sync, tenantLimit, Work } from "../support/limits/Syncs.ts"
 import { makeGate, start, workerTests } from "../support/worker/Fixture.ts"
-import { holding } from "../support/worker/Locks.ts"
 import { empty, gone, parked, run } from "../support/worker/Table.ts"
-import { eventually, within } from "../support/worker/Wait.ts"
+import { eventually } from "../support/worker/Wait.ts"
 
 /** In place of a worker that died. */
 const dead = "true, gen_random_uuid(), now() - interval '1 minute'"
@@ -71,26 +70,6 @@ workerTests("the slot of a row", (test) => {
       })
     )
   }
-
-  test(
-    "goes to the next one soon, also after a look that has waited for somebody's lock for seconds",
-    Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated
-      yield* occupied(alive)
-      yield* start({ tasks: [Syncs] })
-      const unlock = yield* holding("lock table pg_task_limit in access exclusive mode")
-      yield* eventually(
-        run("select 1 from pg_locks where not granted and relation = 'pg_task_limit'::regclass"),
-        (waiting) => waiting.length > 0
-      )
-      yield* Effect.sleep("4 seconds")
-      yield* unlock
-      yield* run("delete from pg_task where slot = 1")
-      // If it counted as a dear look, the next one would come after 40 seconds.
-      assert.strictEqual(yield* within(gate.next, "the next one", 25_000), "1")
-      yield* gate.open
-    })
-  )
 
   test(
     "goes to the next one when it is deleted while it runs, also by Admin.cancel",
