@@ -1,6 +1,6 @@
 /**
- * For whoever is on call: the limits, who holds their slots and who waits; to pause them, and to resume them. The command
- * `pg-task limits` does the same.
+ * For whoever is on call: the limits, how many tasks hold their slots and how many wait. The command `pg-task limits` does
+ * the same. `Admin.pause` and `Admin.resume` pause and resume them.
  *
  * @since 0.1.0
  */
@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { allLimits, pauseLimit, resumeLimit } from "./internal/admin/limits.ts"
+import { allLimits } from "./internal/admin/limits.ts"
 import type * as TaskError from "./TaskError.ts"
 
 /**
@@ -95,38 +95,3 @@ export interface Target {
   /** Default: all keys of the limit. */
   readonly key?: string | undefined
 }
-
-/**
- * Pauses a limit, or one key of it: no task gets a slot until {@link resume}. Tasks that a worker has taken go on.
- * It waits for sessions that are about to give slots, each for five seconds at most; in a transaction of the caller, for
- * those of the first 500 keys only.
- *
- * @example
- * ```ts
- * import { Limits } from "effect-pg-task"
- *
- * export const program = Limits.pause({ limit: "tenant", key: "acme" })
- * ```
- * @category limits
- * @since 0.1.0
- */
-export const pause: (
-  target: Target
-) => Effect.Effect<void, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = pauseLimit
-
-/**
- * Lets a paused limit, or key, go on, and ends its back-off. Returns whether it was paused, or backed off. A key that was
- * paused by itself stays paused when its limit is resumed, and the other way round.
- *
- * @example
- * ```ts
- * import { Limits } from "effect-pg-task"
- *
- * export const program = Limits.resume({ limit: "tenant", key: "acme" })
- * ```
- * @category limits
- * @since 0.1.0
- */
-export const resume: (
-  target: Target
-) => Effect.Effect<boolean, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = resumeLimit

@@ -1,7 +1,7 @@
 /** Limits in tables of any size: what is counted, up to a limit. */
 import { assert } from "@effect/vitest"
 import { Duration, Effect } from "effect"
-import { Activity, Limit, Limits } from "../../src/index.ts"
+import { Activity, Admin, Limit, Limits } from "../../src/index.ts"
 import { atTheDoor, holder } from "../support/limits/Syncs.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
 import { insert, run } from "../support/worker/Table.ts"
@@ -38,8 +38,8 @@ workerTests("limits", (test) => {
       yield* holder("acme", "first")
       yield* holder("quiet", "only", "true, gen_random_uuid(), now() + interval '1 hour'")
       yield* alone("stripe", 4)
-      yield* Limits.pause({ limit: "tenant", key: "nobody" })
-      yield* Limits.pause({ limit: "stripe" })
+      yield* Admin.pause({ limit: "tenant", key: "nobody" })
+      yield* Admin.pause({ limit: "stripe" })
       yield* insert("{\"Unlimited\":{\"State\":{}}}")
       const wanted = yield* Limits.list()
       const busiest = yield* Activity.busiestKeys({ first: 10, lookAt: 100 })
@@ -89,7 +89,7 @@ workerTests("limits", (test) => {
         yield* alone(`ten${key}`, 1)
       }
       yield* run("update pg_task set limit_key = 'tenant:\\' where limit_key = 'tenant:\\\\'")
-      yield* Limits.pause({ limit: "tenant", key: "paused" })
+      yield* Admin.pause({ limit: "tenant", key: "paused" })
       yield* alone("tenant", 1)
       for (const first of [1, 3, 100]) {
         const found = yield* allKeys("tenant", first)
@@ -133,7 +133,7 @@ workerTests("limits", (test) => {
       const [acme] = yield* Activity.busiestKeys({ first: 1, lookAt: 10 })
       assert.isBelow(Duration.toMinutes(acme!.backOff!), 61)
       assert.isAbove(Duration.toMinutes(acme!.limitBackOff!), 61)
-      yield* Limits.resume({ limit: "tenant" })
+      yield* Admin.resume({ limit: "tenant" })
       assert.deepStrictEqual((yield* found).backsOff, [neither, neither, [true, false]])
       yield* reset
     })

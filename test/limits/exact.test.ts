@@ -2,7 +2,7 @@
 import { assert } from "@effect/vitest"
 import { Clock, Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { Limits, NextStep, Step, Task } from "../../src/index.ts"
+import { Admin, NextStep, Step, Task } from "../../src/index.ts"
 import { atTheDoor, holder, limitedRows, makeSyncs, sync, tenantLimit, Work } from "../support/limits/Syncs.ts"
 import { makePacedClock, makeWrongClock } from "../support/worker/Clocks.ts"
 import { makeGate, start, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
@@ -260,8 +260,8 @@ workerTests("pausing and resuming", (test) => {
       yield* atTheDoor("a", 1)
       const before = yield* settings
       yield* sql.withTransaction(Effect.gen(function*() {
-        yield* Limits.pause({ limit: "tenant" })
-        yield* Limits.resume({ limit: "tenant" })
+        yield* Admin.pause({ limit: "tenant" })
+        yield* Admin.resume({ limit: "tenant" })
         assert.deepStrictEqual(yield* settings, before)
         // The turn of those who look for free slots is an advisory lock: it is not taken along.
         const locks = yield* run("select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()")

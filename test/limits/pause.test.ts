@@ -1,7 +1,7 @@
 /** What people see of limits, and do to them. */
 import { assert } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { Limits } from "../../src/index.ts"
+import { Admin, Limits } from "../../src/index.ts"
 import { atTheDoor, limitedRows, makeSyncs, sync } from "../support/limits/Syncs.ts"
 import { makeGate, start, workerTests } from "../support/worker/Fixture.ts"
 import { holding } from "../support/worker/Locks.ts"
@@ -66,8 +66,8 @@ workerTests("a limit", (test) => {
           values ('{"Syncs":{"Sync":{"tenant":"a","name":"holder"}}}', 'tenant:a', 1, 1)`
         )
         yield* atTheDoor("a", 2)
-        yield* Limits.pause(target)
-        yield* Limits.pause(target)
+        yield* Admin.pause(target)
+        yield* Admin.pause(target)
         const [holder] = yield* limitedRows.pipe(Effect.map((rows) => rows.filter(({ name }) => name === "holder")))
         assert.deepInclude(holder, { slot: null, is_running: false })
         yield* start({ tasks: [Syncs] })
@@ -75,8 +75,8 @@ workerTests("a limit", (test) => {
         yield* eventually(limitedRows, (rows) => rows.length === 4 && rows.every(({ slot }) => slot === null))
         assert.strictEqual(yield* gate.unseen, 0)
         assert.isTrue((yield* counts).every(({ key, paused }) => key !== "a" || paused))
-        assert.isTrue(yield* Limits.resume(target))
-        assert.isFalse(yield* Limits.resume(target))
+        assert.isTrue(yield* Admin.resume(target))
+        assert.isFalse(yield* Admin.resume(target))
         assert.strictEqual(yield* gate.next, "1")
         yield* gate.open
         yield* empty
@@ -92,7 +92,7 @@ workerTests("a limit", (test) => {
         `insert into pg_task (step, limit_key, slot, slots)
         select '{"Others":{"Other":{}}}', 'tenant:' || n, 1, 1 from generate_series(1, 30000) as n`
       )
-      yield* Limits.pause({ limit: "tenant" })
+      yield* Admin.pause({ limit: "tenant" })
       assert.lengthOf(yield* run("select 1 from pg_task where slot > 0"), 0)
       yield* run("truncate pg_task")
     })
@@ -107,7 +107,7 @@ workerTests("a limit", (test) => {
         yield* reset
         yield* atTheDoor("a", 1)
         const end = yield* holding("select count(*) from pg_task_grant('{tenant:a}')")
-        const pausing = yield* Effect.forkScoped(Limits.pause(target))
+        const pausing = yield* Effect.forkScoped(Admin.pause(target))
         yield* eventually(
           run("select 1 from pg_locks where locktype = 'advisory' and not granted"),
           (waiting) => waiting.length > 0
