@@ -113,28 +113,27 @@ workerTests("limits", (test) => {
         const [acme] = yield* Activity.busiestKeys({ limit: "tenant", first: 1, lookAt: 10 })
         const { keys: [same] } = yield* Activity.limitKeys("tenant", { first: 1, lookAt: 10 })
         const { count } = yield* Activity.limitTasks({ limit: "tenant", key: "acme" }, { first: 1, lookAt: 10 })
-        const backsOff = (one: Activity.LimitCount | undefined) => [one?.backOff !== null, one?.limitBackOff !== null]
-        assert.deepStrictEqual(backsOff(same), backsOff(acme))
-        assert.deepStrictEqual(backsOff(count), backsOff(acme))
-        const rates = [stripe, tenant, acme, same, count].map((one) => one?.rate)
+        // In hours, by itself and all in all.
+        const backsOff = (one: Limits.Count | undefined) =>
+          [one!.itself.backOff, one!.backOff].map((time) => time && Math.round(Duration.toHours(time)))
+        const listed = (yield* Limits.list()).find(({ key }) => key === "acme")
+        for (const other of [same, count, listed]) assert.deepStrictEqual(backsOff(other), backsOff(acme))
+        const rates = [stripe, tenant, acme, same, count, listed].map((one) => one?.rate)
         return { rates, backsOff: [stripe, tenant, acme].map(backsOff) }
       })
       const rate = { limit: 5, per: Duration.millis(1500) }
-      const neither = [false, false]
+      const neither = [null, null]
       assert.deepStrictEqual(yield* found, {
-        rates: [{ limit: 100, per: Duration.minutes(1) }, null, rate, rate, rate],
+        rates: [{ limit: 100, per: Duration.minutes(1) }, null, rate, rate, rate, rate],
         backsOff: [neither, neither, neither]
       })
       const Tenant = Limit.make("tenant", { running: 2 })
       yield* Tenant.backOff("1 hour", { key: "acme" })
-      assert.deepStrictEqual((yield* found).backsOff, [neither, neither, [true, false]])
+      assert.deepStrictEqual((yield* found).backsOff, [neither, neither, [1, 1]])
       yield* Tenant.backOff("2 hours")
-      assert.deepStrictEqual((yield* found).backsOff, [neither, [true, true], [true, true]])
-      const [acme] = yield* Activity.busiestKeys({ first: 1, lookAt: 10 })
-      assert.isBelow(Duration.toMinutes(acme!.backOff!), 61)
-      assert.isAbove(Duration.toMinutes(acme!.limitBackOff!), 61)
+      assert.deepStrictEqual((yield* found).backsOff, [neither, [2, 2], [1, 2]])
       yield* Admin.resume({ limit: "tenant" })
-      assert.deepStrictEqual((yield* found).backsOff, [neither, neither, [true, false]])
+      assert.deepStrictEqual((yield* found).backsOff, [neither, neither, [1, 1]])
       yield* reset
     })
   )

@@ -27,10 +27,10 @@ interface Target {
 export const limitButtons = (
   visit: Visit,
   { isAlone, key, limit, list }: Target,
-  count: Pick<Activity.LimitCount, "paused" | "backOff"> | undefined
+  count: Pick<Activity.LimitCount, "itself"> | undefined
 ): Html => {
   if (!may(visit, "pause")) return html``
-  const { backOff = null, paused = false } = count ?? {}
+  const { backOff, paused } = count?.itself ?? { backOff: null, paused: false }
   const changes: ReadonlyArray<Change> = paused ? ["resume"] : backOff === null ? ["pause"] : ["pause", "resume"]
   const labelOf = (change: Change) => [titleOf[change], limit, ...(key === undefined ? [] : [key])].join(" ")
   return html`<form class="inline" method="post" action="limit">${hidden("token", visit.token)}${
