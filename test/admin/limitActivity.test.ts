@@ -2,11 +2,9 @@
 import { assert } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { Activity, Admin, Limit, Limits } from "../../src/index.ts"
-import { atTheDoor, holder } from "../support/limits/Syncs.ts"
+import { alive, atTheDoor, holder, resetLimits } from "../support/limits/Syncs.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
 import { insert, run } from "../support/worker/Table.ts"
-
-const reset = run("truncate pg_task_limit, pg_task_paused")
 
 const alone = (name: string, count: number) =>
   run(
@@ -32,11 +30,11 @@ workerTests("limits", (test) => {
   test(
     "are counted as Limits.list counts them, up to a limit",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       yield* atTheDoor("acme", 30)
       yield* atTheDoor("umbrella", 5)
       yield* holder("acme", "first")
-      yield* holder("quiet", "only", "true, gen_random_uuid(), now() + interval '1 hour'")
+      yield* holder("quiet", "only", alive)
       yield* alone("stripe", 4)
       yield* Admin.pause({ limit: "tenant", key: "nobody" })
       yield* Admin.pause({ limit: "stripe" })
@@ -82,7 +80,7 @@ workerTests("limits", (test) => {
   test(
     "have their keys page by page, each once, whatever other limits have",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const odd = ["a", "A", "ä", "a b", "a-b", "a:b", ":", "_", "ab", "9", "10", "ſ", "😀", "'", "%", "\\"]
       for (const key of odd) {
         yield* atTheDoor(key.replaceAll("\\", "\\\\"), 1)
@@ -103,7 +101,7 @@ workerTests("limits", (test) => {
   test(
     "say the rate of each key, and for how long it backs off, or its whole limit",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       yield* atTheDoor("acme", 1)
       yield* alone("stripe", 1)
       yield* run(`insert into pg_task_limit (key, slots, rate_limit, rate_per) values
@@ -134,14 +132,14 @@ workerTests("limits", (test) => {
       assert.deepStrictEqual((yield* found).backsOff, [neither, [2, 2], [1, 2]])
       yield* Admin.resume({ limit: "tenant" })
       assert.deepStrictEqual((yield* found).backsOff, [neither, neither, [1, 1]])
-      yield* reset
+      yield* resetLimits
     })
   )
 
   test(
     "say who holds slots, and who is next",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       yield* atTheDoor("acme", 5)
       yield* atTheDoor("other", 5)
       yield* holder("acme", "first")

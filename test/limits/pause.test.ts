@@ -2,13 +2,11 @@
 import { assert } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
 import { Admin, Limits } from "../../src/index.ts"
-import { atTheDoor, limitedRows, makeSyncs, sync } from "../support/limits/Syncs.ts"
-import { makeGate, start, workerTests } from "../support/worker/Fixture.ts"
+import { atTheDoor, limitedRows, makeGated, resetLimits, sync } from "../support/limits/Syncs.ts"
+import { start, workerTests } from "../support/worker/Fixture.ts"
 import { holding } from "../support/worker/Locks.ts"
 import { empty, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
-
-const reset = run("truncate pg_task_limit, pg_task_paused")
 
 /** Without their ages. */
 const counts = Effect.map(
@@ -28,9 +26,8 @@ workerTests("a limit", (test) => {
   test(
     "is listed with who is at work and who waits",
     Effect.gen(function*() {
-      yield* reset
-      const gate = yield* makeGate
-      const Syncs = makeSyncs(({ name }) => gate.enter(name), 1)
+      yield* resetLimits
+      const { gate, Syncs } = yield* makeGated()
       assert.deepStrictEqual(yield* counts, [])
       yield* start({ tasks: [Syncs] })
       yield* Syncs.enqueueAll([sync("a", 1), sync("a", 2), sync("a", 3), sync("b", 4)])
@@ -57,9 +54,8 @@ workerTests("a limit", (test) => {
     test(
       `lets no task begin while ${what} is paused, and all of them once it is resumed`,
       Effect.gen(function*() {
-        yield* reset
-        const gate = yield* makeGate
-        const Syncs = makeSyncs(({ name }) => gate.enter(name), 1)
+        yield* resetLimits
+        const { gate, Syncs } = yield* makeGated()
         // A worker is about to take it.
         yield* run(
           `insert into pg_task (step, limit_key, slot, slots)
@@ -91,7 +87,7 @@ workerTests("a limit", (test) => {
   test(
     "of more keys than the server has room for locks is paused as one of few",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       yield* run(
         `insert into pg_task (step, limit_key, slot, slots)
         select '{"Others":{"Other":{}}}', 'tenant:' || n, 1, 1 from generate_series(1, 30000) as n`
@@ -108,7 +104,7 @@ workerTests("a limit", (test) => {
     test(
       `gives no slot any more once ${what} is paused, also if a session was about to`,
       Effect.gen(function*() {
-        yield* reset
+        yield* resetLimits
         yield* atTheDoor("a", 1)
         const end = yield* holding("select count(*) from pg_task_grant('{tenant:a}')")
         const pausing = yield* Effect.forkScoped(Admin.pause(target))
