@@ -37,11 +37,18 @@ const columns = (): ReadonlyArray<Column<Limits.Count>> => [
   { title: "", value: stateOf }
 ]
 
+/** There may be a million keys. */
+const maxKeys = 1000
+
 const list = Effect.gen(function*() {
-  const found = yield* connected(within(timeLimits.read)(Limits.list()))
-  if (yield* Json) return yield* Output.json(found.map((one) => Schema.encodeSync(Limits.Count)(one)))
+  const found = yield* connected(within(timeLimits.read)(Limits.list({ first: maxKeys })))
+  const noteCut = Output.noteCut(found, maxKeys, "Those with the most waiting tasks are listed")
+  if (yield* Json) {
+    return yield* Effect.andThen(Output.json(found.map((one) => Schema.encodeSync(Limits.Count)(one))), noteCut)
+  }
   if (found.length === 0) return yield* Console.log("No task is at a limit")
   yield* Output.lines(yield* Output.rows(columns, found))
+  yield* noteCut
 })
 
 export const limits = Command.make("limits", {}, () => list).pipe(
