@@ -1,5 +1,6 @@
 /** Migration 12: the tables, indexes, functions and the trigger of limits. See limitSchema.ts for what they are for. */
-import { enterFunction, giveFunction, grantFunction, isAtDoor, knocks, lockFunction } from "./limitSchema.ts"
+import { giveFunctions } from "./limitGive.ts"
+import { enterFunction, grantFunction, isAtDoor, knocks, lockFunction } from "./limitSchema.ts"
 import { declarePending, takePending } from "./pending.ts"
 
 const createTables: ReadonlyArray<string> = [
@@ -68,7 +69,8 @@ const restTrigger: ReadonlyArray<string> = [
 
 /** For databases where functions are not granted to everybody by default. */
 const grants: ReadonlyArray<string> = [
-  "grant execute on function pg_task_lock_keys(text[]), pg_task_give(text[]), pg_task_grant(text[]) to public",
+  "grant execute on function pg_task_lock_keys(text[]), pg_task_grant(text[]) to public",
+  "grant execute on function pg_task_give(text[]), pg_task_give_each(text[]) to public",
   "grant execute on function pg_task_enter(uuid[], uuid[], text[], int[]) to public"
 ]
 
@@ -77,7 +79,7 @@ export const createLimits: ReadonlyArray<string> = [
   ...createIndexes,
   ...restTrigger,
   lockFunction,
-  giveFunction,
+  ...giveFunctions,
   grantFunction,
   enterFunction,
   ...grants
