@@ -27,8 +27,9 @@ end $$`
 
 const createIndexes: ReadonlyArray<string> = [
   createSlotIndex,
-  // For lists of rows, by task.
-  `create index if not exists pg_task_door_idx on pg_task (task, wakeup_at) where ${isAtDoor}`,
+  // For lists of rows, by task. No query about a key says that its rows have a task: so none reads all rows of this index,
+  // which the planner would choose where it believes that they are few.
+  `create index if not exists pg_task_door_idx on pg_task (task, wakeup_at) where ${isAtDoor} and task is not null`,
   `create index if not exists pg_task_knock_idx on pg_task (limit_key, wakeup_at) where ${knocks}`
 ]
 
