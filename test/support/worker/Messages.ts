@@ -15,6 +15,17 @@ export const statementCounter = (): Statements => {
   let rest: Buffer = Buffer.alloc(0)
   let started = false
   let count = 0
+  const note = (type: string, [first = "", second = ""]: ReadonlyArray<string>, carriedOut: Array<string>) => {
+    // `Q` is a simple query, `E` executes a prepared one.
+    if (type === "Q" || type === "E") count++
+    if (type === "Q") carriedOut.push(first)
+    // `P` prepares one: its name and its text. `B` binds values to it: the name of a portal, and its own.
+    if (type === "P") {
+      texts.push(second)
+      prepared.set(first, second)
+    }
+    if (type === "B") carriedOut.push(prepared.get(second) ?? "")
+  }
   const read = (data: Buffer) => {
     const carriedOut: Array<string> = []
     rest = Buffer.concat([rest, data])
@@ -24,17 +35,7 @@ export const statementCounter = (): Statements => {
       if (rest.length < header + 4) return carriedOut
       const length = header + rest.readUInt32BE(header)
       if (rest.length < length) return carriedOut
-      const type = started ? String.fromCharCode(rest[0]!) : ""
-      const [first = "", second = ""] = rest.subarray(5, length).toString().split("\0")
-      // `Q` is a simple query, `E` executes a prepared one.
-      if (type === "Q" || type === "E") count++
-      if (type === "Q") carriedOut.push(first)
-      // `P` prepares one: its name and its text. `B` binds values to it: the name of a portal, and its own.
-      if (type === "P") {
-        texts.push(second)
-        prepared.set(first, second)
-      }
-      if (type === "B") carriedOut.push(prepared.get(second) ?? "")
+      if (started) note(String.fromCharCode(rest[0]!), rest.subarray(5, length).toString().split("\0"), carriedOut)
       // A request for encryption has 8 bytes. Its answer is no, and then comes the first message.
       started ||= length > 8
       rest = rest.subarray(length)
