@@ -1,7 +1,7 @@
 /** Hands on the rows that hold slots, wait for one, or ask for one. */
 import { Effect, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
-import * as Limits from "../../../src/Limits.ts"
+import * as Admin from "../../../src/Admin.ts"
 import { persist } from "../Persist.ts"
 import type { Fault } from "../FaultContext.ts"
 import { backingOff, keys } from "./LimitPlan.ts"
@@ -56,8 +56,8 @@ const pause: Fault = ({ sql }, random) => {
       Effect.ignoreCause
     )
   return Effect.ensuring(
-    Effect.andThen(send(Limits.pause(target)), Effect.sleep(random.int(100, 1500))),
-    send(Limits.resume(target))
+    Effect.andThen(send(Admin.pause(target)), Effect.sleep(random.int(100, 1500))),
+    send(Admin.resume(target))
   )
 }
 
