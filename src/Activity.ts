@@ -15,7 +15,7 @@ import { whereOf } from "./internal/admin/target.ts"
 import * as Statements from "./internal/sql/activity.ts"
 import * as Bounded from "./internal/sql/bounded.ts"
 import { toTableError } from "./internal/sql/errors.ts"
-import type * as Limits from "./Limits.ts"
+import * as Limits from "./Limits.ts"
 import type * as TaskError from "./TaskError.ts"
 
 /**
@@ -183,31 +183,7 @@ export const listeners: Effect.Effect<
  * @category models
  * @since 0.1.0
  */
-export class LimitCount extends Schema.Class<LimitCount>("effect-pg-task/Activity/LimitCount")({
-  /** The limit's name. */
-  limit: Schema.String,
-  /** Null for the whole limit: all of its keys together, or it has none. */
-  key: Schema.NullOr(Schema.String),
-  /** How many tasks may be at work at the same time. Null for a limit with keys, and where no task says it. */
-  running: Schema.NullOr(Schema.Number),
-  /** How many attempts may start in how long. Null if it has no rate, for a limit with keys, and where no worker says it. */
-  rate: Schema.NullOr(Schema.Struct({ limit: Schema.Number, per: Schema.DurationFromMillis })),
-  /** How many tasks hold a slot: they are at work, or about to. */
-  holders: Schema.Number,
-  /** How many of these a worker has taken. */
-  atWork: Schema.Number,
-  /** How many tasks wait for a slot, or for a moment of the rate: those with the status `limited`. */
-  waiting: Schema.Number,
-  /** How long ago the oldest of these became due. Null if none waits. */
-  oldest: Schema.NullOr(Schema.DurationFromMillis),
-  /** It is paused by itself. */
-  paused: Schema.Boolean,
-  /** The whole limit is paused. */
-  limitPaused: Schema.Boolean,
-  /** For how long no task starts, because it backs off by itself. Null if it doesn't. */
-  backOff: Schema.NullOr(Schema.DurationFromMillis),
-  /** The same, because the whole limit backs off. */
-  limitBackOff: Schema.NullOr(Schema.DurationFromMillis),
+export class LimitCount extends Limits.Count.extend<LimitCount>("effect-pg-task/Activity/LimitCount")({
   /** There may be more of them: counting stopped at the limit. */
   atLeast: Schema.Boolean
 }) {}

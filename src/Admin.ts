@@ -656,9 +656,7 @@ export const history: (
  */
 export const retry: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
   "Admin.retry"
-)(function*(target: Target) {
-  return yield* Targets.change(Statements.retry, target)
-})
+)((target: Target) => Targets.change(Statements.retry, target))
 
 /**
  * Makes scheduled tasks due at once, whether they wait for their time, a delay or their next try. (What waits for a signal
@@ -676,9 +674,7 @@ export const retry: (target: Target) => Effect.Effect<number, TargetError, SqlCl
  */
 export const runNow: (target: Target) => Effect.Effect<number, TargetError, SqlClient.SqlClient> = Effect.fn(
   "Admin.runNow"
-)(function*(target: Target) {
-  return yield* Targets.change(Statements.runNow, target)
-})
+)((target: Target) => Targets.change(Statements.runNow, target))
 
 /**
  * Ends the time of waiting tasks that have one: what their state does `on.timeout` is done at once, unless a signal that
@@ -939,15 +935,18 @@ export {
    * @category pausing
    * @since 0.1.0
    */
-  pauses,
+  pauses
+} from "./Pauses.ts"
+
+export {
   /**
-   * The limits, who holds their slots, and who waits: see `Limits.list`.
+   * The limits, how many tasks hold their slots, and how many wait: see `Limits.list`.
    *
    * @category pausing
    * @since 0.1.0
    */
-  limits
-} from "./Pauses.ts"
+  list as limits
+} from "./Limits.ts"
 
 // ---------------------------------------------------------------------------------------------------------------
 // Workers

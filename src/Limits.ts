@@ -1,15 +1,14 @@
 /**
- * For whoever is on call: the limits, who holds their slots and who waits; to pause them, and to resume them. The command
- * `pg-task limits` does the same.
+ * For whoever is on call: the limits, how many tasks hold their slots and how many wait. The command `pg-task limits` does
+ * the same. `Admin.pause` and `Admin.resume` pause and resume them.
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { allLimits, pauseLimit, resumeLimit } from "./internal/admin/limits.ts"
+import { allLimits } from "./internal/admin/limits.ts"
 import type * as TaskError from "./TaskError.ts"
 
 /**
@@ -21,11 +20,11 @@ import type * as TaskError from "./TaskError.ts"
 export class Count extends Schema.Class<Count>("effect-pg-task/Limits/Count")({
   /** The limit's name. */
   limit: Schema.String,
-  /** Null if the limit has no keys, or for all of them together where the limit is paused. */
+  /** Null if the limit has no keys, or for all of them together. */
   key: Schema.NullOr(Schema.String),
-  /** How many tasks may be at work at the same time. Null if only a rate limits them, or no worker has said it yet. */
+  /** How many tasks may be at work at the same time. Null if only a rate limits them, no worker has said it, or for all keys. */
   running: Schema.NullOr(Schema.Number),
-  /** How many attempts may start in how long. Null if it has no rate, or no worker has said it yet. */
+  /** How many attempts may start in how long. Null if it has no rate, no worker has said it, or for all keys. */
   rate: Schema.NullOr(Schema.Struct({ limit: Schema.Number, per: Schema.DurationFromMillis })),
   /** How many tasks hold a slot: they are at work, or about to. */
   holders: Schema.Number,
@@ -35,10 +34,12 @@ export class Count extends Schema.Class<Count>("effect-pg-task/Limits/Count")({
   waiting: Schema.Number,
   /** How long ago the oldest of these became due. Null if none waits. */
   oldest: Schema.NullOr(Schema.DurationFromMillis),
-  /** It is paused, or the whole limit is. */
+  /** No task starts until somebody resumes it: it is paused, or the whole limit is. */
   paused: Schema.Boolean,
   /** For how long no task starts, because it backs off, or the whole limit does. Null if it doesn't. */
-  backOff: Schema.NullOr(Schema.DurationFromMillis)
+  backOff: Schema.NullOr(Schema.DurationFromMillis),
+  /** The same of a key alone, without what holds for the whole limit: what `Admin.resume` of this key ends. */
+  itself: Schema.Struct({ paused: Schema.Boolean, backOff: Schema.NullOr(Schema.DurationFromMillis) })
 }) {}
 
 /**
@@ -65,24 +66,7 @@ export const list = (
     readonly first?: number | undefined
   } = {}
 ): Effect.Effect<ReadonlyArray<Count>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> =>
-  Effect.map(
-    allLimits(options.first ?? 1000),
-    (found) =>
-      found.map(({ held, holders, key, name, oldest, paused, rateLimit, ratePer, running, slots, waiting }) =>
-        new Count({
-          limit: name,
-          key,
-          running: slots,
-          rate: rateLimit === null || ratePer === null ? null : { limit: rateLimit, per: Duration.millis(ratePer) },
-          holders,
-          atWork: running,
-          waiting,
-          oldest: oldest === null ? null : Duration.millis(oldest),
-          paused,
-          backOff: held === null ? null : Duration.millis(held)
-        })
-      )
-  )
+  Effect.map(allLimits(options.first ?? 1000), (found) => found.map((one) => new Count(one)))
 
 /**
  * A limit by its name, with all its keys, or one key of it.
@@ -95,38 +79,3 @@ export interface Target {
   /** Default: all keys of the limit. */
   readonly key?: string | undefined
 }
-
-/**
- * Pauses a limit, or one key of it: no task gets a slot until {@link resume}. Tasks that a worker has taken go on.
- * It waits for sessions that are about to give slots, each for five seconds at most; in a transaction of the caller, for
- * those of the first 500 keys only.
- *
- * @example
- * ```ts
- * import { Limits } from "effect-pg-task"
- *
- * export const program = Limits.pause({ limit: "tenant", key: "acme" })
- * ```
- * @category limits
- * @since 0.1.0
- */
-export const pause: (
-  target: Target
-) => Effect.Effect<void, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = pauseLimit
-
-/**
- * Lets a paused limit, or key, go on, and ends its back-off. Returns whether it was paused, or backed off. A key that was
- * paused by itself stays paused when its limit is resumed, and the other way round.
- *
- * @example
- * ```ts
- * import { Limits } from "effect-pg-task"
- *
- * export const program = Limits.resume({ limit: "tenant", key: "acme" })
- * ```
- * @category limits
- * @since 0.1.0
- */
-export const resume: (
-  target: Target
-) => Effect.Effect<boolean, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = resumeLimit

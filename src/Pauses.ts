@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { allPauses, isTargetUsed, type Pause, pauseTarget, resumeTarget } from "./internal/admin/pause.ts"
-import * as Limits from "./Limits.ts"
+import type * as Limits from "./Limits.ts"
 import type * as TaskError from "./TaskError.ts"
 
 /**
@@ -24,7 +24,9 @@ export type PauseTarget = { readonly task: string } | Limits.Target
  * that are at work go on to their end. The rows stay as they are: new ones may be stored, and signals are kept. Recurring
  * tasks have a pause of their own: see `Schedules`.
  *
- * Or pauses a limit, or one key of it: see `Limits.pause`.
+ * Or pauses a limit, or one key of it: no task gets a slot, and none starts, until {@link resume}. Tasks that a worker has
+ * taken go on. It waits for sessions that are about to give slots, each for five seconds at most; in a transaction of the
+ * caller, for those of the first 500 keys only.
  *
  * A worker hears of it within a few milliseconds; one that receives no notifications, within a second. What is paused
  * stays paused until it is resumed, whatever is started or deployed: {@link pauses} lists it.
@@ -47,7 +49,8 @@ export const pause: (
 ) => Effect.Effect<void, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = pauseTarget
 
 /**
- * Lets a paused task, limit or key go on. Returns whether it was paused.
+ * Lets a paused task, limit or key go on, and ends the back-off of a limit or key. Returns whether it was paused, or backed
+ * off. A key that was paused by itself stays paused when its limit is resumed, and the other way round.
  *
  * @example
  * ```ts
@@ -113,19 +116,3 @@ export const pauses: Effect.Effect<
   TaskError.TaskTableError | SqlError,
   SqlClient.SqlClient
 > = allPauses
-
-/**
- * The limits, who holds their slots, and who waits: the same as `Limits.list`.
- *
- * @example
- * ```ts
- * import { Admin } from "effect-pg-task"
- *
- * export const program = Admin.limits({ first: 10 })
- * ```
- * @category pausing
- * @since 0.1.0
- */
-export const limits: (
-  options?: { readonly first?: number | undefined }
-) => Effect.Effect<ReadonlyArray<Limits.Count>, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = Limits.list

@@ -62,11 +62,11 @@ const parseStatus = (text: string): Admin.Status =>
 /** The first line of an error. What browsers send as the end of a line was a carriage return: no line holds more. */
 export const lineIn = (params: URLSearchParams): string | null => params.get("line")?.replaceAll("\r\n", "\r") ?? null
 
-/** What an address or a form asks for. Fields that were left empty ask for nothing. */
+/** What an address or a form asks for. Fields that were left empty ask for nothing; but an error may begin with an empty line. */
 export const askedOf = (params: URLSearchParams): Asked =>
   Object.fromEntries(names.flatMap((name) => {
     const value = name === "line" ? lineIn(params) : params.get(name)
-    return value === null || value === "" ? [] : [[name, value]]
+    return value === null || (value === "" && name !== "line") ? [] : [[name, value]]
   }))
 
 /** Throws a `Refusal` for what makes no sense. */

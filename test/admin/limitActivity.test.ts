@@ -1,12 +1,10 @@
 /** Limits in tables of any size: what is counted, up to a limit. */
 import { assert } from "@effect/vitest"
 import { Duration, Effect } from "effect"
-import { Activity, Limit, Limits } from "../../src/index.ts"
-import { atTheDoor, holder } from "../support/limits/Syncs.ts"
+import { Activity, Admin, Limit, Limits } from "../../src/index.ts"
+import { alive, atTheDoor, holder, resetLimits } from "../support/limits/Syncs.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
 import { insert, run } from "../support/worker/Table.ts"
-
-const reset = run("truncate pg_task_limit, pg_task_paused")
 
 const alone = (name: string, count: number) =>
   run(
@@ -32,14 +30,14 @@ workerTests("limits", (test) => {
   test(
     "are counted as Limits.list counts them, up to a limit",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       yield* atTheDoor("acme", 30)
       yield* atTheDoor("umbrella", 5)
       yield* holder("acme", "first")
-      yield* holder("quiet", "only", "true, gen_random_uuid(), now() + interval '1 hour'")
+      yield* holder("quiet", "only", alive)
       yield* alone("stripe", 4)
-      yield* Limits.pause({ limit: "tenant", key: "nobody" })
-      yield* Limits.pause({ limit: "stripe" })
+      yield* Admin.pause({ limit: "tenant", key: "nobody" })
+      yield* Admin.pause({ limit: "stripe" })
       yield* insert("{\"Unlimited\":{\"State\":{}}}")
       const wanted = yield* Limits.list()
       const busiest = yield* Activity.busiestKeys({ first: 10, lookAt: 100 })
@@ -82,14 +80,14 @@ workerTests("limits", (test) => {
   test(
     "have their keys page by page, each once, whatever other limits have",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const odd = ["a", "A", "ä", "a b", "a-b", "a:b", ":", "_", "ab", "9", "10", "ſ", "😀", "'", "%", "\\"]
       for (const key of odd) {
         yield* atTheDoor(key.replaceAll("\\", "\\\\"), 1)
         yield* alone(`ten${key}`, 1)
       }
       yield* run("update pg_task set limit_key = 'tenant:\\' where limit_key = 'tenant:\\\\'")
-      yield* Limits.pause({ limit: "tenant", key: "paused" })
+      yield* Admin.pause({ limit: "tenant", key: "paused" })
       yield* alone("tenant", 1)
       for (const first of [1, 3, 100]) {
         const found = yield* allKeys("tenant", first)
@@ -103,7 +101,7 @@ workerTests("limits", (test) => {
   test(
     "say the rate of each key, and for how long it backs off, or its whole limit",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       yield* atTheDoor("acme", 1)
       yield* alone("stripe", 1)
       yield* run(`insert into pg_task_limit (key, slots, rate_limit, rate_per) values
@@ -113,36 +111,35 @@ workerTests("limits", (test) => {
         const [acme] = yield* Activity.busiestKeys({ limit: "tenant", first: 1, lookAt: 10 })
         const { keys: [same] } = yield* Activity.limitKeys("tenant", { first: 1, lookAt: 10 })
         const { count } = yield* Activity.limitTasks({ limit: "tenant", key: "acme" }, { first: 1, lookAt: 10 })
-        const backsOff = (one: Activity.LimitCount | undefined) => [one?.backOff !== null, one?.limitBackOff !== null]
-        assert.deepStrictEqual(backsOff(same), backsOff(acme))
-        assert.deepStrictEqual(backsOff(count), backsOff(acme))
-        const rates = [stripe, tenant, acme, same, count].map((one) => one?.rate)
+        // In hours, by itself and all in all.
+        const backsOff = (one: Limits.Count | undefined) =>
+          [one!.itself.backOff, one!.backOff].map((time) => time && Math.round(Duration.toHours(time)))
+        const listed = (yield* Limits.list()).find(({ key }) => key === "acme")
+        for (const other of [same, count, listed]) assert.deepStrictEqual(backsOff(other), backsOff(acme))
+        const rates = [stripe, tenant, acme, same, count, listed].map((one) => one?.rate)
         return { rates, backsOff: [stripe, tenant, acme].map(backsOff) }
       })
       const rate = { limit: 5, per: Duration.millis(1500) }
-      const neither = [false, false]
+      const neither = [null, null]
       assert.deepStrictEqual(yield* found, {
-        rates: [{ limit: 100, per: Duration.minutes(1) }, null, rate, rate, rate],
+        rates: [{ limit: 100, per: Duration.minutes(1) }, null, rate, rate, rate, rate],
         backsOff: [neither, neither, neither]
       })
       const Tenant = Limit.make("tenant", { running: 2 })
       yield* Tenant.backOff("1 hour", { key: "acme" })
-      assert.deepStrictEqual((yield* found).backsOff, [neither, neither, [true, false]])
+      assert.deepStrictEqual((yield* found).backsOff, [neither, neither, [1, 1]])
       yield* Tenant.backOff("2 hours")
-      assert.deepStrictEqual((yield* found).backsOff, [neither, [true, true], [true, true]])
-      const [acme] = yield* Activity.busiestKeys({ first: 1, lookAt: 10 })
-      assert.isBelow(Duration.toMinutes(acme!.backOff!), 61)
-      assert.isAbove(Duration.toMinutes(acme!.limitBackOff!), 61)
-      yield* Limits.resume({ limit: "tenant" })
-      assert.deepStrictEqual((yield* found).backsOff, [neither, neither, [true, false]])
-      yield* reset
+      assert.deepStrictEqual((yield* found).backsOff, [neither, [2, 2], [1, 2]])
+      yield* Admin.resume({ limit: "tenant" })
+      assert.deepStrictEqual((yield* found).backsOff, [neither, neither, [1, 1]])
+      yield* resetLimits
     })
   )
 
   test(
     "say who holds slots, and who is next",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       yield* atTheDoor("acme", 5)
       yield* atTheDoor("other", 5)
       yield* holder("acme", "first")

@@ -140,6 +140,11 @@ workerTests("pg-task enqueue --wait", (test) => {
       assert.deepInclude(ended, { out: `Sum {"sum":2}\n`, code: 0 })
       const json = yield* pgTask(["enqueue", "Adder", "Add", `{"a":2}`, "--wait", "--json"])
       assert.deepInclude(JSON.parse(json.out), { status: "ended", step: "Sum", raw: `{"Adder":{"Sum":{"sum":3}}}` })
+      const keyed = ["--key", "one", "--wait"]
+      assert.notInclude((yield* pgTask(["enqueue", "Adder", "Add", `{"a":5}`, ...keyed])).err, "taken")
+      const taken = yield* pgTask(["enqueue", "Adder", "Add", `{"a":6}`, ...keyed])
+      assert.deepInclude(taken, { out: `Sum {"sum":6}\n`, code: 0 })
+      assert.include(taken.err, "The key is taken: nothing was stored. The task that has it is ended\n")
       const parked = yield* pgTask(["enqueue", "Adder", "Add", `{"a":-1}`, "--wait"])
       assert.deepInclude(parked, { out: "", code: 1 })
       assert.include(parked.err, "is parked, and goes on only if somebody retries it: negative")

@@ -4,7 +4,7 @@ import { NextStep, Step, Task } from "../../src/index.ts"
 import { lines, pgTask } from "../support/cli/cli.ts"
 import { nobody } from "../support/cli/Greeter.ts"
 import { start, workerTests } from "../support/worker/Fixture.ts"
-import { parked } from "../support/worker/Table.ts"
+import { parked, run } from "../support/worker/Table.ts"
 
 class Read extends Schema.TaggedClass<Read>()("Read", {}) {}
 class Say extends Schema.TaggedClass<Say>()("Say", {}) {}
@@ -37,6 +37,24 @@ workerTests("pg-task history", (test) => {
       assert.match(attempts[2]!, / Say +2 +parked /)
       const json = JSON.parse((yield* pgTask(["history", id, "--json"])).out)
       assert.deepInclude(json[2], { id, task: "Kept", state: "Say", transition: 1, attempt: 2, outcome: "parked" })
+    })
+  )
+
+  test(
+    "of a task with any name, and as many attempts as there may be, says that there may be more",
+    Effect.gen(function*() {
+      yield* run(
+        `insert into pg_task_history (id, task, state, transition, attempt, outcome, ended_at, kept_until)
+        select $1, E'\\u001b[2JEvil', 'B', n, 1, 'continued', now() + n * interval '1 second', now() + interval '1 day'
+        from generate_series(1, 1000) n`,
+        [nobody]
+      )
+      const ended = yield* pgTask(["history", nobody])
+      assert.isTrue(ended.out.startsWith(`\\x1b[2JEvil ${nobody}, last attempt `))
+      assert.strictEqual(ended.err.trim(), "The last attempts of it are listed: 1,000, and there may be more")
+      yield* run("delete from pg_task_history where transition = 1 and id = $1", [nobody])
+      assert.strictEqual((yield* pgTask(["history", nobody])).err, "")
+      yield* run("truncate pg_task_history")
     })
   )
 

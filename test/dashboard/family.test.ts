@@ -1,8 +1,11 @@
 import { assert } from "@effect/vitest"
-import { Effect, Schema } from "effect"
+import { Effect, Layer, Schema } from "effect"
 import * as Dashboard from "../../src/Dashboard.ts"
 import { NextStep, Step, Task } from "../../src/index.ts"
+import { nobody } from "../support/cli/Greeter.ts"
+import { clientOf, role } from "../support/database/roles.ts"
 import { contentOf, dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
+import { request } from "../support/dashboard/Request.ts"
 import { as, serve } from "../support/dashboard/Server.ts"
 import { charging, Order, rawOf } from "../support/dashboard/Shop.ts"
 import { start } from "../support/worker/Fixture.ts"
@@ -138,6 +141,22 @@ select $1, $2::uuid, now(), now() + interval '1 hour', now() - interval '1 day' 
       const text = yield* play(() => card.innerText())
       assert.include(text, `{"by":"ada","pin":"••••••"}`)
       assert.include(text, `{"x": "<b>"}`)
+    })
+  )
+
+  test(
+    "is shown, and found, without its past to a role that may not read that",
+    Effect.gen(function*() {
+      const name = yield* role
+      yield* run(`grant select on pg_task to ${name}`)
+      const id = yield* insert(rawOf("Flaky", { order: 1 }, "Remembered"))
+      const url = yield* Effect.provide(serve({ tasks: [Remembered] }), yield* Layer.build(yield* clientOf(name)))
+      const answer = yield* request(`${url}row?id=${id}`)
+      assert.strictEqual(answer.status, 200)
+      assert.include(yield* play(() => answer.text()), "State: Flaky")
+      assert.strictEqual((yield* request(`${url}row?id=${nobody}`)).status, 404)
+      const found = yield* request(`${url}find?q=cafe`)
+      assert.strictEqual(found.headers.get("location"), "rows?text=cafe")
     })
   )
 

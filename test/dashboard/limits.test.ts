@@ -6,12 +6,10 @@ import { contentOf, dashboardTests, insert, play, visit } from "../support/dashb
 import { postAs, request } from "../support/dashboard/Request.ts"
 import { as, serve } from "../support/dashboard/Server.ts"
 import { Order } from "../support/dashboard/Shop.ts"
-import { atTheDoor, holder, makeSyncs, Sync, sync } from "../support/limits/Syncs.ts"
-import { makeGate, start } from "../support/worker/Fixture.ts"
+import { atTheDoor, holder, makeGated, makeSyncs, resetLimits, Sync, sync } from "../support/limits/Syncs.ts"
+import { start } from "../support/worker/Fixture.ts"
 import { empty, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
-
-const reset = run("truncate pg_task_limit, pg_task_paused")
 
 const Syncs = makeSyncs(() => Effect.void, 1)
 
@@ -24,9 +22,8 @@ dashboardTests("limits", (test) => {
   test(
     "are shown with who holds slots and who waits; a key and the whole are paused and resumed, without scripts",
     Effect.gen(function*() {
-      yield* reset
-      const gate = yield* makeGate
-      const Gated = makeSyncs(({ name }) => gate.enter(name), 1)
+      yield* resetLimits
+      const { gate, Syncs: Gated } = yield* makeGated()
       yield* start({ tasks: [Gated] })
       yield* Gated.enqueueAll([sync("acme", "a1"), sync("acme", "a2"), sync("acme", "a3"), sync("umbrella", "u1")])
       yield* gate.next
@@ -79,7 +76,7 @@ dashboardTests("limits", (test) => {
   test(
     "say their rates and for how long they back off; that can be ended, and they can be paused meanwhile",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const backOff = (key: string) =>
         run("update pg_task_limit set held_until = now() + interval '10 hours' where key = $1", [key])
       yield* run(`insert into pg_task_limit (key, slots, rate_limit, rate_per)
@@ -135,12 +132,12 @@ dashboardTests("limits", (test) => {
   test(
     "are paused only by those who may",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       yield* atTheDoor("acme", 2)
       const fields = { limit: "tenant", key: "acme", change: "pause" }
       const cases = [["read", 0], [["retry"], 0], [["pause"], 2], ["write", 2]] as const
       for (const [may, buttons] of cases) {
-        yield* reset
+        yield* resetLimits
         const url = yield* serve({ tasks: [Syncs], access: as("eve", may) })
         const { page } = yield* visit()
         yield* play(() => page.goto(`${url}limits`))
@@ -149,7 +146,7 @@ dashboardTests("limits", (test) => {
         assert.strictEqual((yield* postAs(url, "limit", fields)).status, isAllowed ? 303 : 403)
         assert.deepStrictEqual(yield* paused, isAllowed ? ["tenant:acme"] : [])
       }
-      yield* reset
+      yield* resetLimits
       const url = yield* serve({ tasks: [Syncs], access: as("ada", "write") })
       const refused = [
         [400, { ...fields, limit: "" }],
@@ -171,7 +168,7 @@ dashboardTests("limits", (test) => {
   test(
     "have their keys on pages, and one key is found by its name",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       yield* run(
         `insert into pg_task (step, limit_key, slots)
         select '{"Syncs":{"Sync":{"tenant":"x","name":"y"}}}', l || n, 1
@@ -197,7 +194,7 @@ dashboardTests("limits", (test) => {
   test(
     "that only rows have are shown, whatever they are called",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const hostile = "<script>alert(1)</script>\u202e&\""
       yield* insert("{\"A\":{\"B\":{}}}", { limit_key: `'${hostile}'`, slots: "1" })
       yield* insert("{\"A\":{\"B\":{}}}", { limit_key: `'${hostile}:${hostile}:x'`, slots: "1" })

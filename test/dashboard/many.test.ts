@@ -58,6 +58,20 @@ workerTests("many tasks, in the dashboard", (test) => {
   )
 
   test(
+    "a group of errors whose first line is empty is a group like any other",
+    Effect.gen(function*() {
+      const other = yield* insert(rawOf("Charge", charging(1)), refused)
+      const group = yield* insert(rawOf("Charge", charging(2)), { error: "e'\\nrefused'" })
+      const url = yield* serve({ tasks: [Order], access: as("ada", "write") })
+      const all = linksOf(yield* textOf(`${url}errors`), "bulk?").filter((link) => link.endsWith("line="))
+      assert.lengthOf(all, 1)
+      assert.deepStrictEqual(idsOf(yield* textOf(`${url}${all[0]}`)), [group])
+      yield* postAs(url, "bulk", Object.fromEntries(new URLSearchParams(all[0]!.split("?")[1])))
+      assert.deepStrictEqual(yield* parkedIds, [other])
+    })
+  )
+
+  test(
     "a dry run counts and shows only what would be changed, and changes nothing",
     Effect.gen(function*() {
       const parked = yield* insert(rawOf("Pack", { order: 1 }), refused)

@@ -146,6 +146,31 @@ dashboardTests("hostile rows", (test) => {
   )
 
   test(
+    "what was typed where no value was chosen is not lost: it is shown again, and can be sent, or emptied",
+    Effect.gen(function*() {
+      const id = yield* insert(rawOf("Charge", charging(1)), { error: "'Error: x'" })
+      const url = yield* serve({ tasks: [Order], access: as("ada", "write") })
+      const { page } = yield* visit()
+      const save = play(() => page.getByRole("button", { name: "Save", exact: true }).click())
+      const wrong = (name: string) => play(() => page.locator(`[id='w/${name}']`).innerText())
+      yield* play(() => page.goto(`${url}edit?id=${id}`))
+      yield* play(() => page.locator("[id='f/note']").fill("by hand"))
+      yield* play(() => page.locator("[id='f/discount']").fill("0.5"))
+      yield* save
+      assert.include(yield* wrong("note"), "\"left out\" was chosen")
+      assert.include(yield* wrong("discount"), "\"null\" was chosen")
+      assert.strictEqual((yield* rows)[0]!.step, rawOf("Charge", charging(1)))
+      yield* play(() => page.locator("[id='f/discount']").fill(""))
+      yield* play(() => page.locator("[name='m/discount']").selectOption("null"))
+      yield* save
+      yield* play(() => page.getByText("1 task saved").waitFor())
+      assert.deepStrictEqual(JSON.parse((yield* rows)[0]!.step), {
+        Order: { Charge: charging(1, { note: "by hand" }) }
+      })
+    })
+  )
+
+  test(
     "JSON that is none, fields that are left out, null, and masked ones",
     Effect.gen(function*() {
       const id = yield* insert(rawOf("Charge", charging(1, { note: "there" })), { error: "'Error: x'" })

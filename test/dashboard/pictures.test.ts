@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import type { Page } from "playwright-core"
 import { Newsletter, Order } from "../../examples/dashboard/shop.ts"
-import { Limits, Recurring, Schedules, Task } from "../../src/index.ts"
+import { Admin, Recurring, Schedules, Task } from "../../src/index.ts"
 import { dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
 import { as, serve } from "../support/dashboard/Server.ts"
 import { rawOf } from "../support/dashboard/Shop.ts"
@@ -57,7 +57,7 @@ const addLimits = Effect.gen(function*() {
     `update pg_task set limit_key = 'bank', slots = 3, slot = right(step::json #>> '{Order,Charge,number}', 1)::int + 1
 where is_running and state = 'Charge'`
   )
-  yield* Limits.pause({ limit: "customer", key: "Ada" })
+  yield* Admin.pause({ limit: "customer", key: "Ada" })
   const place = (customer: string, order: number, slot: string, more: Readonly<Record<string, string>>) =>
     insert(rawOf("Place", { number: 6100 + order, customer, total: 20 }), {
       limit_key: `'customer:${customer}'`,

@@ -3,12 +3,10 @@ import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { Limit, NextStep, Step, Task } from "../../src/index.ts"
 import { Starts } from "../support/limits/Starts.ts"
-import { atTheDoor, limitedRows, makeSyncs, Sync, sync, tenantLimit } from "../support/limits/Syncs.ts"
+import { atTheDoor, limitedRows, makeSyncs, resetLimits, Sync, sync, tenantLimit } from "../support/limits/Syncs.ts"
 import { makeGate, start, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import { empty, gone, listening, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
-
-const reset = run("truncate pg_task_limit, pg_task_paused")
 
 const endAll = run("update pg_task_limit set held_until = null")
 
@@ -26,7 +24,7 @@ workerTests("a back-off", (test) => {
     test(
       `of ${what} lets no task start, whatever it waits for: at the door, with a slot, in a worker's memory`,
       Effect.gen(function*() {
-        yield* reset
+        yield* resetLimits
         const gate = yield* makeGate
         const Syncs = makeSyncs(({ name, tenant }) => gate.enter(`${tenant} ${name}`), 4)
         // Nobody else hears of it: they have all their slots, and no room for more.
@@ -54,7 +52,7 @@ workerTests("a back-off", (test) => {
   test(
     "is over when it is over, for all keys at once, and a shorter one does not end it",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const starts = new Starts()
       const Syncs = makeSyncs(starts.note, 1)
       yield* start({ tasks: [Syncs] })
@@ -71,7 +69,7 @@ workerTests("a back-off", (test) => {
   test(
     "of a step that fails stays, also if its transaction is rolled back",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const starts = new Starts()
       const Stripe = Limit.make("stripe", { rate: { limit: 1000, per: "1 second" } })
       let first = true
@@ -103,7 +101,7 @@ workerTests("a back-off", (test) => {
   test(
     "of a limit that a table has no rows of yet waits for them",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const gate = yield* makeGate
       yield* tenantLimit(1).backOff("1 hour", { key: "a" })
       yield* atTheDoor("a", 3)

@@ -2,16 +2,27 @@
 import { assert } from "@effect/vitest"
 import { Clock, Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
-import { Limits, NextStep, Step, Task } from "../../src/index.ts"
-import { atTheDoor, holder, limitedRows, makeSyncs, sync, tenantLimit, Work } from "../support/limits/Syncs.ts"
+import { Admin, NextStep, Step, Task } from "../../src/index.ts"
+import {
+  alive,
+  atTheDoor,
+  dead,
+  holder,
+  limitedRows,
+  makeGated,
+  makeSyncs,
+  resetLimits,
+  sync,
+  tenantLimit,
+  untilAtDoor,
+  Work
+} from "../support/limits/Syncs.ts"
 import { makePacedClock, makeWrongClock } from "../support/worker/Clocks.ts"
 import { makeGate, start, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import { holding } from "../support/worker/Locks.ts"
 import { makeNetwork } from "../support/worker/Network.ts"
 import { empty, listening, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
-
-const makeGated = Effect.map(makeGate, (gate) => ({ gate, Syncs: makeSyncs(({ name }) => gate.enter(name), 1) }))
 
 class Newer extends Schema.TaggedClass<Newer>()("Newer", { tenant: Schema.String, name: Schema.String }) {}
 
@@ -35,20 +46,17 @@ const newer = (count: number, columns: string, values: string) =>
 /** So many tasks take minutes on a busy machine. In milliseconds. */
 const longest = 900_000
 
-const reset = run("truncate pg_task_limit")
-
 workerTests("a slot", (test) => {
   test(
     "is not given while more rows hold one than may, because the number was lowered",
     Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated
-      const alive = "true, gen_random_uuid(), now() + interval '1 hour'"
+      const { gate, Syncs } = yield* makeGated()
       yield* holder("a", "highest", alive)
       yield* run("update pg_task set slot = 3, slots = 3")
       yield* atTheDoor("a", 1)
       yield* start({ tasks: [Syncs] })
       yield* Syncs.enqueue(sync("a", "new"))
-      yield* eventually(limitedRows, (rows) => rows.some(({ name, slot }) => name === "new" && slot === null))
+      yield* untilAtDoor("new")
       assert.deepStrictEqual((yield* limitedRows).flatMap(({ slot }) => slot ?? []), [3])
       assert.strictEqual(yield* gate.unseen, 0)
       yield* run("delete from pg_task where slot = 3")
@@ -61,7 +69,7 @@ workerTests("a slot", (test) => {
   test(
     "of one key is given while the lock of another key is held for long",
     Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated
+      const { gate, Syncs } = yield* makeGated()
       const release = yield* holding(
         "select pg_advisory_xact_lock(hashtextextended('tenant:a', 'pg_task'::regclass::oid::int8))"
       )
@@ -80,8 +88,8 @@ workerTests("a slot", (test) => {
   test(
     "is given while another session holds the number of the key",
     Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated
-      yield* reset
+      const { gate, Syncs } = yield* makeGated()
+      yield* resetLimits
       const release = yield* holding("insert into pg_task_limit (key, slots) values ('tenant:a', 5)")
       yield* start({ tasks: [Syncs] })
       yield* Syncs.enqueue(sync("a", 1))
@@ -89,14 +97,14 @@ workerTests("a slot", (test) => {
       yield* gate.open
       yield* empty
       yield* release
-      yield* reset
+      yield* resetLimits
     })
   )
 
   test(
     "goes to the next row while another session holds the oldest one",
     Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated
+      const { gate, Syncs } = yield* makeGated()
       yield* atTheDoor("a", 2)
       const release = yield* holding(`select from pg_task where step like '%"name":"1"%' for update`)
       yield* start({ tasks: [Syncs] })
@@ -110,7 +118,7 @@ workerTests("a slot", (test) => {
   test(
     "is taken back from rows in a state that no worker knows, and all alike leave the door with the first",
     Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated
+      const { gate, Syncs } = yield* makeGated()
       yield* newer(1, "slot, updated_at", "1, now() - interval '31 seconds'")
       yield* newer(5, "wakeup_at", "now() - interval '2 hours'")
       yield* atTheDoor("a", 1)
@@ -126,7 +134,7 @@ workerTests("a slot", (test) => {
     "that a worker of another build hands on is known to the one that can use it, at once",
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient
-      const { gate, Syncs } = yield* makeGated
+      const { gate, Syncs } = yield* makeGated()
       const later = yield* makeGate
       yield* start({ tasks: [makeNewer(({ name }) => later.enter(name))], pollInterval: "1 hour" })
       yield* start({ tasks: [Syncs], pollInterval: "1 hour" })
@@ -148,8 +156,7 @@ workerTests("a slot", (test) => {
   test(
     "is used though the answer that gave it was lost",
     Effect.gen(function*() {
-      const gate = yield* makeGate
-      const Syncs = makeSyncs(({ name }) => gate.enter(name), 2)
+      const { gate, Syncs } = yield* makeGated(2)
       const network = yield* makeNetwork(yield* urlOfTest)
       yield* network.mend
       const sent = yield* network.loseAnswer("pg_task_enter")
@@ -175,8 +182,8 @@ workerTests("a slot", (test) => {
     test(
       `goes back when its row was ${what} by hand while it ran, and its worker dies: nobody rescues it`,
       Effect.gen(function*() {
-        const { gate, Syncs } = yield* makeGated
-        yield* holder("a", "holder", "true, gen_random_uuid(), now() - interval '1 minute'")
+        const { gate, Syncs } = yield* makeGated()
+        yield* holder("a", "holder", dead)
         yield* atTheDoor("a", 1)
         yield* run(`update pg_task set ${change} where slot = 1`)
         assert.deepInclude((yield* limitedRows).find(({ name }) => name === "holder"), { slot: 1, is_running: true })
@@ -260,8 +267,8 @@ workerTests("pausing and resuming", (test) => {
       yield* atTheDoor("a", 1)
       const before = yield* settings
       yield* sql.withTransaction(Effect.gen(function*() {
-        yield* Limits.pause({ limit: "tenant" })
-        yield* Limits.resume({ limit: "tenant" })
+        yield* Admin.pause({ limit: "tenant" })
+        yield* Admin.resume({ limit: "tenant" })
         assert.deepStrictEqual(yield* settings, before)
         // The turn of those who look for free slots is an advisory lock: it is not taken along.
         const locks = yield* run("select from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()")

@@ -2,7 +2,16 @@
 import { assert } from "@effect/vitest"
 import { Clock, Effect } from "effect"
 import { NextStep, Step, Task } from "../../src/index.ts"
-import { atTheDoor, holder, makeSyncs, Sync, sync, tenantLimit } from "../support/limits/Syncs.ts"
+import {
+  atTheDoor,
+  foreignHolder,
+  holder,
+  makeGated,
+  resetLimits,
+  Sync,
+  sync,
+  tenantLimit
+} from "../support/limits/Syncs.ts"
 import { makePacedClock } from "../support/worker/Clocks.ts"
 import { makeGate, start, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import { holding } from "../support/worker/Locks.ts"
@@ -13,9 +22,6 @@ import { empty, run } from "../support/worker/Table.ts"
 const nobodyLooks = holding(
   "select pg_advisory_xact_lock(71609258::int8 << 32 | 'pg_task'::regclass::oid::int8)"
 )
-
-const makeGated = (running: number) =>
-  Effect.map(makeGate, (gate) => ({ gate, Syncs: makeSyncs(({ name }) => gate.enter(name), running) }))
 
 workerTests("a slot that nobody looks for", (test) => {
   const hands = [
@@ -37,7 +43,7 @@ workerTests("a slot that nobody looks for", (test) => {
   test(
     "is handed on when an attempt has ended",
     Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated(1)
+      const { gate, Syncs } = yield* makeGated()
       const release = yield* nobodyLooks
       yield* start({ tasks: [Syncs] })
       yield* Syncs.enqueueAll([sync("a", 1), sync("a", 2), sync("a", 3)])
@@ -53,12 +59,9 @@ workerTests("a slot that nobody looks for", (test) => {
   test(
     "is handed on when it was taken back from a row that no worker takes",
     Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated(1)
+      const { gate, Syncs } = yield* makeGated()
       const release = yield* nobodyLooks
-      yield* run(
-        `insert into pg_task (step, limit_key, slot, slots, updated_at)
-        values ('{"Foreign":{"State":{}}}', 'tenant:a', 1, 1, now() - interval '31 seconds')`
-      )
+      yield* foreignHolder("a")
       yield* atTheDoor("a", 1)
       yield* start({ tasks: [Syncs] })
       assert.strictEqual(yield* gate.next, "1")
@@ -70,7 +73,7 @@ workerTests("a slot that nobody looks for", (test) => {
   test(
     "is used though the answer that handed it on was lost, and the worker polls rarely",
     Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated(1)
+      const { gate, Syncs } = yield* makeGated()
       const network = yield* makeNetwork(yield* urlOfTest)
       yield* network.mend
       yield* startWith(network.url, { tasks: [Syncs], lease: "5 minutes", pollInterval: "1 hour" }).pipe(
@@ -119,7 +122,7 @@ workerTests("the number of a key that nobody has noted", (test) => {
       const Unlimited = Task.make("Syncs", [
         Step.make(Sync, { handler: ({ name }) => Effect.as(gate.enter(name), NextStep.none) })
       ])
-      yield* run("truncate pg_task_limit")
+      yield* resetLimits
       yield* atTheDoor("a", 3, 2)
       yield* start({ tasks: [Unlimited] })
       assert.deepStrictEqual(new Set([yield* gate.next, yield* gate.next]), new Set(["1", "2"]))

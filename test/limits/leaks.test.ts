@@ -2,17 +2,22 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { Admin, NextStep, Step, Task } from "../../src/index.ts"
-import { atTheDoor, holder, limitedRows, makeSyncs, Sync, sync, tenantLimit, Work } from "../support/limits/Syncs.ts"
+import {
+  alive,
+  atTheDoor,
+  dead,
+  foreignHolder,
+  holder,
+  makeGated,
+  makeSyncs,
+  Sync,
+  sync,
+  tenantLimit,
+  untilAtDoor,
+  Work
+} from "../support/limits/Syncs.ts"
 import { makeGate, start, workerTests } from "../support/worker/Fixture.ts"
 import { empty, gone, parked, run } from "../support/worker/Table.ts"
-import { eventually } from "../support/worker/Wait.ts"
-
-/** In place of a worker that died. */
-const dead = "true, gen_random_uuid(), now() - interval '1 minute'"
-/** In place of one that lives. */
-const alive = "true, gen_random_uuid(), now() + interval '1 hour'"
-
-const makeGated = Effect.map(makeGate, (gate) => ({ gate, Syncs: makeSyncs(({ name }) => gate.enter(name), 1) }))
 
 /** Two rows wait for the slot that another one holds, which a worker of ours can't run. */
 const occupied = Effect.fnUntraced(function*(more: string) {
@@ -38,7 +43,7 @@ workerTests("the slot of a row", (test) => {
   test(
     "goes back when its worker has crashed too often, and it is parked",
     Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated
+      const { gate, Syncs } = yield* makeGated()
       const id = yield* occupied(dead)
       yield* start({ tasks: [Syncs], lease: "100 millis", maxCrashes: 1 })
       assert.strictEqual(yield* gate.next, "1")
@@ -57,7 +62,7 @@ workerTests("the slot of a row", (test) => {
     test(
       `goes to the next one when it is ${what} by hand`,
       Effect.gen(function*() {
-        const { gate, Syncs } = yield* makeGated
+        const { gate, Syncs } = yield* makeGated()
         yield* occupied(alive)
         yield* start({ tasks: [Syncs] })
         yield* run(
@@ -74,7 +79,7 @@ workerTests("the slot of a row", (test) => {
   test(
     "goes to the next one when it is deleted while it runs, also by Admin.cancel",
     Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated
+      const { gate, Syncs } = yield* makeGated()
       const id = yield* occupied(alive)
       yield* start({ tasks: [Syncs] })
       yield* Admin.cancel(id)
@@ -103,7 +108,7 @@ workerTests("the slot of a row", (test) => {
       assert.strictEqual(yield* gate.next, "works")
       fails = false
       yield* run("update pg_task set error = null where error is not null")
-      yield* eventually(limitedRows, (rows) => rows.some(({ name, slot }) => name === "fails" && slot === null))
+      yield* untilAtDoor("fails")
       assert.strictEqual(yield* gate.unseen, 0)
       yield* gate.open
       yield* gone(id)
@@ -129,11 +134,8 @@ workerTests("the slot of a row", (test) => {
   test(
     "that no worker takes goes to another one after a while",
     Effect.gen(function*() {
-      const { gate, Syncs } = yield* makeGated
-      yield* run(
-        `insert into pg_task (step, limit_key, slot, slots, updated_at)
-        values ('{"Foreign":{"State":{}}}', 'tenant:a', 1, 1, now() - interval '31 seconds')`
-      )
+      const { gate, Syncs } = yield* makeGated()
+      yield* foreignHolder("a")
       yield* atTheDoor("a", 1)
       yield* start({ tasks: [Syncs] })
       assert.strictEqual(yield* gate.next, "1")

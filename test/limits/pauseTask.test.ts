@@ -2,13 +2,11 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { Admin, NextStep, Step, Task } from "../../src/index.ts"
-import { makeSyncs, sync } from "../support/limits/Syncs.ts"
+import { makeGated, resetLimits, sync } from "../support/limits/Syncs.ts"
 import { Job, jobs, makeGate, start, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { empty, gone, row, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
-
-const reset = run("truncate pg_task_limit, pg_task_paused")
 
 /** Waits until the workers have heard that `Jobs` is paused: they run an other task, and leave the one before it. */
 const untilPaused = (Jobs: ReturnType<typeof jobs>, Others: ReturnType<typeof other>) => {
@@ -30,7 +28,7 @@ workerTests("a paused task", (test) => {
   test(
     "begins no step on any worker, also one that starts later, and its rows stay as they are; others go on",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const gate = yield* makeGate
       const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
       const Others = other(({ name }) => gate.enter(name))
@@ -62,7 +60,7 @@ workerTests("a paused task", (test) => {
   test(
     "is noticed though the look after its notification has failed",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const logs = Logs.capture()
       const Jobs = jobs(() => Effect.succeed(NextStep.none))
       const Others = other(() => Effect.void)
@@ -84,7 +82,7 @@ workerTests("a paused task", (test) => {
   test(
     "ends its chain after the step that is at work, and goes on with the next one",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const gate = yield* makeGate
       const Jobs = jobs(({ name }) =>
         name === "probe" ? Effect.succeed(NextStep.none) : Effect.as(
@@ -111,9 +109,8 @@ workerTests("a paused task", (test) => {
   test(
     "gives the slots of its limit to others",
     Effect.gen(function*() {
-      yield* reset
-      const gate = yield* makeGate
-      const Syncs = makeSyncs(({ name }) => gate.enter(name), 1)
+      yield* resetLimits
+      const { gate, Syncs } = yield* makeGated()
       yield* run(
         `insert into pg_task (step, limit_key, slot, slots)
         values ('{"Gone":{"Sync":{"tenant":"a","name":"x"}}}', 'tenant:a', 1, 1)`
@@ -130,7 +127,7 @@ workerTests("a paused task", (test) => {
   test(
     "stays paused where notifications don't come through",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const Jobs = jobs(() => Effect.succeed(NextStep.none))
       const Others = other(() => Effect.void)
       const url = yield* urlOfTest

@@ -1,6 +1,6 @@
 /** Rows of limited states whose worker crashed. */
 import { Effect } from "effect"
-import { holder, makeSyncs } from "../support/limits/Syncs.ts"
+import { dead, holder, makeSyncs } from "../support/limits/Syncs.ts"
 import { start, workerTests } from "../support/worker/Fixture.ts"
 import { gone, run } from "../support/worker/Table.ts"
 
@@ -8,7 +8,7 @@ workerTests("a row whose worker crashed while it held a slot", (test) => {
   test(
     "runs again, also if the limit has another number since",
     Effect.gen(function*() {
-      const [row] = yield* holder("a", "crashed", "true, gen_random_uuid(), now() - interval '1 minute'")
+      const [row] = yield* holder("a", "crashed", dead)
       yield* start({ tasks: [makeSyncs(() => Effect.void, 2)], lease: "100 millis" })
       yield* gone(row!.id)
     })

@@ -3,20 +3,27 @@ import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { Limit, NextStep, Step, Task } from "../../src/index.ts"
 import { ratedSyncs, Starts } from "../support/limits/Starts.ts"
-import { atTheDoor, limitedRows, makeSyncs, Sync, sync, Work } from "../support/limits/Syncs.ts"
+import { atTheDoor, limitedRows, makeSyncs, resetLimits, Sync, sync, Work } from "../support/limits/Syncs.ts"
 import { makeGate, start, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import { empty, gone, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
 const names = (count: number) => Array.from({ length: count }, (_, n) => n)
 
-const reset = run("truncate pg_task_limit, pg_task_paused")
+/** A worker has run one of three tasks of the key `a`, and has stopped. The others may start tomorrow. */
+const oneOfThree = (starts: Starts) =>
+  Effect.scoped(Effect.gen(function*() {
+    const Slow = ratedSyncs({ rate: { limit: 1, per: "1 day" } }, starts.note)
+    yield* start({ tasks: [Slow] })
+    yield* Slow.enqueueAll(names(3).map((n) => sync("a", n)))
+    yield* eventually(limitedRows, (rows) => rows.length === 2 && rows.every(({ slot }) => slot === null))
+  }))
 
 workerTests("a rate", (test) => {
   test(
     "lets no more tasks start in any window than it says, and those of a second, of each key, with four workers",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const starts = new Starts()
       const Syncs = ratedSyncs({ rate: { limit: 20, per: "500 millis" } }, starts.note)
       yield* Syncs.enqueueAll(names(120).map((n) => sync("ab"[n % 2]!, n)))
@@ -34,7 +41,7 @@ workerTests("a rate", (test) => {
   test(
     "of less than one a second holds to the start, and in the order in which they became due",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const starts = new Starts()
       const Syncs = ratedSyncs({ rate: { limit: 1, per: "2 seconds" } }, starts.note)
       yield* start({ tasks: [Syncs] })
@@ -49,7 +56,7 @@ workerTests("a rate", (test) => {
   test(
     "takes nothing for tasks that wait, however long: nothing that nobody ran starts at once later",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const starts = new Starts()
       const Syncs = ratedSyncs({ rate: { limit: 20, per: "1 second" } }, starts.note)
       // Some knock, and some wait at the door, for an hour already.
@@ -67,7 +74,7 @@ workerTests("a rate", (test) => {
   test(
     "takes a moment anew for each try",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const starts = new Starts()
       let tries = 0
       const Syncs = ratedSyncs(
@@ -86,7 +93,7 @@ workerTests("a rate", (test) => {
   test(
     "of a chain's next state holds, and so does `running` beside it",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const starts = new Starts()
       const work = new Work()
       const both = Limit.make("both", { running: 1, rate: { limit: 10, per: "1 second" } })
@@ -115,7 +122,7 @@ workerTests("a rate", (test) => {
   test(
     "keeps a key with very many rows out of the way of others, and they wait in no worker",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const gate = yield* makeGate
       const Syncs = ratedSyncs(
         { rate: { limit: 1, per: "1 hour" } },
@@ -141,15 +148,10 @@ workerTests("a rate", (test) => {
   test(
     "may be changed and taken away: what the code says next holds at once",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const starts = new Starts()
-      const Slow = ratedSyncs({ rate: { limit: 1, per: "1 day" } }, starts.note)
+      yield* oneOfThree(starts)
       const Quick = ratedSyncs({ rate: { limit: 1000, per: "1 second" } }, starts.note)
-      yield* Effect.scoped(Effect.gen(function*() {
-        yield* start({ tasks: [Slow] })
-        yield* Slow.enqueueAll(names(3).map((n) => sync("a", n)))
-        yield* eventually(limitedRows, (rows) => rows.length === 2 && rows.every(({ slot }) => slot === null))
-      }))
       yield* start({ tasks: [Quick] })
       yield* Quick.enqueue(sync("a", 3))
       yield* empty
@@ -160,7 +162,7 @@ workerTests("a rate", (test) => {
   test(
     "is not held up by a clock that was set back",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const starts = new Starts()
       const Syncs = ratedSyncs({ rate: { limit: 10, per: "1 second" } }, starts.note)
       yield* start({ tasks: [Syncs] })
@@ -174,14 +176,9 @@ workerTests("a rate", (test) => {
   test(
     "that is gone from the code holds nobody up",
     Effect.gen(function*() {
-      yield* reset
+      yield* resetLimits
       const starts = new Starts()
-      const Slow = ratedSyncs({ rate: { limit: 1, per: "1 day" } }, starts.note)
-      yield* Effect.scoped(Effect.gen(function*() {
-        yield* start({ tasks: [Slow] })
-        yield* Slow.enqueueAll(names(3).map((n) => sync("a", n)))
-        yield* eventually(limitedRows, (rows) => rows.length === 2 && rows.every(({ slot }) => slot === null))
-      }))
+      yield* oneOfThree(starts)
       const Unrated = makeSyncs(starts.note, 5)
       yield* start({ tasks: [Unrated] })
       yield* Unrated.enqueue(sync("a", 3))

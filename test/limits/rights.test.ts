@@ -1,7 +1,7 @@
 /** What a role needs whose tasks have limits. */
 import { assert } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { Limits } from "../../src/index.ts"
+import { Admin } from "../../src/index.ts"
 import { clientOf, role } from "../support/database/roles.ts"
 import { makeSyncs, sync } from "../support/limits/Syncs.ts"
 import { jobs, start, workerTests } from "../support/worker/Fixture.ts"
@@ -31,7 +31,7 @@ workerTests("a role that may use pg_task only", (test) => {
       yield* provide(start({ tasks: [Syncs] }))
       yield* Syncs.enqueueAll([sync("a", 1), sync("a", 2)])
       yield* empty
-      const pausing = yield* provide(Effect.flip(Limits.pause({ limit: "tenant" })))
+      const pausing = yield* provide(Effect.flip(Admin.pause({ limit: "tenant" })))
       assert.include(pausing.message, "on pg_task_paused to this role, and insert, delete if it pauses")
     })
   )

@@ -9,6 +9,7 @@ import {
   limitedRows,
   makeMeeting,
   makeSyncs,
+  resetLimits,
   Sync,
   sync,
   tenantLimit,
@@ -169,7 +170,7 @@ workerTests("a limit", (test) => {
   test(
     "that a new build raises lets old rows start at once, though nobody has looked at one of them",
     Effect.gen(function*() {
-      yield* run("truncate pg_task_limit")
+      yield* resetLimits
       const gate = yield* makeGate
       const makeWith = (running: number) => makeSyncs(({ name }) => gate.enter(name), running)
       const Old = makeWith(1)
@@ -191,7 +192,7 @@ workerTests("a limit", (test) => {
   test(
     "that was lowered lets nobody start until fewer are at work",
     Effect.gen(function*() {
-      yield* run("truncate pg_task_limit")
+      yield* resetLimits
       const gates = new Map<string, Latch.Latch>()
       const gate = yield* makeGate
       const makeWith = (running: number) =>

@@ -2,7 +2,7 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { KeysLook } from "../../src/internal/worker/followUps.ts"
-import { atTheDoor, holder, makeSyncs } from "../support/limits/Syncs.ts"
+import { alive, atTheDoor, holder, makeSyncs, resetLimits } from "../support/limits/Syncs.ts"
 import { start, workerTests } from "../support/worker/Fixture.ts"
 import { run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
@@ -13,8 +13,8 @@ workerTests("the note of a key", (test) => {
   test(
     "is deleted when no task has the key any more, and a while has passed",
     Effect.gen(function*() {
-      yield* run("truncate pg_task_limit")
-      yield* holder("held", "a", "true, gen_random_uuid(), now() + interval '1 hour'")
+      yield* resetLimits
+      yield* holder("held", "a", alive)
       yield* atTheDoor("waits", 1)
       yield* run(
         `insert into pg_task (step, limit_key, slot, slots, wakeup_at)
@@ -36,7 +36,7 @@ workerTests("the note of a key", (test) => {
         "tenant:waits",
         "tenant:young"
       ])
-      yield* run("truncate pg_task_paused")
+      yield* resetLimits
     })
   )
 })

@@ -35,9 +35,17 @@ const rawOf = (task: string, state: Option.Option<string>, fields: Option.Option
   })
 }
 
+/** With a key the row may have been there before. */
+const noteTaken = (stored: TaskId | Enqueued, isReplaced: boolean) => {
+  if (typeof stored === "string" || stored.created) return Effect.void
+  const done = isReplaced ? "that task gets the new state" : "nothing was stored"
+  return Output.note(`The key is taken: ${done}. The task that has it is ${stored.status}`)
+}
+
 /** Says the id at once: whoever interrupts the wait may want it. */
-const printResult = Effect.fnUntraced(function*(stored: TaskId | Enqueued) {
+const printResult = Effect.fnUntraced(function*(stored: TaskId | Enqueued, isReplaced: boolean) {
   const id = typeof stored === "string" ? stored : stored.id
+  yield* noteTaken(stored, isReplaced)
   yield* Output.note(id)
   const row = yield* Admin.awaitEnd(id)
   yield* (yield* Json)
@@ -45,15 +53,11 @@ const printResult = Effect.fnUntraced(function*(stored: TaskId | Enqueued) {
     : Console.log(`${oneLine(row.step ?? "?")} ${oneLine(fieldsOf(row))}`)
 })
 
-/** With a key the row may have been there before. */
 const print = Effect.fnUntraced(function*(stored: TaskId | Enqueued, isReplaced: boolean) {
   const json = yield* Json
   if (typeof stored === "string") return yield* json ? Output.json({ id: stored }) : Console.log(stored)
   if (json) return yield* Output.json(stored)
-  if (!stored.created) {
-    const done = isReplaced ? "that task gets the new state" : "nothing was stored"
-    yield* Output.note(`The key is taken: ${done}. The task that has it is ${stored.status}`)
-  }
+  yield* noteTaken(stored, isReplaced)
   yield* Console.log(stored.id)
 })
 
@@ -91,8 +95,9 @@ export const enqueue = Command.make(
     const parsed = yield* Admin.parse(raw)
     if (module !== undefined) yield* checkWith(module, parsed.task, raw)
     const stored = within(limits.read)(Admin.enqueueRaw(raw, { at, delay, key, onConflict }))
-    if (wait) return yield* connected(Effect.flatMap(stored, printResult))
-    yield* print(yield* connected(stored), onConflict !== undefined && onConflict !== "keep")
+    const isReplaced = onConflict !== undefined && onConflict !== "keep"
+    if (wait) return yield* connected(Effect.flatMap(stored, (one) => printResult(one, isReplaced)))
+    yield* print(yield* connected(stored), isReplaced)
   })
 ).pipe(
   Command.withDescription("Store a new task, and print its id. With --module, its schema checks it"),

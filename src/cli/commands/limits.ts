@@ -1,15 +1,10 @@
-import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Limits from "../../Limits.ts"
 import { connected, limits as timeLimits, within } from "../connection.ts"
-import { NothingMatched } from "../exit.ts"
 import { Json } from "../input/flags.ts"
-import { self } from "../output/ownCommand.ts"
-import { pauseAndLook, unusedNote } from "../output/paused.ts"
 import * as Output from "../output/print.ts"
 import type { Column } from "../output/table.ts"
 import { formatCount, formatDuration, oneLine } from "../output/text.ts"
@@ -42,51 +37,20 @@ const columns = (): ReadonlyArray<Column<Limits.Count>> => [
   { title: "", value: stateOf }
 ]
 
+/** There may be a million keys. */
+const maxKeys = 1000
+
 const list = Effect.gen(function*() {
-  const found = yield* connected(within(timeLimits.read)(Limits.list()))
-  if (yield* Json) return yield* Output.json(found.map((one) => Schema.encodeSync(Limits.Count)(one)))
+  const found = yield* connected(within(timeLimits.read)(Limits.list({ first: maxKeys })))
+  const noteCut = Output.noteCut(found, maxKeys, "Those with the most waiting tasks are listed")
+  if (yield* Json) {
+    return yield* Effect.andThen(Output.json(found.map((one) => Schema.encodeSync(Limits.Count)(one))), noteCut)
+  }
   if (found.length === 0) return yield* Console.log("No task is at a limit")
   yield* Output.lines(yield* Output.rows(columns, found))
+  yield* noteCut
 })
 
-const limit = Argument.String("limit").pipe(Argument.withDescription("The name of the limit"))
-const key = Argument.String("key").pipe(
-  Argument.withDescription("One key of it. Default: all of them"),
-  Argument.optional
-)
-
-const targetOf = (limit: string, key: Option.Option<string>) => ({ limit, key: Option.getOrUndefined(key) })
-
-const titleOf = ({ key, limit }: ReturnType<typeof targetOf>) => oneLine(key === undefined ? limit : `${limit} ${key}`)
-
-const pause = Command.make(
-  "pause",
-  { limit, key },
-  Effect.fnUntraced(function*({ key, limit }) {
-    const target = targetOf(limit, key)
-    const isUsed = yield* connected(within(timeLimits.write)(pauseAndLook(target)))
-    yield* (yield* Json) ? Output.json({ paused: true }) : Console.log(`Paused ${titleOf(target)}`)
-    if (!isUsed) yield* unusedNote(`limit ${titleOf(target)}`)
-  })
-).pipe(Command.withDescription("Let no task of a limit begin"))
-
-const resume = Command.make(
-  "resume",
-  { limit, key },
-  Effect.fnUntraced(function*({ key, limit }) {
-    const target = targetOf(limit, key)
-    const resumed = yield* connected(within(timeLimits.write)(Limits.resume(target)))
-    if (!resumed) {
-      return yield* new NothingMatched({ message: `${titleOf(target)} is not paused: see ${self("limits")}` })
-    }
-    yield* (yield* Json) ? Output.json({ resumed }) : Console.log(`Resumed ${titleOf(target)}`)
-  })
-).pipe(Command.withDescription("Let a paused limit go on"))
-
 export const limits = Command.make("limits", {}, () => list).pipe(
-  Command.withDescription("List the limits: how many tasks are at work, and how many wait; pause them, resume them"),
-  Command.withSubcommands([pause, resume]),
-  Command.withExamples([
-    { command: "pg-task limits pause tenant acme", description: "One key of a limit" }
-  ])
+  Command.withDescription("List the limits: how many tasks are at work, and how many wait")
 )

@@ -62,7 +62,7 @@ const hintsOf = (row: Admin.Row, children: Children): ReadonlyArray<Hint> => {
 }
 
 const describeHints = (row: Admin.Row, children: Children, style: Output.Style): ReadonlyArray<string> => {
-  const hints = hintsOf(row, children).map(([command, why]) => [self(command), why] as const)
+  const hints = hintsOf(row, children).map(([command, why]) => [oneLine(self(command)), why] as const)
   const width = Math.max(...hints.map(([command]) => command.length))
   return hints.map(([command, why]) => `  ${pad(command, width, "left")}  ${style.dim(why)}`)
 }

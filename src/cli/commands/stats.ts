@@ -29,11 +29,21 @@ const byState = Effect.fnUntraced(function*(filter: Admin.Filter, module: string
   yield* Output.lines(yield* Output.rows(statsColumns, marked))
 })
 
+/** More kinds of errors than anybody reads. */
+const maxErrors = 100
+
 const byError = Effect.fnUntraced(function*(filter: Admin.Filter) {
-  const counts = yield* connected(within(limits.read)(Admin.countErrors(filter)))
-  if (yield* Json) return yield* Output.json(counts.map((count) => Schema.encodeSync(Admin.ErrorCount)(count)))
+  const counts = yield* connected(within(limits.read)(Admin.countErrors({ ...filter, limit: maxErrors })))
+  const noteCut = Output.noteCut(counts, maxErrors, "The most frequent errors are listed")
+  if (yield* Json) {
+    return yield* Effect.andThen(
+      Output.json(counts.map((count) => Schema.encodeSync(Admin.ErrorCount)(count))),
+      noteCut
+    )
+  }
   if (counts.length === 0) return yield* Console.log("Nothing is parked")
   yield* Output.lines(yield* Output.rows(errorColumns, counts))
+  yield* noteCut
 })
 
 export const stats = Command.make(

@@ -24,6 +24,8 @@ const host = "127.0.0.1"
 
 const defaultPort = 5480
 
+const maxPort = 65_535
+
 /** Containers may run as a user that has no name. */
 const ownName = Effect.sync(() => {
   try {
@@ -88,6 +90,7 @@ export const web = Command.make(
     module: optionalModule,
     port: Flag.Int("port").pipe(
       Flag.withDescription(`Where it listens, on this machine only; 0 takes any free one. Default ${defaultPort}`),
+      Flag.filter((port) => port >= 0 && port <= maxPort, () => `a number of 0 to ${maxPort}`),
       Flag.withDefault(defaultPort)
     ),
     write: Flag.Boolean("write").pipe(

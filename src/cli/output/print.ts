@@ -4,6 +4,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { stringify } from "./json.ts"
 import { type Column, table } from "./table.ts"
+import { formatCount } from "./text.ts"
 
 /** How text is emphasised: not at all if the output has no colours. */
 export interface Style {
@@ -51,6 +52,10 @@ export const jsonLine = (value: unknown): Effect.Effect<void> => Console.log(str
 
 /** A note for people, on stderr: it is not part of the output. */
 export const note = (text: string): Effect.Effect<void> => Console.error(text)
+
+/** Says so if a list ends because it is as long as it may be: what it lacks must not look as if it were not there. */
+export const noteCut = (listed: ReadonlyArray<unknown>, most: number, which: string): Effect.Effect<void> =>
+  listed.length < most ? Effect.void : note(`${which}: ${formatCount(most)}, and there may be more`)
 
 /** A table, whose columns may depend on the width. */
 export const rows = <A>(

@@ -47,10 +47,25 @@ const readMasked = (field: Field, path: string, current: unknown, { form }: Read
   return field.control.kind !== "text" || given === null || given === "" ? current : given
 }
 
+/** Whoever types a value easily forgets to choose it beside the field. What they typed must not be lost in silence. */
+const unchosen = {
+  absent: "There is a value, but \"left out\" was chosen: send it now, or empty it and choose \"left out\"",
+  null: "There is a value, but \"null\" was chosen: send it now, or empty it and choose \"null\""
+}
+
+const isTyped = (path: string, { form }: Reading): boolean =>
+  [...form].some(([name, text]) =>
+    (name === `f/${path}` || name.startsWith(`f/${path}/`)) && !["", "null"].includes(text.trim())
+  )
+
 const readField = (field: Field, path: string, current: unknown, reading: Reading): unknown => {
   const mode = reading.form.get(`m/${path}`)
-  if (mode === "absent") return undefined
-  if (mode === "null") return null
+  if (mode === "absent" || mode === "null") {
+    const isEmpty = (current ?? null) === null
+    if (!isEmpty || !isTyped(path, reading)) return mode === "null" ? null : undefined
+    // Shown again with what was typed, and as a value.
+    reading.wrong.set(path, [unchosen[mode]])
+  }
   return field.masked ? readMasked(field, path, current, reading) : readValue(field, path, current, reading)
 }
 

@@ -16,12 +16,12 @@ const maxRows = 50
 const lookAt = 10_000
 
 const facts = (found: Activity.LimitCount): Html => {
-  const { atLeast, atWork, holders, limitPaused, oldest, paused, waiting } = found
+  const { atLeast, atWork, holders, itself, oldest, paused, waiting } = found
   return html`<dl class="facts"><dt>At most</dt><dd>${mostOf(found, "No task says how many")}</dd><dt>Holders</dt><dd>${
     count(holders)
   }, of which workers have taken ${count(atWork)}</dd><dt>Waiting</dt><dd>${count(waiting, atLeast)}${
     oldest === null ? "" : html`, the oldest for ${duration(oldest)}`
-  }</dd><dt>Paused</dt><dd>${paused ? "yes" : limitPaused ? "yes, the whole limit is" : "no"} ${
+  }</dd><dt>Paused</dt><dd>${itself.paused ? "yes" : paused ? "yes, the whole limit is" : "no"} ${
     backOffMarks(found)
   }</dd></dl>`
 }

@@ -1,7 +1,7 @@
 /** Pausing limits, and resuming them. */
 import * as Effect from "effect/Effect"
 import type * as Activity from "../../Activity.ts"
-import * as Limits from "../../Limits.ts"
+import * as Admin from "../../Admin.ts"
 import { address, type Html, html } from "../html.ts"
 import { hidden, seeOther } from "../shell.ts"
 import { type Handler, may, Refusal, type Visit } from "../site.ts"
@@ -27,10 +27,10 @@ interface Target {
 export const limitButtons = (
   visit: Visit,
   { isAlone, key, limit, list }: Target,
-  count: Pick<Activity.LimitCount, "paused" | "backOff"> | undefined
+  count: Pick<Activity.LimitCount, "itself"> | undefined
 ): Html => {
   if (!may(visit, "pause")) return html``
-  const { backOff = null, paused = false } = count ?? {}
+  const { backOff, paused } = count?.itself ?? { backOff: null, paused: false }
   const changes: ReadonlyArray<Change> = paused ? ["resume"] : backOff === null ? ["pause"] : ["pause", "resume"]
   const labelOf = (change: Change) => [titleOf[change], limit, ...(key === undefined ? [] : [key])].join(" ")
   return html`<form class="inline" method="post" action="limit">${hidden("token", visit.token)}${
@@ -68,7 +68,7 @@ export const changeLimit: Handler = Effect.fnUntraced(function*(visit) {
   const target = { limit, key: key === "" ? undefined : key }
   const what = target.key === undefined ? "limit" : "key"
   const changed = yield* noted(visit, "pause", {
-    effect: change === "pause" ? Effect.as(Limits.pause(target), true) : Limits.resume(target),
+    effect: change === "pause" ? Effect.as(Admin.pause(target), true) : Admin.resume(target),
     target: `${limit} ${key}`.trim(),
     title: titleOf[change],
     text: (changed) => changed ? `1 ${what}` : `no ${what}`

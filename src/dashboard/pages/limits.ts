@@ -80,20 +80,20 @@ const mark = (text: string, isWhole = false): Html =>
     isWhole ? html`<span class="quiet">the whole limit</span> ` : ""
   }`
 
-type Brakes = Pick<Activity.LimitCount, "key" | "paused" | "limitPaused" | "backOff" | "limitBackOff">
+type Brakes = Pick<Activity.LimitCount, "key" | "paused" | "backOff" | "itself">
 
 /** For how long it, or its whole limit, backs off. */
-export const backOffMarks = ({ backOff, key, limitBackOff }: Brakes): Html =>
-  html`${backOff === null ? "" : mark(`backs off for ${duration(backOff)}`)}${
-    key === null || limitBackOff === null ? "" : mark(`backs off for ${duration(limitBackOff)}`, true)
+export const backOffMarks = ({ backOff, itself, key }: Brakes): Html => {
+  const isWhole = key !== null && backOff !== null &&
+    (itself.backOff === null || Duration.isGreaterThan(backOff, itself.backOff))
+  return html`${itself.backOff === null ? "" : mark(`backs off for ${duration(itself.backOff)}`)}${
+    isWhole ? mark(`backs off for ${duration(backOff)}`, true) : ""
   }`
+}
 
 /** Why no task of it starts. */
-const marks = (count: Brakes): Html => {
-  const { key, limitPaused, paused } = count
-  const isWhole = key !== null && limitPaused
-  return html`${isWhole || paused ? mark("paused", isWhole) : ""}${backOffMarks(count)}`
-}
+const marks = (count: Brakes): Html =>
+  html`${count.paused ? mark("paused", !count.itself.paused) : ""}${backOffMarks(count)}`
 
 const stateLinks = (states: ReadonlyArray<LimitedState>): Html =>
   states.length === 0

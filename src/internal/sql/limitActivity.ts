@@ -4,49 +4,28 @@
  */
 import type { SqlClient } from "effect/sql/SqlClient"
 import { planned } from "./bounded.ts"
-import { anyNumber, isAtDoor } from "./limitSchema.ts"
+import { brakes, hasKey, isPausedItself, keyOf, type LimitCount, nameOf, ratesOf, slotsOf } from "./limitCount.ts"
+import { isAtDoor } from "./limitSchema.ts"
 import { namesIn, orderOfUnnamed, parts } from "./page.ts"
 import { query, type Rows } from "./query.ts"
 import { type AdminRow, ageOrNull, columnsOf } from "./row.ts"
-import { millisUntil } from "./time.ts"
 
-export interface LimitSum {
-  readonly name: string
-  /** How many keys were seen, and how many keys are paused. */
-  readonly keys: number
-  readonly pausedKeys: number
-  /** Null if it has keys, or none of its rows is there. */
-  readonly slots: number | null
-  readonly holders: number
-  readonly running: number
-  readonly waiting: number
-  /** In milliseconds. */
-  readonly oldest: number | null
-  readonly paused: boolean
-  readonly rateLimit: number | null
-  /** In milliseconds. */
-  readonly ratePer: number | null
-  /** For how many milliseconds it backs off by itself. */
-  readonly held: number | null
+/** There may be more of them: counting stopped at the limit. */
+interface Bounded {
   readonly atLeast: boolean
 }
 
-export interface KeySum extends Omit<LimitSum, "keys" | "pausedKeys"> {
+export interface LimitSum extends Omit<LimitCount, "key" | "limitPaused" | "limitHeld">, Bounded {
+  /** How many keys were seen, and how many keys are paused. */
+  readonly keys: number
+  readonly pausedKeys: number
+}
+
+export interface KeySum extends LimitCount, Bounded {
   readonly key: string
-  /** The whole limit is paused. */
-  readonly limitPaused: boolean
-  /** For how many milliseconds the whole limit backs off. */
-  readonly limitHeld: number | null
 }
 
 const door = parts.find(({ name }) => name === "limited")!
-
-const nameOf = (key: string) => `split_part(${key}, ':', 1)`
-const hasKey = (key: string) => `strpos(${key}, ':') > 0`
-const keyOf = (key: string) => `substr(${key}, strpos(${key}, ':') + 1)`
-
-const isPausedItself = (name: string) =>
-  `exists (select from pg_task_paused p where p.kind = 'limit' and p.name = ${name})`
 
 const holds = "slot > 0"
 const waits = `${isAtDoor} and wakeup_at <= now()`
@@ -75,17 +54,6 @@ const sample = `with recursive ${namesIn(door)}, seen as materialized (
 const sums = "sum(s.holder)::float8 as holders, sum(s.running)::float8 as running, sum(s.waiting)::float8 as waiting"
 const oldest = `${ageOrNull("min(s.due)")} as oldest`
 
-const slotsOf = (key: string, otherwise: string) =>
-  `nullif(coalesce((select o.slots from pg_task_limit o where o.key = ${key}), ${otherwise}), ${anyNumber})`
-
-const heldFor = (key: string) =>
-  `(select ${millisUntil("o.held_until")} from pg_task_limit o where o.key = ${key} and o.held_until > now())`
-
-/** The rate of a key, as a worker has said it last, and for how long it backs off. */
-const ratesOf = (key: string) =>
-  `(select o.rate_limit from pg_task_limit o where o.key = ${key}) as "rateLimit",
-  (select o.rate_per from pg_task_limit o where o.key = ${key}) as "ratePer", ${heldFor(key)} as held`
-
 /** What was seen of each limit, all of its keys together. */
 export const limitSums = (sql: SqlClient, lookAt: number): Rows<LimitSum> =>
   planned(
@@ -106,11 +74,6 @@ from (
       [lookAt]
     )
   )
-
-/** What keeps tasks of a key from starting, beside its slots. */
-const brakes = (key: string) =>
-  `${isPausedItself(key)} as paused, ${isPausedItself(nameOf(key))} as "limitPaused",
-  ${ratesOf(key)}, ${heldFor(nameOf(key))} as "limitHeld"`
 
 /** The keys of which most of the rows wait that have waited longest. */
 export const busiestKeys = (

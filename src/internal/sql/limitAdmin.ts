@@ -2,42 +2,21 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { anyNumber, isAtDoor, isPaused } from "./limitSchema.ts"
+import { brakes, hasKey, keyOf, type LimitCount, nameOf, slotsOf } from "./limitCount.ts"
+import { isAtDoor } from "./limitSchema.ts"
 import { findAllOpenKeys, grantSlotsDurably } from "./limits.ts"
 import { notify } from "./notify.ts"
 import { query, type Rows } from "./query.ts"
 import { ageOrNull } from "./row.ts"
 import { sendBack } from "./sendBack.ts"
-import { millisUntil } from "./time.ts"
-
-export interface LimitCount {
-  readonly name: string
-  /** Null: the limit has no keys, or it is paused with all of them. */
-  readonly key: string | null
-  /** Null where only a rate limits them, or nothing is known: the limit is paused, and none of its rows is there. */
-  readonly slots: number | null
-  readonly rateLimit: number | null
-  /** In milliseconds. */
-  readonly ratePer: number | null
-  readonly holders: number
-  readonly running: number
-  readonly waiting: number
-  /** In milliseconds. */
-  readonly oldest: number | null
-  readonly paused: boolean
-  /** For how many milliseconds it backs off. Null if it does not. */
-  readonly held: number | null
-}
 
 /** The keys that have rows or are paused, those with the most waiting rows first. */
 export const listLimits = (sql: SqlClient, limit: number): Rows<LimitCount> =>
   query(
     sql,
-    `select split_part(k.key, ':', 1) as name,
-  case when strpos(k.key, ':') > 0 then substr(k.key, strpos(k.key, ':') + 1) end as key,
-  nullif(coalesce(l.slots, k.slots), ${anyNumber}) as slots, l.rate_limit as "rateLimit", l.rate_per as "ratePer",
-  k.holders::float8, k.running::float8, k.waiting::float8,
-  ${ageOrNull("k.oldest")} as oldest, ${isPaused("k.key")} as paused, h.held
+    `select ${nameOf("k.key")} as name, case when ${hasKey("k.key")} then ${keyOf("k.key")} end as key,
+  ${slotsOf("k.key", "k.slots")} as slots, k.holders::float8, k.running::float8, k.waiting::float8,
+  ${ageOrNull("k.oldest")} as oldest, ${brakes("k.key")}
 from (
   select r.key, max(r.slots) as slots, sum(r.holder) as holders, sum(r.running) as running, sum(r.waiting) as waiting,
     min(r.due) as oldest
@@ -48,12 +27,7 @@ from (
     union all select name, null, 0, 0, 0, null from pg_task_paused where kind = 'limit'
     union all select key, null, 0, 0, 0, null from pg_task_limit where held_until > now()
   ) r group by 1
-) k left join pg_task_limit l on l.key = k.key
-cross join lateral (
-  select ${millisUntil("max(o.held_until)")} as held from pg_task_limit o
-  where o.key in (k.key, split_part(k.key, ':', 1)) and o.held_until > now()
-) h
-order by k.waiting desc, k.holders desc, k.key limit $1::int`,
+) k order by k.waiting desc, k.holders desc, k.key limit $1::int`,
     [limit]
   )
 
@@ -67,7 +41,7 @@ export interface LimitTotal {
 export const limitTotals = (sql: SqlClient): Rows<LimitTotal> =>
   query(
     sql,
-    `select split_part(r.key, ':', 1) as name, sum(r.holders)::float8 as holders, sum(r.waiting)::float8 as waiting from (
+    `select ${nameOf("r.key")} as name, sum(r.holders)::float8 as holders, sum(r.waiting)::float8 as waiting from (
   select limit_key as key, count(*) as holders, 0 as waiting from pg_task where slot > 0 group by 1
   union all select limit_key, 0, count(*) from pg_task where ${isAtDoor} and wakeup_at <= now() group by 1
 ) r group by 1`,

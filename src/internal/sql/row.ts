@@ -175,8 +175,13 @@ export const errorLineOf = `split_part(left(t.error, ${maxErrorLine}), e'\\n', 1
 
 const likePattern = (part: string) => `%${part.replace(/[\\%_]/g, "\\$&").replaceAll("*", "%")}%`
 
+/** In milliseconds, 5,000 years: what is longer ago than that may be before the first time that Postgres has. */
+const longestAge = 1.57e14
+
 export const interval = (params: Params, duration: Duration.Input) =>
-  `${params.add(Duration.toMillis(Duration.fromInputUnsafe(duration)))}::float8 * interval '1 millisecond'`
+  `${
+    params.add(Math.min(Duration.toMillis(Duration.fromInputUnsafe(duration)), longestAge))
+  }::float8 * interval '1 millisecond'`
 
 const anyOf = (conditions: ReadonlyArray<string>) => `(${conditions.map((one) => `(${one})`).join(" or ")})`
 

@@ -1,10 +1,10 @@
 /** Hands on the rows that hold slots, wait for one, or ask for one. */
 import { Effect, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
-import * as Limits from "../../../src/Limits.ts"
+import * as Admin from "../../../src/Admin.ts"
 import { persist } from "../Persist.ts"
 import type { Fault } from "../FaultContext.ts"
-import { keys } from "./LimitPlan.ts"
+import { backingOff, keys } from "./LimitPlan.ts"
 
 const targets = { holders: "slot > 0", waiting: "limit_key is not null and slot is null", any: "true" }
 
@@ -45,8 +45,10 @@ const rename = edit(
   "limit_touched"
 )
 
+const paused = keys.filter((key) => !backingOff.includes(`own:${key}`))
+
 const pause: Fault = ({ sql }, random) => {
-  const target = random.chance(0.5) ? { limit: "shared" } : { limit: "own", key: random.pick(keys) }
+  const target = random.chance(0.5) ? { limit: "shared" } : { limit: "own", key: random.pick(paused) }
   const send = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
     effect.pipe(
       Effect.provideService(SqlClient.SqlClient, sql),
@@ -54,8 +56,8 @@ const pause: Fault = ({ sql }, random) => {
       Effect.ignoreCause
     )
   return Effect.ensuring(
-    Effect.andThen(send(Limits.pause(target)), Effect.sleep(random.int(100, 1500))),
-    send(Limits.resume(target))
+    Effect.andThen(send(Admin.pause(target)), Effect.sleep(random.int(100, 1500))),
+    send(Admin.resume(target))
   )
 }
 

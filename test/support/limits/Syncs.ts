@@ -1,7 +1,9 @@
 /** Tasks of tenants, of which so many may be at work at the same time, and who was. */
 import { Effect, Latch, Schema } from "effect"
 import { Limit, NextStep, Step, Task } from "../../../src/index.ts"
+import { makeGate } from "../worker/Fixture.ts"
 import { run } from "../worker/Table.ts"
+import { eventually } from "../worker/Wait.ts"
 
 export class Sync extends Schema.TaggedClass<Sync>()("Sync", { tenant: Schema.String, name: Schema.String }) {}
 
@@ -38,6 +40,13 @@ export const makeSyncs = <E, R>(handler: (sync: Sync) => Effect.Effect<unknown, 
     })
   ])
 
+/** The same, and the gate in which its step waits. */
+export const makeGated = (running = 1) =>
+  Effect.map(makeGate, (gate) => ({ gate, Syncs: makeSyncs(({ name }) => gate.enter(name), running) }))
+
+/** What tests leave behind beside their tasks: the numbers of keys, and what is paused. */
+export const resetLimits = run("truncate pg_task_limit, pg_task_paused")
+
 /** Lets its steps wait for each other: until `count` are there. */
 export const makeMeeting = (count: number) => {
   const latch = Latch.makeUnsafe()
@@ -65,6 +74,10 @@ export const limitedRows = run<LimitedRow>(
   order by length(step), step`
 )
 
+/** Waits until the row waits for a slot. */
+export const untilAtDoor = (name: string) =>
+  eventually(limitedRows, (rows) => rows.some((row) => row.name === name && row.slot === null))
+
 /** Stores rows at the door, as a worker has left them, in the order of their numbers. */
 export const atTheDoor = (tenant: string, count: number, slots = 1) =>
   run(
@@ -73,6 +86,20 @@ export const atTheDoor = (tenant: string, count: number, slots = 1) =>
       now() - interval '1 hour' + n * interval '1 millisecond', 'tenant:' || $1, $3
     from generate_series(1, $2::int) as n`,
     [tenant, count, slots]
+  )
+
+/** `more` of {@link holder}: a worker runs it. */
+export const alive = "true, gen_random_uuid(), now() + interval '1 hour'"
+
+/** The same, and that worker died. */
+export const dead = "true, gen_random_uuid(), now() - interval '1 minute'"
+
+/** A row that no worker takes has held the slot of the tenant for longer than it may. */
+export const foreignHolder = (tenant: string) =>
+  run(
+    `insert into pg_task (step, limit_key, slot, slots, updated_at)
+    values ('{"Foreign":{"State":{}}}', 'tenant:' || $1, 1, 1, now() - interval '31 seconds')`,
+    [tenant]
   )
 
 /** A row that holds a slot of the tenant: `more` says what else is in it. */
