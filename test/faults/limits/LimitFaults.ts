@@ -4,7 +4,7 @@ import { SqlClient } from "effect/sql"
 import * as Admin from "../../../src/Admin.ts"
 import { persist } from "../Persist.ts"
 import type { Fault } from "../FaultContext.ts"
-import { keys } from "./LimitPlan.ts"
+import { backingOff, keys } from "./LimitPlan.ts"
 
 const targets = { holders: "slot > 0", waiting: "limit_key is not null and slot is null", any: "true" }
 
@@ -45,8 +45,10 @@ const rename = edit(
   "limit_touched"
 )
 
+const paused = keys.filter((key) => !backingOff.includes(`own:${key}`))
+
 const pause: Fault = ({ sql }, random) => {
-  const target = random.chance(0.5) ? { limit: "shared" } : { limit: "own", key: random.pick(keys) }
+  const target = random.chance(0.5) ? { limit: "shared" } : { limit: "own", key: random.pick(paused) }
   const send = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
     effect.pipe(
       Effect.provideService(SqlClient.SqlClient, sql),

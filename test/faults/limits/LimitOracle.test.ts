@@ -7,7 +7,7 @@ const plans: ReadonlyArray<LimitPlan> = [{
   id: "l1",
   key: "1-a",
   how: "together",
-  ops: [{ kind: "own", millis: 0, failures: 0, onward: "now" }]
+  ops: [{ kind: "own", millis: 0, failures: 0, backsOff: 0, onward: "now" }]
 }]
 
 const run = (began: number, ended: number | null, more: Partial<NotedRun> = {}): NotedRun => ({
@@ -16,6 +16,10 @@ const run = (began: number, ended: number | null, more: Partial<NotedRun> = {}):
   key: "own:1-a",
   slotless: false,
   young: false,
+  task: "t1",
+  transitions: 0,
+  attempt: 1,
+  started: began,
   began,
   ended,
   ...more

@@ -8,6 +8,11 @@ export interface NotedRun {
   readonly key: string | null
   readonly slotless: boolean
   readonly young: boolean
+  readonly task: string
+  readonly transitions: number
+  readonly attempt: number
+  /** By the clock of its process: the others are those of its notes. */
+  readonly started: number
   /** In milliseconds since 1970. Without an end, its process was killed. */
   readonly began: number
   readonly ended: number | null
@@ -38,7 +43,7 @@ const judgeOverlaps = ({ runs }: LimitEvidence): ReadonlyArray<string> =>
   })
 
 /** Whether two handlers are never at work for one slot: no worker crashes, no lease ends, and the server forgets nothing. */
-const isExact = (strict: Strictness | undefined): boolean =>
+export const isExact = (strict: Strictness | undefined): boolean =>
   strict !== undefined && !strict.stalled && !strict.forgets && strict.losses === 0
 
 export const judgeLimits = ({ evidence, plans, strict }: {

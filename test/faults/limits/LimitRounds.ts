@@ -4,16 +4,20 @@ import { SqlClient } from "effect/sql"
 import { persist } from "../Persist.ts"
 import type { Beside, Scene } from "../FaultContext.ts"
 import type { Random } from "../Random.ts"
-import { judgeLimits, type LimitEvidence, type NotedRun } from "./LimitOracle.ts"
-import { type LimitPlan, makeLimitPlans } from "./LimitPlan.ts"
+import { readDoorLog } from "./DoorLog.ts"
+import { isExact, judgeLimits, type LimitEvidence, type NotedRun } from "./LimitOracle.ts"
+import { type LimitPlan, makeLimitPlans, makeRatePlans } from "./LimitPlan.ts"
 import { createLimitTables, emptyLimitTables } from "./LimitTables.ts"
 import { beginning, limited } from "./LimitTask.ts"
 import { LimitWatch } from "./LimitWatch.ts"
+import { countLong, judgeRates, type RateEvidence } from "./RateOracle.ts"
+import { standStill } from "./StandStill.ts"
+import type { Still } from "./Still.ts"
 
 /** If nothing changes for this long, nothing ever will. In milliseconds. */
 const patience = 60_000
 
-const plansOfRound = 60
+const plansOfRound = { slots: 60, rates: 30 }
 
 /** What a few steps take: longer than the lease of many workers, in milliseconds. */
 const slow = 3000
@@ -125,27 +129,57 @@ const gather = ({ sql }: Scene): Effect.Effect<LimitEvidence> =>
         (rows) => new Set(rows.map(({ plan }) => plan))
       )
     const runs = yield* persist(sql.unsafe<NotedRun>(
-      `select plan, seq, key, slotless, young, ${millis("began")} as began, ${millis("ended")} as ended from limit_run`
+      `select plan, seq, key, slotless, young, task::text, transitions, attempt, started, ${
+        millis("began")
+      } as began, ${millis("ended")} as ended from limit_run`
     ))
     return { runs, gone: yield* plansIn("limit_gone"), touched: yield* plansIn("limit_touched") }
   })
 
+/** Those of hands, and those of steps. */
+const gatherStills = ({ sql }: Scene, byHand: ReadonlyArray<Still>): Effect.Effect<ReadonlyArray<Still>> =>
+  Effect.map(
+    persist(sql<Still>`select 'back-off' as what, name, since, until from limit_still`),
+    (rows) => [...byHand, ...rows]
+  )
+
+const makePlans = (random: Random): ReadonlyArray<LimitPlan> => [
+  ...makeLimitPlans(random, plansOfRound.slots, slow),
+  ...makeRatePlans(random.fork("rates"), plansOfRound.rates)
+]
+
+const countRates = ({ log }: Scene, evidence: RateEvidence): void => {
+  const { given, stills } = evidence
+  log.count("moments of rates", given.filter(({ what }) => what === "moment").length)
+  log.count("pauses", stills.filter(({ what }) => what === "pause").length)
+  log.count("back-offs", stills.filter(({ what }) => what === "back-off").length)
+  log.count("pauses and back-offs that were long enough for steps to be judged", countLong(evidence))
+}
+
 export const makeLimitRounds = (random: Random): Beside => {
   let rounds = 0
   let plans: ReadonlyArray<LimitPlan> = []
+  let stills: Array<Still> = []
+  let watch: LimitWatch | undefined
+  let still: Fiber.Fiber<void> | undefined
   let fibers: ReadonlyArray<Fiber.Fiber<unknown>> = []
   return {
     tables: createLimitTables,
     prepare: (scene) =>
       Effect.gen(function*() {
-        plans = makeLimitPlans(random.fork(`round ${++rounds}`), plansOfRound, slow)
+        const drawn = random.fork(`round ${++rounds}`)
+        plans = makePlans(drawn)
+        stills = []
+        watch = new LimitWatch(scene)
         yield* persist(scene.sql.unsafe(emptyLimitTables))
         const producing = yield* Effect.forkDetach(produce(scene, plans, rest))
-        fibers = [producing, yield* Effect.forkDetach(new LimitWatch(scene).run)]
+        fibers = [producing, yield* Effect.forkDetach(watch.run)]
+        still = yield* Effect.forkDetach(standStill(scene, drawn.fork("still"), (one) => void stills.push(one)))
       }),
     settle: (scene, allowed) =>
       Effect.gen(function*() {
         yield* Fiber.interrupt(fibers[0]!)
+        yield* Fiber.join(still!)
         yield* settle(scene, plans, allowed)
         yield* Fiber.interruptAll(fibers)
       }),
@@ -153,6 +187,15 @@ export const makeLimitRounds = (random: Random): Beside => {
       Effect.gen(function*() {
         const evidence = yield* gather(scene)
         for (const complaint of judgeLimits({ plans, evidence, strict })) scene.log.wrong(complaint)
+        const ofRates = {
+          runs: evidence.runs,
+          given: yield* readDoorLog(scene.sql),
+          stills: yield* gatherStills(scene, stills),
+          looks: watch?.looks ?? []
+        }
+        const complaints = judgeRates(ofRates, { exact: isExact(strict), forgets: strict?.forgets === true })
+        for (const complaint of complaints) scene.log.wrong(complaint)
+        countRates(scene, ofRates)
         scene.log.count("limited steps", evidence.runs.length)
         scene.log.count("limited tasks deleted by hand", evidence.gone.size)
         scene.log.count("limited tasks parked, moved or renamed by hand", evidence.touched.size)

@@ -2,7 +2,13 @@
 import { Effect } from "effect"
 import { persist } from "../Persist.ts"
 import type { Scene } from "../FaultContext.ts"
-import { runningOf } from "./LimitPlan.ts"
+import { rateOf, runningOf } from "./LimitPlan.ts"
+
+/** How long a look at the table took. In milliseconds since 1970. */
+export interface Look {
+  readonly at: number
+  readonly took: number
+}
 
 /** A key, in one snapshot of the table. */
 interface KeyNow {
@@ -13,6 +19,8 @@ interface KeyNow {
   readonly highest: number
   /** Whether a due row waits for a slot that could be given. */
   readonly waits: boolean
+  /** Changes when a start takes a moment of the key's rate. */
+  readonly moment: string
 }
 
 const lookEvery = 150
@@ -31,17 +39,27 @@ const longestByLook = 20
 const fading = 0.95
 
 const look = ({ sql }: Scene) =>
-  persist(sql<KeyNow>`select limit_key as key, count(*) filter (where slot > 0)::int as holders,
-      count(distinct slot) filter (where slot > 0)::int as slots, coalesce(max(slot), 0)::int as highest,
-      bool_or(slot is null and wakeup_at <= now() and error is null and ended_at is null
-        and not exists (select from pg_task_paused p where p.name in (limit_key, split_part(limit_key, ':', 1)))) as waits
-    from pg_task where task = 'BesideLimited' and limit_key is not null group by 1`)
+  persist(sql<KeyNow>`select k.key, k.holders, k.slots, k.highest, coalesce(l.next_at::text, '') as moment,
+      k.waits and s.most is distinct from 0 as waits
+    from (
+      select limit_key as key, count(*) filter (where slot > 0)::int as holders,
+        count(distinct slot) filter (where slot > 0)::int as slots, coalesce(max(slot), 0)::int as highest,
+        bool_or(slot is null and wakeup_at <= now() and error is null and ended_at is null and not exists (
+          select from pg_task_paused p where p.name in (task, limit_key, split_part(limit_key, ':', 1)))) as waits
+      from pg_task where task = 'BesideLimited' and limit_key is not null group by 1
+    ) k left join pg_task_limit l on l.key = k.key cross join lateral pg_task_starts(k.key) s`)
 
-const isFixed = ({ sql }: Scene) =>
+export const isFixed = ({ sql }: Scene): Effect.Effect<boolean> =>
   Effect.map(persist(sql<{ fixed: boolean }>`select fixed from world`), (rows) => rows[0]?.fixed === true)
+
+/** Whoever has a slot of a rate waits for a moment, or for a worker: only where nobody has one does nothing go on. */
+const isOpen = ({ holders, key, waits }: KeyNow) =>
+  waits && (rateOf(key) === undefined ? holders < runningOf(key) : holders === 0)
 
 export class LimitWatch {
   private readonly scene: Scene
+  /** How long each look took. */
+  readonly looks: Array<Look> = []
   /** Since when a key has had a free slot and a row that waits, by the local clock. */
   private readonly openSince = new Map<string, number>()
   private readonly complained = new Set<string>()
@@ -63,9 +81,10 @@ export class LimitWatch {
           yield* scene.crew.ready
           quietAt = performance.now() + calmAfter
         }
-        const startedAt = performance.now()
+        const [startedAt, at] = [performance.now(), Date.now()]
         const rows = yield* look(scene)
         scene.log.count("looks at the slots")
+        this.looks.push({ at, took: performance.now() - startedAt })
         this.judge(rows)
         if (performance.now() >= quietAt) this.judgeQuiet(rows, performance.now() - startedAt)
         yield* Effect.sleep(lookEvery)
@@ -90,13 +109,11 @@ export class LimitWatch {
     const now = performance.now()
     this.slowest = Math.max(took, this.slowest * fading)
     const allowed = longestOpen + longestByLook * this.slowest
-    const open = new Set(
-      rows.filter(({ holders, key, waits }) => waits && holders < runningOf(key)).map(({ key }) => key)
-    )
+    const open = new Map(rows.filter(isOpen).map((row) => [`${row.key} ${row.moment}`, row.key]))
     for (const key of this.openSince.keys()) if (!open.has(key)) this.openSince.delete(key)
-    for (const key of open) {
-      const since = this.openSince.get(key) ?? now
-      this.openSince.set(key, since)
+    for (const [which, key] of open) {
+      const since = this.openSince.get(which) ?? now
+      this.openSince.set(which, since)
       this.longest = Math.max(this.longest, now - since)
       if (now - since > allowed) {
         const waited = `${Math.round(now - since)} ms, and looks took ${Math.round(this.slowest)} ms`

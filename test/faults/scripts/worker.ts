@@ -107,7 +107,7 @@ const program = Effect.gen(function*() {
           makeJourney("Journey", notes),
           makeJourney("Errand", notes),
           makeTalking(joinNotes),
-          makeLimited(makeLimitNotes(yield* Observer)),
+          makeLimited(makeLimitNotes(yield* Observer, realNow)),
           ...makeTree(joinNotes),
           keyed,
           ...ticks
