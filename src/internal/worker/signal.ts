@@ -4,17 +4,28 @@ import * as Latch from "effect/Latch"
 
 export class Signal {
   private readonly latch = Latch.makeUnsafe(false)
+  private isSet = false
 
   set(): void {
+    this.isSet = true
     this.latch.openUnsafe()
   }
 
-  /** Waits for a signal, at most so many milliseconds, and takes it. True when there was one. */
+  /**
+   * Waits for a signal, at most so many milliseconds, and takes it. True when there was one, also if it came after the
+   * time was over, and before this fiber went on.
+   */
   wait(millis?: number): Effect.Effect<boolean> {
-    const signalled = Effect.as(this.latch.await, true)
     const waited = millis === undefined
-      ? signalled
-      : Effect.timeoutOrElse(signalled, { duration: Math.max(millis, 0), orElse: () => Effect.succeed(false) })
-    return Effect.tap(waited, () => this.latch.close)
+      ? this.latch.await
+      : Effect.timeoutOrElse(this.latch.await, { duration: Math.max(millis, 0), orElse: () => Effect.void })
+    return Effect.map(waited, () => this.take())
+  }
+
+  private take(): boolean {
+    const wasSet = this.isSet
+    this.isSet = false
+    this.latch.closeUnsafe()
+    return wasSet
   }
 }
