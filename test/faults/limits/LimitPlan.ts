@@ -62,7 +62,7 @@ const makeOp = (random: Random, slow: number): LimitOp => ({
 
 const makeRatedOp = (random: Random): LimitOp => ({
   ...makeOp(random, 0),
-  kind: random.weighted({ rated: 8, paced: 1, own: 1 }),
+  kind: random.weighted({ rated: 8, free: 6, paced: 1, own: 2 }),
   millis: random.int(0, 100)
 })
 
