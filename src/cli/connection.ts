@@ -67,13 +67,27 @@ export const connected = <A, E, R>(
       PgClient.layer({ url: Redacted.make(url), applicationName: "pg-task", maxConnections, prepare: false })
     ))
 
+const noAnswer = (limit: Duration.Duration) =>
+  new NoAnswer({
+    message: `The database didn't answer within ${Duration.format(limit)}: is the table locked, or the network down?`
+  })
+
 /** Fails when an answer takes longer than that. */
 export const within = (limit: Duration.Duration) => <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.timeoutOrElse(effect, {
-    duration: limit,
-    orElse: () =>
-      new NoAnswer({
-        message: `The database didn't answer within ${Duration.format(limit)}: `
-          + "is the table locked, or the network down?"
+  Effect.timeoutOrElse(effect, { duration: limit, orElse: () => noAnswer(limit) })
+
+/** Fails when one of many answers takes longer than that: `run` says when it has got one. */
+export const withinEach =
+  (limit: Duration.Duration) =>
+  <A, E, R>(run: (answered: Effect.Effect<void>) => Effect.Effect<A, E, R>): Effect.Effect<A, E | NoAnswer, R> =>
+    Effect.suspend(() => {
+      let answers = 0
+      const watch = Effect.gen(function*() {
+        for (;;) {
+          const before = answers
+          yield* Effect.sleep(limit)
+          if (answers === before) return yield* noAnswer(limit)
+        }
       })
-  })
+      return Effect.raceFirst(run(Effect.sync(() => void answers++)), watch)
+    })

@@ -1,9 +1,11 @@
 /** What is more than a command takes, or lists; and texts in rows that would control a terminal. */
 import { assert } from "@effect/vitest"
-import { Effect } from "effect"
-import { lines, pgTask } from "../support/cli/cli.ts"
+import { Clock, Effect } from "effect"
+import { lines, module, pgTask } from "../support/cli/cli.ts"
 import { resetLimits } from "../support/limits/Syncs.ts"
+import { makePacedClock } from "../support/worker/Clocks.ts"
 import { workerTests } from "../support/worker/Fixture.ts"
+import { holding } from "../support/worker/Locks.ts"
 import { run } from "../support/worker/Table.ts"
 
 workerTests("pg-task", (test) => {
@@ -62,6 +64,24 @@ workerTests("pg-task", (test) => {
         const { code, err } = yield* pgTask(["web", port])
         assert.strictEqual(code, 2)
         assert.include(err, "a number of 0 to 65535")
+      }
+    })
+  )
+
+  test(
+    "check and migrate-states wait no longer than a minute for a table that is locked",
+    Effect.gen(function*() {
+      const end = yield* holding("lock table pg_task in access exclusive mode")
+      for (const command of ["check", "migrate-states"]) {
+        const { code, err } = yield* pgTask([command, "--module", module]).pipe(
+          // Makes a minute short.
+          Effect.provideServiceEffect(Clock.Clock, makePacedClock(0.02))
+        )
+        assert.deepStrictEqual([code, err.slice(0, 38)], [3, "The database didn't answer within 1m: "], command)
+      }
+      yield* end
+      for (const command of ["check", "migrate-states"]) {
+        assert.strictEqual((yield* pgTask([command, "--module", module])).code, 0, command)
       }
     })
   )

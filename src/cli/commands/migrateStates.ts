@@ -2,7 +2,7 @@ import * as Command from "effect/cli/Command"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Deploy from "../../Deploy.ts"
-import { connected } from "../connection.ts"
+import { connected, limits, withinEach } from "../connection.ts"
 import { Json, module } from "../input/flags.ts"
 import { withoutServices, withProgress } from "../input/states.ts"
 import { loadTasks } from "../input/tasksModule.ts"
@@ -22,7 +22,9 @@ export const migrateStates = Command.make(
   Effect.fnUntraced(function*({ module }) {
     const tasks = withoutServices(yield* loadTasks(module))
     const report = yield* connected(Effect.gen(function*() {
-      const { formers } = yield* Deploy.check(tasks)
+      const { formers } = yield* withinEach(limits.read)((answered) =>
+        Deploy.check(tasks, { onProgress: () => answered })
+      )
       const total = formers.reduce((sum, { count }) => sum + count, 0)
       return yield* withProgress(total, (onProgress) => Deploy.migrate(tasks, { onProgress }))
     }))

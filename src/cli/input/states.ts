@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Terminal from "effect/Terminal"
 import * as Admin from "../../Admin.ts"
 import type * as Task from "../../Task.ts"
+import { limits, within, withinEach } from "../connection.ts"
 import { formatCount } from "../output/text.ts"
 
 /** For effects that need nothing but the database. What a schema needs to decode is not there. */
@@ -11,7 +12,7 @@ export const withoutServices = (tasks: ReadonlyArray<Task.Any>) => tasks as Read
 const width = 24
 
 /** One line at the end of a terminal, drawn again and again. Nothing where the output is no terminal. */
-export const withProgress = <A, E, R>(
+const withLine = <A, E, R>(
   total: number,
   run: (onProgress: (rows: number) => Effect.Effect<void>) => Effect.Effect<A, E, R>
 ): Effect.Effect<A, E, R | Terminal.Terminal> =>
@@ -29,9 +30,16 @@ export const withProgress = <A, E, R>(
     return yield* Effect.ensuring(run(draw), display(""))
   })
 
+/** The same for what reads rows page by page. Fails when the database does not give one for long. */
+export const withProgress = <A, E, R>(
+  total: number,
+  run: (onProgress: (rows: number) => Effect.Effect<void>) => Effect.Effect<A, E, R>
+) =>
+  withLine(total, (draw) => withinEach(limits.read)((answered) => run((rows) => Effect.andThen(answered, draw(rows)))))
+
 /** How many rows these tasks have. */
 export const countRows = (tasks: ReadonlyArray<Task.Any>) =>
   Effect.map(
-    Admin.counts(),
+    within(limits.read)(Admin.counts()),
     (counts) => counts.reduce((sum, { count, task }) => tasks.some(({ name }) => name === task) ? sum + count : sum, 0)
   )

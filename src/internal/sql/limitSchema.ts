@@ -12,33 +12,18 @@
 /** Whether a row of a key waits, at the door or knocking. */
 export const isOpen = "error is null and ended_at is null"
 
+/**
+ * A session keeps the plans of a function's statements. One that was made while a table was small must not read all of it,
+ * for each key, once it is large.
+ */
+export const byIndex = "set enable_seqscan = off"
+
 /** The words of the index of rows that knock, and of those at the door. */
 export const knocks = `slot = 0 and ${isOpen}`
 export const isAtDoor = `limit_key is not null and slot is null and ${isOpen}`
 
 export const isPaused = (key: string) =>
   `exists (select from pg_task_paused p where p.kind = 'limit' and p.name in (${key}, split_part(${key}, ':', 1)))`
-
-/**
- * The oldest rows that wait for a slot of the key `k`. Those of paused tasks don't. Of rows that became due together the
- * one that knocks is the first: see `insertLimited`.
- */
-const oldest = (limit: string) => {
-  const branch = (condition: string) =>
-    `(select id, wakeup_at, slot from pg_task t where limit_key = k and ${condition} and wakeup_at <= now()
-        and not exists (select from pg_task_paused p where p.kind = 'task' and p.name = t.task)
-      order by wakeup_at limit (select ${limit}))`
-  return `select c.id from (${branch(`slot is null and ${isOpen}`)} union all ${branch(knocks)}) c
-      order by c.wakeup_at, c.slot limit ${limit}`
-}
-
-/** Locks those of the rows `ids` that still wait, in their order. */
-const lockEach = (how: string) =>
-  `select p.ctid, p.task, i.n from unnest(ids) with ordinality as i(id, n) cross join lateral (
-      select ctid, task from pg_task
-      where id = i.id and limit_key = k and (slot is null or slot = 0) and ${isOpen} and wakeup_at <= now()
-      for no key update${how}
-    ) p limit wanted`
 
 /**
  * Locks keys, in their order, and returns those that it got. Every statement of a function sees what was committed before
@@ -75,85 +60,8 @@ begin
   return locked;
 end $$`
 
-/** How many rows hold a slot of the key `k`. */
-const holders = "(select count(*) from pg_task where limit_key = k and slot > 0)"
-
 /** The number of slots where only a rate limits them: the largest number of their column. */
 export const anyNumber = 2_147_483_647
-
-/** How many slots of a key are given at once: as many as there may be where tasks wait for them. */
-const mostAtOnce = 10_000
-
-/** How many rows of the key `k` hold a slot, and have not asked for a moment yet: see rateSchema.ts. */
-const letIn = `(select count(*) from pg_task where limit_key = k and slot > 0 and not is_running and ${isOpen})`
-
-/**
- * Gives the free slots of some keys, whose locks are held, to their oldest due rows. Returns those that got one. If the
- * key has a rate, no more rows get one than may start now. If nobody has said the rate yet, one row does: whoever claims
- * it says it.
- *
- * A claim may hold one of these rows for a moment: this waits for it, so that no younger row overtakes it. A session that
- * holds one for longer is passed over, and once one did, nobody waits for another one: other keys are locked meanwhile.
- *
- * A key whose number was lowered may have holders of slots above it: a free slot below is free only once fewer rows than
- * the number hold one.
- */
-export const giveFunction = `create or replace function pg_task_give(keys text[])
-returns table (id uuid, task text, state text, quarantined boolean) language plpgsql as $$
-#variable_conflict use_column
-declare
-  k text;
-  known record;
-  n int;
-  free int[];
-  ids uuid[];
-  wanted int;
-  locked tid[];
-  may_wait boolean := true;
-begin
-  foreach k in array keys loop
-    continue when ${isPaused("k")};
-    select l.slots, l.rate_limit, greatest(l.held_until, w.held_until) as held_until into known
-    from (select 1) one left join pg_task_limit l on l.key = k left join pg_task_limit w on w.key = split_part(k, ':', 1);
-    n := coalesce(
-      known.slots,
-      (select slots from pg_task where limit_key = k and slot is null and ${isOpen} order by wakeup_at limit (select 1)),
-      (select slots from pg_task where limit_key = k and ${knocks} order by wakeup_at limit (select 1)),
-      1
-    );
-    wanted := least(n - ${holders}, ${mostAtOnce});
-    if known.rate_limit is not null or known.held_until > now() then
-      wanted := least(wanted, (select most from pg_task_starts(k)) - ${letIn});
-    elsif n = ${anyNumber} then
-      wanted := 1 - ${letIn};
-    end if;
-    continue when wanted <= 0;
-    free := array(
-      select s from generate_series(1, least(n, ${holders} + wanted)) as s
-      except select slot from pg_task where limit_key = k and slot > 0 order by 1 limit wanted
-    );
-    ids := array(${oldest("wanted")});
-    continue when cardinality(ids) = 0;
-    select array_agg(l.ctid order by l.n) into locked from (${lockEach(" skip locked")}) l;
-    if coalesce(cardinality(locked), 0) < cardinality(ids) then
-      begin
-        if not may_wait then
-          raise lock_not_available;
-        end if;
-        select array_agg(l.ctid order by l.n) into locked from (${lockEach("")}) l;
-      exception when lock_not_available or deadlock_detected then
-        may_wait = false;
-        ids := array(${oldest("wanted * 4 + 100")});
-        select array_agg(l.ctid order by l.n) into locked from (${lockEach(" skip locked")}) l;
-      end;
-    end if;
-    for i in 1..coalesce(cardinality(locked), 0) loop
-      update pg_task t set slot = free[i], slots = n, updated_at = now() where t.ctid = locked[i]
-        returning t.id, t.task, t.state, t.crashes > 0 into id, task, state, quarantined;
-      return next;
-    end loop;
-  end loop;
-end $$`
 
 /** What is locked must not hold up the rest for long. A transaction of the caller keeps its own setting. */
 export const declarePatience = "patience constant text := current_setting('lock_timeout');"
@@ -225,7 +133,7 @@ export const giveToOldest =
  */
 export const enterFunction =
   `create or replace function pg_task_enter(ids uuid[], tokens uuid[], keys text[], counts int[])
-returns table (id uuid, state text, slot int, task text, tag text, quarantined boolean) language plpgsql as $$
+returns table (id uuid, state text, slot int, task text, tag text, quarantined boolean) language plpgsql ${byIndex} as $$
 #variable_conflict use_column
 declare
   ${declarePatience}

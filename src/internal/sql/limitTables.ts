@@ -1,5 +1,6 @@
 /** Migration 12: the tables, indexes, functions and the trigger of limits. See limitSchema.ts for what they are for. */
-import { enterFunction, giveFunction, grantFunction, isAtDoor, knocks, lockFunction } from "./limitSchema.ts"
+import { giveFunctions } from "./limitGive.ts"
+import { enterFunction, grantFunction, isAtDoor, knocks, lockFunction } from "./limitSchema.ts"
 import { declarePending, takePending } from "./pending.ts"
 
 const createTables: ReadonlyArray<string> = [
@@ -26,8 +27,11 @@ end $$`
 
 const createIndexes: ReadonlyArray<string> = [
   createSlotIndex,
-  // For lists of rows, by task.
-  `create index if not exists pg_task_door_idx on pg_task (task, wakeup_at) where ${isAtDoor}`,
+  // For lists of rows, by task. The last condition is always true, and is there for the planner: it takes an index only for
+  // a query that says as much, so not for one about a key. Where it believes that few rows are at the door, it would read
+  // all of them for each key.
+  `create index if not exists pg_task_door_idx on pg_task (task, wakeup_at)
+  where ${isAtDoor} and (task is null or task is not null)`,
   `create index if not exists pg_task_knock_idx on pg_task (limit_key, wakeup_at) where ${knocks}`
 ]
 
@@ -68,7 +72,8 @@ const restTrigger: ReadonlyArray<string> = [
 
 /** For databases where functions are not granted to everybody by default. */
 const grants: ReadonlyArray<string> = [
-  "grant execute on function pg_task_lock_keys(text[]), pg_task_give(text[]), pg_task_grant(text[]) to public",
+  "grant execute on function pg_task_lock_keys(text[]), pg_task_grant(text[]) to public",
+  "grant execute on function pg_task_give(text[]), pg_task_give_each(text[]) to public",
   "grant execute on function pg_task_enter(uuid[], uuid[], text[], int[]) to public"
 ]
 
@@ -77,7 +82,7 @@ export const createLimits: ReadonlyArray<string> = [
   ...createIndexes,
   ...restTrigger,
   lockFunction,
-  giveFunction,
+  ...giveFunctions,
   grantFunction,
   enterFunction,
   ...grants

@@ -8,12 +8,13 @@
  *
  * A retry is a start, too: it asks anew.
  */
+import { giveFunctions } from "./limitGive.ts"
 import {
   beBrief,
+  byIndex,
   declarePatience,
   endBrief,
   enterFunction,
-  giveFunction,
   giveToOldest,
   isOpen,
   isPaused,
@@ -97,7 +98,7 @@ const noteStarts = `update pg_task_limit set next_at = s.at + (s.ahead + taken *
 const beginFunction =
   `create or replace function pg_task_begin(ids uuid[], tokens uuid[], keys text[], counts int[], limits int[],
   pers float8[]) returns table (id uuid, state text, slot int, task text, tag text, quarantined boolean)
-language plpgsql as $$
+language plpgsql ${byIndex} as $$
 #variable_conflict use_column
 declare
   ${declarePatience}
@@ -201,7 +202,7 @@ export const createRates: ReadonlyArray<string> = [
   addColumns,
   createIndex,
   startsFunction,
-  giveFunction,
+  ...giveFunctions,
   enterFunction,
   beginFunction,
   nextFunction,

@@ -8,6 +8,7 @@
  *
  * See limitSchema.ts and rateSchema.ts for how a row waits.
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
@@ -48,6 +49,9 @@ const longestPause = 60_000
 
 /** How many keys one statement looks at. Fewer, down to the fewest, after one that was cut off. */
 const keysOfLook = { most: 1000, fewest: 10 }
+
+/** How many statements that hand slots on are sent at the same time. */
+const statementsOfGrants = 2
 
 /** How many looks there are for each time that slots are taken back. */
 const looksPerTaking = 10
@@ -196,14 +200,19 @@ export class Door {
     for (const { key, wait } of moments) this.options.knocks.moments.add(key, wait)
   }
 
+  /** Two statements at a time: while the database works on one, this worker reads the answer of the other. */
   private get grantAll(): Effect.Effect<void> {
-    return Effect.suspend(() => this.grant(this.options.knocks.takeKeys()))
+    return Effect.suspend(() => {
+      const keys = this.options.knocks.takeKeys()
+      return Effect.forEach(Arr.chunksOf(keys, this.size.keys), (batch) => this.grant(batch), {
+        concurrency: statementsOfGrants,
+        discard: true
+      })
+    })
   }
 
-  private grant(keys: ReadonlyArray<string>): Effect.Effect<void> {
+  private grant(batch: ReadonlyArray<string>): Effect.Effect<void> {
     const { knocks, sql } = this.options
-    const batch = keys.slice(0, this.size.keys)
-    if (batch.length === 0) return Effect.void
     return Effect.matchEffect(this.send(grantSlots(sql, batch)), {
       onFailure: (error) => {
         this.size.adapt(error)
@@ -213,7 +222,7 @@ export class Door {
         )
       },
       onSuccess: (rows) => Effect.andThen(this.settleGrants(rows), this.askForMoments(batch))
-    }).pipe(Effect.andThen(Effect.suspend(() => this.grant(keys.slice(batch.length)))))
+    })
   }
 
   private settleGrants(rows: ReadonlyArray<Grant>): Effect.Effect<unknown> {

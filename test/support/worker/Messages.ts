@@ -2,7 +2,8 @@
 
 /** What is sent on one connection, which must not be encrypted. */
 export interface Statements {
-  readonly read: (data: Buffer) => void
+  /** The texts of the statements that these bytes carry out. */
+  readonly read: (data: Buffer) => ReadonlyArray<string>
   readonly count: () => number
   /** The texts of the statements that were prepared. */
   readonly texts: () => ReadonlyArray<string>
@@ -10,21 +11,31 @@ export interface Statements {
 
 export const statementCounter = (): Statements => {
   const texts: Array<string> = []
+  const prepared = new Map<string, string>()
   let rest: Buffer = Buffer.alloc(0)
   let started = false
   let count = 0
+  const note = (type: string, [first = "", second = ""]: ReadonlyArray<string>, carriedOut: Array<string>) => {
+    // `Q` is a simple query, `E` executes a prepared one.
+    if (type === "Q" || type === "E") count++
+    if (type === "Q") carriedOut.push(first)
+    // `P` prepares one: its name and its text. `B` binds values to it: the name of a portal, and its own.
+    if (type === "P") {
+      texts.push(second)
+      prepared.set(first, second)
+    }
+    if (type === "B") carriedOut.push(prepared.get(second) ?? "")
+  }
   const read = (data: Buffer) => {
+    const carriedOut: Array<string> = []
     rest = Buffer.concat([rest, data])
     for (;;) {
       // The first message of a connection has no type.
       const header = started ? 1 : 0
-      if (rest.length < header + 4) return
+      if (rest.length < header + 4) return carriedOut
       const length = header + rest.readUInt32BE(header)
-      if (rest.length < length) return
-      // `Q` is a simple query, `E` executes a prepared one.
-      if (started && "QE".includes(String.fromCharCode(rest[0]!))) count++
-      // `P` prepares one: its name and its text end with NUL.
-      if (started && rest[0] === 0x50) texts.push(rest.subarray(5, length).toString().split("\0")[1]!)
+      if (rest.length < length) return carriedOut
+      if (started) note(String.fromCharCode(rest[0]!), rest.subarray(5, length).toString().split("\0"), carriedOut)
       // A request for encryption has 8 bytes. Its answer is no, and then comes the first message.
       started ||= length > 8
       rest = rest.subarray(length)

@@ -12,7 +12,7 @@ export interface Network {
   readonly mend: Effect.Effect<void>
   /**
    * The next statement that has this in its text reaches the database, but no answer comes back on its connection.
-   * The inner effect waits until it was sent. A statement's text is only sent the first time on each connection.
+   * The inner effect waits until it was sent.
    */
   readonly loseAnswer: (text: string) => Effect.Effect<Effect.Effect<void>>
   /**
@@ -67,10 +67,10 @@ const pipe = (state: State, target: URL) => (socket: Socket) => {
   if (state.silent) queueMicrotask(silence)
   socket.on("data", (data) => {
     log.text += data.toString("latin1")
-    counter.read(data)
+    const statements = counter.read(data)
     if (state.last !== undefined && countOf(state) > state.last.count) return state.last.cut()
     const { trap } = state
-    if (trap === undefined || !data.includes(trap.text)) return
+    if (trap === undefined || !statements.some((text) => text.includes(trap.text))) return
     state.trap = undefined
     upstream.unpipe(socket)
     Deferred.doneUnsafe(trap.sent, Effect.void)
