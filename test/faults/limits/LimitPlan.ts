@@ -81,7 +81,8 @@ export const makeLimitPlans = (random: Random, count: number, slow: number): Rea
 /** Of few keys, so that many want to start at the same time. */
 export const makeRatePlans = (random: Random, count: number): ReadonlyArray<LimitPlan> =>
   Array.from({ length: count }, (_, n) => ({
-    id: `r${n}`,
+    // All limited plans begin with "l" and a number: the oracle knows them by that.
+    id: `l${1000 + n}`,
     key: random.pick(["1-a", "3-a"]),
     ops: Array.from({ length: random.int(1, 4) }, () => makeRatedOp(random)),
     how: drawHow(random)
