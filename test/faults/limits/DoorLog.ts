@@ -17,6 +17,8 @@ export interface Given {
   readonly began: number
   /** And before this. */
   readonly ended: number
+  /** When the next start of the key is due from then on, if starts are spread evenly. Null: it has no rate. */
+  readonly next: number | null
 }
 
 /** Puts a function of the same name around one of the library's, with a condition that is true and makes a note. */
@@ -39,12 +41,13 @@ end $do$`
 
 export const createDoorLog: ReadonlyArray<string> = [
   `create table limit_door (what text not null, task uuid not null, transitions int not null, attempt int not null,
-    key text not null, began timestamptz not null, ended timestamptz not null)`,
+    key text not null, began timestamptz not null, ended timestamptz not null,
+    next_at timestamptz)`,
   // A function of its own sees what has just been changed.
   `create function limit_note(given text, of uuid, before timestamptz) returns boolean language plpgsql as $$
 begin
-  insert into limit_door select given, t.id, t.transitions, t.tried + 1, t.limit_key, before, clock_timestamp()
-    from pg_task t where t.id = of;
+  insert into limit_door select given, t.id, t.transitions, t.tried + 1, t.limit_key, before, clock_timestamp(),
+      l.next_at from pg_task t left join pg_task_limit l on l.key = t.limit_key where t.id = of;
   return true;
 end $$`,
   wrap("pg_task_give", "limit_note('slot', a.id, before)"),
@@ -55,6 +58,6 @@ const millis = (time: string) => `(extract(epoch from ${time}) * 1000)::float8`
 
 export const readDoorLog = (sql: SqlClient.SqlClient): Effect.Effect<ReadonlyArray<Given>> =>
   persist(sql.unsafe<Given>(
-    `select what, task::text, transitions, attempt, key, ${millis("began")} as began, ${millis("ended")} as ended
-      from limit_door order by limit_door.began`
+    `select what, task::text, transitions, attempt, key, ${millis("began")} as began, ${millis("ended")} as ended,
+      ${millis("next_at")} as next from limit_door order by limit_door.began`
   ))

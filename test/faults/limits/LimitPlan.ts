@@ -62,7 +62,7 @@ const makeOp = (random: Random, slow: number): LimitOp => ({
 
 const makeRatedOp = (random: Random): LimitOp => ({
   ...makeOp(random, 0),
-  kind: random.weighted({ rated: 8, paced: 1, own: 1 }),
+  kind: random.weighted({ rated: 8, free: 6, paced: 1, own: 2 }),
   millis: random.int(0, 100)
 })
 
@@ -81,7 +81,8 @@ export const makeLimitPlans = (random: Random, count: number, slow: number): Rea
 /** Of few keys, so that many want to start at the same time. */
 export const makeRatePlans = (random: Random, count: number): ReadonlyArray<LimitPlan> =>
   Array.from({ length: count }, (_, n) => ({
-    id: `r${n}`,
+    // All limited plans begin with "l" and a number: the oracle knows them by that.
+    id: `l${1000 + n}`,
     key: random.pick(["1-a", "3-a"]),
     ops: Array.from({ length: random.int(1, 4) }, () => makeRatedOp(random)),
     how: drawHow(random)

@@ -17,7 +17,7 @@ import type { Still } from "./Still.ts"
 /** If nothing changes for this long, nothing ever will. In milliseconds. */
 const patience = 60_000
 
-const plansOfRound = { slots: 60, rates: 30 }
+const plansOfRound = { slots: 60, rates: 40 }
 
 /** What a few steps take: longer than the lease of many workers, in milliseconds. */
 const slow = 3000

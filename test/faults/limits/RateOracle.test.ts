@@ -30,6 +30,7 @@ const given = (began: number, more: Partial<Given> = {}): Given => ({
   key,
   began,
   ended: began + 1,
+  next: began + 10_000,
   ...more
 })
 
@@ -60,6 +61,14 @@ describe("the oracle of rates", () => {
     assert.lengthOf(judge({ given: every(1000, 4, "paced") }), 1)
   })
 
+  it("finds a moment that was not taken from the rate, however long the next one was in coming", () => {
+    assert.lengthOf(judge({ given: [given(0, { next: 400 })] }), 0)
+    assert.lengthOf(judge({ given: [given(0, { next: 390 })] }), 1)
+    assert.lengthOf(judge({ given: [given(0, { next: null })] }), 1)
+    assert.lengthOf(judge({ given: [given(0, { next: 700 }), given(0, { next: 700, task: "t2" })] }), 2)
+    assert.lengthOf(judge({ given: [given(0, { next: null, key: "own:1-a" })] }), 0)
+  })
+
   it("finds a start without a moment of its own, unless the server had forgotten it", () => {
     assert.lengthOf(judge({ runs: [run(5)], given: [given(0)] }), 0)
     assert.lengthOf(judge({ runs: [run(5), run(6)], given: [given(0)] }), 1)
@@ -86,15 +95,15 @@ describe("the oracle of pauses and back-offs", () => {
     const begun = (started: number) => [run(started, { key: "shared" })]
     assert.lengthOf(judge({ runs: begun(4500), stills }), 2)
     assert.lengthOf(judge({ runs: begun(4500), stills }, { exact: false }), 0)
-    assert.lengthOf(judge({ runs: begun(2500), stills }), 0)
+    assert.lengthOf(judge({ runs: begun(2900), stills }), 0)
     assert.lengthOf(judge({ runs: begun(9500), stills }), 0)
     assert.lengthOf(judge({ runs: begun(4500), stills: [still("shared")] }), 0)
   })
 
   it("gives the workers more time where looks at the table take long", () => {
-    const evidence = { given: [], runs: [run(4500, { key: null })], stills: [still("BesideLimited")] }
+    const evidence = { given: [], runs: [run(3500, { key: null })], stills: [still("BesideLimited")] }
     assert.lengthOf(judge({ ...evidence, looks: [{ at: 2000, took: 100 }] }), 0)
     assert.strictEqual(countLong({ ...evidence, looks: [{ at: 2000, took: 100 }] }), 1)
-    assert.strictEqual(countLong({ ...evidence, looks: [{ at: 2000, took: 1000 }] }), 0)
+    assert.strictEqual(countLong({ ...evidence, looks: [{ at: 2000, took: 2000 }] }), 0)
   })
 })

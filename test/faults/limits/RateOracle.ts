@@ -28,6 +28,22 @@ const judgeWindows = ({ given }: RateEvidence): ReadonlyArray<string> =>
     return most > allowed ? [`${most} moments of ${key} were given within ${rate.per} ms: ${allowed} may be`] : []
   })
 
+/** Clocks are finer than a number of milliseconds. */
+const blur = 2
+
+/**
+ * However slowly a busy machine gives them, each moment moves the next one on. All of a call come together: they have the
+ * same beginning.
+ */
+const judgeMoves = ({ given }: RateEvidence): ReadonlyArray<string> => {
+  const moments = given.filter(({ key, what }) => what === "moment" && rateOf(key) !== undefined)
+  return moments.filter((one) => {
+    const { limit, per } = rateOf(one.key)!
+    const count = moments.filter(({ began, key }) => key === one.key && began === one.began).length
+    return one.next === null || one.next < one.began + count * per / limit - blur
+  }).map((one) => `a moment was given, and not taken from the rate: ${JSON.stringify(one)}`)
+}
+
 const attemptOf = ({ attempt, task, transitions }: Pick<Given, "attempt" | "task" | "transitions">) =>
   `${task} ${transitions} ${attempt}`
 
@@ -58,7 +74,7 @@ const judgeDoor = ({ given, stills }: RateEvidence): ReadonlyArray<string> =>
   )
 
 /** The time in which a worker hears of it: longer where looks at the table take long, too. In milliseconds. */
-const hearing = { usually: 3000, looks: 20 }
+const hearing = { usually: 2000, looks: 10 }
 
 /** From when on no step may begin. */
 const stillFrom = ({ looks }: RateEvidence, { since, until }: Still): number => {
@@ -84,6 +100,7 @@ export const judgeRates = (
   { exact, forgets }: { readonly exact: boolean; readonly forgets: boolean }
 ): ReadonlyArray<string> => [
   ...judgeWindows(evidence),
+  ...judgeMoves(evidence),
   ...(forgets ? [] : judgeStarts(evidence)),
   ...judgeDoor(evidence),
   ...(exact ? judgeBegun(evidence) : [])

@@ -41,7 +41,7 @@ const pauseOne = (scene: Scene, random: Random, note: Note): Effect.Effect<void>
   const paused = Effect.gen(function*() {
     yield* send(scene, Admin.pause(target))
     since = Date.now() + 1
-    yield* Effect.sleep(random.int(200, 6000))
+    yield* Effect.sleep(random.int(200, 7000))
   })
   const resume = Effect.suspend(() => {
     note({ what: "pause", name, since, until: Date.now() })
