@@ -74,7 +74,7 @@ const judgeDoor = ({ given, stills }: RateEvidence): ReadonlyArray<string> =>
   )
 
 /** The time in which a worker hears of it: longer where looks at the table take long, too. In milliseconds. */
-const hearing = { usually: 2000, looks: 10 }
+const hearing = { usually: 3000, looks: 20 }
 
 /** From when on no step may begin. */
 const stillFrom = ({ looks }: RateEvidence, { since, until }: Still): number => {
