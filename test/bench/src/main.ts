@@ -45,17 +45,25 @@ const bench = new Bench(server, {
   divisor: values.quick ? 10 : 1,
   long: values.long
 })
+let text = ""
 try {
-  for (const workload of chosen) await bench.run(workload)
+  for (const [index, workload] of chosen.entries()) {
+    await bench.run(workload)
+    text = save(chosen.slice(0, index + 1))
+  }
 } finally {
   await server.close()
 }
-
-const report = makeReport(bench, chosen, (now() - start) / 60_000)
-const text = render(report, bench, chosen)
 console.log(text)
-writeFileSync(values.json, JSON.stringify(report, null, 2) + "\n")
-if (values.write) write(text)
+
+/** After each workload: a long run that is interrupted has measured something. */
+function save(done: typeof chosen): string {
+  const report = makeReport(bench, done, (now() - start) / 60_000)
+  const text = render(report, bench, done)
+  writeFileSync(values.json, JSON.stringify(report, null, 2) + "\n")
+  if (values.write) write(text)
+  return text
+}
 
 function write(text: string): void {
   const root = fileURLToPath(new URL("../../..", import.meta.url))
