@@ -18,6 +18,7 @@ import {
 } from "../support/limits/Syncs.ts"
 import { makeGate, start, workerTests } from "../support/worker/Fixture.ts"
 import { empty, gone, parked, run } from "../support/worker/Table.ts"
+import { eventually } from "../support/worker/Wait.ts"
 
 /** Two rows wait for the slot that another one holds, which a worker of ours can't run. */
 const occupied = Effect.fnUntraced(function*(more: string) {
@@ -86,6 +87,22 @@ workerTests("the slot of a row", (test) => {
       assert.strictEqual(yield* gate.next, "1")
       yield* gate.open
       yield* empty
+    })
+  )
+
+  test(
+    "goes back when a state that is due later takes its place while it runs",
+    Effect.gen(function*() {
+      const { gate, Syncs } = yield* makeGated()
+      yield* start({ tasks: [Syncs] })
+      yield* Syncs.enqueue(sync("a", "old"), { key: "k" })
+      assert.strictEqual(yield* gate.next, "old")
+      yield* Syncs.enqueue(sync("a", "new"), { key: "k", onConflict: "replace", delay: "1 hour" })
+      yield* gate.open
+      const ended = run("select limit_key, slot, slots from pg_task where not is_running")
+      const found = yield* eventually(ended, (rows) => rows.length > 0)
+      assert.deepStrictEqual(found, [{ limit_key: null, slot: null, slots: null }])
+      yield* run("delete from pg_task")
     })
   )
 

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { start, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { notes, prepareNotes } from "../support/worker/Notes.ts"
-import { Approved, AwaitApproval, makeOrders, Place, Rejected } from "../support/worker/Orders.ts"
+import { Approved, AwaitApproval, makeOrders, Pack, Place, Rejected } from "../support/worker/Orders.ts"
 import { gone, run } from "../support/worker/Table.ts"
 import { waitRow } from "../support/worker/Waits.ts"
 
@@ -71,6 +71,26 @@ workerTests("signals that are never taken", (test) => {
       yield* logs.line("without having taken 2 of the signals")
       assert.strictEqual(logs.find("without having taken").length, 1)
       assert.deepStrictEqual(yield* notes, ["rejected 1: no", "rejected 2: a"])
+    })
+  )
+
+  test(
+    "come too late for a state that another one has replaced: the task waits for nothing any more",
+    Effect.gen(function*() {
+      yield* prepareNotes
+      yield* run(
+        `insert into pg_task (step, key, waits_for, wait_until, wakeup_at) values ($1, 'order-1', '{Approved,Rejected}',
+        now() + interval '1 hour', now() + interval '1 hour')`,
+        [JSON.stringify({ Orders: { AwaitApproval: { order: "1" } } })]
+      )
+      const packed = new Pack({ order: "2", by: "bob" })
+      const { id } = yield* Orders.enqueue(packed, { key: "order-1", onConflict: "replace" })
+      const [found] = yield* run("select waits_for, wait_until, wakeup_at <= now() as due from pg_task")
+      assert.deepStrictEqual(found, { waits_for: null, wait_until: null, due: true })
+      yield* Orders.signalByKey("order-1", ada)
+      yield* start({ tasks: [Orders] })
+      yield* gone(id)
+      assert.deepStrictEqual(yield* notes, ["packed 2 for bob"])
     })
   )
 })

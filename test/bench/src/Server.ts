@@ -21,12 +21,20 @@ export interface Server {
   readonly close: () => Promise<unknown>
 }
 
-/** `DATABASE_URL`, whose role must be allowed to create databases, or else the embedded Postgres with its defaults. */
+/** A hundred workers with a pool each need more connections than the default. */
+const settings = { max_connections: "500" }
+
+/**
+ * `DATABASE_URL`, whose role must be allowed to create databases, or else the embedded Postgres, with its defaults for all
+ * but the number of connections.
+ */
 export const startServer = async (): Promise<Server> => {
   const given = process.env["DATABASE_URL"]
   if (given !== undefined) return makeServer(given, async () => {})
   const scope = Scope.makeUnsafe()
-  const { url } = await Effect.runPromise(Effect.provideService(EmbeddedPostgres.start(), Scope.Scope, scope))
+  const { url } = await Effect.runPromise(
+    Effect.provideService(EmbeddedPostgres.start({ settings }), Scope.Scope, scope)
+  )
   return makeServer(url, () => Effect.runPromise(Scope.close(scope, Exit.void)))
 }
 
