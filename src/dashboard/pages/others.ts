@@ -11,8 +11,10 @@ import { several, time } from "../text.ts"
 const pastId = (given: string) =>
   Admin.history(given, { limit: 1 }).pipe(
     Effect.map(([entry]) => entry?.id),
+    Effect.catchTag("TaskIdError", () => Effect.succeed(undefined)),
     // A role may not be allowed to read it.
-    Effect.catchTag(["TaskIdError", "TaskTableError"], () => Effect.succeed(undefined))
+    Effect.catchTag("TaskTableError", (error) =>
+      error.reason === "PermissionDenied" ? Effect.succeed(undefined) : Effect.fail(error))
   )
 
 /** The id of a task by the id, or the first digits of it. */

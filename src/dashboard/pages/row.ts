@@ -164,7 +164,10 @@ export const row: Handler = Effect.fnUntraced(function*(visit) {
   )
   // A role may read the tasks and not their history: then it is shown without.
   const history = yield* Admin.history(id, { limit: maxHistory }).pipe(
-    Effect.catchTag("TaskTableError", () => Effect.succeed([]))
+    Effect.catchTag(
+      "TaskTableError",
+      (error) => error.reason === "PermissionDenied" ? Effect.succeed([]) : Effect.fail(error)
+    )
   )
   if (typeof found === "string") return gone(visit, id, found, history)
   const children = yield* childrenOf(found.id)
