@@ -4,10 +4,8 @@ import * as Latch from "effect/Latch"
 
 export class Signal {
   private readonly latch = Latch.makeUnsafe(false)
-  private isSet = false
 
   set(): void {
-    this.isSet = true
     this.latch.openUnsafe()
   }
 
@@ -19,13 +17,7 @@ export class Signal {
     const waited = millis === undefined
       ? this.latch.await
       : Effect.timeoutOrElse(this.latch.await, { duration: Math.max(millis, 0), orElse: () => Effect.void })
-    return Effect.map(waited, () => this.take())
-  }
-
-  private take(): boolean {
-    const wasSet = this.isSet
-    this.isSet = false
-    this.latch.closeUnsafe()
-    return wasSet
+    // One operation asks and takes: nothing comes in between.
+    return Effect.map(waited, () => this.latch.closeUnsafe())
   }
 }
