@@ -125,12 +125,15 @@ const endings: { readonly [Tag in RowOutcome["_tag"]]: Lowercase<Tag> } = {
   Released: "released"
 }
 
-/** How an attempt ended: with this outcome, unless its row was gone by then. */
+const endingOfRow = (outcome: RowOutcome): Ending =>
+  endings[(outcome._tag === "Released" && outcome.replaced) || outcome._tag]
+
+/** How an attempt ended: with this outcome, unless its row was gone before it could be stored. */
 export const endingOf = (stop: Stop | undefined, outcome: Outcome): Ending => {
+  if (outcome._tag === "Stored") return endingOfRow(outcome.outcome)
   if (stop === "Lost") return "lost"
   if (stop === "Cancelled") return "cancelled"
-  const ended = outcome._tag === "Stored" ? outcome.outcome : outcome
-  return endings[(ended._tag === "Released" && ended.replaced) || ended._tag]
+  return endingOfRow(outcome)
 }
 
 /** Enough to see what is wrong: it is written each time. In characters; a cut may leave half of one. */

@@ -308,23 +308,21 @@ export class Pool {
     if (hasLeft) return this.forget(claimed)
     if (knocks !== undefined && stop === undefined) return this.knock(claimed, knocks)
     this.options.metrics.ended(claimed, endingOf(stop, outcome), this.endedAt - startedAt)
-    if (stop === "Lost" || stop === "Cancelled") {
-      // The transaction of its step may have ended it, and a renewal saw that first: those who wait for it must hear so.
-      if (outcome._tag === "Stored") this.options.afterCommit.committed({ claimed, outcome: outcome.outcome })
-      return this.forget(claimed)
-    }
+    const isGone = stop === "Lost" || stop === "Cancelled"
     claimed.storedAt = this.endedAt
-    if (outcome._tag === "Stored") return this.afterStored(claimed, outcome.outcome)
+    // Its transaction has stored what it did: also where the row was claimed anew, or was gone, before it heard of that.
+    if (outcome._tag === "Stored") return this.afterStored(claimed, outcome.outcome, isGone)
+    if (isGone) return this.forget(claimed)
     this.store(claimed, this.limitChain(claimed, outcome), this.options.toHistory?.(attempt, outcome))
   }
 
-  /** An outcome is in the row. */
-  private afterStored(claimed: ClaimedTask, outcome: RowOutcome): void {
+  /** An outcome is in the row, which may no longer be this worker's by now. */
+  private afterStored(claimed: ClaimedTask, outcome: RowOutcome, isGone = false): void {
     const { afterCommit, knocks, metrics, wakeup } = this.options
     metrics.inRow(claimed, outcome)
     afterCommit.committed({ claimed, outcome })
     if (claimed.limit !== undefined) knocks.left(claimed.limit)
-    if (outcome._tag === "Continued") return this.advance(claimed, outcome)
+    if (outcome._tag === "Continued" && !isGone) return this.advance(claimed, outcome)
     this.forget(claimed)
     if (outcome._tag === "Waiting") return this.afterWaiting(claimed, outcome)
     const moved = outcome._tag === "Retried" || outcome._tag === "Rescheduled"

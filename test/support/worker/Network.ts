@@ -15,6 +15,11 @@ export interface Network {
    * The inner effect waits until it was sent.
    */
   readonly loseAnswer: (text: string) => Effect.Effect<Effect.Effect<void>>
+  /** The same, but the answer comes once the second effect is run. */
+  readonly holdAnswer: (text: string) => Effect.Effect<{
+    readonly sent: Effect.Effect<void>
+    readonly letGo: Effect.Effect<void>
+  }>
   /**
    * From now on the connections that have sent this are silent: nothing comes through in either direction, and they
    * don't end.
@@ -37,6 +42,8 @@ export interface Network {
 interface Trap {
   readonly text: string
   readonly sent: Deferred.Deferred<void>
+  /** Once it was sent: lets the answer through after all. */
+  letGo: () => void
 }
 
 interface State {
@@ -73,6 +80,7 @@ const pipe = (state: State, target: URL) => (socket: Socket) => {
     if (trap === undefined || !statements.some((text) => text.includes(trap.text))) return
     state.trap = undefined
     upstream.unpipe(socket)
+    trap.letGo = () => upstream.pipe(socket)
     Deferred.doneUnsafe(trap.sent, Effect.void)
   })
   for (const [one, other] of [[socket, upstream], [upstream, socket]] as const) {
@@ -115,12 +123,16 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
     yield* Effect.addFinalizer(() => cut)
     const through = new URL(url)
     through.host = `127.0.0.1:${port}`
-    const loseAnswer = (text: string) =>
+    const holdAnswer = (text: string) =>
       Effect.sync(() => {
-        const sent = Deferred.makeUnsafe<void>()
-        state.trap = { text, sent }
-        return within(Deferred.await(sent), `the statement "${text}"`)
+        const trap: Trap = { text, sent: Deferred.makeUnsafe<void>(), letGo: () => {} }
+        state.trap = trap
+        return {
+          sent: within(Deferred.await(trap.sent), `the statement "${text}"`),
+          letGo: Effect.sync(() => trap.letGo())
+        }
       })
+    const loseAnswer = (text: string) => Effect.map(holdAnswer(text), ({ sent }) => sent)
     const silence = (text: string) =>
       Effect.sync(() => {
         for (const connection of state.sent.values()) if (connection.text.includes(text)) connection.silence()
@@ -141,6 +153,6 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
         return Deferred.await(over)
       })
     const texts = () => new Set(state.counters.flatMap((counter) => counter.texts()))
-    const faults = { cut, mend: listen(server, port), loseAnswer, silence, silenceAll, cutAfter }
+    const faults = { cut, mend: listen(server, port), loseAnswer, holdAnswer, silence, silenceAll, cutAfter }
     return { url: through.href, ...faults, statements, texts }
   })
