@@ -41,7 +41,8 @@ export const migrations: Record<
   | "11_left_children"
   | "12_limits"
   | "13_edited_waits"
-  | "14_rates",
+  | "14_rates"
+  | "15_room",
   Effect.Effect<void, SqlError, SqlClient.SqlClient>
 > = {
   "1_table": applyMigration(1),
@@ -57,7 +58,8 @@ export const migrations: Record<
   "11_left_children": applyMigration(11),
   "12_limits": applyMigration(12),
   "13_edited_waits": applyMigration(13),
-  "14_rates": applyMigration(14)
+  "14_rates": applyMigration(14),
+  "15_room": applyMigration(15)
 }
 
 /**

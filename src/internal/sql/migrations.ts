@@ -14,6 +14,7 @@ import { createHistory } from "./historySchema.ts"
 import { createJoinIndex, createOpenChildIndex } from "./children.ts"
 import { createLimits } from "./limitTables.ts"
 import { createRates } from "./rateSchema.ts"
+import { createRoom } from "./room.ts"
 import { callPendingTriggers, createNotifyTriggers } from "./notifyTriggers.ts"
 import { createTable, createTriggers } from "./schema.ts"
 import { createNames } from "./names.ts"
@@ -41,7 +42,8 @@ const all: ReadonlyArray<Migration> = [
   { statements: [createPendingFunction, createTouchFunction, createOpenChildIndex] },
   { statements: createLimits },
   { statements: [createTouchFunction] },
-  { statements: createRates }
+  { statements: createRates },
+  { statements: createRoom }
 ]
 
 /** Two processes that both find no table must not both make it. */
@@ -126,7 +128,7 @@ const isTrue = (sql: SqlClient.SqlClient, condition: string): Effect.Effect<bool
 
 /** Applies the migration of this number. It may have been applied before. */
 export const applyMigration = (
-  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14
+  number: 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15
 ): Effect.Effect<void, SqlError, SqlClient.SqlClient> =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => {
     const { followedBy, statements } = all[number - 1]!

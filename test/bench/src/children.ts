@@ -89,6 +89,7 @@ const noteWrites = Effect.gen(function*() {
 const clear = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   yield* sql`truncate pg_task`
+  yield* sql`select pg_task_make_room()`
   yield* sql`vacuum analyze pg_task`
   yield* sql`checkpoint`
 })

@@ -77,6 +77,7 @@ const missedTicks = Effect.gen(function*() {
 const clear = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
   yield* sql`truncate pg_task`
+  yield* sql`select pg_task_make_room()`
   yield* sql`checkpoint`
 })
 

@@ -40,6 +40,11 @@ interface Plan {
   readonly "Shared Read Blocks": number
 }
 
+const pagesOf = (row: unknown): number => {
+  const { Plan: plan } = (row as { readonly "QUERY PLAN": ReadonlyArray<{ readonly Plan: Plan }> })["QUERY PLAN"][0]!
+  return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+}
+
 /** As it is planned for these parameters, and as a prepared statement is planned once for all. */
 export const modes = ["force_custom_plan", "force_generic_plan"] as const
 
@@ -53,8 +58,7 @@ const explain = (connection: Connection, { params, text }: Statement, mode: type
     const [row] = yield* send(`explain (analyze, buffers, format json) execute measured${values}`)
     yield* send("rollback")
     yield* send("deallocate measured")
-    const { Plan: plan } = (row as { readonly "QUERY PLAN": ReadonlyArray<{ readonly Plan: Plan }> })["QUERY PLAN"][0]!
-    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return pagesOf(row)
   })
 
 /** Carries out what `send` sends, without keeping what it changes: the more pages of both plans. */
@@ -68,3 +72,32 @@ export const pagesRead = (
     const pages = yield* Effect.forEach(modes, (mode) => explain(connection, statement, mode))
     return Math.max(...pages)
   }).pipe(Effect.scoped)
+
+type Send = (sql: SqlClient.SqlClient) => Effect.Effect<unknown, SqlError>
+
+/**
+ * The same with plans that were made before: first what was sent then, with any parameters, then what is measured. Both
+ * have the same texts.
+ */
+export const keepPlans = (sends: ReadonlyArray<Send>) =>
+  Effect.gen(function*() {
+    const sql = yield* SqlClient.SqlClient
+    const connection = yield* sql.reserve
+    const send = (text: string) => connection.executeUnprepared(text, [], undefined)
+    yield* send("set plan_cache_mode = force_generic_plan")
+    const execute = ({ params }: Statement, n: number) =>
+      Effect.gen(function*() {
+        const values = params.length === 0 ? "" : `(${params.map(literal).join(", ")})`
+        yield* send("begin")
+        const [row] = yield* send(`explain (analyze, buffers, format json) execute kept_${n}${values}`)
+        yield* send("rollback")
+        return pagesOf(row)
+      })
+    for (const [n, sent] of sends.entries()) {
+      const statement = yield* statementOf(sql, sent)
+      yield* send(`prepare kept_${n} as ${statement.text}`)
+      yield* execute(statement, n)
+    }
+    return (sends: ReadonlyArray<Send>) =>
+      Effect.forEach(sends, (sent, n) => Effect.flatMap(statementOf(sql, sent), (statement) => execute(statement, n)))
+  })

@@ -202,7 +202,8 @@ const readOnlySpell = Effect.gen(function*() {
     Effect.andThen(sql.unsafe(`alter database ${found!.name} ${how}`), Effect.asVoid(sql.unsafe(others)))
   yield* sql`set default_transaction_read_only = off`
   yield* set("set default_transaction_read_only = on")
-  const end = set("reset default_transaction_read_only")
+  // Once: at the end of the test it would close connections on which the next test sends its first statement.
+  const end = yield* Effect.cached(set("reset default_transaction_read_only"))
   yield* Effect.addFinalizer(() => Effect.orDie(end))
   const spared = Effect.provideService(SqlClient.SqlClient, sql)
   return { end, spared }
