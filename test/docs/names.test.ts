@@ -62,7 +62,8 @@ describe("the documentation", () => {
       "pg_task_limit",
       "pg_task_paused",
       "pg_task_signal",
-      "pg_task_ended"
+      "pg_task_ended",
+      "pg_task_make_room"
     ]
     const metrics = Object.values(Metrics).flatMap((each) => Metric.isMetric(each) ? [each.id] : [])
     const suffixes = /_(bucket|sum|count)$/

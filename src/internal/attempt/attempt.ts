@@ -141,8 +141,8 @@ const allowAsync = ({ step, task }: Running, move: Move, outcome: MoveOutcome): 
     : outcome
 
 /** Children are stored in one transaction with the state that holds them. */
-const childrenOf = ({ sql }: Runner, claimed: ClaimedTask, { state }: Running, move: Move) =>
-  move._tag === "None" ? undefined : movingChildren(sql, claimed, state, move.state)
+const childrenOf = ({ sql }: Runner, claimed: ClaimedTask, { state }: Running, move: Move, { _tag }: Outcome) =>
+  move._tag === "None" ? undefined : movingChildren(sql, claimed, state, move.state, _tag === "Finished")
 
 /** Ends a row that was inserted in a final state, or has moved there with a delay. A former one becomes that of today. */
 const endAtOnce = (
@@ -164,7 +164,7 @@ const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Eff
       Effect.map(toOutcome(attempt.claimed, running, next.move), (outcome) => ({
         outcome: allowAsync(running, next.move, outcome),
         commit: next.commit && noting(running, next.commit),
-        children: childrenOf(runner, attempt.claimed, running, next.move)
+        children: childrenOf(runner, attempt.claimed, running, next.move, outcome)
       }))
   )
   if (running.step.transactional) return storeTogether(runner, attempt, handled)

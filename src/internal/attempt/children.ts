@@ -18,13 +18,15 @@ import type { ClaimedTask } from "./claimedTask.ts"
 
 /**
  * What must be committed with a move because of children. Undefined for most moves. New ones are stored; those that the
- * new state doesn't hold any more get their own way.
+ * new state doesn't hold any more get their own way. If the task ends, those that have ended may stay as they are: nobody
+ * asks any more whose they were, and to change a hundred thousand rows takes seconds.
  */
 export const movingChildren = (
   sql: SqlClient,
   claimed: ClaimedTask,
   from: Tagged,
-  to: Tagged
+  to: Tagged,
+  ends: boolean
 ): Effect.Effect<void, SqlError | TaskInvalidStateError> | undefined => {
   const after = childrenIn(to)
   const added = after.filter(isNewChild)
@@ -34,7 +36,7 @@ export const movingChildren = (
   const left = before.filter(({ id }) => !kept.has(id)).map(({ id }) => id)
   const rows = Effect.forEach(added, ({ encoded, id }) => Effect.map(encoded!, (step) => ({ id, step })))
   return Effect.flatMap(rows, (rows) => insertChildren(sql, claimed.id, rows, claimed.trace)).pipe(
-    Effect.andThen(detachChildren(sql, left)),
+    Effect.andThen(detachChildren(sql, left, ends)),
     Effect.withTracerEnabled(false)
   )
 }

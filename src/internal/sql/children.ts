@@ -60,12 +60,19 @@ select i.id, i.step, $3::uuid, $4 from unnest($1::uuid[], $2::text[]) with ordin
       [part.map(({ id }) => id), part.map(({ step }) => step), parent, trace]
     ))
 
-/** Lets go of children that no state of their parent holds any more. */
-export const detachChildren = (sql: SqlClient, ids: ReadonlyArray<string>): Effect.Effect<void, SqlError> =>
-  inParts(
-    ids,
-    (part) => query(sql, "update pg_task set parent = null, updated_at = now() where id = any($1::uuid[])", [part])
-  )
+/** Lets go of children that no state of their parent holds any more; with `onlyOpen`, of those that have not ended. */
+export const detachChildren = (
+  sql: SqlClient,
+  ids: ReadonlyArray<string>,
+  onlyOpen: boolean
+): Effect.Effect<void, SqlError> =>
+  inParts(ids, (part) =>
+    query(
+      sql,
+      `update pg_task set parent = null, updated_at = now()
+where id = any($1::uuid[]) and (ended_at is null or not $2::bool)`,
+      [part, onlyOpen]
+    ))
 
 export interface ChildState {
   readonly id: string

@@ -33,5 +33,6 @@ end $$`
 export const createRoom: ReadonlyArray<string> = [
   "alter table pg_task set (vacuum_truncate = false)",
   makeRoom,
+  "grant execute on function pg_task_make_room() to public",
   "do $$ begin perform pg_task_make_room(); end $$"
 ]
