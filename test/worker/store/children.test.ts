@@ -146,8 +146,8 @@ workerTests("a task with children", (test) => {
       for (const child of children) assert.include(raw, child.id)
       yield* gate.open
       assert.deepStrictEqual(yield* within(Totals.await(id), "the total"), new Total({ total: 6 + 302 }))
-      // They go their own way now.
-      assert.lengthOf(yield* childrenOf(id), 0)
+      // Both have ended: they still tell whose they were.
+      assert.lengthOf(yield* childrenOf(id), 5)
     })
   )
 
