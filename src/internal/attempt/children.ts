@@ -16,6 +16,13 @@ import {
 } from "../sql/children.ts"
 import type { ClaimedTask } from "./claimedTask.ts"
 
+/** A move from one state to another one, which may end the task. */
+interface Moving {
+  readonly from: Tagged
+  readonly to: Tagged
+  readonly ends: boolean
+}
+
 /**
  * What must be committed with a move because of children. Undefined for most moves. New ones are stored; those that the
  * new state doesn't hold any more get their own way. If the task ends, those that have ended may stay as they are: nobody
@@ -24,9 +31,7 @@ import type { ClaimedTask } from "./claimedTask.ts"
 export const movingChildren = (
   sql: SqlClient,
   claimed: ClaimedTask,
-  from: Tagged,
-  to: Tagged,
-  ends: boolean
+  { ends, from, to }: Moving
 ): Effect.Effect<void, SqlError | TaskInvalidStateError> | undefined => {
   const after = childrenIn(to)
   const added = after.filter(isNewChild)

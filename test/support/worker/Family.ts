@@ -10,7 +10,7 @@ class Grown extends Schema.TaggedClass<Grown>()("Grown", { name: Schema.String }
 export const Child = Task.declare("Child", { states: [Bear], final: [Grown] })
 
 export class Begin extends Schema.TaggedClass<Begin>()("Begin", { names: Schema.Array(Schema.String) }) {}
-class Gather extends Schema.TaggedClass<Gather>()("Gather", { children: Schema.Array(Task.child(Child)) }) {}
+export class Gather extends Schema.TaggedClass<Gather>()("Gather", { children: Schema.Array(Task.child(Child)) }) {}
 export class Together extends Schema.TaggedClass<Together>()("Together", { seen: Schema.Array(Schema.String) }) {}
 
 export const Parent = Task.declare("Parent", { states: [Begin, Gather], entry: [Begin], final: [Together] })

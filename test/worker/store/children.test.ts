@@ -7,7 +7,7 @@ import { findForgotten, wakeParents } from "../../../src/internal/sql/children.t
 import { TaskTest } from "../../../src/testing/index.ts"
 import { pgTask } from "../../support/cli/cli.ts"
 import { start, workerTests } from "../../support/worker/Fixture.ts"
-import { empty, row, run } from "../../support/worker/Table.ts"
+import { empty, insert, row, run } from "../../support/worker/Table.ts"
 import { eventually, within } from "../../support/worker/Wait.ts"
 
 const Way = Schema.Literals(["end", "none", "fail"])
@@ -148,6 +148,26 @@ workerTests("a task with children", (test) => {
       assert.deepStrictEqual(yield* within(Totals.await(id), "the total"), new Total({ total: 6 + 302 }))
       // Both have ended: they still tell whose they were.
       assert.lengthOf(yield* childrenOf(id), 5)
+    })
+  )
+
+  test(
+    "lets go of those that are open when it ends, and keeps the others",
+    Effect.gen(function*() {
+      yield* start({ tasks: [makeTotals()] })
+      const id = yield* Totals.enqueue(begin(1))
+      yield* waits(id)
+      const [open] = yield* childrenOf(id)
+      const ended = yield* insert(`{"Adder":{"Sum":{"sum":1}}}`)
+      yield* run(
+        `update pg_task t set step = replace(t.step, '"all":[', '"all":["' || $2 || '",') where id = $1::uuid`,
+        [id, ended]
+      )
+      yield* run("update pg_task set parent = $1::uuid, ended_at = now() where id = $2::uuid", [id, ended])
+      yield* Totals.signal(id, new Stop())
+      assert.deepStrictEqual(yield* within(Totals.await(id), "the end"), new Stopped({ seen: ["stop"] }))
+      assert.deepStrictEqual(yield* childrenOf(id), [{ id: ended }])
+      assert.deepInclude(yield* row(open!.id), { status: "ready" })
     })
   )
 

@@ -1,9 +1,9 @@
 /** Who tells a parent that its children have ended: in every order, whoever fails to, and no more often than needed. */
 import { assert } from "@effect/vitest"
-import { Effect, Latch } from "effect"
+import { Effect, Latch, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
-import { Admin } from "../../../src/index.ts"
+import { Admin, NextStep, Step, Task } from "../../../src/index.ts"
 import { findForgotten, wakeParents } from "../../../src/internal/sql/children.ts"
 import { deleteExpired } from "../../../src/internal/sql/results.ts"
 import { ExtraFollowUps, type FollowUp } from "../../../src/internal/worker/afterCommit.ts"
@@ -14,6 +14,7 @@ import {
   Child,
   childrenOf,
   endChild,
+  Gather,
   gathers,
   makeChild,
   makeParent,
@@ -154,6 +155,40 @@ workerTests("the results of children", (test) => {
       yield* deleteExpired(sql)
       const left = yield* run<{ id: string }>("select id::text from pg_task where task = 'Child'")
       assert.deepStrictEqual(left.map(({ id }) => id), [b])
+    })
+  )
+})
+
+class Rest extends Schema.TaggedClass<Rest>()("Rest", {}) {}
+
+/** It waits without its children once they have ended. */
+const Resting = Task.make("Resting", [
+  Step.make(Begin, {
+    next: [Gather],
+    handler: ({ names }) =>
+      Effect.succeed(NextStep.now(new Gather({ children: names.map((name) => Child.child(new Bear({ name }))) })))
+  }),
+  Step.wait(Gather, (on) => [
+    on.children({ next: [Rest], handler: () => Effect.succeed(NextStep.now(new Rest())) })
+  ]),
+  Step.wait(Rest, (on) => [on.timeout("1 day", { handler: () => Effect.succeed(NextStep.none) })])
+])
+
+workerTests("the results of children of a parent that waits for something else now", (test) => {
+  test(
+    "are deleted when their time is over",
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      yield* start({ tasks: [Resting] })
+      const id = yield* Resting.enqueue(new Begin({ names: ["a"] }))
+      yield* gathers(id)
+      const [child] = yield* childrenOf(id)
+      yield* endChild(child!)
+      yield* wakeParents(sql, [id])
+      yield* eventually(run("select from pg_task where state = 'Rest'"), (found) => found.length === 1)
+      yield* run("update pg_task set kept_until = now() - interval '1 minute' where id = $1::uuid", [child])
+      yield* deleteExpired(sql)
+      assert.deepStrictEqual(yield* run("select from pg_task where task = 'Child'"), [])
     })
   )
 })
