@@ -14,7 +14,6 @@ import * as RetryPolicy from "../../RetryPolicy.ts"
 import * as Step from "../../Step.ts"
 import { annotationsOf, type Attempt, type ClaimedTask, wasStopped } from "./claimedTask.ts"
 import type { StepDefinition } from "../definition/step.ts"
-import type { Tagged } from "../../NextStep.ts"
 import { movingChildren } from "./children.ts"
 import { formatCause, toPostgresText } from "./causeText.ts"
 import type { ToHistory } from "./history.ts"
@@ -141,18 +140,6 @@ const allowAsync = ({ step, task }: Running, move: Move, outcome: MoveOutcome): 
     ? { asyncCommit: true, ...outcome }
     : outcome
 
-/** What a step returned, and what that writes. */
-interface Moved {
-  readonly move: Move
-  readonly outcome: Outcome
-}
-
-/** Children are stored in one transaction with the state that holds them. */
-const childrenOf = ({ sql }: Runner, claimed: ClaimedTask, from: Tagged, { move, outcome }: Moved) =>
-  move._tag === "None"
-    ? undefined
-    : movingChildren(sql, claimed, { from, to: move.state, ends: outcome._tag === "Finished" })
-
 /** Ends a row that was inserted in a final state, or has moved there with a delay. A former one becomes that of today. */
 const endAtOnce = (
   { claimed }: Attempt,
@@ -173,7 +160,7 @@ const perform = (runner: Runner, attempt: Attempt, running: Running): Effect.Eff
       Effect.map(toOutcome(attempt.claimed, running, next.move), (outcome) => ({
         outcome: allowAsync(running, next.move, outcome),
         commit: next.commit && noting(running, next.commit),
-        children: childrenOf(runner, attempt.claimed, running.state, { move: next.move, outcome })
+        children: movingChildren(runner.sql, attempt.claimed, running.state, { move: next.move, outcome })
       }))
   )
   if (running.step.transactional) return storeTogether(runner, attempt, handled)

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import type { Tagged } from "../../NextStep.ts"
+import type { Move, Tagged } from "../../NextStep.ts"
 import { TaskChildGoneError, type TaskInvalidStateError } from "../../TaskError.ts"
 import { type ChildDefinition, childrenIn, decodeChild, isNewChild, resultsIn } from "../definition/child.ts"
 import {
@@ -15,12 +15,12 @@ import {
   readChildren
 } from "../sql/children.ts"
 import type { ClaimedTask } from "./claimedTask.ts"
+import type { Outcome } from "./outcome.ts"
 
-/** A move from one state to another one, which may end the task. */
-interface Moving {
-  readonly from: Tagged
-  readonly to: Tagged
-  readonly ends: boolean
+/** What a step returned, and what that writes. */
+interface Moved {
+  readonly move: Move
+  readonly outcome: Outcome
 }
 
 /**
@@ -31,9 +31,11 @@ interface Moving {
 export const movingChildren = (
   sql: SqlClient,
   claimed: ClaimedTask,
-  { ends, from, to }: Moving
+  from: Tagged,
+  { move, outcome }: Moved
 ): Effect.Effect<void, SqlError | TaskInvalidStateError> | undefined => {
-  const after = childrenIn(to)
+  if (move._tag === "None") return undefined
+  const after = childrenIn(move.state)
   const added = after.filter(isNewChild)
   const before = childrenIn(from)
   if (added.length === 0 && before.length === 0) return undefined
@@ -41,7 +43,7 @@ export const movingChildren = (
   const left = before.filter(({ id }) => !kept.has(id)).map(({ id }) => id)
   const rows = Effect.forEach(added, ({ encoded, id }) => Effect.map(encoded!, (step) => ({ id, step })))
   return Effect.flatMap(rows, (rows) => insertChildren(sql, claimed.id, rows, claimed.trace)).pipe(
-    Effect.andThen(detachChildren(sql, left, ends)),
+    Effect.andThen(detachChildren(sql, left, outcome._tag === "Finished")),
     Effect.withTracerEnabled(false)
   )
 }
