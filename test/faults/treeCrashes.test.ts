@@ -141,7 +141,8 @@ workerTests("a tree of tasks", (test) => {
         const tree = treeOf(name)
         const ended = yield* Effect.forkScoped(Root.await(yield* plant(tree)))
         let lives = 1
-        while (yield* live(notes, random.int(8, 16), Fiber.join(ended))) {
+        // Longer and longer: three steps at once may need more statements than one life has, again and again.
+        while (yield* live(notes, random.int(8, 16) + Math.floor(lives / 10), Fiber.join(ended))) {
           lives++
           yield* rescue
         }

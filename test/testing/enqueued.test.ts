@@ -1,6 +1,6 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { type Cause, Duration, Effect } from "effect"
-import type { SqlClient } from "effect/sql"
+import { SqlClient } from "effect/sql"
 import type { SqlError } from "effect/sql/SqlError"
 import { Admin, type TaskError } from "effect-pg-task"
 import { TaskTest } from "effect-pg-task/testing"
@@ -41,6 +41,20 @@ layer(Table)("TaskTest.enqueued", (it) => {
       assert.isAtMost(first!, 7_200_000)
       assert.isAbove(first!, 7_000_000)
       assert.strictEqual(second, 0)
+    }))
+
+  it.effect("does so also where the rows have taken places that others have left", () =>
+    Effect.gen(function*() {
+      const sql = yield* SqlClient.SqlClient
+      const states = (from: number) => Array.from({ length: 100 }, (_, n) => job(String(from + n)))
+      yield* Admin.cancel({ task: "Jobs" })
+      yield* Jobs.enqueueAll(states(0))
+      yield* sql`delete from pg_task where step ~ '[3-6]"'`
+      yield* sql`vacuum pg_task`
+      yield* Jobs.enqueueAll(states(1000))
+      yield* Jobs.enqueueAll(states(2000), { key: ({ name }) => String((Number(name) * 37) % 100) })
+      const found = (yield* TaskTest.enqueued(Jobs)).map(({ state }) => state)
+      assert.deepStrictEqual(found.slice(-200), [...states(1000), ...states(2000)])
     }))
 
   it.effect("does so in a transaction, where it knows exactly when they are due", () =>
