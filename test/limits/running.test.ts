@@ -3,6 +3,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Latch } from "effect"
 import { SqlClient } from "effect/sql"
 import { Limit, NextStep, Step, Task } from "../../src/index.ts"
+import { grantSlots } from "../../src/internal/sql/limits.ts"
 import { closed, makeGate, start, startApart, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import {
   atTheDoor,
@@ -186,6 +187,23 @@ workerTests("a limit", (test) => {
       yield* gate.next
       yield* gate.open
       yield* empty
+    })
+  )
+
+  test(
+    "is noted also where a look gives the first slots of a key: a new build has to find its number",
+    Effect.gen(function*() {
+      yield* resetLimits
+      yield* atTheDoor("a", 3, 2)
+      yield* atTheDoor("b", 3, 3)
+      yield* run("insert into pg_task_limit (key, slots) values ('tenant:b', 1)")
+      yield* grantSlots(yield* SqlClient.SqlClient, ["tenant:a", "tenant:b"])
+      assert.deepStrictEqual(yield* run("select key, slots from pg_task_limit order by key"), [
+        { key: "tenant:a", slots: 2 },
+        { key: "tenant:b", slots: 1 }
+      ])
+      const holders = (yield* limitedRows).filter(({ slot }) => slot !== null && slot > 0)
+      assert.deepStrictEqual(holders.map(({ limit_key }) => limit_key), ["tenant:a", "tenant:a", "tenant:b"])
     })
   )
 

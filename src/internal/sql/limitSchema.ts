@@ -68,17 +68,40 @@ export const declarePatience = "patience constant text := current_setting('lock_
 export const beBrief = "perform set_config('lock_timeout', '250ms', true);"
 export const endBrief = "perform set_config('lock_timeout', patience, true);"
 
+const firstSlots = (condition: string) =>
+  `(select slots from pg_task where limit_key = u.key and ${condition} order by wakeup_at limit (select 1))`
+
+/**
+ * Notes the numbers of keys that nobody has said, as their rows have them: a look may give slots before anybody asks for
+ * one. Then the number of a new build would never be heard of. A worker without limits may do what it needs no right for.
+ */
+const noteUnsaid = `if exists (
+    select from unnest(mine) as u(key) where not exists (select from pg_task_limit l where l.key = u.key)
+  ) then
+    begin
+      insert into pg_task_limit (key, slots)
+        select u.key, s.slots from unnest(mine) as u(key)
+        cross join lateral (
+          select coalesce(${firstSlots(`slot is null and ${isOpen}`)}, ${firstSlots(knocks)}) as slots
+        ) s where s.slots < ${anyNumber}
+        on conflict (key) do nothing;
+    exception when insufficient_privilege or lock_not_available then
+      null;
+    end;
+  end if;`
+
 /**
  * The same for keys that are free. Returns also the keys that other sessions have locked: their slots can't be given now.
  */
 export const grantFunction = `create or replace function pg_task_grant(keys text[])
-returns table (task text, state text, quarantined boolean, locked_key text) language plpgsql as $$
+returns table (task text, state text, quarantined boolean, locked_key text) language plpgsql ${byIndex} as $$
 #variable_conflict use_column
 declare
   ${declarePatience}
   mine constant text[] := pg_task_lock_keys(keys);
 begin
   ${beBrief}
+  ${noteUnsaid}
   return query select g.task, g.state, g.quarantined, null from pg_task_give(mine) g;
   return query select null, null, null::boolean, u.key from unnest(keys) as u(key) where u.key <> all(mine);
   ${endBrief}

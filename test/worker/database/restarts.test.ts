@@ -81,10 +81,12 @@ const doneOnce = (url: string, restart: Restart) =>
 
 /**
  * Stops the process that writes what commits did not wait for. The table is analyzed and vacuumed by nobody, because
- * each commit that waits for the disk takes all earlier ones along.
+ * each commit that waits for the disk takes all earlier ones along. So does a page of the table, if it is written: so
+ * none is.
  */
 const freezeWalWriter = Effect.gen(function*() {
   yield* run("alter system set autovacuum = off")
+  yield* run("alter system set bgwriter_lru_maxpages = 0")
   yield* run("select pg_reload_conf()")
   const [found] = yield* run<{ pid: number }>("select pid from pg_stat_activity where backend_type = 'walwriter'")
   process.kill(found!.pid, "SIGSTOP")
