@@ -222,7 +222,7 @@ export interface Filter {
   readonly task?: string | Task.AnyDeclaration | null | undefined
   /** The `_tag` of the state. */
   readonly step?: string | undefined
-  /** The id of the task that waits for them. */
+  /** The id of the task that waits for them, or has waited. */
   readonly parent?: TaskId.TaskId | undefined
   /** The key that the task was enqueued with. */
   readonly key?: string | undefined

@@ -1,4 +1,4 @@
-/** A row may be claimed again before its worker has heard that the transaction of its last attempt is committed. */
+/** A row may be claimed again before its worker gets the answer to the COMMIT of its last attempt. */
 import { assert } from "@effect/vitest"
 import { Effect, Queue } from "effect"
 import { Metrics, NextStep, Step, Task } from "../../src/index.ts"

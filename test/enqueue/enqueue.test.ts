@@ -29,7 +29,7 @@ workerTests("enqueue", (test) => {
       assert.deepStrictEqual(
         yield* run(
           `select id::text, step, task, tried, is_running, error, lease_token, lease_until, transitions, crashes, trace,
-            wakeup_at = created_at as due, updated_at = created_at as fresh, created_at <= now() as past from pg_task`
+            wakeup_at = updated_at as due, updated_at <= created_at as fresh, created_at <= now() as past from pg_task`
         ),
         [{
           id,

@@ -101,8 +101,12 @@ const isPending = (expected: Pending | null, actual: Pending | null, row: Actual
 
 const isSame = (key: keyof Row, expected: Row, actual: ActualRow): boolean => {
   switch (key) {
-    case "wakeup":
     case "created":
+      // `now` means stored now. What has been stored before stays.
+      return typeof expected.created === "number"
+        ? expected.created === actual.created
+        : typeof actual.created === "number" && actual.created >= actual.updated
+    case "wakeup":
     case "updated":
       return isMoment(expected[key], actual[key], actual)
     case "leaseUntil":

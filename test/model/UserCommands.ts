@@ -77,9 +77,7 @@ export const enqueue = (world: World, command: Of<"Enqueue">) => {
   const text = Model.stepText[step](command.n)
   return Effect.map(
     store(command, step),
-    // Rows that are stored together have their order in `created_at`.
-    (ids) =>
-      change(world, ids.map((id, n) => ({ ...Model.enqueued(id, text, due[command.how]), created: { fromNow: n } })))
+    (ids) => change(world, ids.map((id) => Model.enqueued(id, text, due[command.how])))
   )
 }
 

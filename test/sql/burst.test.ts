@@ -55,4 +55,31 @@ layer(database, { excludeTestServices: true })("when a burst comes into an empty
       }),
     300_000
   )
+
+  it.effect("pg_task_make_room adds pages after the table was written anew, also where others are free", () =>
+    Effect.gen(function*() {
+      const size = Effect.map(
+        run<{ kilobytes: number }>(
+          "select (pg_relation_size('pg_task') / 1024)::int as kilobytes from pg_task limit 1"
+        ),
+        ([found]) => found!.kilobytes
+      )
+      yield* run("truncate pg_task")
+      yield* run("insert into pg_task (step) select repeat('x', 1500) from generate_series(1, 100)")
+      yield* run("delete from pg_task where ctid <> (select max(ctid) from pg_task)")
+      yield* run("vacuum pg_task")
+      assert.isBelow(yield* size, 1024)
+      yield* run("select pg_task_make_room()")
+      assert.strictEqual(yield* size, 1024)
+      assert.lengthOf(yield* run("select from pg_task"), 1)
+    }))
+
+  it.effect("a constraint of somebody's own, which refuses such rows, does not stop the migration", () =>
+    Effect.gen(function*() {
+      yield* run("truncate pg_task")
+      yield* run("alter table pg_task add constraint is_json check (step like '{%')")
+      yield* run("select pg_task_make_room()")
+      assert.deepStrictEqual(yield* run("select from pg_task"), [])
+      yield* run("alter table pg_task drop constraint is_json")
+    }))
 })

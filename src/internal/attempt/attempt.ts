@@ -342,7 +342,8 @@ export const runAttempt = (runner: Runner, attempt: Attempt): Effect.Effect<Outc
     Effect.flatMap(run(runner, attempt, restore), (outcome) => {
       attempt.outcome = outcome
       const { claimed, stop } = attempt
-      return stop === "Cancelled" ? Effect.as(reportCancelled(claimed), outcome) : Effect.succeed(outcome)
+      const isCancelled = stop === "Cancelled" && outcome._tag !== "Stored"
+      return isCancelled ? Effect.as(reportCancelled(claimed), outcome) : Effect.succeed(outcome)
     })
   )
 

@@ -25,8 +25,8 @@ interface Moved {
 
 /**
  * What must be committed with a move because of children. Undefined for most moves. New ones are stored; those that the
- * new state doesn't hold any more get their own way. If the task ends, those that have ended may stay as they are: nobody
- * asks any more whose they were, and to change a hundred thousand rows takes seconds.
+ * new state doesn't hold any more get their own way. If the task ends, children that have ended stay as they are: to
+ * change a hundred thousand rows takes seconds, and nothing depends on their `parent` then.
  */
 export const movingChildren = (
   sql: SqlClient,

@@ -16,11 +16,13 @@ interface Gone {
   readonly spawning: ReadonlyArray<string> | null
 }
 
-/** The rows, and, with `children`, all below them. */
+/** The rows, and, with `children`, all below them. What was a child of a task that has ended is nobody's any more. */
 const treeOf = (where: string, children: boolean): string =>
   `with recursive tree as (
-  select t.id, 0 as depth from pg_task t ${where}${
-    children ? "\n  union select c.id, 1 from pg_task c join tree on c.parent = tree.id" : ""
+  select t.id, 0 as depth, t.ended_at is not null as ended from pg_task t ${where}${
+    children
+      ? "\n  union select c.id, 1, c.ended_at is not null from pg_task c join tree on c.parent = tree.id and not tree.ended"
+      : ""
   }
 )`
 

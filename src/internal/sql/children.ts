@@ -60,7 +60,7 @@ select i.id, i.step, $3::uuid, $4 from unnest($1::uuid[], $2::text[]) with ordin
       [part.map(({ id }) => id), part.map(({ step }) => step), parent, trace]
     ))
 
-/** Lets go of children that no state of their parent holds any more; with `onlyOpen`, of those that have not ended. */
+/** Takes the parent from children that no state of it holds any more. With `onlyOpen`, not from those that have ended. */
 export const detachChildren = (
   sql: SqlClient,
   ids: ReadonlyArray<string>,

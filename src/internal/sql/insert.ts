@@ -73,12 +73,6 @@ export const insertTask = (sql: SqlClient, task: NewTask, quiet: boolean): Effec
     (rows) => rows[0]!.id
   )
 
-/**
- * The `created_at` of the row `n` of many that one statement stores: it gives their order. Their places in the table say
- * nothing of it, because a row takes any place that is free.
- */
-export const createdInOrder = (n: string): string => `now() + (${n} - 1) * interval '1 microsecond'`
-
 export const insertTasks = (
   sql: SqlClient,
   tasks: Due & { readonly steps: ReadonlyArray<string>; readonly trace: string | null }
@@ -86,10 +80,10 @@ export const insertTasks = (
   Effect.map(
     query<{ id: TaskId }>(
       sql,
-      `insert into pg_task (step, ${nameColumns}, wakeup_at, trace, created_at)
-select i.step, ${namesOf("i.step", "$5")}, ${dueTime}, $4, ${
-        createdInOrder("i.n")
-      } from unnest($1::text[]) with ordinality as i(step, n) order by i.n returning id`,
+      `insert into pg_task (step, ${nameColumns}, wakeup_at, trace)
+select i.step, ${
+        namesOf("i.step", "$5")
+      }, ${dueTime}, $4 from unnest($1::text[]) with ordinality as i(step, n) order by i.n returning id`,
       [tasks.steps, tasks.at, clampMillis(tasks.delay), tasks.trace, tasks.steps.every(hasPlainNames)]
     ),
     (rows) => rows.map((row) => row.id)
@@ -111,10 +105,10 @@ export const insertLimited = (
   Effect.map(
     query<{ id: TaskId }>(
       sql,
-      `insert into pg_task (step, ${nameColumns}, wakeup_at, limit_key, slot, slots, trace, created_at)
+      `insert into pg_task (step, ${nameColumns}, wakeup_at, limit_key, slot, slots, trace)
 select i.step, ${namesOf("i.step", "$5")}, d.due, i.key,
   case when i.key is not null and (d.due > now() or row_number() over (partition by i.key order by i.n) = 1) then 0 end,
-  i.slots, $4, ${createdInOrder("i.n")}
+  i.slots, $4
 from (select ${dueTime} as due) d
 cross join (
   select step, nullif(key, '') as key, nullif(slots, 0) as slots, n

@@ -8,7 +8,7 @@
  */
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { TaskId } from "../../TaskId.ts"
-import { createdInOrder, type Due } from "./insert.ts"
+import type { Due } from "./insert.ts"
 import { hasPlainNames, nameColumns, namesOf } from "./names.ts"
 import { query, type Rows } from "./query.ts"
 import { present, status, type Status } from "./row.ts"
@@ -188,10 +188,9 @@ export const insertAllKeyed = (sql: SqlClient, tasks: KeyedTasks, replacing: boo
   ${freeKey} where ${ofKey("$5", "any($6::text[])")} and t.ended_at is not null and ($7::bool or not ${present})
   returning 1
 ), added as (
-  insert into pg_task (step, ${nameColumns}, wakeup_at, trace, key, created_at)
-  select i.step, ${namesOf("i.step", "$8")}, ${dueTime("$2", "$3")}, $4, i.key, ${createdInOrder("i.n")}
-  from (select count(*) from freed) f
-  cross join unnest($1::text[], $6::text[]) with ordinality as i(step, key, n) order by i.key
+  insert into pg_task (step, ${nameColumns}, wakeup_at, trace, key)
+  select i.step, ${namesOf("i.step", "$8")}, ${dueTime("$2", "$3")}, $4, i.key
+  from (select count(*) from freed) f cross join unnest($1::text[], $6::text[]) as i(step, key) order by i.key
   on conflict (task, key) where key is not null do nothing returning id, key, wakeup_at
 )
 select key, id, true as created, ${newStatus} from added`,

@@ -72,8 +72,9 @@ const firstSlots = (condition: string) =>
   `(select slots from pg_task where limit_key = u.key and ${condition} order by wakeup_at limit (select 1))`
 
 /**
- * Notes the numbers of keys that nobody has said, as their rows have them: a look may give slots before anybody asks for
- * one. Then the number of a new build would never be heard of. A worker without limits may do what it needs no right for.
+ * Notes the numbers of keys that have no row yet, as their tasks have them. A look may give the first slots of a key,
+ * before a claimed row asks for one. Without this row, a new build could not change the number. A worker without limits
+ * has no right to insert it, perhaps: then the row comes later.
  */
 const noteUnsaid = `if exists (
     select from unnest(mine) as u(key) where not exists (select from pg_task_limit l where l.key = u.key)

@@ -28,7 +28,7 @@ from pg_task where kept_until is null or kept_until > now()`
 /** More in one statement would hold its locks for longer. */
 const maxDeleted = 1000
 
-/** A parent reads its children when all of them have ended, and then lets go of them. */
+/** A parent reads its children when all of them have ended: until it has moved on, or has ended, it needs them. */
 const isUnneeded = "(parent is null or not exists (select from pg_task p where p.id = t.parent and p.ended_at is null))"
 
 /** Deletes rows whose time as a result is over, up to a limit. Returns whether there may be more. */

@@ -69,15 +69,12 @@ export interface EnqueuedRow extends Pick<AdminRow, "id" | "status" | "raw" | "t
   readonly dueIn: number
 }
 
-/**
- * In the order in which they were enqueued. In a transaction time stands still: there, `cmin` tells which statement has
- * stored a row. Rows of one statement have times of their own.
- */
+/** In the order in which they were stored: each row has a time of its own, also in a transaction or in one statement. */
 export const rowsOf = (sql: SqlClient, task: string): Effect.Effect<ReadonlyArray<EnqueuedRow>, SqlError> =>
   query(
     sql,
     `select ${columns}, (extract(epoch from greatest(t.wakeup_at - now(), interval '0')) * 1000)::float8 as "dueIn"
 from pg_task t where t.task = $1
-order by min(t.created_at) over (partition by t.xmin::text), t.cmin::text::bigint, t.created_at`,
+order by t.created_at, t.ctid`,
     [task]
   )

@@ -310,7 +310,7 @@ export class Pool {
     this.options.metrics.ended(claimed, endingOf(stop, outcome), this.endedAt - startedAt)
     const isGone = stop === "Lost" || stop === "Cancelled"
     claimed.storedAt = this.endedAt
-    // Its transaction has stored what it did: also where the row was claimed anew, or was gone, before it heard of that.
+    // The outcome is stored, also where the row was claimed anew, or deleted, before the answer to the COMMIT came.
     if (outcome._tag === "Stored") return this.afterStored(claimed, outcome.outcome, isGone)
     if (isGone) return this.forget(claimed)
     this.store(claimed, this.limitChain(claimed, outcome), this.options.toHistory?.(attempt, outcome))

@@ -81,8 +81,8 @@ const doneOnce = (url: string, restart: Restart) =>
 
 /**
  * Stops the process that writes what commits did not wait for. The table is analyzed and vacuumed by nobody, because
- * each commit that waits for the disk takes all earlier ones along. So does a page of the table, if it is written: so
- * none is.
+ * each commit that waits for the disk takes all earlier ones along. A page of the table that is written does so, too: so
+ * the process that writes pages writes none.
  */
 const freezeWalWriter = Effect.gen(function*() {
   yield* run("alter system set autovacuum = off")

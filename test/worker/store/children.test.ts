@@ -168,6 +168,12 @@ workerTests("a task with children", (test) => {
       assert.deepStrictEqual(yield* within(Totals.await(id), "the end"), new Stopped({ seen: ["stop"] }))
       assert.deepStrictEqual(yield* childrenOf(id), [{ id: ended }])
       assert.deepInclude(yield* row(open!.id), { status: "ready" })
+      // Their results outlive it, as long as they are kept.
+      yield* Admin.cancel([id])
+      assert.deepStrictEqual((yield* run("select id::text from pg_task order by created_at")).map(({ id }) => id), [
+        open!.id,
+        ended
+      ])
     })
   )
 
