@@ -16,7 +16,7 @@ interface Gone {
   readonly spawning: ReadonlyArray<string> | null
 }
 
-/** The rows, and, with `children`, all below them. What was a child of a task that has ended is nobody's any more. */
+/** The rows, and, with `children`, all below them. Children of a task that has ended are not below it. */
 const treeOf = (where: string, children: boolean): string =>
   `with recursive tree as (
   select t.id, 0 as depth, t.ended_at is not null as ended from pg_task t ${where}${

@@ -1,5 +1,5 @@
 /** How the free slots of keys are given to the rows that wait for them. See limitSchema.ts for how a row waits. */
-import { anyNumber, byIndex, isOpen, isPaused, knocks } from "./limitSchema.ts"
+import { anyNumber, byIndex, isOpen, isPaused, knocks, slotsOfOldest } from "./limitSchema.ts"
 
 /** How many slots of a key are given at once: as many as there may be where tasks wait for them. */
 const mostAtOnce = 10_000
@@ -26,13 +26,7 @@ const lockOne = (how: string) =>
 const holders = "(select count(*) from pg_task where limit_key = k and slot > 0)"
 
 /** The number of slots of the key `k`: the one that was noted, or that its oldest row says. */
-const numberOf = (known: string) =>
-  `coalesce(
-      ${known},
-      (select slots from pg_task where limit_key = k and slot is null and ${isOpen} order by wakeup_at limit (select 1)),
-      (select slots from pg_task where limit_key = k and ${knocks} order by wakeup_at limit (select 1)),
-      1
-    )`
+const numberOf = (known: string) => `coalesce(${known}, ${slotsOfOldest("k")}, 1)`
 
 /** The lowest free slots of the key `k`, of which `held` rows hold one. */
 const lowest = (n: string, held: string, count: string) =>

@@ -68,8 +68,12 @@ export const declarePatience = "patience constant text := current_setting('lock_
 export const beBrief = "perform set_config('lock_timeout', '250ms', true);"
 export const endBrief = "perform set_config('lock_timeout', patience, true);"
 
-const firstSlots = (condition: string) =>
-  `(select slots from pg_task where limit_key = u.key and ${condition} order by wakeup_at limit (select 1))`
+const slotsOfFirst = (key: string, condition: string) =>
+  `(select slots from pg_task where limit_key = ${key} and ${condition} order by wakeup_at limit (select 1))`
+
+/** The number of slots that the oldest waiting row of a key has. Null if none waits. */
+export const slotsOfOldest = (key: string): string =>
+  `coalesce(${slotsOfFirst(key, `slot is null and ${isOpen}`)}, ${slotsOfFirst(key, knocks)})`
 
 /**
  * Notes the numbers of keys that have no row yet, as their tasks have them. A look may give the first slots of a key,
@@ -82,9 +86,7 @@ const noteUnsaid = `if exists (
     begin
       insert into pg_task_limit (key, slots)
         select u.key, s.slots from unnest(mine) as u(key)
-        cross join lateral (
-          select coalesce(${firstSlots(`slot is null and ${isOpen}`)}, ${firstSlots(knocks)}) as slots
-        ) s where s.slots < ${anyNumber}
+        cross join lateral (select ${slotsOfOldest("u.key")} as slots) s where s.slots < ${anyNumber}
         on conflict (key) do nothing;
     exception when insufficient_privilege or lock_not_available then
       null;

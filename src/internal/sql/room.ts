@@ -35,7 +35,7 @@ exception when integrity_constraint_violation or insufficient_privilege then
   raise warning 'pg_task_make_room could not add pages: %', sqlerrm;
 end $$`
 
-/** The function stays: whatever writes the table anew leaves nothing of the pages. */
+/** The function stays, for people: after `vacuum full` the pages are gone. */
 export const createRoom: ReadonlyArray<string> = [
   "alter table pg_task set (vacuum_truncate = false)",
   makeRoom,
