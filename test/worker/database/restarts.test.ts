@@ -88,8 +88,16 @@ const freezeWalWriter = Effect.gen(function*() {
   yield* run("alter system set autovacuum = off")
   yield* run("alter system set bgwriter_lru_maxpages = 0")
   yield* run("select pg_reload_conf()")
-  const [found] = yield* run<{ pid: number }>("select pid from pg_stat_activity where backend_type = 'walwriter'")
-  process.kill(found!.pid, "SIGSTOP")
+  const walWriter = run<{ event: string; pid: number }>(
+    "select pid, wait_event as event from pg_stat_activity where backend_type = 'walwriter'"
+  )
+  const pid = (yield* walWriter)[0]!.pid
+  // While it writes, it has a lock that each commit needs: it is let go then, and stopped again.
+  const stop = Effect.andThen(
+    Effect.sync(() => (process.kill(pid, "SIGCONT"), process.kill(pid, "SIGSTOP"))),
+    walWriter
+  )
+  yield* eventually(stop, ([found]) => found?.event === "WalWriterMain")
 })
 
 /** The commit of a claim doesn't wait for the disk: here the disk doesn't have it when the server crashes. */
