@@ -1,5 +1,5 @@
 import { assert, layer } from "@effect/vitest"
-import { Cause, Duration, Effect, Option, Schema } from "effect"
+import { Cause, DateTime, Duration, Effect, Option, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Admin, NextStep, Step, Task } from "effect-pg-task"
 import { TaskTest } from "effect-pg-task/testing"
@@ -227,8 +227,10 @@ layer(Table)("TaskTest and real time", (it) => {
       const test = Effect.gen(function*() {
         const start = yield* clock
         yield* Jobs.delay(job("much later"), "1 day")
-        yield* Jobs.delay(job("second"), "300 millis")
-        yield* Jobs.delay(job("first"), "150 millis")
+        // Both are counted from one moment: their order is the same, however long it takes to store them.
+        const after = (millis: number) => DateTime.makeUnsafe(Math.ceil(start) + millis)
+        yield* Jobs.schedule(job("second"), after(300))
+        yield* Jobs.schedule(job("first"), after(150))
         const steps = [
           yield* TaskTest.runStep({ tasks: [Jobs], delays: "wait" }),
           yield* TaskTest.runStep({ tasks: [Jobs], delays: "wait" })
