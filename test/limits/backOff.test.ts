@@ -5,7 +5,8 @@ import { Limit, NextStep, Step, Task } from "../../src/index.ts"
 import { Starts } from "../support/limits/Starts.ts"
 import { atTheDoor, limitedRows, makeSyncs, resetLimits, Sync, sync, tenantLimit } from "../support/limits/Syncs.ts"
 import { makeGate, start, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
-import { empty, gone, listening, run } from "../support/worker/Table.ts"
+import * as Logs from "../support/worker/Logs.ts"
+import { empty, gone, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
 const endAll = run("update pg_task_limit set held_until = null")
@@ -29,14 +30,24 @@ workerTests("a back-off", (test) => {
         const Syncs = makeSyncs(({ name, tenant }) => gate.enter(`${tenant} ${name}`), 4)
         // Nobody else hears of it: they have all their slots, and no room for more.
         const url = yield* urlOfTest
-        yield* startWith(url, { tasks: [Syncs], concurrency: 1 }, { maxConnections: 4 })
-        yield* listening(1)
+        const logs = Logs.capture()
+        const worker = yield* startWith(url, { tasks: [Syncs], concurrency: 1 }, { maxConnections: 4 }).pipe(
+          Effect.provide(logs.layer)
+        )
+        yield* eventually(worker.health, (health) => health.listening)
         yield* Syncs.enqueueAll([1, 2, 3, 4, 5, 6].map((n) => sync("a", n)))
-        yield* gate.next
-        yield* eventually(limitedRows, (rows) => rows.filter(({ slot }) => slot !== null && slot > 0).length === 4)
+        const running = yield* gate.next
+        const rows = yield* eventually(
+          limitedRows,
+          (rows) => rows.filter(({ slot }) => slot !== null && slot > 0).length === 4
+        )
         yield* tenantLimit(4).backOff("1 hour", { key })
         yield* start({ tasks: [Syncs] })
         yield* Syncs.enqueue(sync("a", 7))
+        // Notifications come in their order: the worker that answers this one has heard of the back-off.
+        const { id } = rows.find(({ name }) => running === `a ${name}`)!
+        yield* run("select pg_notify('pg_task_changed', 'cancel ' || $1::text)", [id])
+        yield* logs.line("A notification says that this task was cancelled")
         yield* gate.open
         yield* allAtDoor(6)
         assert.strictEqual(yield* gate.unseen, 0)

@@ -5,6 +5,7 @@ import { Admin, NextStep, Step, Task } from "../../src/index.ts"
 import { makeGated, resetLimits, sync } from "../support/limits/Syncs.ts"
 import { Job, jobs, makeGate, start, startWith, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
+import { makeNetwork, type Network } from "../support/worker/Network.ts"
 import { empty, gone, row, run } from "../support/worker/Table.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
@@ -21,6 +22,21 @@ const untilPaused = (Jobs: ReturnType<typeof jobs>, Others: ReturnType<typeof ot
   )
 }
 
+/** Waits until the worker behind the network has read what is paused now. */
+const untilLooked = ({ holdAnswer }: Network) =>
+  Effect.gen(function*() {
+    const tell = run("select pg_notify('pg_task_changed', 'paused')")
+    const one = yield* holdAnswer("select name from pg_task_paused")
+    yield* tell
+    yield* one.sent
+    // It looks again only when it has read the answer.
+    const two = yield* holdAnswer("select name from pg_task_paused")
+    yield* tell
+    yield* one.letGo
+    yield* two.sent
+    yield* two.letGo
+  })
+
 const other = (handler: (job: Job) => Effect.Effect<unknown>) =>
   Task.make("Others", [Step.make(Job, { handler: (job) => Effect.as(handler(job), NextStep.none) })])
 
@@ -32,9 +48,10 @@ workerTests("a paused task", (test) => {
       const gate = yield* makeGate
       const Jobs = jobs(({ name }) => Effect.as(gate.enter(name), NextStep.none))
       const Others = other(({ name }) => gate.enter(name))
-      const url = yield* urlOfTest
+      const network = yield* makeNetwork(yield* urlOfTest)
+      yield* network.mend
       // It has buffered some of them when it hears of the pause.
-      yield* startWith(url, { tasks: [Jobs, Others], concurrency: 1 }, { maxConnections: 4 })
+      yield* startWith(network.url, { tasks: [Jobs, Others], concurrency: 1 }, { maxConnections: 4 })
       yield* Jobs.enqueueAll(["a", "b", "c"].map((name) => new Job({ name })))
       const first = yield* gate.next
       yield* Admin.pause({ task: "Jobs" })
@@ -42,6 +59,7 @@ workerTests("a paused task", (test) => {
       yield* start({ tasks: [Jobs] })
       const id = yield* Jobs.enqueue(new Job({ name: "new" }))
       const later = yield* Others.enqueue(new Job({ name: "other" }))
+      yield* untilLooked(network)
       yield* gate.open
       yield* gone(later)
       assert.deepStrictEqual([first, yield* gate.next, yield* gate.unseen], ["a", "other", 0])
