@@ -19,6 +19,25 @@ const oneOfThree = (starts: Starts) =>
     yield* eventually(limitedRows, (rows) => rows.length === 2 && rows.every(({ slot }) => slot === null))
   }))
 
+/** When moments of a rate were taken, and the earliest time of the next one, by Postgres's clock, in milliseconds. */
+const moments = run<{ readonly at: number; readonly next: number }>("select at, next from moment order by id")
+
+/** From now on, {@link moments} has all that are taken. */
+const noteMoments = Effect.gen(function*() {
+  yield* run("create table moment (id int generated always as identity, at float8, next float8)")
+  yield* run(
+    `create function note_moment() returns trigger language plpgsql as $$ begin
+      insert into moment (at, next)
+      values (extract(epoch from clock_timestamp()) * 1000, extract(epoch from new.next_at) * 1000);
+      return null;
+    end $$`
+  )
+  yield* run(
+    `create trigger note_moment after update of next_at on pg_task_limit for each row
+    execute function note_moment()`
+  )
+})
+
 workerTests("a rate", (test) => {
   test(
     "lets no more tasks start in any window than it says, and those of a second, of each key, with four workers",
@@ -42,14 +61,25 @@ workerTests("a rate", (test) => {
     "of less than one a second holds to the start, and in the order in which they became due",
     Effect.gen(function*() {
       yield* resetLimits
-      const starts = new Starts()
-      const Syncs = ratedSyncs({ rate: { limit: 1, per: "2 seconds" } }, starts.note)
+      yield* noteMoments
+      const starts: Array<{ readonly name: string; readonly moments: number }> = []
+      const Syncs = ratedSyncs(
+        { rate: { limit: 1, per: "2 seconds" } },
+        ({ name }) => Effect.map(moments, ({ length }) => void starts.push({ name, moments: length }))
+      )
       yield* start({ tasks: [Syncs] })
       yield* atTheDoor("a", 3, 2_147_483_647)
       yield* empty
-      assert.deepStrictEqual(starts.names, ["1", "2", "3"])
-      // A busy machine may run a step late, and so nearer to the next one.
-      assert.strictEqual(starts.most(1000), 1)
+      assert.deepStrictEqual(starts.map(({ name }) => name), ["1", "2", "3"])
+      // A busy machine may run a step late, and so nearer to the next one. But each has had its moment before, and these
+      // are apart.
+      starts.forEach(({ moments }, n) => assert.isAtLeast(moments, n + 1))
+      const taken = yield* moments
+      taken.slice(1).forEach(({ at, next }, n) => {
+        assert.isAtLeast(at, taken[n]!.next)
+        assert.isAtLeast(next - taken[n]!.next, 2000)
+      })
+      yield* run("drop trigger note_moment on pg_task_limit")
     })
   )
 
