@@ -23,7 +23,7 @@ import { passfile, readPassword } from "./internal/cluster.ts"
 import { poll, serverUser } from "./internal/command.ts"
 import { EmbeddedPostgresError } from "./internal/EmbeddedPostgresError.ts"
 import { findHome, running } from "./internal/home.ts"
-import { join, leave, openFifo, signal, type Wish } from "./internal/membership.ts"
+import { join, leave, LeavePatience, openFifo, signal, type Wish } from "./internal/membership.ts"
 
 export {
   /**
@@ -145,7 +145,8 @@ export const start = (
     const binaries = yield* findBinaries(user)
     const home = yield* findHome(options.dataDir, user)
     const wish = { home, binaries, settings: options.settings ?? {}, port: options.port }
-    const fifo = yield* Effect.acquireRelease(openFifo(home), (fifo) => leave(home, fifo))
+    const patience = yield* LeavePatience
+    const fifo = yield* Effect.acquireRelease(openFifo(home), (fifo) => leave(home, fifo, patience))
     const port = yield* join(wish, fifo)
     return makeServer(wish, { port, password: yield* readPassword(home) }, fifo)
   })

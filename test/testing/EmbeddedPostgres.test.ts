@@ -8,6 +8,7 @@ import { connect, createServer } from "node:net"
 import * as path from "node:path"
 import * as EmbeddedPostgres from "../../src/testing/EmbeddedPostgres.ts"
 import { poll, serverUser } from "../../src/testing/internal/command.ts"
+import { LeavePatience } from "../../src/testing/internal/membership.ts"
 import { client } from "../support/database/Database.ts"
 import * as Script from "../support/process/Script.ts"
 
@@ -47,6 +48,10 @@ const stopped = (dataDir: string, port: number) =>
     Effect.map(isListening(port), (listening) => (listening || existsSync(lockFile(dataDir)) ? undefined : true))
   ).pipe(Effect.map((answer) => assert.isTrue(answer, "the server still runs")))
 
+/** A part of a test that is the last user of its server. */
+const alone = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.provideService(Effect.scoped(effect), LeavePatience, 120_000)
+
 const lockFile = (dataDir: string) => path.join(dataDir, "data", "postmaster.pid")
 const serverPid = (dataDir: string) => Number(readFileSync(lockFile(dataDir), "utf8").split("\n")[0])
 const portOf = (url: string) => Number(new URL(url).port)
@@ -77,7 +82,7 @@ describe("start", () => {
     Effect.gen(function*() {
       const dataDir = yield* folder
       const use = (statement: string) =>
-        Effect.scoped(
+        alone(
           Effect.gen(function*() {
             const server = yield* EmbeddedPostgres.start({ dataDir })
             return { ...server, rows: yield* query(server.url, statement) }
@@ -131,7 +136,7 @@ describe("a shared folder", () => {
       const started = yield* startedAt(one.url)
       yield* one.script.kill("SIGTERM")
       yield* one.script.exit
-      const three = yield* useIn(dataDir)
+      const three = yield* useIn(dataDir, "last")
       assert.deepStrictEqual(yield* startedAt(three.url), started)
       yield* two.script.kill("SIGKILL")
       yield* two.script.exit
@@ -158,18 +163,21 @@ describe("a shared folder", () => {
         Effect.gen(function*() {
           const { url } = yield* EmbeddedPostgres.start({ dataDir })
           yield* startedAt(url)
+          return portOf(url)
         })
       )
       const visits = Effect.forEach(Array.from({ length: 5 }), () => visit)
-      yield* Effect.all([visits, visits, visits], { concurrency: "unbounded" })
-      assert.isFalse(existsSync(lockFile(dataDir)))
+      const [[port]] = yield* Effect.all([visits, visits, visits], { concurrency: "unbounded" })
+      yield* stopped(dataDir, port!)
     }))
 })
 
-const useIn = Effect.fnUntraced(function*(dataDir: string) {
-  const script = yield* Script.run("test/support/process/scripts/usePostgres.ts", { args: [dataDir] })
-  return { script, url: (yield* script.line(/^ready /)).slice("ready ".length) }
-})
+const useIn = Effect.fnUntraced(
+  function*(...args: readonly [dataDir: string] | readonly [dataDir: string, last: "last"]) {
+    const script = yield* Script.run("test/support/process/scripts/usePostgres.ts", { args })
+    return { script, url: (yield* script.line(/^ready /)).slice("ready ".length) }
+  }
+)
 
 describe("recovery", () => {
   it.effect("from a server that was killed", () =>
@@ -185,7 +193,7 @@ describe("recovery", () => {
   it.effect("from a lock file whose process number another program has got", () =>
     Effect.gen(function*() {
       const dataDir = yield* folder
-      const first = yield* Effect.scoped(EmbeddedPostgres.start({ dataDir }))
+      const first = yield* alone(EmbeddedPostgres.start({ dataDir }))
       const user = yield* serverUser
       const other = yield* Effect.acquireRelease(
         Effect.sync(() => spawn("sleep", ["600"], { cwd: "/", stdio: "ignore", ...user })),

@@ -10,6 +10,7 @@ import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as EmbeddedPostgres from "../../src/testing/EmbeddedPostgres.ts"
+import { LeavePatience } from "../../src/testing/internal/membership.ts"
 import { client } from "../support/database/Database.ts"
 import * as Script from "../support/process/Script.ts"
 
@@ -172,7 +173,9 @@ describe("a folder", () => {
     Effect.gen(function*() {
       const dataDir = path.join(yield* common, "pgdata")
       makeOwn(dataDir, 0o777, stranger)
-      const home = yield* Effect.scoped(Effect.map(EmbeddedPostgres.start({ dataDir }), (server) => server.dataDir))
+      const { dataDir: home } = yield* Effect.scoped(EmbeddedPostgres.start({ dataDir })).pipe(
+        Effect.provideService(LeavePatience, 120_000)
+      )
       fs.rmSync(home, { recursive: true })
       assert.notStrictEqual(home, dataDir)
       assert.deepStrictEqual(fs.readdirSync(dataDir), [])
@@ -180,8 +183,8 @@ describe("a folder", () => {
 })
 
 /** Runs as `user`, with temporary files in a folder of the test's. */
-const start = (dataDir: string, tmp: string) =>
-  Script.run("test/support/process/scripts/usePostgres.ts", { args: [dataDir], env: { TMPDIR: tmp }, user })
+const start = (dataDir: string, tmp: string, ...last: ReadonlyArray<"last">) =>
+  Script.run("test/support/process/scripts/usePostgres.ts", { args: [dataDir, ...last], env: { TMPDIR: tmp }, user })
 
 const homeOf = Effect.fnUntraced(function*(script: Script.Script) {
   const home = (yield* script.line("home ")).slice("home ".length)
@@ -193,7 +196,7 @@ const stop = (script: Script.Script) => Effect.andThen(script.kill("SIGTERM"), s
 
 /** Where this user's data goes when the folder named is not the user's, as a stranger may find out. */
 const predict = Effect.fnUntraced(function*(dataDir: string, tmp: string) {
-  const script = yield* start(dataDir, tmp)
+  const script = yield* start(dataDir, tmp, "last")
   const home = yield* homeOf(script)
   yield* stop(script)
   fs.rmSync(home, { recursive: true })

@@ -3,6 +3,7 @@
  *
  * A process that holds the home's FIFO open, and was answered by the keeper, has a server until it closes the FIFO.
  */
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import { randomBytes, randomInt } from "node:crypto"
 import * as fs from "node:fs"
@@ -19,6 +20,14 @@ import { causeOf, type Keeper, startKeeper } from "./keeper.ts"
 const startTimeout = 120_000
 /** How long to wait for a server without a keeper to get one, or to stop, before it is told to stop. */
 const orphanPatience = 5_000
+
+/**
+ * How long a process that leaves waits for signs that it was the last user, in milliseconds. Longer, in tests of what the
+ * last one does: on a busy machine it takes the keeper a while to notice.
+ */
+export const LeavePatience = Context.Reference<number>("effect-pg-task/testing/internal/LeavePatience", {
+  defaultValue: () => 500
+})
 
 /** What a user of a server needs to know of it. */
 export interface Wish {
@@ -187,13 +196,13 @@ export const join = Effect.fnUntraced(function*(wish: Wish, fifo: number) {
 })
 
 /** Gives up the server. Waits for its end if this was its last user. */
-export const leave = (home: Home, fifo: number): Effect.Effect<void> =>
+export const leave = (home: Home, fifo: number, patience: number): Effect.Effect<void> =>
   Effect.gen(function*() {
     const server = yield* running(home)
     fs.closeSync(fifo)
     // The keeper takes a moment to notice. If it doesn't, there are others, and the server is theirs.
     const ended = Effect.sync(() => (fs.existsSync(inside(home, "ended")) || !fs.existsSync(home.folder)) || undefined)
-    if (server === undefined || (!home.temporary && (yield* poll(500, ended)) === undefined)) return
+    if (server === undefined || (!home.temporary && (yield* poll(patience, ended)) === undefined)) return
     yield* poll(
       startTimeout,
       Effect.map(running(home), (now) => (now?.pid === server.pid ? undefined : true))
