@@ -49,6 +49,8 @@ export class Crew {
   private readonly options: CrewOptions
   /** How many of its lines were read for each member's hiccups. */
   private readonly read = new WeakMap<Member, number>()
+  /** The longest one of those that have ended. */
+  private lastHiccup = 0
   private readonly hiring = Latch.makeUnsafe(true)
   private readonly slots: Array<Fiber.Fiber<void>> = []
   private closing = false
@@ -107,15 +109,21 @@ export class Crew {
     )
   }
 
-  /** The longest time for which a worker that lives had no turn, since this was last asked, in milliseconds. */
+  /** The longest time for which a worker had no turn, since this was last asked, in milliseconds. */
   hiccup(): number {
-    const late = [...this.members].flatMap((member) => {
-      const lines = member.script.lines()
-      const fresh = lines.slice(this.read.get(member) ?? 0)
-      this.read.set(member, lines.length)
-      return fresh.filter((line) => line.startsWith("late ")).map((line) => Number(line.slice("late ".length)))
-    })
-    return Math.max(0, ...late)
+    const longest = Math.max(this.lastHiccup, ...[...this.members].map((member) => this.hiccupOf(member)))
+    this.lastHiccup = 0
+    return longest
+  }
+
+  private hiccupOf(member: Member): number {
+    const lines = member.script.lines()
+    const fresh = lines.slice(this.read.get(member) ?? 0)
+    this.read.set(member, lines.length)
+    return Math.max(
+      0,
+      ...fresh.filter((line) => line.startsWith("late ")).map((line) => Number(line.slice("late ".length)))
+    )
   }
 
   /** Waits until every slot has a worker that works. */
@@ -152,6 +160,7 @@ export class Crew {
       yield* Effect.forkScoped(this.watch(member))
       const exit = yield* script.exit
       this.members.delete(member)
+      this.lastHiccup = Math.max(this.lastHiccup, this.hiccupOf(member))
       this.noteInterruptions(member)
       this.judge(member, exit)
     })
