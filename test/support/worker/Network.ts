@@ -1,13 +1,13 @@
 /** A network between a worker and its database that can be cut, and that can lose answers. */
 import { Deferred, Effect, type Scope } from "effect"
-import { connect, createServer, type Server, type Socket } from "node:net"
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net"
 import { statementCounter, type Statements } from "./Messages.ts"
 import { within } from "./Wait.ts"
 
 export interface Network {
   /** Leads to the database through here. */
   readonly url: string
-  /** Ends all connections, and refuses new ones. */
+  /** Ends all connections, and new ones at once. */
   readonly cut: Effect.Effect<void>
   readonly mend: Effect.Effect<void>
   /**
@@ -28,8 +28,8 @@ export interface Network {
   /** The same for all connections, new ones included: these can be made, but nobody answers. */
   readonly silenceAll: Effect.Effect<void>
   /**
-   * Lets so many more statements through. The next one does not reach the database: instead, all connections end, and no
-   * new ones are made, as if the process had been killed. The inner effect waits for that.
+   * Lets so many more statements through. The next one does not reach the database: instead it is cut, as if the process
+   * had been killed. The inner effect waits for that.
    */
   readonly cutAfter: (statements: number) => Effect.Effect<Effect.Effect<void>>
   /** How many statements were sent. */
@@ -47,6 +47,8 @@ interface Trap {
 }
 
 interface State {
+  /** It listens all the same: a port that nobody listens on may be given to another process. */
+  isCut: boolean
   readonly sockets: Set<Socket>
   /** What was sent on each connection, and how to make it silent. */
   readonly sent: Map<Socket, { text: string; readonly silence: () => void }>
@@ -61,6 +63,7 @@ interface State {
 const countOf = ({ counters }: State) => counters.reduce((sum, { count }) => sum + count(), 0)
 
 const pipe = (state: State, target: URL) => (socket: Socket) => {
+  if (state.isCut) return void socket.resetAndDestroy()
   const { sent, sockets } = state
   const upstream = connect(Number(target.port === "" ? 5432 : target.port), target.hostname)
   const silence = () => {
@@ -94,9 +97,17 @@ const pipe = (state: State, target: URL) => (socket: Socket) => {
   }
 }
 
-const listen = (server: Server, port: number) =>
+const listen = (server: Server) =>
+  Effect.callback<number>((resume) => {
+    server.listen(0, "127.0.0.1", () => resume(Effect.succeed((server.address() as AddressInfo).port)))
+  })
+
+const close = (server: Server) => Effect.callback<void>((resume) => void server.close(() => resume(Effect.void)))
+
+const end = (socket: Socket) =>
   Effect.callback<void>((resume) => {
-    server.listen(port, "127.0.0.1", () => resume(Effect.void))
+    if (socket.closed) return resume(Effect.void)
+    socket.once("close", () => resume(Effect.void)).destroy()
   })
 
 /** A network to the database of `url`: cut, until it is mended for the first time. */
@@ -104,6 +115,7 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
   Effect.gen(function*() {
     const target = new URL(url)
     const state: State = {
+      isCut: true,
       sockets: new Set(),
       sent: new Map(),
       trap: undefined,
@@ -112,15 +124,13 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
       counters: []
     }
     const server = createServer(pipe(state, target))
-    const cut = Effect.callback<void>((resume) => {
-      server.close(() => resume(Effect.void))
-      for (const socket of state.sockets) socket.destroy()
-    })
-    // A port that is ours, and that nobody listens on now.
-    yield* listen(server, 0)
-    const { port } = server.address() as { readonly port: number }
-    yield* cut
-    yield* Effect.addFinalizer(() => cut)
+    const setCut = (isCut: boolean) => Effect.sync(() => void (state.isCut = isCut))
+    const endAll = Effect.suspend(() =>
+      Effect.forEach([...state.sockets], end, { concurrency: "unbounded", discard: true })
+    )
+    const cut = Effect.andThen(setCut(true), endAll)
+    const port = yield* listen(server)
+    yield* Effect.addFinalizer(() => Effect.andThen(cut, close(server)))
     const through = new URL(url)
     through.host = `127.0.0.1:${port}`
     const holdAnswer = (text: string) =>
@@ -145,7 +155,7 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
         state.last = {
           count: statements() + count,
           cut: () => {
-            server.close()
+            state.isCut = true
             for (const socket of state.sockets) socket.destroy()
             Deferred.doneUnsafe(over, Effect.void)
           }
@@ -153,6 +163,6 @@ export const makeNetwork = (url: string): Effect.Effect<Network, never, Scope.Sc
         return Deferred.await(over)
       })
     const texts = () => new Set(state.counters.flatMap((counter) => counter.texts()))
-    const faults = { cut, mend: listen(server, port), loseAnswer, holdAnswer, silence, silenceAll, cutAfter }
+    const faults = { cut, mend: setCut(false), loseAnswer, holdAnswer, silence, silenceAll, cutAfter }
     return { url: through.href, ...faults, statements, texts }
   })
