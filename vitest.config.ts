@@ -28,10 +28,10 @@ export default defineConfig({
     pool: "forks",
     // Each file has a database of its own, but all share one server and its machine.
     maxWorkers: Math.max(2, Math.min(4, availableParallelism())),
-    // For broken code only, and longer than any single wait of a test (see `Wait.ts`): a test waits for what it expects,
+    // For broken code only, and longer than any few waits of a test (see `Wait.ts`): a test waits for what it expects,
     // so a long limit costs nothing when all is well, and a machine that is busy with other things breaks none.
-    testTimeout: 300_000,
-    hookTimeout: 300_000,
+    testTimeout: 900_000,
+    hookTimeout: 900_000,
     teardownTimeout: 120_000
   }
 })

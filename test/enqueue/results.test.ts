@@ -323,7 +323,6 @@ workerTests("ten thousand who wait", (test) => {
       assert.deepStrictEqual(results.map(({ sum }) => sum), Array.from({ length: count }, (_, n) => n + 1))
       yield* run("delete from pg_task")
       yield* empty
-    }),
-    120_000
+    })
   )
 })

@@ -8,8 +8,6 @@ import { type Shard, shardOf, startShard } from "../../examples/support/shards.t
 import * as Script from "../support/process/Script.ts"
 import { eventually, within } from "../support/worker/Wait.ts"
 
-const timeout = 300_000
-
 class Credit extends Schema.TaggedClass<Credit>()("Credit", { account: Schema.String }) {}
 
 /** A crash of the server: it does not come back by itself. */
@@ -100,8 +98,7 @@ describe("while one of two shards is dead", () => {
           )
         }
         assert.strictEqual(yield* Queue.size(ran), 0)
-      })).pipe(Effect.provide(Logger.layer([]))),
-    timeout
+      })).pipe(Effect.provide(Logger.layer([])))
   )
 })
 
@@ -119,5 +116,5 @@ describe("npm run shards", () => {
       assert.deepStrictEqual(lines.slice(4, 7), ["Shard B crashes", credits(2)[0], "Shard A went on"])
       assert.sameMembers(lines.slice(7, 10), credits(2).slice(1))
       assert.deepStrictEqual(lines.slice(10), ["Shard B is back"])
-    }), timeout)
+    }))
 })

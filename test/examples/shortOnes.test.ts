@@ -6,8 +6,6 @@ import { Effect } from "effect"
 import { makeDatabase } from "../support/database/Database.ts"
 import * as Script from "../support/process/Script.ts"
 
-const timeout = 300_000
-
 /** A Vitest within a Vitest must not take itself for a worker of the outer one. */
 const vitestOfItsOwn = { VITEST: "", VITEST_WORKER_ID: "", VITEST_POOL_ID: "", VITEST_MODE: "", NODE_ENV: "test" }
 
@@ -27,7 +25,7 @@ describe("npm run delay", () => {
         [3, 1, 2].map((n) => `Sleeping for ${n} s`).concat([1, 2, 3].map((n) => `Woke up after ${n} s`))
       )
       assert.include(script.lines().at(-1), "All are awake, and no row is left.")
-    }), timeout)
+    }))
 
   it.live("wakes those up that an earlier run left asleep", () =>
     Effect.gen(function*() {
@@ -42,7 +40,7 @@ describe("npm run delay", () => {
       assert.strictEqual(yield* second.exit, 0, second.lines().join("\n"))
       const woken = [...first.lines(), ...second.lines()].filter((line) => line.startsWith("Woke"))
       assert.strictEqual(woken.length, 6)
-    }), timeout)
+    }))
 })
 
 describe("npm run keys", () => {
@@ -60,7 +58,7 @@ describe("npm run keys", () => {
           "Tea costs 12: replaced"
         ]
       )
-    }), timeout)
+    }))
 })
 
 describe("npm run limits", () => {
@@ -76,8 +74,7 @@ describe("npm run limits", () => {
         assert.lengthOf(find(/^(The API has had enough) of the noisy tenant/), 1)
         const [rate] = find(/^Fetched 300 of the noisy tenant, ([\d.]+) a second$/)
         assert.isAtMost(Number(rate), 45)
-      }),
-    timeout
+      })
   )
 })
 
@@ -89,7 +86,7 @@ describe("npm run recurring", () => {
       const reports = script.lines().filter((line) => line.startsWith("Report of "))
       assert.isAtLeast(reports.length, 3)
       assert.strictEqual(new Set(reports).size, reports.length)
-    }), timeout)
+    }))
 })
 
 describe("npm run counter", () => {
@@ -101,7 +98,7 @@ describe("npm run counter", () => {
       assert.strictEqual(start, "1..1000: start")
       assert.match(done!, /^1\.\.1000: done in [\d.]+ s, \d+ steps per second$/)
       assert.deepStrictEqual(rest, [])
-    }), timeout)
+    }))
 })
 
 /** What an example prints, without its log lines and the address of its database. */
@@ -119,7 +116,7 @@ describe("npm run outbox", () => {
         "Mail: your order of pears is confirmed",
         "Orders in the database: apples, pears"
       ])
-    }), timeout)
+    }))
 })
 
 describe("npm run cancel", () => {
@@ -132,7 +129,7 @@ describe("npm run cancel", () => {
       // The step may hear of it before the statement that cancelled it has its answer.
       assert.sameMembers(lines.slice(1, 3), ["Cancelled", "Interrupted: removing the half of the film that is there"])
       assert.deepStrictEqual(lines.slice(3), ["No row is left, and nothing is tried again"])
-    }), timeout)
+    }))
 })
 
 describe("npm run http", () => {
@@ -144,7 +141,7 @@ describe("npm run http", () => {
       assert.strictEqual(lines[0], "GET /ready: 200 {\"alive\":true}")
       // The worker may be faster than the answer.
       assert.sameMembers(lines.slice(1), ["POST /photos: 202", "The worker resizes cat.jpg"])
-    }), timeout)
+    }))
 })
 
 describe("npm run retry", () => {
@@ -157,7 +154,7 @@ describe("npm run retry", () => {
       assert.deepStrictEqual(chargesOf("expired"), ["Charging the expired card, try 1"])
       assert.deepStrictEqual(chargesOf("good"), [1, 2, 3].map((n) => `Charging the good card, try ${n}`))
       assert.deepStrictEqual(lines.slice(-2), ["Receipts: good", `Parked after 1 try: Declined: {"card":"expired"}`])
-    }), timeout)
+    }))
 })
 
 describe("npm run producer", () => {
@@ -173,7 +170,7 @@ describe("npm run producer", () => {
         photos.flatMap((photo) => [`Worker: shrinks ${photo}`, `Worker: publishes ${photo}`])
       )
       assert.include(lines, "Producer: the worker has done both")
-    }), timeout)
+    }))
 })
 
 describe("npm run album", () => {
@@ -184,7 +181,7 @@ describe("npm run album", () => {
       const lines = printed(script.lines())
       assert.sameMembers(lines.slice(0, -1), ["cat", "dog", "owl"].map((picture) => `shrinks ${picture}`))
       assert.strictEqual(lines.at(-1), "The album: cat.small, dog.small, owl.small")
-    }), timeout)
+    }))
 })
 
 describe("npm run approval", () => {
@@ -204,7 +201,7 @@ describe("npm run approval", () => {
         assert.deepStrictEqual(linesOf(order), ends.map((end) => `${order}: ${end}`))
       }
       assert.strictEqual(lines.length, 10)
-    }), timeout)
+    }))
 })
 
 describe("npm run execute", () => {
@@ -218,7 +215,7 @@ describe("npm run execute", () => {
         ...Array.from({ length: 3 }, () => `cat.jpg: 200 {"thumbnail":"cat.small.jpg"}`),
         `notes.txt: 422 {"why":"notes.txt is no photo"}`
       ])
-    }), timeout)
+    }))
 })
 
 describe("npm run workers", () => {
@@ -234,7 +231,7 @@ describe("npm run workers", () => {
         ["May", "June"].flatMap((month) => [`Report of ${month}: begun`, `Report of ${month}: done`])
       )
       assert.isAbove(lines.indexOf("Report of May: done"), allSent)
-    }), timeout)
+    }))
 })
 
 describe("npm run testing", () => {
@@ -251,5 +248,5 @@ describe("npm run testing", () => {
         "an invoice > waits two weeks before the reminder",
         "an invoice > is parked when the mail bounces twice"
       ])
-    }), timeout)
+    }))
 })

@@ -9,8 +9,6 @@ import * as Script from "../support/process/Script.ts"
 import { type Collector, makeCollector } from "../support/telemetry/Collector.ts"
 import { eventually } from "../support/worker/Wait.ts"
 
-const timeout = 300_000
-
 const run = Effect.fnUntraced(function*(exportTo: string) {
   const { url } = yield* makeDatabase
   const port = yield* freePort
@@ -124,8 +122,7 @@ describe("npm run telemetry", () => {
         for (const { attributes, name, parentSpanId } of collector.spans()) {
           if (name === "postgres") assert.isTrue(checkouts.has(parentSpanId!), String(attributes["db.query.text"]))
         }
-      }),
-    timeout
+      })
   )
 
   it.live("runs without a collector, too", () =>
@@ -136,5 +133,5 @@ describe("npm run telemetry", () => {
       yield* eventually(get("/metrics"), ({ text }) => finished.test(text))
       yield* script.kill("SIGINT")
       assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))
-    }), timeout)
+    }))
 })

@@ -11,7 +11,6 @@ import { fileURLToPath } from "node:url"
 import * as Script from "../support/process/Script.ts"
 
 /** Six processes, each of which loads all of Effect, on a machine that may be busy. */
-const timeout = 300_000
 
 const project = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -96,7 +95,7 @@ describe("npm run tutorial", () => {
       assert.strictEqual(yield* run.exit, 0)
       assert.match(run.lines().at(-1)!, / INFO {2}Worker stopped$/)
       yield* assertServerGone(port)
-    }), timeout)
+    }))
 
   it.live("lets go on what is parked, also by the statement without its `where`", () =>
     Effect.gen(function*() {
@@ -108,7 +107,7 @@ describe("npm run tutorial", () => {
       yield* run.line(/^Hello, Fixed World$/)
       yield* run.kill("SIGINT")
       assert.strictEqual(yield* run.exit, 0)
-    }), timeout)
+    }))
 
   it.live("goes on after a crash with the row it left, and stops when SQL says so", () =>
     Effect.gen(function*() {
@@ -129,5 +128,5 @@ describe("npm run tutorial", () => {
       yield* sql("select pg_notify('pg_task_changed', 'stop_worker')")
       assert.strictEqual(yield* run.exit, 0)
       yield* assertServerGone(port)
-    }), timeout)
+    }))
 })

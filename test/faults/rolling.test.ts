@@ -12,7 +12,6 @@ workerTests("a rolling deploy", (test) => {
       assert.deepStrictEqual(result.wrong, [])
       assert.isAbove(result.crossed, 0)
       assert.isAbove(result.takenOver, 0)
-    }),
-    480_000
+    })
   )
 })

@@ -52,8 +52,7 @@ layer(database, { excludeTestServices: true })("when a burst comes into an empty
         const pages = yield* measure(now.map(([, , send]) => send))
         const read = now.map(([name, most], n) => ({ name, most, pages: pages[n]! }))
         assert.deepStrictEqual(read.filter(({ most, pages }) => pages > most), [])
-      }),
-    300_000
+      })
   )
 
   it.effect("pg_task_make_room adds pages after the table was written anew, also where others are free", () =>

@@ -53,7 +53,6 @@ workerTests("beside very many rows that wait, are parked or due,", (test) => {
         yield* prepare
         assert.deepStrictEqual((yield* measure).filter(({ most, pages }) => pages > most), [])
       }
-    }),
-    300_000
+    })
   )
 })

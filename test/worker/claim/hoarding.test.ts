@@ -149,8 +149,7 @@ workerTests("large states behind many small ones", (test) => {
       yield* eventually(run("select 1 from pg_task"), (left) => left.length === 0, 200_000)
       assert.isAbove(most, size)
       assert.isAtMost(most, 36 * size)
-    }),
-    240_000
+    })
   )
 })
 
@@ -180,8 +179,7 @@ workerTests("very many rows that other sessions hold locked", (test) => {
         eventually(run("select 1 from pg_task"), (left) => left.length === locked, 200_000)
       ))
       assert.isBelow((yield* entriesRead) - before, (free * locked) / 2)
-    }),
-    240_000
+    })
   )
 })
 

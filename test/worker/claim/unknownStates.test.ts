@@ -180,8 +180,7 @@ workerTests("rows in unknown states", (test) => {
       // Each of them takes a claim, and usually a look for what is next. A busy machine has time for more looks at
       // everything, but never for one each time.
       assert.isBelow(found!.read, notifications * unknown)
-    }),
-    300_000
+    })
   )
 
   test(
