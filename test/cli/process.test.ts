@@ -146,7 +146,7 @@ test("ends quietly when nobody reads on, and although a module keeps the process
       const child = execFile(
         "sh",
         ["-c", `${command} | head -n 1`],
-        { env: { ...process.env, ...env }, timeout: 180_000 },
+        { env: { ...process.env, ...env }, timeout: 240_000 },
         (_, out, err) => resume(Effect.succeed(out + err))
       )
       return Effect.sync(() => child.kill())
@@ -232,9 +232,9 @@ test("watches all of them until it is interrupted, whatever the database does", 
     yield* insertEach
     const watching = yield* watch(["--interval", "50ms"], env)
     yield* watching.line(/Greeter +ReadName +1/)
-    yield* watching.line(/Greeter +ReadName +2h +3 +HttpError/)
+    yield* watching.line(/Greeter +ReadName +2h(\d+m)? +3 +HttpError/)
     const byError = yield* watch(["--by", "error"], env)
-    yield* byError.line(/^ *1 +Greeter +ReadName +2h +2h +HttpError: 100% of it$/)
+    yield* byError.line(/^ *1 +Greeter +ReadName +2h(\d+m)? +2h(\d+m)? +HttpError: 100% of it$/)
     const jsonByError = yield* watch(["--by", "error", "--json"], env)
     const { errors } = JSON.parse(yield* jsonByError.line("counts"))
     assert.deepInclude(errors[0], { count: 1, error: "HttpError: 100% of it" })
