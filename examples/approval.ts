@@ -21,15 +21,27 @@ class Refused extends Schema.TaggedClass<Refused>()("Refused", { order: Schema.S
 class Approved extends Schema.TaggedClass<Approved>()("Approved", { by: Schema.String }) {}
 class Rejected extends Schema.TaggedClass<Rejected>()("Rejected", { why: Schema.String }) {}
 
+interface Mail {
+  readonly order: string
+  readonly isReminder: boolean
+}
+
 /** Mails to the manager. */
-const mails = Effect.runSync(Queue.unbounded<{ readonly order: string; readonly isReminder: boolean }>())
+const mails = Effect.runSync(Queue.unbounded<Mail>())
+
+const send = (mail: Mail) =>
+  Effect.andThen(
+    Console.log(`${mail.order}: a ${mail.isReminder ? "reminder" : "mail"} to the manager`),
+    Queue.offer(mails, mail)
+  )
 
 const Order = Task.make("Order", [
   Step.make(Place, {
     next: [AwaitApproval],
     handler: ({ deadline, order, remindAfter }) =>
-      Queue.offer(mails, { order, isReminder: false }).pipe(
-        Effect.as(NextStep.now(new AwaitApproval({ order, remindAfter, deadline, isReminded: false })))
+      Effect.as(
+        send({ order, isReminder: false }),
+        NextStep.now(new AwaitApproval({ order, remindAfter, deadline, isReminded: false }))
       )
   }),
   Step.wait(AwaitApproval, (on) => [
@@ -47,7 +59,7 @@ const Order = Task.make("Order", [
       next: [AwaitApproval, Refused],
       handler: Effect.fnUntraced(function*({ deadline, isReminded, order, remindAfter }) {
         if (isReminded) return NextStep.now(new Refused({ order, why: "nobody answered" }))
-        yield* Queue.offer(mails, { order, isReminder: true })
+        yield* send({ order, isReminder: true })
         return NextStep.now(new AwaitApproval({ order, remindAfter, deadline, isReminded: true }))
       })
     })
@@ -59,7 +71,6 @@ const Order = Task.make("Order", [
 /** Approves tea at once, coffee only after a reminder, and never answers mails about cocoa. */
 const manager = Effect.gen(function*() {
   const { isReminder, order } = yield* Queue.take(mails)
-  yield* Console.log(`${order}: a ${isReminder ? "reminder" : "mail"} to the manager`)
   const isApproved = order === "tea" || (order === "coffee" && isReminder)
   // The order's key says which task it is. A web server would do the same when somebody clicks on "approve".
   if (isApproved) yield* Order.signalByKey(order, new Approved({ by: "Ada" }))

@@ -2,7 +2,7 @@
  * `npm run shards`: two databases, and in one program a worker for each. An account's name decides in which database its
  * tasks are. Then one database crashes: the accounts of the other one don't notice.
  */
-import { Console, Effect, Layer, Schedule, Schema } from "effect"
+import { Console, Effect, Fiber, Layer, Schedule, Schema } from "effect"
 import { NextStep, Step, Task, Worker } from "effect-pg-task"
 import { runToEnd } from "./support/database.ts"
 import { LinesLive } from "./support/lines.ts"
@@ -40,11 +40,13 @@ const program = Effect.gen(function*() {
   yield* Effect.forEach(accounts, (account) => credit(account, 1))
   yield* Effect.forEach(shards, done)
   yield* Console.log("Shard B crashes")
-  yield* Effect.forkScoped(b.server.restart("immediate"))
+  const crash = yield* Effect.forkScoped(b.server.restart("immediate"))
   const [ofA, ofB] = [a, b].map((shard) => accounts.filter((account) => shardOf(shards, account) === shard))
   yield* Effect.forEach(ofA!, (account) => credit(account, 2))
   yield* done(a)
   yield* Console.log("Shard A went on")
+  yield* Fiber.join(crash)
+  // The client may not yet know of all connections that are lost.
   yield* Effect.forEach(ofB!, (account) => Effect.retry(credit(account, 2), Schedule.spaced("100 millis")))
   yield* done(b)
   yield* Console.log("Shard B is back")

@@ -7,7 +7,7 @@ import { Greeter, insertEach, nobody, ReadName, readName, SayHello } from "../su
 import { Greeter as DeclaredGreeter } from "../support/cli/declared.ts"
 import { Job, jobs, makeGate, start, startApart, workerTests } from "../support/worker/Fixture.ts"
 import { capture } from "../support/worker/Logs.ts"
-import { gone, insert, parked, row, run } from "../support/worker/Table.ts"
+import { gone, insert, listening, parked, row, run } from "../support/worker/Table.ts"
 import { within } from "../support/worker/Wait.ts"
 
 const failure = <A, E extends { readonly _tag: string }, R>(effect: Effect.Effect<A, E, R>) =>
@@ -122,6 +122,7 @@ workerTests("cancelling a running task", (test) => {
     Effect.gen(function*() {
       const { gate, interrupted, task } = yield* interruptible
       yield* start({ tasks: [task], lease: "1 hour", pollInterval: "1 hour" })
+      yield* listening(1)
       const id = yield* task.enqueue(new Job({ name: "a" }))
       yield* gate.next
       assert.strictEqual(yield* Admin.cancel(id), 1)

@@ -1,15 +1,20 @@
 import { assert } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
 import { NextStep, Step, Task } from "../../src/index.ts"
 import { closed, Job, startApart, workerTests } from "../support/worker/Fixture.ts"
+import { holding } from "../support/worker/Locks.ts"
+import * as Logs from "../support/worker/Logs.ts"
 import { row, run } from "../support/worker/Table.ts"
-import { eventually } from "../support/worker/Wait.ts"
+import { eventually, within } from "../support/worker/Wait.ts"
 
-/** Every COMMIT that wrote into it takes a second. */
+/** Whoever holds it holds up every COMMIT that wrote into the table `slow`. */
+const lock = "select pg_advisory_xact_lock(1)"
+
 const createSlow = [
   "create table slow (name text)",
-  "create function slowly() returns trigger language plpgsql as $$ begin perform pg_sleep(1); return null; end $$",
+  `create function slowly() returns trigger language plpgsql as $$
+    begin perform pg_advisory_xact_lock_shared(1); return null; end $$`,
   `create constraint trigger slowly after insert on slow deferrable initially deferred
     for each row execute function slowly()`
 ]
@@ -35,13 +40,19 @@ workerTests("a step that is interrupted while its transaction commits", (test) =
           handler: ({ name }) => Effect.succeed(NextStep.now(next, { commit: write(name) }))
         })
       ])
-      const worker = yield* startApart({ tasks: [Bound, Commit], shutdownTimeout: 0 })
+      const logs = Logs.capture()
+      const letGo = yield* holding(lock)
+      const worker = yield* Effect.provide(startApart({ tasks: [Bound, Commit], shutdownTimeout: 0 }), logs.layer)
       const ids = [yield* Bound.enqueue(new Job({ name: "bound" })), yield* Commit.enqueue(new Job({ name: "commit" }))]
       const committing = run(
-        "select pid from pg_stat_activity where datname = current_database() and query = 'COMMIT' and state = 'active'"
+        `select pid from pg_stat_activity
+        where datname = current_database() and query = 'COMMIT' and wait_event_type = 'Lock'`
       )
       yield* eventually(committing, (found) => found.length === 2)
-      yield* closed(worker)
+      const closing = yield* Effect.forkScoped(closed(worker))
+      yield* logs.line("Interrupting 2 steps")
+      yield* letGo
+      yield* within(Fiber.join(closing), "the stop")
       const written = yield* run<{ name: string }>("select name from slow order by name")
       assert.deepStrictEqual(written.map(({ name }) => name), ["bound", "commit"])
       for (const id of ids) {

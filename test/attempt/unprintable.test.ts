@@ -6,6 +6,7 @@ import * as Spans from "../support/telemetry/Spans.ts"
 import { Job, start, workerTests } from "../support/worker/Fixture.ts"
 import * as Logs from "../support/worker/Logs.ts"
 import { gone, parked } from "../support/worker/Table.ts"
+import { eventually } from "../support/worker/Wait.ts"
 
 const refuse = () => {
   throw new Error("don't look")
@@ -111,6 +112,8 @@ workerTests("a failure that can't be printed", (test) => {
           assert.deepStrictEqual(attempts.get(name), [1, 2], name)
         }
         yield* gone(yield* Jobs.enqueue(new Job({ name: "good" })))
+        // A transactional step is logged after its commit.
+        yield* eventually(Effect.sync(() => logs.find("Parked").length), (count) => count >= names.length)
         assert.lengthOf(logs.find("Retry in"), names.length)
         assert.lengthOf(logs.find("Parked"), names.length)
       })

@@ -56,8 +56,6 @@ const socketTo = ({ host, port }: Target): Effect.Effect<string, never, Scope.Sc
       (server) => Effect.sync(() => server.close())
     ).pipe(Effect.as(folder)))
 
-const limit = 180_000
-
 it.live("takes from variables what the URL leaves out, and does without a URL", () =>
   Effect.gen(function*() {
     const target = yield* makeTarget
@@ -73,7 +71,7 @@ it.live("takes from variables what the URL leaves out, and does without a URL", 
       env: { ...login, PGPORT: port }
     })
     assert.strictEqual(shown.out, `${host}:${port}/${name}: up to date already\n`)
-  }), limit)
+  }))
 
 it.live("takes the user of the system where nothing names one", () =>
   Effect.gen(function*() {
@@ -82,7 +80,7 @@ it.live("takes the user of the system where nothing names one", () =>
     const { code, err } = yield* runProcess(["list", "--url", `postgres://${host}:${port}/${name}`], { env })
     // The server may have no such role, or another password for it: then it says so.
     if (code !== 0) assert.include(err, `"${userInfo().username}"`)
-  }), limit)
+  }))
 
 it.live("goes through sockets", () =>
   Effect.gen(function*() {
@@ -95,7 +93,7 @@ it.live("goes through sockets", () =>
       assertFinds(target, ["--url", `postgres://${user}@/${name}?host=${socket}&port=${port}`], env),
       assertFinds(target, ["--url", `postgres://${user}@${encodeURIComponent(socket)}:${port}/${name}`], env)
     ], { concurrency: 2 })
-  }), limit)
+  }))
 
 it.live("looks up passwords in a file that is for its user alone", () =>
   Effect.gen(function*() {
@@ -109,7 +107,7 @@ it.live("looks up passwords in a file that is for its user alone", () =>
     chmodSync(file, 0o644)
     const { err } = yield* runProcess(["list", ...args], { env: { PGPASSFILE: file } })
     assert.include(err, `${file} is not used: others may read it (chmod 600 ${file})`)
-  }), limit)
+  }))
 
 describe("an address", () => {
   const at = (url: string, env: Record<string, string> = {}) => {

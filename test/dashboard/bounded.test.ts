@@ -74,7 +74,7 @@ const pagesFor = (id: string): ReadonlyArray<readonly [path: string, most: numbe
   ["workers", 100]
 ]
 
-layer(database, { excludeTestServices: true, timeout: 120_000 })("the pages of a large table", (it) => {
+layer(database, { excludeTestServices: true })("the pages of a large table", (it) => {
   it.effect("read a bounded number of rows", () =>
     Effect.gen(function*() {
       const sql = yield* SqlClient.SqlClient

@@ -1,7 +1,7 @@
 import { assert } from "@effect/vitest"
 import { Effect, Queue, Schema } from "effect"
 import { NextStep, Recurring, Schedules, Step, Task } from "../../src/index.ts"
-import { contentOf, dashboardTests, insert, play, visit } from "../support/dashboard/Fixture.ts"
+import { contentOf, dashboardTests, follow, insert, play, visit } from "../support/dashboard/Fixture.ts"
 import { postAs } from "../support/dashboard/Request.ts"
 import { as, serve } from "../support/dashboard/Server.ts"
 import { start } from "../support/worker/Fixture.ts"
@@ -43,11 +43,11 @@ dashboardTests("schedules", (test) => {
       const url = yield* serve({ tasks: [Report, Nightly], access: as("ada", "write") })
       const { faults, page } = yield* visit()
       const line = page.locator("tbody tr", { hasText: "tenant-7" })
-      const press = (name: string) => play(() => line.getByRole("button", { name }).click())
+      const press = (name: string) => follow(line.getByRole("button", { name }))
       yield* play(() => page.goto(url))
       // They are no machines.
       assert.notInclude(yield* contentOf(page), "Not among the tasks")
-      yield* play(() => page.getByRole("link", { name: "Schedules" }).click())
+      yield* follow(page.getByRole("link", { name: "Schedules" }))
       assert.include(yield* play(() => line.innerText()), "America/Chicago")
       assert.include(yield* contentOf(page), "Europe/Berlin")
       const others = page.locator("tbody tr", { hasText: "Not among the recurring tasks" })

@@ -7,7 +7,7 @@ import { client } from "../support/database/Database.ts"
 import { Job, jobs, urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import { makeNetwork } from "../support/worker/Network.ts"
 import { run } from "../support/worker/Table.ts"
-import { within } from "../support/worker/Wait.ts"
+import { eventually, within } from "../support/worker/Wait.ts"
 
 const Jobs = jobs(() => Effect.succeed(NextStep.none))
 const enqueue = Jobs.enqueue(new Job({ name: "a" }))
@@ -24,8 +24,8 @@ workerTests("enqueueing", (test) => {
       const hanging = yield* Effect.forkScoped(together)
       yield* sent
       assert.isUndefined(hanging.pollUnsafe())
+      yield* eventually(run("select 1 from pg_task"), (found) => found.length === 2)
       yield* within(Fiber.interrupt(hanging), "the interruption")
-      assert.lengthOf(yield* run("select 1 from pg_task"), 2)
       yield* network.cut
       yield* network.mend
       const heard = yield* Effect.flatMap(PgClient.PgClient, (sql) => sql.listen("pg_task_changed"))

@@ -250,8 +250,8 @@ workerTests("a result that nobody is notified of", (test) => {
       assert.deepStrictEqual(yield* joined(fiber), new Sum({ sum: 2 }))
       const other = yield* Adder.enqueue(add(1), { delay: "1 hour" })
       yield* waiting(other)
-      const [after] = yield* eventually(listeners, (found) => found.length === 1)
-      assert.notStrictEqual(after!["pid"], before!["pid"])
+      // The one that was cut may still be there.
+      yield* eventually(listeners, (found) => found.length === 1 && found[0]!["pid"] !== before!["pid"])
     })
   )
 
@@ -323,7 +323,6 @@ workerTests("ten thousand who wait", (test) => {
       assert.deepStrictEqual(results.map(({ sum }) => sum), Array.from({ length: count }, (_, n) => n + 1))
       yield* run("delete from pg_task")
       yield* empty
-    }),
-    120_000
+    })
   )
 })

@@ -8,7 +8,7 @@ import { urlOfTest, workerTests } from "../support/worker/Fixture.ts"
 import { holding } from "../support/worker/Locks.ts"
 import { rows, run } from "../support/worker/Table.ts"
 import { eventually, within } from "../support/worker/Wait.ts"
-import { client } from "../support/database/Database.ts"
+import { client, patient } from "../support/database/Database.ts"
 
 class Build extends Schema.TaggedClass<Build>()("Build", { n: Schema.Number }) {}
 
@@ -27,7 +27,7 @@ const waiting = (sessions: number) =>
 
 /** Runs on a client with a connection for each of them. */
 const withConnections = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
-  Effect.flatMap(urlOfTest, (url) => Effect.provide(effect, client(url, { maxConnections: 64 })))
+  Effect.flatMap(urlOfTest, (url) => Effect.provide(effect, client(url, { maxConnections: 64, ...patient })))
 
 workerTests("64 at the same time with one key", (test) => {
   test(

@@ -18,9 +18,7 @@ it.live("npm run dashboard: orders move in the browser, until it is closed", () 
     const { faults, page } = yield* openPage(browser)
     yield* play(() => page.goto(/http:\S+/.exec(line)![0]))
     // An order comes to its end.
-    yield* play(() =>
-      page.locator("a.node", { hasText: "Shipped" }).filter({ hasText: "ended" }).waitFor({ timeout: 240_000 })
-    )
+    yield* play(() => page.locator("a.node", { hasText: "Shipped" }).filter({ hasText: "ended" }).waitFor())
     assert.deepStrictEqual(faults, [])
     yield* script.kill("SIGINT")
     assert.strictEqual(yield* script.exit, 0, script.lines().join("\n"))

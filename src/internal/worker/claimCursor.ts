@@ -61,8 +61,12 @@ export class ClaimCursor {
   private furthest = -Infinity
   /** When everything was looked at, by the local clock in milliseconds. */
   private scannedAt = 0
-  /** What a claim takes that begins at the cursor: the way to the server and back, and the rows. */
+  /**
+   * What a claim takes that begins at the cursor: the way to the server and back, and the rows. It is the less of the
+   * last two: one that was held up for as long as a look at everything takes would make these looks seem cheap.
+   */
   private claimTook = 0
+  private lastClaimTook = 0
   private lastCost = 0
   /** What a look at everything costs on top of that: the less of the last two, as one may have met a busy server. */
   private cost = 0
@@ -107,7 +111,8 @@ export class ClaimCursor {
     if (window.from === undefined) this.scanned(now - took, Math.max(took - this.claimTook, 0))
     else {
       this.isBehind = true
-      this.claimTook = took
+      this.claimTook = Math.min(took, this.lastClaimTook)
+      this.lastClaimTook = took
     }
     this.advance({ full, last })
   }

@@ -76,7 +76,11 @@ export class Writer {
    */
   get run(): Effect.Effect<never> {
     const taken = Queue.takeBetween(this.options.outbox, 1, maxBatch)
-    return Effect.scoped(Effect.forever(Effect.flatMap(taken, (entries) => this.storeAll(entries))))
+    const turn = Effect.flatMap(taken, (entries) =>
+      // Steps that begin now have ended after a turn of the event loop: their outcomes go into one statement. Where there
+      // was one outcome, its task's next step has ended already, most often: it would wait for nothing.
+      Effect.andThen(this.storeAll(entries), entries.length === 1 ? Effect.void : Effect.yieldNow))
+    return Effect.scoped(Effect.forever(turn, { disableYield: true }))
   }
 
   private storeAll(entries: ReadonlyArray<Entry>): Effect.Effect<void, never, Scope.Scope> {

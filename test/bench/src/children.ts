@@ -3,8 +3,10 @@
  *
  *   npm run bench:children -- [--children 100000] [--parents 100000] [--rounds 3]
  *
- * A plain task is the same one-step task, enqueued in bulk: it ends in a final state, too, and is kept as a result. Both are
- * timed from before the enqueue until all has ended, on a worker that runs already.
+ * A plain task is the same one-step task, enqueued in bulk: it ends in a final state, too, and is kept as a result. All are
+ * timed from before the enqueue until all has ended, on a worker that runs already. Children are stored with the move of
+ * their parent, in one transaction, and none runs before its commit. Plain tasks are timed both ways: as each of ten calls
+ * stores its part, and stored in one transaction.
  */
 import { Duration, Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
@@ -65,12 +67,18 @@ const untilEnded = Effect.gen(function*() {
 
 const chunk = 10_000
 
-const plain = Effect.gen(function*() {
+const enqueuePlain = Effect.gen(function*() {
   for (let start = 0; start < children; start += chunk) {
     yield* Child.enqueueAll(
       Array.from({ length: Math.min(chunk, children - start) }, (_, n) => new Work({ n: start + n }))
     )
   }
+})
+
+const plain = Effect.andThen(enqueuePlain, untilEnded)
+const together = Effect.gen(function*() {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql.withTransaction(enqueuePlain)
   yield* untilEnded
 })
 
@@ -96,21 +104,25 @@ const clear = Effect.gen(function*() {
 
 const compare = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
-  const times = { plain: [] as Array<number>, family: [] as Array<number> }
+  const times = { plain: [] as Array<number>, together: [] as Array<number>, family: [] as Array<number> }
   yield* noteWrites
   for (let round = 0; round < Number(values.rounds); round++) {
     yield* clear
     times.plain.push(yield* timed(plain))
     yield* clear
+    times.together.push(yield* timed(together))
+    yield* clear
     yield* sql`truncate written`
     times.family.push(yield* timed(family))
   }
   const [writes] = yield* sql<{ readonly count: number }>`select count(*)::int as count from written`
-  const [one, other] = [median(times.plain), median(times.family)]
+  const ofChildren = median(times.family)
+  const beside = (others: ReadonlyArray<number>) =>
+    `${median(others).toFixed(0)} ms (children: ${(ofChildren / median(others)).toFixed(2)} times)`
   yield* say(
-    `${children} plain tasks ${one.toFixed(0)} ms, ${children} children ${other.toFixed(0)} ms: ${
-      (other / one).toFixed(2)
-    } times; their parent was written ${writes!.count} times`
+    `${children} plain tasks ${beside(times.plain)}, in one transaction ${
+      beside(times.together)
+    }; ${children} children ${ofChildren.toFixed(0)} ms, their parent was written ${writes!.count} times`
   )
 })
 

@@ -113,6 +113,8 @@ export const pgTask = (args: ReadonlyArray<string>, face?: Face): Effect.Effect<
     const [found] = yield* Effect.orDie(sql<{ name: string }>`select current_database() as name`)
     const url = new URL(inject("databaseUrl"))
     url.pathname = found!.name
+    // No limit: a busy machine, or a paced clock, would make the driver's 5 s too short.
+    url.searchParams.set("connect_timeout", "0")
     return yield* runHere([...args, "--url", url.href], face)
   })
 

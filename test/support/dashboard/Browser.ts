@@ -58,6 +58,9 @@ export const makeBrowser: Effect.Effect<Browser, never, Scope.Scope> = Effect.ac
   (browser) => Effect.promise(() => browser.close())
 )
 
+/** Playwright's own limit is 30 s: too little for a busy machine. */
+const limit = 240_000
+
 /** A page in a session of its own. What goes wrong in it (errors, violations of its policy) is in `faults`. */
 export const openPage = (browser: Browser, options: BrowserContextOptions = {}) =>
   Effect.gen(function*() {
@@ -65,6 +68,7 @@ export const openPage = (browser: Browser, options: BrowserContextOptions = {}) 
       Effect.promise(() => browser.newContext({ viewport: { width: 1440, height: 900 }, ...options })),
       (context) => Effect.promise(() => context.close())
     )
+    context.setDefaultTimeout(limit)
     const page: Page = yield* Effect.promise(() => context.newPage())
     const faults: Array<string> = []
     page.on("pageerror", (error) => faults.push(String(error)))

@@ -3,7 +3,7 @@ import type { PgClient } from "@effect/sql-pg"
 import { layer } from "@effect/vitest"
 import { Context, Effect, Layer, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
-import type { Browser, BrowserContextOptions, Page } from "playwright-core"
+import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core"
 import { database } from "../worker/Fixture.ts"
 import { run } from "../worker/Table.ts"
 import { makeBrowser, openPage } from "./Browser.ts"
@@ -17,10 +17,7 @@ type Test = <A, E>(name: string, body: Effect.Effect<A, E, Services | Scope.Scop
 
 /** Tests in a browser, on one database; each begins with an empty table. */
 export const dashboardTests = (name: string, tests: (test: Test) => void): void =>
-  layer(Layer.merge(database, Layer.effect(SharedBrowser, makeBrowser)), {
-    excludeTestServices: true,
-    timeout: 120_000
-  })(
+  layer(Layer.merge(database, Layer.effect(SharedBrowser, makeBrowser)), { excludeTestServices: true })(
     name,
     (it) =>
       tests((name, body, timeout) => {
@@ -35,8 +32,16 @@ export const visit = (options?: BrowserContextOptions) =>
 /** What a page does, as an effect: a timeout is a defect. */
 export const play = <A>(action: () => Promise<A>): Effect.Effect<A> => Effect.promise(action)
 
-/** The text of the page's content. */
-export const contentOf = (page: Page): Effect.Effect<string> => play(() => page.locator("main").innerText())
+/** Clicks on what leads to another page, and waits until all of that page is there. A click alone may end before. */
+export const follow = (link: Locator): Effect.Effect<unknown> =>
+  play(() => Promise.all([link.page().waitForEvent("domcontentloaded"), link.click()]))
+
+/** The text of the page's content, once all of it is there. */
+export const contentOf = (page: Page): Effect.Effect<string> =>
+  play(async () => {
+    await page.waitForLoadState("domcontentloaded")
+    return await page.locator("main").innerText()
+  })
 
 /** Inserts a row, as SQL would. */
 export const insert = (raw: string, columns: Readonly<Record<string, string>> = {}) =>

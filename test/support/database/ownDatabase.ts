@@ -3,7 +3,7 @@ import type { PgClient } from "@effect/sql-pg"
 import { it } from "@effect/vitest"
 import { Effect, Logger, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
-import { client, type Database, makeDatabase } from "./Database.ts"
+import { client, type Database, makeDatabase, patient } from "./Database.ts"
 
 /** What such a test may use. */
 export type Services = PgClient.PgClient | SqlClient.SqlClient | Scope.Scope
@@ -13,6 +13,9 @@ export const ownDatabaseTest = <E>(name: string, body: (database: Database) => E
   it.live(
     name,
     () =>
-      Effect.flatMap(makeDatabase, (database) => Effect.provide(Effect.scoped(body(database)), client(database.url)))
+      Effect.flatMap(
+        makeDatabase,
+        (database) => Effect.provide(Effect.scoped(body(database)), client(database.url, patient))
+      )
         .pipe(Effect.provide(Logger.layer([])))
   )

@@ -1,5 +1,5 @@
 /**
- * Where claims look while one look at everything is cut off. Played without a database: what a look costs is then the
+ * Where claims look while looks at everything are dear, or are cut off. Played without a database: what a look costs is then the
  * same on every machine.
  */
 import { assert, it } from "@effect/vitest"
@@ -95,4 +95,25 @@ it("a moment with too many dead rows keeps the worker from that moment alone", (
   ])
   while (hasLive() && worker.looks < 1000) look()
   assert.isFalse(hasLive())
+})
+
+it("a claim that was held up does not make looks at everything seem cheap", () => {
+  const cursor = new ClaimCursor(() => 10_000)
+  let now = 0
+  const claim = (took: number, window: Window = cursor.begin(now, false)) => {
+    now += took
+    cursor.end({ window, full: false, last: start, now, took })
+  }
+  const looks = () => {
+    now = cursor.nextScan
+    const window = cursor.begin(now, true)
+    assert.isUndefined(window.from)
+    claim(100, window)
+  }
+  claim(100)
+  for (const heldUp of [2, 100, 2, 500, 2]) {
+    claim(heldUp)
+    looks()
+    assert.isFalse(cursor.isCheap)
+  }
 })
