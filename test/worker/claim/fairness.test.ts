@@ -1,7 +1,8 @@
 import { assert } from "@effect/vitest"
-import { Deferred, Effect, Latch, Queue } from "effect"
+import { Clock, Deferred, Effect, Latch, Queue } from "effect"
 import { SqlClient } from "effect/sql"
 import { NextStep, Step, Task } from "../../../src/index.ts"
+import { makePacedClock } from "../../support/worker/Clocks.ts"
 import { Job, jobs, makeGate, start, startApart, workerTests } from "../../support/worker/Fixture.ts"
 import { gone, row, rowWhere, run } from "../../support/worker/Table.ts"
 import { eventually, within } from "../../support/worker/Wait.ts"
@@ -68,7 +69,10 @@ workerTests("long chains of immediate steps", (test) => {
       const chain = yield* Turns.enqueue(new Job({ name: "chain" }))
       yield* run("update pg_task set wakeup_at = now() - interval '1 hour'")
       yield* Turns.enqueueAll(Array.from({ length: 60 }, (_, n) => new Job({ name: `${n}` })))
-      yield* start({ tasks: [Turns], concurrency: 1 })
+      yield* start({ tasks: [Turns], concurrency: 1, lease: "5 minutes" }).pipe(
+        // So slow that the worker does not give back what waits in its buffer for longer than a second.
+        Effect.provideServiceEffect(Clock.Clock, makePacedClock(100))
+      )
       const seen: Array<string> = []
       while (seen.length < 40) {
         const { name, proceed } = yield* next

@@ -18,7 +18,7 @@ import {
 import { holding, lockingRows } from "../../support/worker/Locks.ts"
 import * as Logs from "../../support/worker/Logs.ts"
 import { note, notes, prepareNotes } from "../../support/worker/Notes.ts"
-import { empty, gone, parked, row, rowWhere, run } from "../../support/worker/Table.ts"
+import { empty, gone, parked, row, rows, rowWhere, run } from "../../support/worker/Table.ts"
 import { eventually, within } from "../../support/worker/Wait.ts"
 
 /** A task that writes in its step's transaction, and one that writes in its `commit`; each is parked by its first failure. */
@@ -51,17 +51,32 @@ const writers = Effect.map(makeGate, (gate) => {
 
 const untried = { tried: 0, crashes: 0, transitions: 0, error: null }
 
-/** Statements of clients at this address are cut off after so many milliseconds. */
-const withTimeout = (url: string, millis: number) =>
-  `${url}?options=${encodeURIComponent(`-c statement_timeout=${millis}`)}`
-
 /** What waits for a lock, but for the writer, which tries anew again and again. */
-const waiting = run(
-  `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
-    and xact_start < clock_timestamp() - interval '400 milliseconds'`
+const waiting = run<{ pid: number; since: string }>(
+  `select pid, xact_start::text as since from pg_stat_activity where datname = current_database()
+    and wait_event_type = 'Lock' and xact_start < clock_timestamp() - interval '400 milliseconds'`
 )
 
 const blocked = (count: number) => eventually(waiting, (found) => found.length >= count)
+
+/**
+ * Cuts off the statements that wait for a lock, as a timeout of the server does, once there are so many; and then those
+ * that follow them.
+ */
+const cutOff = (count: number, rounds: number) =>
+  Effect.gen(function*() {
+    const seen = new Set<string>()
+    for (let round = 0; round < rounds; round++) {
+      const found = yield* eventually(
+        waiting,
+        (found) => found.length >= count && found.every(({ since }) => !seen.has(since))
+      )
+      for (const { pid, since } of found) {
+        seen.add(since)
+        yield* run("select pg_cancel_backend($1::int)", [pid])
+      }
+    }
+  })
 
 workerTests("a lock on the row", (test) => {
   test(
@@ -86,12 +101,11 @@ workerTests("a lock on the row", (test) => {
     Effect.gen(function*() {
       yield* prepareNotes
       const { enqueue, gate, ran, tasks } = yield* writers
-      // No statement waits for a lock for longer than a fifth of a second: here that is what makes it give up.
-      yield* startWith(withTimeout(yield* urlOfTest, 200), { tasks })
+      yield* start({ tasks })
       const ids = yield* enqueue
       const unlock = yield* lockingRows
       yield* gate.open
-      yield* Effect.sleep("5 seconds")
+      yield* cutOff(ids.length, 4)
       for (const id of ids) assert.deepInclude(yield* row(id), untried)
       yield* unlock
       yield* empty
@@ -171,12 +185,19 @@ workerTests("in repeatable read", (test) => {
     Effect.gen(function*() {
       yield* prepareNotes
       let runs = 0
+      const beside = yield* SqlClient.SqlClient
+      const leaseUntil = Effect.map(
+        Effect.provideService(rows, SqlClient.SqlClient, beside),
+        ([found]) => found!.leaseUntil
+      )
+      const renewed = Effect.flatMap(leaseUntil, (before) => eventually(leaseUntil, (until) => until !== before))
       const Jobs = Task.make("Jobs", [
         Step.make(Job, {
           transactional: true,
           handler: ({ name }) =>
             note(name).pipe(
-              Effect.andThen(Effect.sync(() => ++runs)),
+              // The second run has locked its row: so nobody can renew its lease.
+              Effect.andThen(Effect.suspend(() => ++runs === 1 ? Effect.asVoid(renewed) : Effect.void)),
               Effect.andThen(run("select pg_sleep(1.5)")),
               Effect.as(NextStep.none)
             )

@@ -150,6 +150,8 @@ workerTests("a lock on the table", (test) => {
       yield* Effect.gen(function*() {
         const sql = yield* SqlClient.SqlClient
         yield* sql.withTransaction(Effect.gen(function*() {
+          // This session waits for the worker's statements, however long they take.
+          yield* run("set local lock_timeout = 0")
           yield* run("update pg_task set wakeup_at = now() where id = $1::uuid", [quarantined])
           yield* run("lock table pg_task in exclusive mode")
           yield* logs.line("The renewal of leases met a lock")

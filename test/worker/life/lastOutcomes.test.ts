@@ -1,9 +1,10 @@
 /** What a worker still does for the tasks that its last outcomes let go on. */
 import { assert } from "@effect/vitest"
-import { Effect, Fiber, Schema } from "effect"
+import { Clock, Effect, Fiber, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { NextStep, Step, Task } from "../../../src/index.ts"
 import { ParentsLook } from "../../../src/internal/worker/followUps.ts"
+import { makePacedClock } from "../../support/worker/Clocks.ts"
 import { closedInTime, Job, jobs, makeGate, start, startApart, workerTests } from "../../support/worker/Fixture.ts"
 import { holding } from "../../support/worker/Locks.ts"
 import * as Logs from "../../support/worker/Logs.ts"
@@ -42,7 +43,11 @@ workerTests("the end of a task is told", (test) => {
         }),
         Step.final(Counted)
       ])
-      const worker = yield* start({ tasks: [Parent, child] }).pipe(Effect.provideService(ParentsLook, Infinity))
+      const worker = yield* start({ tasks: [Parent, child], lease: "5 minutes" }).pipe(
+        Effect.provideService(ParentsLook, Infinity),
+        // A worker that stops waits three seconds for this: here it waits for minutes.
+        Effect.provideServiceEffect(Clock.Clock, makePacedClock(100))
+      )
       const id = yield* Parent.enqueue(new Begin())
       yield* gate.next
       const due = run("select from pg_task where id = $1 and wakes > 0 and wakeup_at <= now()", [id])
