@@ -10,8 +10,6 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Script from "../support/process/Script.ts"
 
-/** Six processes, each of which loads all of Effect, on a machine that may be busy. */
-
 const project = fileURLToPath(new URL("../..", import.meta.url))
 
 /** What a clone has, without what git doesn't keep: another `.pgdata`, and no `name.txt`. */

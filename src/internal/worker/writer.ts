@@ -77,8 +77,8 @@ export class Writer {
   get run(): Effect.Effect<never> {
     const taken = Queue.takeBetween(this.options.outbox, 1, maxBatch)
     const turn = Effect.flatMap(taken, (entries) =>
-      // Steps that begin now have ended after a turn of the event loop: their outcomes go into one statement. Where there
-      // was one outcome, its task's next step has ended already, most often: it would wait for nothing.
+      // After many outcomes, many steps begin: one turn of the event loop later most of them have ended, and one statement
+      // stores their outcomes. After one outcome only the next step of its task begins: nothing else is worth the wait.
       Effect.andThen(this.storeAll(entries), entries.length === 1 ? Effect.void : Effect.yieldNow))
     return Effect.scoped(Effect.forever(turn, { disableYield: true }))
   }

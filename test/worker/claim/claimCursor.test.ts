@@ -1,6 +1,6 @@
 /**
- * Where claims look while looks at everything are dear, or are cut off. Played without a database: what a look costs is then the
- * same on every machine.
+ * Where claims look while looks at everything are dear, or are cut off. Played without a database: what a look costs is
+ * then the same on every machine.
  */
 import { assert, it } from "@effect/vitest"
 import type { Window } from "../../../src/internal/sql/claim.ts"
