@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, FileSystem, type Scope } from "effect"
-import { NodeFileSystem } from "@effect/platform-node"
+import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { spawn } from "node:child_process"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
@@ -10,16 +9,11 @@ import * as EmbeddedPostgres from "../../src/testing/EmbeddedPostgres.ts"
 import { poll, serverUser } from "../../src/testing/internal/command.ts"
 import { LeavePatience } from "../../src/testing/internal/membership.ts"
 import { client } from "../support/database/Database.ts"
+import { temporaryFolder } from "../support/process/Folder.ts"
 import * as Script from "../support/process/Script.ts"
 
-/** A folder that is gone after the test. */
-const folder: Effect.Effect<string, never, Scope.Scope> = Effect.gen(function*() {
-  const fs = yield* FileSystem.FileSystem
-  const parent = yield* fs.makeTempDirectoryScoped({ prefix: "embedded-postgres-test-" })
-  // Like any project's folder: open to the user who runs the server.
-  yield* fs.chmod(parent, 0o755)
-  return path.join(parent, "pgdata")
-}).pipe(Effect.orDie, Effect.provide(NodeFileSystem.layer))
+/** In a folder that is, like any project's, open to the user who runs the server. */
+const folder = Effect.map(temporaryFolder(0o755), (parent) => path.join(parent, "pgdata"))
 
 const query = <A extends object>(url: string, text: string) =>
   Effect.gen(function*() {

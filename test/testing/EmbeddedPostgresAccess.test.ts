@@ -2,16 +2,16 @@
  * What other users of the machine may do: nothing. The tests that need a second user run as root only.
  */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Scope } from "effect"
+import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { execFileSync, spawnSync } from "node:child_process"
 import * as fs from "node:fs"
-import { tmpdir } from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as EmbeddedPostgres from "../../src/testing/EmbeddedPostgres.ts"
 import { LeavePatience } from "../../src/testing/internal/membership.ts"
 import { client } from "../support/database/Database.ts"
+import { temporaryFolder as folder } from "../support/process/Folder.ts"
 import * as Script from "../support/process/Script.ts"
 
 const project = fileURLToPath(new URL("../..", import.meta.url))
@@ -29,18 +29,6 @@ const mayRead = (file: string, reader: typeof user) => spawnSync("cat", [file], 
 const asRoot = it.effect.skipIf(!isRoot)
 /** A checkout in a closed folder can't be run by others. */
 const asUser = it.effect.skipIf(!isRoot || !mayRead(path.join(project, "package.json"), user))
-
-/** A folder that is gone after the test, with a mode that no umask changes. */
-const folder = (mode: number): Effect.Effect<string, never, Scope.Scope> =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const made = fs.realpathSync(fs.mkdtempSync(path.join(tmpdir(), "embedded-postgres-test-")))
-      fs.chmodSync(made, mode)
-      return made
-    }),
-    // A server that is ending may still write into it.
-    (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true, maxRetries: 20, retryDelay: 250 }))
-  )
 
 /** A folder as /tmp is, and a folder with a file that nobody may touch. */
 const common = folder(0o1777)
