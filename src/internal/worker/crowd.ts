@@ -1,7 +1,7 @@
 /**
  * How a worker answers notifications when it has peers: workers of the same tasks. A notification wakes all of them. If
  * each answered with a claim, a hundred would send a hundred claims for one row. So only few answer at once: one that
- * has claimed a row lately, and each other one with a probability. Few more look some milliseconds later, in case all
+ * has claimed a row lately, and each other one with a probability. Few more claim some milliseconds later, in case all
  * of these are busy or dead. The rest look later, each at a moment of its own: the more there are, the later.
  *
  * A worker with no peer or one always answers at once. Each counts its peers by their probes (see listener.ts), so
@@ -15,7 +15,7 @@ const answersSoon = 1
 /** Fewer workers than these all answer at once. */
 const fewest = 3
 
-/** When those look that do so soon, at the latest, in milliseconds. */
+/** When those claim that do so soon, at the latest, in milliseconds. */
 const soon = 12
 
 /** When the others look, at the latest: this for each peer, up to the longest. In milliseconds. */
@@ -36,6 +36,12 @@ const longestPresence = 600_000
 
 /** A probe may be late. */
 const presenceFactor = 1.5
+
+/** A claim, or only a look whether something is due, so many milliseconds after the notification. */
+export interface Answer {
+  readonly _tag: "Claim" | "Look"
+  readonly delay: number
+}
 
 export class Crowd {
   private readonly now: () => number
@@ -71,23 +77,32 @@ export class Crowd {
     return this.size >= fewest
   }
 
-  /** When to answer a notification, in milliseconds from now: 0 for at once. */
-  delay(): number {
+  /** How to answer a notification, and when. */
+  answer(): Answer {
     const { size } = this
-    if (size < fewest || this.isFirst) return 0
+    if (size < fewest || this.isFirst) return { _tag: "Claim", delay: 0 }
     const rank = this.random() * size / this.eagerness
-    if (rank < answersAtOnce) return 0
-    if (rank < answersAtOnce + answersSoon) return soon * (1 + this.random()) / 2
-    // One late look is enough for all notifications until then.
+    if (rank < answersAtOnce) return { _tag: "Claim", delay: 0 }
+    if (rank < answersAtOnce + answersSoon) return { _tag: "Claim", delay: soon * (1 + this.random()) / 2 }
+    return { _tag: "Look", delay: this.late(size) }
+  }
+
+  /** One late look is enough for all notifications until then. */
+  private late(size: number): number {
     const now = this.now()
     if (now >= this.lateAt) this.lateAt = now + Math.min(size * latePerPeer, longestDelay) * this.random()
     return Math.max(this.lateAt - now, 1)
   }
 
-  /** A claim after a notification has found rows, or none. */
-  answered(found: boolean): void {
+  /**
+   * A claim after a notification has found rows, or none. Returns in how many milliseconds to look what is due next:
+   * others do so before this worker, if it has found nothing, and was not expected to.
+   */
+  answered(found: boolean): number {
+    const { isFirst, size } = this
     this.isFirst = found
     if (!found) this.eagerness = Math.max(this.eagerness * lessOften, 1)
+    return found || isFirst || size < fewest ? 0 : this.late(size)
   }
 
   /** A later look has found a row that nobody has claimed. */

@@ -116,6 +116,10 @@ export class Dispatcher {
   private isAnswer = false
   /** The next look comes after a notification that others have answered at once. */
   private isLate = false
+  /** What the last look has found: when the next row is due, and when that was, by the local clock in milliseconds. */
+  private outlook = { due: -Infinity, since: -Infinity }
+  /** The last claim has found nothing, and others look before this worker: when it is to look, in milliseconds. */
+  private leftLook: number | undefined
   /** When to notify others of rows for which this worker has no room, by the local clock in milliseconds. */
   private callAt = Infinity
   private nextCallAt = -Infinity
@@ -153,7 +157,7 @@ export class Dispatcher {
     if (this.wadedInVain) return this.sleep
     if (wakeup.take()) this.notified()
     if (wakeup.takeBehind()) this.lookAgain()
-    if (!this.mayHaveDueRows) return this.sleep
+    if (!this.mayHaveDueRows) return this.leftLook === undefined ? this.sleep : this.leaveLook(this.leftLook)
     const limit = Math.min(pool.seek(lane), maxClaim)
     if (limit > 0) return this.claim(limit)
     if (this.options.now() >= this.callAt) return this.callOthers
@@ -211,6 +215,17 @@ export class Dispatcher {
     })
   }
 
+  /** Others look at once what is due next. This worker does so later, unless something happens before. */
+  private leaveLook(delay: number): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const { lane, pool, wakeup } = this.options
+      pool.lanes.rest(lane)
+      this.leftLook = undefined
+      wakeup.lookIn(delay)
+      return this.rest(this.outlook)
+    })
+  }
+
   private get pollInterval(): number {
     return this.options.pollInterval() * this.jitter
   }
@@ -223,7 +238,7 @@ export class Dispatcher {
 
   private doze({ at, due: isDue, skipped, wait: due }: Outlook, from: number | undefined): Effect.Effect<void> {
     const { now, unknownStates } = this.options
-    if (this.isPoll && due !== null && due <= 0) return Effect.sync(() => this.foundDue(due))
+    if (this.isPoll && due !== null && due <= 0) return this.foundDue(-due)
     unknownStates.seen(isDue)
     const isLocked = due !== null && due <= 0
     // The last claims have looked at a few rows in front, and others hold all of these: what is behind them?
@@ -237,24 +252,35 @@ export class Dispatcher {
     const wait = due === null ? Infinity : due > 0 ? Math.ceil(due) : this.nextLockedWait()
     this.passed = false
     this.lockedClaims = isLocked ? this.lockedClaims + 1 : 0
-    return this.rest(Math.min(now() + Math.min(wait, this.skipped.wait(skipped)), this.cursor.nextScan), now())
+    this.outlook = { due: now() + wait, since: now() }
+    return this.rest({ ...this.outlook, again: now() + this.skipped.wait(skipped) })
   }
 
-  private foundDue(due: number): void {
-    if (this.isLate && due < -lateAfter) this.options.crowd.foundLate()
-    this.lookAgain()
+  /** A row has been due for so many milliseconds. */
+  private foundDue(overdue: number): Effect.Effect<void> {
+    const { crowd, now } = this.options
+    // Those that have answered the notification at once are about to claim it.
+    if (this.isLate && overdue < lateAfter && crowd.isLarge) {
+      return this.rest({ due: Infinity, since: now(), again: now() + lateAfter * (1 + Math.random()) })
+    }
+    return Effect.sync(() => {
+      if (this.isLate && overdue > lateAfter) crowd.foundLate()
+      this.lookAgain()
+    })
   }
 
   /** The poll interval may change meanwhile. */
-  private rest(due: number, since: number): Effect.Effect<void> {
+  private rest(until: { readonly due: number; readonly since: number; readonly again?: number }): Effect.Effect<void> {
     const { now, wakeup } = this.options
+    const { again = Infinity, since } = until
+    const due = Math.min(until.due, this.cursor.nextScan)
     this.callPause = callPause.first
     this.nextCallAt = -Infinity
-    return Effect.flatMap(wakeup.sleepUntil({ due, poll: since + this.pollInterval }), (why) => {
-      if (why === "Poll" && !wakeup.stopped && now() < since + this.pollInterval) return this.rest(due, since)
+    return Effect.flatMap(wakeup.sleepUntil({ due, again, poll: since + this.pollInterval }), (why) => {
+      if (why === "Poll" && !wakeup.stopped && now() < since + this.pollInterval) return this.rest(until)
       this.isPoll = true
-      this.isLate = why === "Look"
-      if (this.isLate) this.skipped.notified()
+      this.isLate = why === "Look" || (why === "Again" && this.isLate)
+      if (why === "Look") this.skipped.notified()
       // A look from the cursor on, or a dear one, doesn't find everything, or not for long: a claim sees to that.
       if (why === "Due" || this.isPollDear || this.cursor.ahead !== undefined) this.lookAgain()
       return Effect.void
@@ -273,7 +299,8 @@ export class Dispatcher {
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
     const options = { tasks: pauses.claimable, limit, bytes: pool.lanes.memory.left, token: crypto.randomUUID(), lease }
-    this.mayHaveDueRows = this.isPoll = this.isPollDear = false
+    this.mayHaveDueRows = this.isPoll = this.isPollDear = this.isLate = false
+    this.leftLook = undefined
     this.callAt = Infinity
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)
     return Effect.matchEffect(database.withTimeout(statement), {
@@ -283,9 +310,10 @@ export class Dispatcher {
           const rows = [...found.rows].sort((a, b) => a.due - b.due)
           const full = rows.length === limit || fills(rows, options.bytes)
           const look = { window, full, last: rows.at(-1)?.due, now: now(), took: now() - startedAt }
-          this.noteClaim(rows, full)
+          const lookIn = this.noteClaim(rows, full)
           if (pass === undefined) this.claimed(look)
           else this.passOn({ ...pass, took: pass.took + look.took }, look, found)
+          if (lookIn > 0 && pass === undefined && !this.wadedInVain) this.leftLook = lookIn
           const more = this.mayHaveDueRows || wakeup.isWoken
           pool.admit(rows, options.token, { full, more, claimedAt: startedAt, lane })
         })
@@ -302,15 +330,17 @@ export class Dispatcher {
     return { pass, window }
   }
 
-  private noteClaim(rows: ReadonlyArray<ClaimedRow>, full: boolean): void {
+  /** Returns how long the look for what is due next may wait, in milliseconds. */
+  private noteClaim(rows: ReadonlyArray<ClaimedRow>, full: boolean): number {
     const { crowd, now } = this.options
     this.lastClaim = now()
-    if (this.isAnswer) crowd.answered(rows.length > 0)
+    const lookIn = this.isAnswer ? crowd.answered(rows.length > 0) : 0
     this.isAnswer = false
     if (full && crowd.isLarge) this.callAt = Math.max(now() + callAfter, this.nextCallAt)
     this.failedWait = failedBackoff.first
     this.lag = rows.reduce((longest, row) => Math.max(longest, row.waited), 0)
     if (rows.length > 0) this.lockedWait = lockedBackoff
+    return lookIn
   }
 
   private claimed(look: Claimed): void {

@@ -61,8 +61,8 @@ export const listenWith = (
     probe,
     now: () => performance.now(),
     onChange: () => {
-      const delay = crowd.delay()
-      if (delay === 0) wakeup.wake()
+      const { _tag, delay } = crowd.answer()
+      if (_tag === "Claim") wakeup.wake(delay)
       else wakeup.lookIn(delay)
       quarantine.hint()
       ticker.look()

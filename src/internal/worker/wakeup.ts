@@ -10,14 +10,22 @@ import { Signal } from "./signal.ts"
  *
  * - `Due`: something is ready or due;
  * - `Look`: something may be, since a while ago;
- * - `Poll`: neither.
+ * - `Again`: the last look has asked for another one;
+ * - `Poll`: none of these.
  */
-export type Awake = "Due" | "Look" | "Poll"
+export type Awake = "Again" | "Due" | "Look" | "Poll"
+
+/** When to wake up, by the local clock in milliseconds. */
+export interface Until {
+  readonly due: number
+  readonly again: number
+  readonly poll: number
+}
 
 /** What others do to a dispatcher's sleep, or to those of all lanes. */
 export interface Waker {
-  /** Something became ready: look for it. */
-  readonly wake: () => void
+  /** Something became ready: look for it, in so many milliseconds (by default, at once). */
+  readonly wake: (delay?: number) => void
   /**
    * This worker itself stored something that becomes due in so many milliseconds: nobody else will tell. Its lane, if it
    * is known.
@@ -43,6 +51,8 @@ export class Wakeup implements Waker {
   private behind = false
   /** When something becomes due that nobody else will tell of, by the local clock in milliseconds. */
   private dueAt = Infinity
+  /** When to look for what became ready. */
+  private wakeAt = Infinity
   /** When to look whether something is due. */
   private lookAt = Infinity
   private waitsForRoom = false
@@ -60,8 +70,9 @@ export class Wakeup implements Waker {
     return this.woken
   }
 
-  wake(): void {
-    this.woken = true
+  wake(delay = 0): void {
+    if (delay === 0) this.woken = true
+    else this.wakeAt = Math.min(this.wakeAt, this.now() + delay)
     this.signal.set()
   }
 
@@ -102,30 +113,33 @@ export class Wakeup implements Waker {
 
   /** Whether something became ready since the last time. */
   take(): boolean {
-    const { woken } = this
+    const woken = this.woken || this.now() >= this.wakeAt
     this.woken = false
+    if (woken) this.wakeAt = Infinity
     return woken
   }
 
   /** A look for what is due next begins: what was told before, it sees. */
   forgetDue(): void {
-    this.dueAt = this.lookAt = Infinity
+    this.dueAt = this.wakeAt = this.lookAt = Infinity
   }
 
-  /** Sleeps until something becomes ready or due, and no longer than until `due`, when something is due, or `poll`. */
-  sleepUntil({ due, poll }: { readonly due: number; readonly poll: number }): Effect.Effect<Awake> {
+  /** Sleeps until something becomes ready or due, and no longer than until one of these times. */
+  sleepUntil({ again, due, poll }: Until): Effect.Effect<Awake> {
     return Effect.suspend(() => {
       this.dueAt = Math.min(this.dueAt, due)
-      const left = () => Math.min(this.dueAt, this.lookAt, poll) - this.now()
+      const left = () => Math.min(this.dueAt, this.wakeAt, this.lookAt, again, poll) - this.now()
       const sleep = Effect.whileLoop({
         while: () => !this.woken && !this.isStopped && left() > 0,
         body: () => this.signal.wait(left()),
         step: () => {}
       })
-      return Effect.map(
-        sleep,
-        () => this.woken || this.now() >= this.dueAt ? "Due" : this.now() >= this.lookAt ? "Look" : "Poll"
-      )
+      return Effect.map(sleep, () => {
+        const now = this.now()
+        if (this.woken || now >= Math.min(this.dueAt, this.wakeAt)) return "Due"
+        if (now >= this.lookAt) return "Look"
+        return now >= again ? "Again" : "Poll"
+      })
     })
   }
 

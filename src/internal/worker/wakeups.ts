@@ -26,13 +26,13 @@ export class Wakeups implements Waker {
     this.wokenAt = lanes.map(() => -Infinity)
   }
 
-  wake(): void {
-    const now = this.now()
+  wake(delay = 0): void {
+    const at = this.now() + delay
     this.lanes.forEach((lane, index) => {
-      const mayAt = this.inVain[index]! ? this.wokenAt[index]! + pauseInVain : now
-      if (mayAt > now) return lane.lookIn(mayAt - now)
-      this.wokenAt[index] = now
-      lane.wake()
+      const mayAt = this.inVain[index]! ? this.wokenAt[index]! + pauseInVain : at
+      if (mayAt > at) return lane.lookIn(mayAt - this.now())
+      this.wokenAt[index] = at
+      lane.wake(delay)
     })
   }
 
@@ -67,7 +67,7 @@ export class Wakeups implements Waker {
       foundLate: () => crowd.foundLate(),
       answered: (found) => {
         inVain[lane] = !found
-        if (found || !inVain.includes(false)) crowd.answered(found)
+        return found || !inVain.includes(false) ? crowd.answered(found) : 0
       }
     }
   }
