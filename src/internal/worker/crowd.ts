@@ -5,8 +5,10 @@
  * of these are busy or dead. The rest look later, each at a moment of its own: the more there are, the later.
  *
  * A worker with no peer or one always answers at once. Each counts its peers by their probes (see listener.ts), so
- * workers of other tasks don't count.
+ * workers of other tasks don't count. A new worker would have to wait for the probes of all others. So a few of these
+ * welcome it with a probe that says how many workers they have counted.
  */
+import type { Probe } from "./probe.ts"
 
 /** How many of all peers answer at once on average, beside one that has claimed a row lately; and how many soon. */
 const answersAtOnce = 1
@@ -37,6 +39,10 @@ const longestPresence = 600_000
 /** A probe may be late. */
 const presenceFactor = 1.5
 
+/** How many of all peers welcome a new one on average, and when at the latest, in milliseconds. */
+const welcomes = 2
+const welcomeWithin = 1000
+
 /** A claim, or only a look whether something is due, so many milliseconds after the notification. */
 export interface Answer {
   readonly _tag: "Claim" | "Look"
@@ -48,6 +54,10 @@ export class Crowd {
   private readonly random: () => number
   /** Until when each peer counts, by the local clock in milliseconds. */
   private readonly peers = new Map<string, number>()
+  /** No peer has to be forgotten before this time. */
+  private peersUntil = Infinity
+  /** How many workers there are as others say, and until when that is believed. */
+  private said = { size: 0, until: -Infinity }
   private eagerness = 1
   /** It has claimed a row, and no other worker was faster since. */
   private isFirst = false
@@ -59,17 +69,33 @@ export class Crowd {
     this.random = random
   }
 
-  /** A peer has sent a probe, and will send the next one within this many milliseconds. */
-  heard(peer: string, within: number): void {
-    if (!(within >= 0) || (!this.peers.has(peer) && this.peers.size >= maxPeers)) return
-    this.peers.set(peer, this.now() + Math.min(within, longestPresence) * presenceFactor)
+  /** A peer has sent a probe. Returns in how many milliseconds to welcome it with one, if this worker is to do so. */
+  heard({ size, within, workerId }: Pick<Probe, "size" | "within" | "workerId">): number | undefined {
+    const isNew = !this.peers.has(workerId)
+    if (!(within >= 0) || (isNew && this.peers.size >= maxPeers)) return undefined
+    const until = this.now() + Math.min(within, longestPresence) * presenceFactor
+    this.peers.set(workerId, until)
+    this.peersUntil = Math.min(this.peersUntil, until)
+    if (size >= this.said.size || this.said.until < this.now()) this.said = { size: Math.min(size, maxPeers), until }
+    return isNew && this.random() * this.peers.size < welcomes ? this.random() * welcomeWithin : undefined
+  }
+
+  /** How many workers have sent probes lately, with this one. */
+  get heardOf(): number {
+    const now = this.now()
+    if (now > this.peersUntil) {
+      this.peersUntil = Infinity
+      for (const [peer, until] of this.peers) {
+        if (until < now) this.peers.delete(peer)
+        else this.peersUntil = Math.min(this.peersUntil, until)
+      }
+    }
+    return this.peers.size + 1
   }
 
   /** How many workers there are, with this one. */
   get size(): number {
-    const now = this.now()
-    for (const [peer, until] of this.peers) if (until < now) this.peers.delete(peer)
-    return this.peers.size + 1
+    return this.said.until < this.now() ? this.heardOf : Math.max(this.heardOf, this.said.size)
   }
 
   /** Not all of them answer each notification at once. */

@@ -79,8 +79,12 @@ export class Listener {
   /** A probe was sent, and has not come back. */
   private awaited = false
   private warned = false
-  /** When a probe was last sent, by the local clock in milliseconds. */
+  /** When a probe was last sent, by the local clock in milliseconds, and after how long the next one was promised. */
   private probedAt = -Infinity
+  private promised = Infinity
+  /** When to send one sooner than that. */
+  private hurriedAt = Infinity
+  private readonly hurried = new Signal()
   /** Checks that found the connection deaf, and after how many it is replaced. */
   private deafChecks = 0
   private deafLimit = minDeafChecks
@@ -112,19 +116,39 @@ export class Listener {
 
   /** A notification to ourselves for a poll to send, if it is time. The one before must have come back. */
   nextProbe(): string | undefined {
-    const { now, probe } = this.options
-    if (!this.connected || now() - this.probedAt < probe.interval * nextByPoll) return undefined
+    const now = this.options.now()
+    // One that is on its way comes soon enough.
+    if (this.awaited) this.hurriedAt = Infinity
+    if (!this.connected || now < Math.min(this.hurriedAt, this.probedAt + this.interval * nextByPoll)) return undefined
     if (this.awaited) this.missed()
+    return this.probeNow()
+  }
+
+  private probeNow(): string {
+    const { now, probe } = this.options
     this.awaited = true
     this.probedAt = now()
+    this.promised = probe.interval
+    this.hurriedAt = Infinity
     return probe.text
+  }
+
+  /** How long after the last probe the next one is due: peers forget a worker that is later than it has promised. */
+  private get interval(): number {
+    return Math.min(this.options.probe.interval, this.promised)
+  }
+
+  /** Sends a probe in so many milliseconds, unless one is sent before. */
+  probeIn(delay: number): void {
+    this.hurriedAt = Math.min(this.hurriedAt, this.options.now() + delay)
+    this.hurried.set()
   }
 
   /** Sends the notifications to ourselves that no poll has sent, because the worker is busy. */
   get check(): Effect.Effect<never> {
-    const { now, probe } = this.options
-    const left = () => this.probedAt + probe.interval * nextByItself - now()
-    const wait = Effect.suspend(() => Effect.sleep(left() > 0 ? left() : probe.interval * nextByItself))
+    const { now } = this.options
+    const left = () => Math.min(this.hurriedAt, this.probedAt + this.interval * nextByItself) - now()
+    const wait = Effect.suspend(() => this.hurried.wait(left() > 0 ? left() : this.interval * nextByItself))
     const late = Effect.suspend(() => left() > 0 ? Effect.void : this.sendProbe(this.nextProbe()))
     return Effect.forever(Effect.andThen(Effect.andThen(wait, Effect.sleep(pollGrace)), late))
   }
@@ -175,15 +199,14 @@ export class Listener {
   private hear(notifications: Queue.Dequeue<{ readonly payload: string }, SqlError>): Effect.Effect<never, SqlError> {
     this.connected = true
     // A pooler may accept LISTEN and deliver nothing. Until the probe comes back, the worker polls as without LISTEN.
-    this.awaited = true
-    this.probedAt = this.options.now()
+    const probe = this.probeNow()
     this.known.openUnsafe()
     // What happened while nobody listened.
     this.options.onChange()
     this.options.onPauses()
     const received = Effect.forever(Effect.map(Queue.take(notifications), ({ payload }) => this.receive(payload)))
     const replaced = Effect.andThen(this.replace.wait(), Effect.fail(deaf))
-    const probed = Effect.andThen(this.sendProbe(this.options.probe.text), Effect.never)
+    const probed = Effect.andThen(this.sendProbe(probe), Effect.never)
     return Effect.raceAllFirst([received, replaced, probed, this.warn])
   }
 

@@ -46,15 +46,15 @@ interface Notified {
 const probePause = 500
 
 export const probesOf = ({ group, id }: Identity, pollInterval: number, crowd: Crowd): OwnProbe =>
-  new OwnProbe(id, group, () => Math.max(pollInterval, crowd.size * probePause))
+  new OwnProbe(id, group, () => crowd.heardOf, () => Math.max(pollInterval, crowd.size * probePause))
 
 /** What notifications do. */
 export const listenWith = (
   client: PgClient,
   { group, id, schema }: Identity,
   { cancels, crowd, database, knocks, pauses, probe, quarantine, rescue, stopRequest, ticker, wakeup }: Notified
-): Listener =>
-  new Listener({
+): Listener => {
+  const listener = new Listener({
     client,
     workerId: id,
     schema,
@@ -74,7 +74,10 @@ export const listenWith = (
     onBackOff: ({ key, millis }) => knocks.backedOff(key, millis),
     onProbe: (other) => {
       if (other.group !== group) return
-      crowd.heard(other.workerId, other.within)
+      const welcome = crowd.heard(other)
+      if (welcome !== undefined) listener.probeIn(welcome)
       if (other.rest !== undefined) rescue.othersLook(other.rest)
     }
   })
+  return listener
+}

@@ -13,23 +13,33 @@ export interface Probe {
   readonly group: string
   /** Its next one comes within this many milliseconds. */
   readonly within: number
+  /** How many workers it knows of, with itself, by their probes. */
+  readonly size: number
   /** It has looked for expired leases, and rests for this many milliseconds. */
   readonly rest: number | undefined
 }
 
 export const readProbe = (payload: string): Probe => {
-  const [, workerId = "", group = "", within, kind, rest] = payload.split(" ")
-  return { workerId, group, within: Number(within), rest: kind === "look" ? Number(rest) : undefined }
+  const [, workerId = "", group = "", within, size, kind, rest] = payload.split(" ")
+  return {
+    workerId,
+    group,
+    within: Number(within),
+    size: Number(size),
+    rest: kind === "look" ? Number(rest) : undefined
+  }
 }
 
 /** The probes of one worker. */
 export class OwnProbe {
   private readonly name: string
+  private readonly size: () => number
   private readonly intervalNow: () => number
 
-  /** `interval`: how often one is sent, in milliseconds. */
-  constructor(workerId: string, group: string, interval: () => number) {
+  /** `size`: how many workers this one has heard of. `interval`: how often a probe is sent, in milliseconds. */
+  constructor(workerId: string, group: string, size: () => number, interval: () => number) {
     this.name = `probe ${workerId} ${group}`
+    this.size = size
     this.intervalNow = interval
   }
 
@@ -39,7 +49,7 @@ export class OwnProbe {
   }
 
   get text(): string {
-    return `${this.name} ${Math.ceil(this.interval * nextByItself)}`
+    return `${this.name} ${Math.ceil(this.interval * nextByItself)} ${this.size()}`
   }
 
   /** A probe that also tells of a look for expired leases, and how long the worker rests after it. */

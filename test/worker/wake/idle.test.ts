@@ -27,7 +27,7 @@ const probes = Effect.gen(function*() {
   const heard = yield* client.listen("pg_task_changed")
   const next = Effect.map(Queue.take(heard), ({ payload }) => payload.split(" "))
   const probe = Effect.repeat(next, { until: ([kind]) => kind === "probe" })
-  return within(Effect.map(probe, ([, worker, , , kind]) => ({ worker, isLook: kind === "look" })), "a probe")
+  return within(Effect.map(probe, ([, worker, , , , kind]) => ({ worker, isLook: kind === "look" })), "a probe")
 })
 
 /** The advisory lock of the worker that looks for expired leases. */
@@ -126,7 +126,7 @@ workerTests("a worker whose many peers are dead or frozen", (test) => {
         "a probe"
       )
       const group = payload.split(" ")[2]
-      yield* run(`select pg_notify('pg_task_changed', 'probe peer' || n || ' ${group} 3600000')
+      yield* run(`select pg_notify('pg_task_changed', 'probe peer' || n || ' ${group} 3600000 1')
         from generate_series(1, 200) n`)
       // All of them are heard before this one.
       for (let n = 0; n < 3; n++) {
