@@ -5,8 +5,8 @@
  * of these are busy or dead. The rest look later, each at a moment of its own: the more there are, the later.
  *
  * A worker with no peer or one always answers at once. Each counts its peers by their probes (see listener.ts), so
- * workers of other tasks don't count. A new worker would have to wait for the probes of all others. So a few of these
- * welcome it with a probe that says how many workers they have counted.
+ * workers of other tasks don't count. A new worker would have to wait for the probes of all others. So one of these
+ * welcomes it with a probe that says how many workers it has counted: whoever is ready to do so first.
  */
 import type { Probe } from "./probe.ts"
 
@@ -31,6 +31,7 @@ export const longestDelay = 3000
 const moreOften = 2
 const lessOften = 0.7
 const mostOften = 8
+const leastOften = 0.5
 
 /** Notifications may be false: no more peers than these are believed, for no longer than this, in milliseconds. */
 const maxPeers = 1000
@@ -39,8 +40,8 @@ const longestPresence = 600_000
 /** A probe may be late. */
 const presenceFactor = 1.5
 
-/** How many of all peers welcome a new one on average, and when at the latest, in milliseconds. */
-const welcomes = 2
+/** How many of all peers are ready to welcome a new one on average, and when at the latest, in milliseconds. */
+const welcomes = 5
 const welcomeWithin = 1000
 
 /** A claim, or only a look whether something is due, so many milliseconds after the notification. */
@@ -127,7 +128,7 @@ export class Crowd {
   answered(found: boolean): number {
     const { isFirst, size } = this
     this.isFirst = found
-    if (!found) this.eagerness = Math.max(this.eagerness * lessOften, 1)
+    if (!found) this.eagerness = Math.max(this.eagerness * lessOften, leastOften)
     return found || isFirst || size < fewest ? 0 : this.late(size)
   }
 

@@ -144,6 +144,11 @@ export class Listener {
     this.hurried.set()
   }
 
+  /** Another worker has sent what this one was to send sooner. */
+  leaveProbe(): void {
+    this.hurriedAt = Infinity
+  }
+
   /** Sends the notifications to ourselves that no poll has sent, because the worker is busy. */
   get check(): Effect.Effect<never> {
     const { now } = this.options

@@ -76,6 +76,7 @@ export const listenWith = (
       if (other.group !== group) return
       const welcome = crowd.heard(other)
       if (welcome !== undefined) listener.probeIn(welcome)
+      else if (other.size >= crowd.heardOf) listener.leaveProbe()
       if (other.rest !== undefined) rescue.othersLook(other.rest)
     }
   })
