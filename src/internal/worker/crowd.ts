@@ -18,7 +18,7 @@ const answersSoon = 1
 const fewest = 3
 
 /** When those claim that do so soon, at the latest, in milliseconds. */
-const soon = 12
+const soon = 6
 
 /** When the others look, at the latest: this for each peer, up to the longest. In milliseconds. */
 const latePerPeer = 30
@@ -31,7 +31,7 @@ export const longestDelay = 3000
 const moreOften = 2
 const lessOften = 0.7
 const mostOften = 8
-const leastOften = 0.5
+const leastOften = 0.7
 
 /** Notifications may be false: no more peers than these are believed, for no longer than this, in milliseconds. */
 const maxPeers = 1000

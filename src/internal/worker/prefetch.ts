@@ -22,6 +22,8 @@ export class Prefetch {
   private readonly first: number
   private size = 0
   private filled: Filled | undefined
+  /** The slots were empty soon after a claim. Whether more tasks are due, the next claim tells. */
+  private isHungry = false
   /** When a claim last brought rows. */
   private claimedAt = -Infinity
 
@@ -43,6 +45,8 @@ export class Prefetch {
    */
   claimed(now: number, { buffered, full }: { readonly buffered: boolean; readonly full: boolean }): void {
     this.claimedAt = now
+    if (this.isHungry && full) this.grow()
+    this.isHungry = false
     this.filled = buffered || full ? { at: now, buffered } : undefined
   }
 
@@ -64,8 +68,12 @@ export class Prefetch {
   private adapt(now: number, { at }: Filled): void {
     const took = now - at
     this.filled = undefined
-    // It begins with few rows, so that hardly any waits in vain if a long step comes next.
-    if (took < tooSoon) this.size = Math.min(this.max, Math.max(this.first, this.size * 2))
+    if (took < tooSoon) this.isHungry = true
     else if (took > tooLate) this.size = Math.floor(this.size / 2)
+  }
+
+  /** It begins with few rows, so that hardly any waits in vain if a long step comes next. */
+  private grow(): void {
+    this.size = Math.min(this.max, Math.max(this.first, this.size * 2))
   }
 }
