@@ -2,7 +2,7 @@
 import * as MutableList from "effect/MutableList"
 import type { ClaimedTask } from "../attempt/claimedTask.ts"
 import { Memory } from "./memory.ts"
-import { Prefetch } from "./prefetch.ts"
+import { type Brought, Prefetch } from "./prefetch.ts"
 
 export interface BufferOptions {
   readonly concurrency: number
@@ -79,7 +79,7 @@ export class Buffer {
   }
 
   /** A claim has brought tasks: whether some have to wait, and whether they were as many as were asked for. */
-  claimed(what: { readonly buffered: boolean; readonly full: boolean }): void {
+  claimed(what: Brought): void {
     this.prefetch.claimed(this.options.now(), what)
   }
 

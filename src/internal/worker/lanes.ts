@@ -9,6 +9,7 @@ import type { ClaimedTask } from "../attempt/claimedTask.ts"
 import type { TaskDefinition } from "../definition/task.ts"
 import { Buffer, type BufferOptions, type Waiting } from "./buffer.ts"
 import { Memory } from "./memory.ts"
+import type { Brought } from "./prefetch.ts"
 import type { Waker } from "./wakeup.ts"
 
 /** Of this many tasks that begin, at least one has a lower priority, while such tasks are due. */
@@ -201,7 +202,7 @@ export class Lanes {
   }
 
   /** See {@link Buffer.claimed}. */
-  claimed(lane: number, what: { readonly buffered: boolean; readonly full: boolean }): void {
+  claimed(lane: number, what: Brought): void {
     this.lanes[lane]!.buffer.claimed(what)
   }
 

@@ -84,7 +84,8 @@ export class Pool {
     // given it back. Only the first says that steps are short.
     const filled = rows.length >= idle || this.endedAt >= claimedAt
     this.lanes.answered(lane)
-    if (rows.length > 0) this.lanes.claimed(lane, { buffered: rows.length > idle, full: full && filled })
+    const brought = { rows: rows.length, buffered: rows.length > idle, full: full && filled }
+    if (rows.length > 0) this.lanes.claimed(lane, brought)
     for (const row of rows) {
       const claimed = this.register(row, token, now, lane)
       claimed.renewedAt = claimed.slotSince = claimedAt

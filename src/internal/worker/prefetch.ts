@@ -3,8 +3,11 @@
  * for many; long ones none at all, because a row that waits here is kept from every other worker.
  */
 
-/** If the buffer ran empty sooner than this, it was too small; if later than that, it was too large. In milliseconds. */
-const tooSoon = 100
+/**
+ * If the buffer ran empty sooner than this, it was too small, if more tasks are due; if later than that, it was too
+ * large. In milliseconds.
+ */
+const tooSoon = 50
 const tooLate = 400
 
 /** What a worker has learned about its steps holds no longer than this without tasks: the next ones may be long. */
@@ -14,6 +17,15 @@ interface Filled {
   /** When a claim brought more rows than there were free slots, or as many, by the local clock in milliseconds. */
   readonly at: number
   /** Rows were left over for the buffer. */
+  readonly buffered: boolean
+}
+
+/** What a claim has brought. */
+export interface Brought {
+  readonly rows: number
+  /** As many as it asked for: so more are due, probably. */
+  readonly full: boolean
+  /** Some of them have to wait for a slot. */
   readonly buffered: boolean
 }
 
@@ -43,9 +55,10 @@ export class Prefetch {
    * for, or `buffered`, when some of its rows have to wait. A row that goes straight to a free slot is no sign that the
    * buffer is too small.
    */
-  claimed(now: number, { buffered, full }: { readonly buffered: boolean; readonly full: boolean }): void {
+  claimed(now: number, { buffered, full, rows }: Brought): void {
     this.claimedAt = now
-    if (this.isHungry && full) this.grow()
+    if (!full) this.size = this.size >> 1
+    else if (this.isHungry && (rows > 1 || this.size === 0)) this.grow()
     this.isHungry = false
     this.filled = buffered || full ? { at: now, buffered } : undefined
   }
