@@ -45,8 +45,8 @@ export interface OutlookOptions {
  * Without the horizon the planner reads and sorts all waiting rows in spite of the limit, if there are less than about
  * half a million. Malformed rows have no name: they are due, too, to be parked.
  */
-const outlook = ({ add }: Params, { horizon, start, tasks }: OutlookOptions): string => {
-  const [names, tags] = namesAndTags(tasks).map(add)
+const outlook = ({ add, texts }: Params, { horizon, start, tasks }: OutlookOptions): string => {
+  const [names, tags] = namesAndTags(tasks).map(texts)
   const after = start === undefined ? "" : ` and ${from(add(start))}`
   const before = ` and wakeup_at <= now() + ${millis(add(clampMillis(horizon)))}`
   const isDue = (condition: string) => `exists (select from pg_task where ${condition} and wakeup_at <= now()${after})`
@@ -56,7 +56,7 @@ const outlook = ({ add }: Params, { horizon, start, tasks }: OutlookOptions): st
     ${firstByDue("1")}
   ) d)`
   return `select ${millisUntil("min(d.wakeup_at)")} as wait, (extract(epoch from now()) * 1000)::float8 as at,
-  ${isDue(`task = any(${names}::text[]) and ${ready}`)} as due, ${skippedSince} as skipped,
+  ${isDue(`task = any(${names}) and ${ready}`)} as due, ${skippedSince} as skipped,
   ${inQuarantine} or ${isDue(quarantine("task is null"))} as quarantined
 from (
   select d.wakeup_at from ${knownTasks(names!, tags!)} cross join lateral (

@@ -12,4 +12,11 @@ export class Params {
     this.values.push(value)
     return `$${this.values.length}`
   }
+
+  /**
+   * Adds texts, each as a parameter of its own. Returns the array of them. Postgres knows how many there are without
+   * their values: else it would assume ten, find the plan for any values dear, and plan the statement anew each time.
+   */
+  readonly texts = (values: ReadonlyArray<string | null>): string =>
+    `array[${values.map((value) => `${this.add(value)}::text`).join(", ")}]::text[]`
 }
