@@ -40,8 +40,12 @@ const longestPresence = 600_000
 /** A probe may be late. */
 const presenceFactor = 1.5
 
-/** How many of all peers are ready to welcome a new one on average, and when at the latest, in milliseconds. */
-const welcomes = 5
+/**
+ * Of all peers this many are ready, on average, to welcome one that knows less than this part of what they know; and when
+ * they do so at the latest, in milliseconds.
+ */
+const welcomes = 2
+const knowsMuch = 0.7
 const welcomeWithin = 1000
 
 /** A claim, or only a look whether something is due, so many milliseconds after the notification. */
@@ -78,7 +82,8 @@ export class Crowd {
     this.peers.set(workerId, until)
     this.peersUntil = Math.min(this.peersUntil, until)
     if (size >= this.said.size || this.said.until < this.now()) this.said = { size: Math.min(size, maxPeers), until }
-    return isNew && this.random() * this.peers.size < welcomes ? this.random() * welcomeWithin : undefined
+    const isWelcomed = isNew && size < this.heardOf * knowsMuch && this.random() * this.peers.size < welcomes
+    return isWelcomed ? this.random() * welcomeWithin : undefined
   }
 
   /** How many workers have sent probes lately, with this one. */
