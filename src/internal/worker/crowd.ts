@@ -81,9 +81,13 @@ export class Crowd {
     const until = this.now() + Math.min(within, longestPresence) * presenceFactor
     this.peers.set(workerId, until)
     this.peersUntil = Math.min(this.peersUntil, until)
-    if (size >= this.said.size || this.said.until < this.now()) this.said = { size: Math.min(size, maxPeers), until }
+    this.believe(size >= 0 ? Math.min(size, maxPeers) : 0, until)
     const isWelcomed = isNew && size < this.heardOf * knowsMuch && this.random() * this.peers.size < welcomes
     return isWelcomed ? this.random() * welcomeWithin : undefined
+  }
+
+  private believe(size: number, until: number): void {
+    if (size >= this.said.size || this.said.until < this.now()) this.said = { size, until }
   }
 
   /** How many workers have sent probes lately, with this one. */

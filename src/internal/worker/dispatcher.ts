@@ -15,6 +15,7 @@ import {
 import { codeOf } from "../sql/errors.ts"
 import type { Outlook } from "../sql/look.ts"
 import type { Claimable } from "./pauses.ts"
+import { Calls } from "./calls.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
 import type { Database } from "./database.ts"
 import type { Poll } from "./poll.ts"
@@ -39,14 +40,6 @@ const lockedBackoff = 10
  * it comes only after more claims in a row than these have found nothing else.
  */
 const lockedByClaims = 2
-
-/**
- * A claim has filled every slot. If more rows are due this long after it, other workers are notified: few may have
- * answered the notification of these rows (see crowd.ts). While a worker stays busy, it does so less and less often. In
- * milliseconds.
- */
-const callAfter = 10
-const callPause = { first: 1000, longest: 60_000 }
 
 /** A row that has been due for longer was not claimed by any worker that has answered at once. In milliseconds. */
 const lateAfter = 20
@@ -120,10 +113,7 @@ export class Dispatcher {
   private outlook = { due: -Infinity, since: -Infinity }
   /** The last claim has found nothing, and others look before this worker: when it is to look, in milliseconds. */
   private leftLook: number | undefined
-  /** When to notify others of rows for which this worker has no room, by the local clock in milliseconds. */
-  private callAt = Infinity
-  private nextCallAt = -Infinity
-  private callPause = callPause.first
+  private readonly calls: Calls
   /** A dear claim has found nothing: a look for what is due next tells how far the next one need not look. */
   private wadedInVain = false
   private lockedWait = lockedBackoff
@@ -141,6 +131,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.options = options
     this.cursor = new ClaimCursor(options.pollInterval)
+    this.calls = new Calls(options.now)
   }
 
   /** Claims until its {@link Wakeup} is stopped, and ends after the claim under way. */
@@ -160,21 +151,20 @@ export class Dispatcher {
     if (!this.mayHaveDueRows) return this.leftLook === undefined ? this.sleep : this.leaveLook(this.leftLook)
     const limit = Math.min(pool.seek(lane), maxClaim)
     if (limit > 0) return this.claim(limit)
-    if (this.options.now() >= this.callAt) return this.callOthers
-    return wakeup.waitForRoom(Math.min(this.callAt, pool.lanes.roomAt(lane)))
+    if (this.options.now() >= this.calls.at) return this.callOthers
+    return wakeup.waitForRoom(Math.min(this.calls.at, pool.lanes.roomAt(lane)))
   }
 
   /** More rows may be due than this worker has room for, and idle workers may not know. */
   private get callOthers(): Effect.Effect<void> {
     return Effect.suspend(() => {
-      const { database, lane, notifyWorkers, now, poll, pool } = this.options
-      this.callAt = Infinity
+      const { database, lane, notifyWorkers, poll, pool } = this.options
+      this.calls.cancel()
       pool.lanes.rest(lane)
       return database.withTimeout(poll.look(this.cursor.ahead, 0)).pipe(
         Effect.flatMap(({ wait }) => {
           if (wait === null || wait > 0) return Effect.void
-          this.nextCallAt = now() + this.callPause
-          this.callPause = Math.min(this.callPause * 2, callPause.longest)
+          this.calls.called()
           return notifyWorkers
         }),
         Effect.catch((error) => database.markLost(error))
@@ -274,8 +264,7 @@ export class Dispatcher {
     const { now, wakeup } = this.options
     const { again = Infinity, since } = until
     const due = Math.min(until.due, this.cursor.nextScan)
-    this.callPause = callPause.first
-    this.nextCallAt = -Infinity
+    this.calls.reset()
     return Effect.flatMap(wakeup.sleepUntil({ due, again, poll: since + this.pollInterval }), (why) => {
       if (why === "Poll" && !wakeup.stopped && now() < since + this.pollInterval) return this.rest(until)
       this.isPoll = true
@@ -301,7 +290,7 @@ export class Dispatcher {
     const options = { tasks: pauses.claimable, limit, bytes: pool.lanes.memory.left, token: crypto.randomUUID(), lease }
     this.mayHaveDueRows = this.isPoll = this.isPollDear = this.isLate = false
     this.leftLook = undefined
-    this.callAt = Infinity
+    this.calls.cancel()
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)
     return Effect.matchEffect(database.withTimeout(statement), {
       onFailure: (error) => this.failed(error, { window, took: now() - startedAt, token: options.token }),
@@ -336,7 +325,7 @@ export class Dispatcher {
     this.lastClaim = now()
     const lookIn = this.isAnswer ? crowd.answered(rows.length > 0) : 0
     this.isAnswer = false
-    if (full && crowd.isLarge) this.callAt = Math.max(now() + callAfter, this.nextCallAt)
+    if (full && crowd.isLarge) this.calls.filled()
     this.failedWait = failedBackoff.first
     this.lag = rows.reduce((longest, row) => Math.max(longest, row.waited), 0)
     if (rows.length > 0) this.lockedWait = lockedBackoff

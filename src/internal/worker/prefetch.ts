@@ -32,21 +32,25 @@ export interface Brought {
 export class Prefetch {
   private readonly max: number
   private readonly first: number
+  private readonly concurrency: number
   private size = 0
   private filled: Filled | undefined
   /** The slots were empty soon after a claim. Whether more tasks are due, the next claim tells. */
   private isHungry = false
+  /** When the last row of the buffer last went to a slot, by the local clock in milliseconds. */
+  private emptiedAt: number | undefined
   /** When a claim last brought rows. */
   private claimedAt = -Infinity
 
   constructor({ bufferSize, concurrency }: { readonly bufferSize: number; readonly concurrency: number }) {
     this.max = bufferSize
+    this.concurrency = concurrency
     this.first = Math.ceil(concurrency / 4)
   }
 
   /** How many rows may wait in the buffer. */
   target(now: number): number {
-    if (now - this.claimedAt > memory) this.size = 0
+    if (now - this.claimedAt > memory) this.reset()
     return this.size
   }
 
@@ -56,30 +60,35 @@ export class Prefetch {
    * buffer is too small.
    */
   claimed(now: number, { buffered, full, rows }: Brought): void {
+    if (now - this.claimedAt > memory) this.reset()
     this.claimedAt = now
     if (!full) this.size = this.size >> 1
-    else if (this.isHungry && (rows > 1 || this.size === 0)) this.grow()
+    else if (this.isHungry && (rows > 1 || this.size < this.concurrency)) this.grow()
     this.isHungry = false
     this.filled = buffered || full ? { at: now, buffered } : undefined
   }
 
   /** The last row of the buffer has gone to a slot. */
   emptied(now: number): void {
-    if (this.filled?.buffered === true) this.adapt(now, this.filled)
+    // Not since the claim: that may have come at the end of a long step.
+    if (this.filled?.buffered === true) this.adapt(now - (this.emptiedAt ?? this.filled.at))
+    this.emptiedAt = now
   }
 
   /** A slot is free, and there is no row for it. */
   starved(now: number): void {
-    if (this.filled !== undefined) this.adapt(now, this.filled)
+    if (this.filled !== undefined) this.adapt(now - this.filled.at)
   }
 
-  /** A row waited too long in the buffer. */
+  /** Nothing is known of the steps; or a row waited too long in the buffer. */
   reset(): void {
     this.size = 0
+    this.isHungry = false
+    this.emptiedAt = undefined
   }
 
-  private adapt(now: number, { at }: Filled): void {
-    const took = now - at
+  /** The rows have lasted for so many milliseconds. */
+  private adapt(took: number): void {
     this.filled = undefined
     if (took < tooSoon) this.isHungry = true
     else if (took > tooLate) this.size = Math.floor(this.size / 2)

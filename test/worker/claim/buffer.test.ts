@@ -38,8 +38,8 @@ const make = (options: { readonly concurrency?: number; readonly bufferSize?: nu
     fillMemory: () => buffer.memory.hold(claimedTask({ step: "x".repeat(32_000_000) })),
     /** What a worker learns from short steps, until it claims so many ahead. */
     learn: (target: number) => {
-      for (let n = 0; n < 10 && buffer.demand(0) < target; n++) {
-        buffer.claimed({ buffered: false, full: true })
+      for (let n = 0; n < 20 && buffer.demand(0) < target; n++) {
+        buffer.claimed({ rows: 4, buffered: false, full: true })
         buffer.take()
       }
     }
@@ -142,12 +142,13 @@ describe("the demand", () => {
 
   it("grows when the buffer ran empty too soon", () => {
     const { addNew, buffer, clock, takeMany } = make({ concurrency: 4 })
-    buffer.claimed({ buffered: true, full: true })
+    buffer.claimed({ rows: 5, buffered: true, full: true })
     addNew(2)
     clock.now += 10
     takeMany(1)
     assert.strictEqual(buffer.demand(1), 0)
     takeMany(1)
+    buffer.claimed({ rows: 5, buffered: true, full: true })
     assert.strictEqual(buffer.demand(0), 1)
   })
 })

@@ -17,7 +17,7 @@ const make = Effect.sync(() => {
         clock.now += millis
         return TestClock.adjust(millis)
       }),
-    sleepFor: (millis: number) => sleeping(wakeup.sleepUntil({ due: clock.now + millis, poll: Infinity })),
+    sleepFor: (millis: number) => sleeping(wakeup.sleepUntil({ due: clock.now + millis, again: Infinity, poll: Infinity })),
     restFor: (millis: number) => sleeping(wakeup.restUntil(clock.now + millis)),
     wait: sleeping(wakeup.waitForRoom())
   }
@@ -38,7 +38,7 @@ const sleeping = (sleep: Effect.Effect<unknown>) =>
 it.effect("it begins awake: there may be tasks from before", () =>
   Effect.gen(function*() {
     const wakeup = new Wakeup(() => 1000)
-    yield* wakeup.sleepUntil({ due: Infinity, poll: Infinity })
+    yield* wakeup.sleepUntil({ due: Infinity, again: Infinity, poll: Infinity })
     assert.isTrue(wakeup.isWoken)
     assert.isTrue(wakeup.take())
     assert.isFalse(wakeup.isWoken)
@@ -109,6 +109,45 @@ it.effect("what becomes due earlier ends a sleep then, whether it was told befor
     assert.isFalse(yield* next.hasEnded)
     yield* pass(1)
     yield* next.ended
+  }))
+
+it.effect("a sleep ends when it is time for a later answer, and tells why it has ended", () =>
+  Effect.gen(function*() {
+    const { pass, sleepFor, wakeup } = yield* make
+    wakeup.wake(5)
+    const { ended, hasEnded } = yield* sleepFor(1000)
+    wakeup.wake(9)
+    yield* pass(4)
+    assert.isFalse(yield* hasEnded)
+    yield* pass(1)
+    assert.strictEqual(yield* ended, "Due")
+    assert.isTrue(wakeup.take())
+    assert.isFalse(wakeup.take())
+    const until = { due: Infinity, again: 1010, poll: 1020 }
+    const again = yield* sleeping(wakeup.sleepUntil(until))
+    yield* pass(5)
+    assert.strictEqual(yield* again.ended, "Again")
+    const poll = yield* sleeping(wakeup.sleepUntil({ ...until, again: Infinity }))
+    yield* pass(10)
+    assert.strictEqual(yield* poll.ended, "Poll")
+    wakeup.lookIn(5)
+    const look = yield* sleeping(wakeup.sleepUntil({ due: Infinity, again: 1100, poll: 1200 }))
+    yield* pass(5)
+    assert.strictEqual(yield* look.ended, "Look")
+  }))
+
+it.effect("a claim or a look takes the place of a later answer", () =>
+  Effect.gen(function*() {
+    const { pass, sleepFor, wakeup } = yield* make
+    wakeup.wake(5)
+    wakeup.wake()
+    assert.isTrue(wakeup.take())
+    wakeup.wake(5)
+    wakeup.forgetDue()
+    yield* pass(10)
+    assert.isFalse(wakeup.take())
+    const { hasEnded } = yield* sleepFor(1000)
+    assert.isFalse(yield* hasEnded)
   }))
 
 it.effect("what becomes due later changes nothing", () =>

@@ -17,7 +17,7 @@ interface Scenario {
   readonly step: number
 }
 
-const scenarios: ReadonlyArray<Scenario> = ([
+const scenarios: ReadonlyArray<Scenario> = [
   { name: "1 at 50/s", workers: 1, concurrency: 10, gap: 20, step: 0 },
   { name: "10 at 50/s", workers: 10, concurrency: 10, gap: 20, step: 0 },
   { name: "100 at 50/s", workers: 100, concurrency: 10, gap: 20, step: 0 },
@@ -25,7 +25,7 @@ const scenarios: ReadonlyArray<Scenario> = ([
   { name: "100 at 200/s", workers: 100, concurrency: 10, gap: 5, step: 0 },
   { name: "1 of 20 slots", workers: 1, concurrency: 20, gap: 20, step: 100 },
   { name: "20 of one slot", workers: 20, concurrency: 1, gap: 20, step: 100 }
-] as ReadonlyArray<Scenario>).filter(({name}) => (process.env.SC ?? name).split(",").includes(name))
+]
 
 /** The workers are spread over this many processes. */
 const processCount = 4
@@ -87,7 +87,7 @@ export const herd: Workload = {
     "its own, over four processes. Statements that the workers send (a task needs two: its claim and its outcome), CPU " +
     "time of the server, and pick-up latency. A worker has ten slots, unless it says otherwise, and steps do nothing, " +
     "but for the last two: there each step takes 100 ms.",
-  sizes: { ours: Number(process.env.N ?? 400), graphile: 400 },
+  sizes: { ours: 400, graphile: 400 },
   rounds: 2,
   seconds: 600,
   measure: async (bench, subject, tasks) => {
