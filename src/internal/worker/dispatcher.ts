@@ -2,22 +2,14 @@
 import * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import {
-  claim,
-  claimBehind,
-  type ClaimedRow,
-  everything,
-  type Found,
-  type Position,
-  positionAt,
-  type Window
-} from "../sql/claim.ts"
+import { claim, claimBehind, type ClaimedRow, everything, type Found, type Window } from "../sql/claim.ts"
 import { codeOf } from "../sql/errors.ts"
 import type { Outlook } from "../sql/look.ts"
 import type { Claimable } from "./pauses.ts"
 import { Calls } from "./calls.ts"
 import { type Claimed, ClaimCursor } from "./claimCursor.ts"
 import type { Database } from "./database.ts"
+import { type Pass, startOfPass } from "./pass.ts"
 import type { Poll } from "./poll.ts"
 import type { Pool } from "./pool.ts"
 import { SkippedNotifications } from "./skippedNotifications.ts"
@@ -49,17 +41,6 @@ const pollJitter = 0.1
 
 /** A poll that takes more than this share of the time reads many dead rows: then it is a claim, which avoids them. */
 const pollShare = 20
-
-/** Claims behind rows that other sessions hold: how far they have come. */
-interface Pass {
-  readonly position: Position
-  /** Where it has begun: undefined for all rows. */
-  readonly from: number | undefined
-  /** How long its statements took, in milliseconds. */
-  readonly took: number
-}
-
-const startOfPass = (from: number | undefined): Pass => ({ position: positionAt(from), from, took: 0 })
 
 /** More rows would have had too many bytes. */
 const fills = (rows: ReadonlyArray<ClaimedRow>, bytes: number): boolean =>
@@ -288,7 +269,11 @@ export class Dispatcher {
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
     const options = { tasks: pauses.claimable, limit, bytes: pool.lanes.memory.left, token: crypto.randomUUID(), lease }
-    this.mayHaveDueRows = this.isPoll = this.isPollDear = this.isLate = false
+    this.mayHaveDueRows =
+      this.isPoll =
+      this.isPollDear =
+      this.isLate =
+        false
     this.leftLook = undefined
     this.calls.cancel()
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)

@@ -13,11 +13,14 @@ const tooLate = 400
 /** What a worker has learned about its steps holds no longer than this without tasks: the next ones may be long. */
 const memory = 1000
 
+/** A claim brought more rows than there were free slots, or as many. */
 interface Filled {
-  /** When a claim brought more rows than there were free slots, or as many, by the local clock in milliseconds. */
+  /** Since when its rows have lasted, by the local clock in milliseconds. */
   readonly at: number
   /** Rows were left over for the buffer. */
   readonly buffered: boolean
+  /** It brought a single row. */
+  readonly single: boolean
 }
 
 /** What a claim has brought. */
@@ -35,7 +38,7 @@ export class Prefetch {
   private readonly concurrency: number
   private size = 0
   private filled: Filled | undefined
-  /** The slots were empty soon after a claim. Whether more tasks are due, the next claim tells. */
+  /** The slots were empty soon after a claim of a single row. Whether more tasks are due, the next claim tells. */
   private isHungry = false
   /** When the last row of the buffer last went to a slot, by the local clock in milliseconds. */
   private emptiedAt: number | undefined
@@ -63,21 +66,23 @@ export class Prefetch {
     if (now - this.claimedAt > memory) this.reset()
     this.claimedAt = now
     if (!full) this.size = this.size >> 1
-    else if (this.isHungry && (rows > 1 || this.size < this.concurrency)) this.grow()
+    else if (this.isHungry && this.size < this.concurrency) this.grow()
     this.isHungry = false
-    this.filled = buffered || full ? { at: now, buffered } : undefined
+    // A single row may have come at the end of a long step. Then it waits for a moment only, and yet is enough.
+    const single = rows === 1
+    const at = buffered && single ? this.emptiedAt ?? now : now
+    this.filled = buffered || full ? { at, buffered, single } : undefined
   }
 
   /** The last row of the buffer has gone to a slot. */
   emptied(now: number): void {
-    // Not since the claim: that may have come at the end of a long step.
-    if (this.filled?.buffered === true) this.adapt(now - (this.emptiedAt ?? this.filled.at))
+    if (this.filled?.buffered === true) this.adapt(now, this.filled)
     this.emptiedAt = now
   }
 
   /** A slot is free, and there is no row for it. */
   starved(now: number): void {
-    if (this.filled !== undefined) this.adapt(now - this.filled.at)
+    if (this.filled !== undefined) this.adapt(now, this.filled)
   }
 
   /** Nothing is known of the steps; or a row waited too long in the buffer. */
@@ -87,11 +92,13 @@ export class Prefetch {
     this.emptiedAt = undefined
   }
 
-  /** The rows have lasted for so many milliseconds. */
-  private adapt(took: number): void {
+  private adapt(now: number, { at, single }: Filled): void {
+    const took = now - at
     this.filled = undefined
-    if (took < tooSoon) this.isHungry = true
-    else if (took > tooLate) this.size = Math.floor(this.size / 2)
+    if (took > tooLate) this.size = this.size >> 1
+    if (took >= tooSoon) return
+    if (single) this.isHungry = true
+    else this.grow()
   }
 
   /** It begins with few rows, so that hardly any waits in vain if a long step comes next. */

@@ -28,7 +28,7 @@ it("short steps deepen the buffer, from a quarter of the slots on, up to its siz
   let now = 0
   for (let n = 0; n < 5; n++) {
     now = emptiedAfter(prefetch, now, 10)
-    targets.push(afterFull(prefetch, now))
+    targets.push(prefetch.target(now))
   }
   assert.deepStrictEqual(targets, [3, 6, 12, 20, 20])
 })
@@ -37,7 +37,7 @@ it("long steps shrink it to nothing", () => {
   const prefetch = make()
   let now = 0
   for (let n = 0; n < 3; n++) now = emptiedAfter(prefetch, now, 10)
-  assert.strictEqual(afterFull(prefetch, now), 4)
+  assert.strictEqual(prefetch.target(now), 4)
   const targets: Array<number> = []
   for (let n = 0; n < 3; n++) {
     now = emptiedAfter(prefetch, now, 500)
@@ -49,15 +49,19 @@ it("long steps shrink it to nothing", () => {
 it("steps between short and long change nothing", () => {
   const prefetch = make()
   const now = emptiedAfter(prefetch, emptiedAfter(prefetch, 0, 10), 250)
-  assert.strictEqual(afterFull(prefetch, now), 1)
+  assert.strictEqual(prefetch.target(now), 1)
 })
 
-it("a free slot without a row deepens it after two full claims, and only then", () => {
+it("a free slot without a row deepens it after a full claim of several rows, or two of a single one, and only then", () => {
   const full = make()
   full.claimed(0, { rows: 4, buffered: false, full: true })
   full.starved(10)
-  assert.strictEqual(full.target(10), 0)
-  assert.strictEqual(afterFull(full, 10), 1)
+  assert.strictEqual(full.target(10), 1)
+  const single = make()
+  single.claimed(0, { rows: 1, buffered: false, full: true })
+  single.starved(10)
+  assert.strictEqual(single.target(10), 0)
+  assert.strictEqual(afterFull(single, 10, 1), 1)
   const partial = make()
   partial.claimed(0, { rows: 3, buffered: false, full: false })
   partial.starved(10)
@@ -68,7 +72,7 @@ it("a claim that brings less than it asked for shrinks it: the rest is on its wa
   const prefetch = make()
   let now = 0
   for (let n = 0; n < 3; n++) now = emptiedAfter(prefetch, now, 10)
-  assert.strictEqual(afterFull(prefetch, now), 4)
+  assert.strictEqual(prefetch.target(now), 4)
   prefetch.claimed(now, { rows: 3, buffered: true, full: false })
   assert.strictEqual(prefetch.target(now), 2)
 })
@@ -97,7 +101,7 @@ it("one row after the other makes no large buffer: it shows that one row was due
 it("a second without tasks is forgotten: the next ones may be long", () => {
   const prefetch = make()
   const now = emptiedAfter(prefetch, 0, 10)
-  assert.strictEqual(afterFull(prefetch, now), 1)
+  assert.strictEqual(prefetch.target(now), 1)
   assert.strictEqual(prefetch.target(now + 900), 1)
   assert.strictEqual(prefetch.target(now + 1100), 0)
   emptiedAfter(prefetch, now + 1100, 10)
@@ -108,7 +112,7 @@ it("a second without tasks is forgotten: the next ones may be long", () => {
 it("a row that waited too long for a slot empties it", () => {
   const prefetch = make()
   const now = emptiedAfter(prefetch, 0, 10)
-  assert.strictEqual(afterFull(prefetch, now), 1)
+  assert.strictEqual(prefetch.target(now), 1)
   prefetch.reset()
   assert.strictEqual(prefetch.target(now), 0)
 })

@@ -115,6 +115,27 @@ workerTests("an idle worker", (test) => {
   )
 })
 
+workerTests("a new worker", (test) => {
+  test(
+    "is told at once by one that was there before how many there are, though both poll once an hour",
+    Effect.gen(function*() {
+      const heard = yield* (yield* PgClient.PgClient).listen("pg_task_changed")
+      const probe = Effect.map(
+        Effect.repeat(Queue.take(heard), { until: ({ payload }) => payload.startsWith("probe ") }),
+        ({ payload }) => payload.split(" ")
+      )
+      const next = (isIt: (probe: ReadonlyArray<string>) => boolean) =>
+        within(Effect.repeat(probe, { until: isIt }), "a probe")
+      yield* start({ tasks: [Jobs], pollInterval: "1 hour" })
+      const [, first, , , alone] = yield* next(() => true)
+      assert.strictEqual(alone, "1")
+      yield* startApart({ tasks: [Jobs], pollInterval: "1 hour" })
+      yield* next(([, worker]) => worker !== first)
+      yield* next(([, worker, , , both]) => worker === first && both === "2")
+    })
+  )
+})
+
 workerTests("a worker whose many peers are dead or frozen", (test) => {
   test(
     "finds each new task within seconds, and what it is to run later, too, though it polls once an hour",

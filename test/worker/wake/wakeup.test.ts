@@ -17,7 +17,8 @@ const make = Effect.sync(() => {
         clock.now += millis
         return TestClock.adjust(millis)
       }),
-    sleepFor: (millis: number) => sleeping(wakeup.sleepUntil({ due: clock.now + millis, again: Infinity, poll: Infinity })),
+    sleepFor: (millis: number) =>
+      sleeping(wakeup.sleepUntil({ due: clock.now + millis, again: Infinity, poll: Infinity })),
     restFor: (millis: number) => sleeping(wakeup.restUntil(clock.now + millis)),
     wait: sleeping(wakeup.waitForRoom())
   }
