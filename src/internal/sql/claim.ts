@@ -56,10 +56,14 @@ export const everything: Window = { from: undefined, to: undefined }
 const readable = `case when octet_length(step) <= ${maxStep}`
 const bytes = `${readable} then octet_length(step) else 0 end`
 
-const facts = `case when t.parent is not null or t.slot is not null or t.watched or ${hasWaitFacts}
+/** A text is put together at a fifth of the cost of a JSON object, which is made only for the rows that have waited. */
+const facts = `case when ${hasWaitFacts}
     then json_strip_nulls(json_build_object(
     'parent', t.parent, 'limitKey', t.limit_key, 'slot', t.slot, 'slots', t.slots, 'watched', t.watched,
-    ${waitFacts}))::text end`
+    ${waitFacts}))::text
+  when t.parent is not null or t.slot is not null or t.watched
+    then '{' || concat_ws(',', '"parent":"' || t.parent || '"', '"limitKey":' || to_json(t.limit_key),
+      '"slot":' || t.slot, '"slots":' || t.slots, case when t.watched then '"watched":true' end) || '}' end`
 
 /** The columns of a claimed row, and the time in them as numbers, so that no driver's date type is involved. */
 const claimed = `t.id, t.tried, t.transitions, t.crashes, t.trace, ${readable} then step end as step, ${bytes} as bytes,
