@@ -18,7 +18,9 @@ workerTests("the look of an idle worker", (test) => {
         const tasks = Array.from({ length: count }, (_, n) => ({ name: `Task ${n}`, states: ["One", "Other"] }))
         const outlook = { tasks, start: undefined, horizon: 11_000 }
         yield* sql.withTransaction(Effect.gen(function*() {
-          for (let n = 0; n < 20; n++) yield* look(sql, { outlook, leases: undefined, notification: undefined })
+          for (let n = 0; n < 20; n++) {
+            yield* look(sql, { outlook, leases: undefined, chores: undefined, notification: undefined })
+          }
           assert.deepStrictEqual(
             yield* run(
               `select generic_plans::int, custom_plans::int from pg_prepared_statements

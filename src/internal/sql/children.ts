@@ -128,11 +128,9 @@ where p.id = any($1::uuid[]) and p.ended_at is null and ${mayGoOn}`,
     [parents]
   ))
 
-/** Parents that wait for children, and have no open one: a crash came between a commit and what follows it. */
+/** Whether `p` waits for children, and has no open one: a crash came between a commit and what follows it. */
+export const isForgotten = `p.waits_for && ${joins} and p.ended_at is null and not p.is_running
+  and p.wakeup_at > now() and ${mayGoOn}`
+
 export const findForgotten = (sql: SqlClient): Rows<{ readonly id: string }> =>
-  queryAlone(
-    sql,
-    `select p.id from pg_task p where p.waits_for && ${joins} and p.ended_at is null and not p.is_running
-  and p.wakeup_at > now() and ${mayGoOn}`,
-    []
-  )
+  queryAlone(sql, `select p.id from pg_task p where ${isForgotten}`, [])

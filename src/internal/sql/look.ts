@@ -6,6 +6,7 @@
 import type * as Effect from "effect/Effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { type Chores, choresOf } from "./chores.ts"
 import { from } from "./claim.ts"
 import { firstByDue, quarantined, ready } from "./due.ts"
 import { isKnown, type KnownTask, knownTasks, namesAndTags } from "./known.ts"
@@ -82,10 +83,12 @@ export interface LookOptions {
   /** Looks for expired leases, too, unless another worker does so just now. */
   readonly leases: LeaseLook | undefined
   readonly notification: string | undefined
+  /** Also asks for chores: the names of the worker's tasks. */
+  readonly chores: ReadonlyArray<string> | undefined
 }
 
 /** An answer has at least one row: one for each expired lease. */
-export type Looked = Partial<Outlook> & Partial<LookRow>
+export type Looked = Partial<Outlook> & Partial<LookRow> & Partial<Chores>
 
 /** Sends the notification, if there is one: a text that is null would be taken for an empty one. */
 const sent = ({ add }: Params, { leases, notification }: LookOptions): string | undefined => {
@@ -103,18 +106,22 @@ export const look = (sql: SqlClient, options: LookOptions): Effect.Effect<Readon
   const params = new Params()
   const leases = options.leases === undefined ? undefined : frontLook(params, options.leases)
   const next = options.outlook === undefined ? "select" : outlook(params, options.outlook)
+  const chores = options.chores && choresOf(params, options.chores)
   const notified = sent(params, options)
   const ctes = [leases?.ctes, notified].filter((cte) => cte !== undefined)
   return queryAlone(
     sql,
     `${ctes.length === 0 ? "" : `with ${ctes.join(", ")}\n`}select *
 from (${next}) o${leases === undefined ? "" : ` cross join (${leases.select}) l`}${
-      notified === undefined ? "" : " left join sent on true"
-    }`,
+      chores === undefined ? "" : ` cross join (${chores}) h`
+    }${notified === undefined ? "" : " left join sent on true"}`,
     params.values
   )
 }
 
 /** Looks for expired leases alone. */
 export const lookForLeases = (sql: SqlClient, leases: LeaseLook): Effect.Effect<ReadonlyArray<LookRow>, SqlError> =>
-  look(sql, { outlook: undefined, leases, notification: undefined }) as Effect.Effect<ReadonlyArray<LookRow>, SqlError>
+  look(sql, { outlook: undefined, leases, notification: undefined, chores: undefined }) as Effect.Effect<
+    ReadonlyArray<LookRow>,
+    SqlError
+  >

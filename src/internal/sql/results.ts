@@ -31,6 +31,9 @@ const maxDeleted = 1000
 /** A parent reads its children when all of them have ended: until it has moved on, or has ended, it needs them. */
 const isUnneeded = "(parent is null or not exists (select from pg_task p where p.id = t.parent and p.ended_at is null))"
 
+/** Whether the time of `t` as a result is over, and nobody needs it. */
+export const isExpired = `kept_until <= now() and ${isUnneeded}`
+
 /** Deletes rows whose time as a result is over, up to a limit. Returns whether there may be more. */
 export const deleteExpired = (sql: SqlClient): Effect.Effect<boolean, SqlError> =>
   Effect.map(
@@ -38,7 +41,7 @@ export const deleteExpired = (sql: SqlClient): Effect.Effect<boolean, SqlError> 
       sql,
       `with gone as (
   delete from pg_task where ctid = any(array(
-    select ctid from pg_task t where kept_until <= now() and ${isUnneeded}
+    select ctid from pg_task t where ${isExpired}
     order by kept_until limit ${maxDeleted} for update skip locked
   )) returning 1
 )

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Entry } from "../attempt/claimedTask.ts"
 import { failureKindOf, findInCause, messageOf } from "../sql/errors.ts"
+import type { Chore, Chores } from "./chores.ts"
 import type { Database } from "./database.ts"
 import type { OthersLooks } from "./othersLooks.ts"
 import { Signal } from "./signal.ts"
@@ -27,6 +28,8 @@ export interface FollowUp {
    * Infinite: never.
    */
   readonly every: number
+  /** The kind of work that it looks for, where a poll may ask for it. */
+  readonly chore?: Chore
 }
 
 /** What a worker does beside its own follow-ups: in tests. */
@@ -59,6 +62,7 @@ export interface AfterCommitOptions {
   readonly followUps: ReadonlyArray<FollowUp>
   /** Whether another worker looks for what was left undone. */
   readonly othersLooks: OthersLooks
+  readonly chores: Chores
   /** Notifies the workers. */
   readonly tell: Effect.Effect<unknown>
 }
@@ -68,9 +72,10 @@ export class AfterCommit {
   private readonly leftTasks = new Signal()
   private readonly followers: ReadonlyArray<Follower>
 
-  constructor({ database, followUps, othersLooks, tell }: AfterCommitOptions) {
+  constructor({ chores, followUps, tell, ...rest }: AfterCommitOptions) {
     this.tell = tell
-    this.followers = followUps.map((followUp) => new Follower(database, followUp, othersLooks))
+    this.followers = followUps.map((followUp) => new Follower({ ...rest, chores, followUp }))
+    for (const follower of this.followers) follower.listenTo(chores)
   }
 
   /** An outcome is in the row. */
@@ -97,11 +102,14 @@ export class AfterCommit {
   }
 }
 
+interface FollowerOptions extends Pick<AfterCommitOptions, "chores" | "database" | "othersLooks"> {
+  readonly followUp: FollowUp
+}
+
 /** Does one kind of work. */
 class Follower {
-  private readonly database: Database
+  private readonly options: FollowerOptions
   private readonly followUp: FollowUp
-  private readonly othersLooks: OthersLooks
   private readonly mayFollow = new Signal()
   private entries: Array<Entry> = []
   /** It is time to look for what others have left undone. */
@@ -111,10 +119,15 @@ class Follower {
   /** How many looks in a row were left to others. */
   private leftLooks = 0
 
-  constructor(database: Database, followUp: FollowUp, othersLooks: OthersLooks) {
-    this.database = database
-    this.followUp = followUp
-    this.othersLooks = othersLooks
+  constructor(options: FollowerOptions) {
+    this.options = options
+    this.followUp = options.followUp
+  }
+
+  /** A poll finds work of its kind. */
+  listenTo(chores: Chores): void {
+    const { chore, every } = this.followUp
+    if (chore !== undefined && every !== Infinity) chores.on(chore, () => this.look())
   }
 
   committed(entry: Entry): void {
@@ -145,7 +158,13 @@ class Follower {
   }
 
   private tick(): void {
-    if (this.othersLooks.areMade && ++this.leftLooks < longestTrust) return
+    const { chores, followUp: { chore, every }, othersLooks } = this.options
+    if (chore !== undefined && chores.isAsked(every)) return
+    if (othersLooks.areMade && ++this.leftLooks < longestTrust) return
+    this.look()
+  }
+
+  private look(): void {
     this.leftLooks = 0
     this.mustLook = true
     this.mayFollow.set()
@@ -161,7 +180,7 @@ class Follower {
     if (!isLook && entries.length === 0) return Effect.void
     this.isWorking = true
     // Sent again for as long as the database is away.
-    return this.database.retryingUnless(work(entries), isRefused).pipe(
+    return this.options.database.retryingUnless(work(entries), isRefused).pipe(
       Effect.catchCause((cause) => {
         this.entries = [...entries, ...this.entries]
         return Effect.andThen(noteFailure(cause), Effect.sleep(Math.min(failedPause, every / 2)))

@@ -31,6 +31,7 @@ import {
 } from "../sql/limits.ts"
 import { longestStart } from "../sql/rateSchema.ts"
 import type { AfterCommit } from "./afterCommit.ts"
+import type { Chores } from "./chores.ts"
 import type { Database } from "./database.ts"
 import { BatchSize, Entrance } from "./entrance.ts"
 import { type Ask, type Knocks, lockedPause } from "./knocks.ts"
@@ -72,6 +73,7 @@ export interface DoorOptions {
   readonly pool: { readonly demand: number; readonly entered: (results: ReadonlyArray<Entered>) => void }
   readonly wakeup: Waker
   readonly afterCommit: AfterCommit
+  readonly chores: Chores
 }
 
 export class Door {
@@ -85,11 +87,17 @@ export class Door {
   private lastTook = Infinity
   /** How long the last look took, in milliseconds. */
   private lookTook = 0
+  /** A poll has found rows at the door. */
+  private someAtDoor = false
 
   constructor(options: DoorOptions) {
     this.options = options
     this.known = new Map(options.pauses.known.map(({ name, states }) => [name, states && new Set(states)]))
-    const { knocks: { entering, starting }, now, sql } = options
+    const { chores, knocks: { entering, mayLook, starting }, now, sql } = options
+    chores.on("atDoor", () => {
+      this.someAtDoor = true
+      mayLook.set()
+    })
     const shared = {
       now,
       size: this.size,
@@ -272,7 +280,12 @@ export class Door {
    * rows wait at the door.
    */
   private get lookForUse(): Effect.Effect<void> {
-    const { database, sql } = this.options
+    const { chores, database, sql } = this.options
+    if (this.someAtDoor) {
+      this.someAtDoor = false
+      return this.look
+    }
+    if (chores.isAsked(lookEvery.unlimited)) return Effect.void
     return Effect.matchEffect(database.withTimeout(someAtDoor(sql, [...this.known.keys()])), {
       onFailure: (error) => Effect.logDebug(`Rows at the door could not be looked for: ${messageOf(error)}`),
       onSuccess: (found) => found ? this.look : Effect.void

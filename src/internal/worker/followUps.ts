@@ -20,7 +20,8 @@ const deleteAllExpired = (sql: SqlClient): Effect.Effect<void, SqlError> =>
 const expiry = (sql: SqlClient): FollowUp => ({
   concerns: () => false,
   work: () => deleteAllExpired(sql),
-  every: expiryInterval
+  every: expiryInterval,
+  chore: "expired"
 })
 
 /** Notifies those who wait for the end of a task. If a worker crashes before, they find out when they look. */
@@ -44,7 +45,8 @@ const parents = (sql: SqlClient, every: number): FollowUp => ({
       ? wakeParents(sql, [...new Set(committed.map(({ claimed }) => parentOf(claimed)!))])
       : Effect.flatMap(findForgotten(sql), (found) =>
         found.length === 0 ? Effect.void : wakeParents(sql, found.map(({ id }) => id))),
-  every
+  every,
+  chore: "forgotten"
 })
 
 /** How often a part of the keys of limits is looked through for unused ones, in milliseconds. */
@@ -62,7 +64,8 @@ const unusedKeys = (sql: SqlClient, every: number): FollowUp => {
       Effect.map(look, (next) => {
         after = next
       }),
-    every
+    every,
+    chore: "notes"
   }
 }
 

@@ -25,6 +25,7 @@ import { Door } from "./door.ts"
 import { type Dispatching, makeDispatching, makeSleeps } from "./dispatching.ts"
 import { drain, end } from "./shutdown.ts"
 import { noteStarted } from "./launch.ts"
+import { Chores } from "./chores.ts"
 import { makeFollowUps } from "./followUps.ts"
 import { keptHistories, makeToHistory } from "../attempt/history.ts"
 import { keepHistory } from "./historyKeeper.ts"
@@ -150,7 +151,8 @@ const makePipeline = Effect.fnUntraced(function*(core: Core, known: ReadonlyArra
   const notifyWorkers = Effect.flatten(notifierOf(sql).tell)
   const followUps = [...yield* makeFollowUps(sql), ...yield* ExtraFollowUps]
   const othersLooks = new OthersLooks(now)
-  const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps, othersLooks })
+  const chores = new Chores({ now, tasks: [...settings.tasks.keys()], othersLooks })
+  const afterCommit = new AfterCommit({ database, tell: notifyWorkers, followUps, othersLooks, chores })
   const pauses = new Pauses({ ...core, known, onResumed: () => wakeup.wake() })
   yield* Effect.withTracerEnabled(pauses.load, false)
   const knocks = new Knocks(settings.tasks, now)
@@ -170,13 +172,13 @@ const makePipeline = Effect.fnUntraced(function*(core: Core, known: ReadonlyArra
     toHistory: runner.toHistory,
     lanes: { count: lanes.length, of: laneByTask(lanes) }
   })
-  const door = new Door({ sql, database, now, knocks, pauses, pool, wakeup, afterCommit })
+  const door = new Door({ sql, database, now, knocks, pauses, pool, wakeup, afterCommit, chores })
   const writing = { sql, database, lease, metrics, onStored: settleWith({ ...core, now }, pool) }
   const writers = [
     new Writer({ ...writing, isAsync: false, outbox }),
     new Writer({ ...writing, isAsync: true, outbox: asyncOutbox })
   ]
-  return { sleeps, wakeup, othersLooks, afterCommit, knocks, door, pauses, pool, writers, notifyWorkers }
+  return { sleeps, wakeup, othersLooks, chores, afterCommit, knocks, door, pauses, pool, writers, notifyWorkers }
 })
 
 /** What tells a worker from others, and where its table is. */

@@ -43,7 +43,7 @@ export const statements = ({ attempts, due }: {
     Outcome.storeOutcomes(sql, changes, { lease, isAsync: false })
   const leases = { tasks: names, limit: 1000, notification: undefined }
   const next = (outlook: OutlookOptions): Send => (sql) =>
-    look(sql, { outlook, leases: undefined, notification: undefined })
+    look(sql, { outlook, leases: undefined, chores: undefined, notification: undefined })
   const inFront: Send = (sql) => lookForLeases(sql, leases)
   const ids = attempts.map(({ id }) => id)
   const signal = { tag: "Approved", value: "{}", trace: null, dedupe: undefined }

@@ -6,6 +6,7 @@ import { AfterCommit } from "../../../src/internal/worker/afterCommit.ts"
 import { Database } from "../../../src/internal/worker/database.ts"
 import { WorkerMetrics } from "../../../src/internal/worker/metrics.ts"
 import { Knocks } from "../../../src/internal/worker/knocks.ts"
+import { Chores } from "../../../src/internal/worker/chores.ts"
 import { OthersLooks } from "../../../src/internal/worker/othersLooks.ts"
 import { Pool } from "../../../src/internal/worker/pool.ts"
 import { Wakeup } from "../../../src/internal/worker/wakeup.ts"
@@ -29,6 +30,7 @@ const makePool = Effect.fnUntraced(function*(concurrency: number) {
       database: new Database(metrics),
       followUps: [],
       othersLooks: new OthersLooks(now),
+      chores: new Chores({ now, tasks: [], othersLooks: new OthersLooks(now) }),
       tell: Effect.void
     }),
     knocks: new Knocks(new Map(), now),

@@ -95,6 +95,7 @@ workerTests("rows in unknown states", (test) => {
           look(sql, {
             outlook: { tasks: [{ name: "Jobs", states }], start: undefined, horizon: 1000 },
             leases: undefined,
+            chores: undefined,
             notification: undefined
           }),
           ([found]) => found!.quarantined

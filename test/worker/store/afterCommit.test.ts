@@ -5,6 +5,7 @@ import { ConnectionError, SqlError, UnknownError } from "effect/sql/SqlError"
 import { TestClock } from "effect/testing"
 import type { Entry } from "../../../src/internal/attempt/claimedTask.ts"
 import { AfterCommit } from "../../../src/internal/worker/afterCommit.ts"
+import { Chores } from "../../../src/internal/worker/chores.ts"
 import { OthersLooks } from "../../../src/internal/worker/othersLooks.ts"
 import { Database } from "../../../src/internal/worker/database.ts"
 import { WorkerMetrics } from "../../../src/internal/worker/metrics.ts"
@@ -32,6 +33,7 @@ const make = (answer: (call: number) => Effect.Effect<void, SqlError>) =>
     yield* Effect.forkScoped(database.watch)
     const afterCommit = new AfterCommit({
       othersLooks: new OthersLooks(() => 0),
+      chores: new Chores({ now: () => 0, tasks: [], othersLooks: new OthersLooks(() => 0) }),
       database,
       followUps: [{
         concerns: () => true,
@@ -185,6 +187,7 @@ it.effect("each follow-up is done apart from the others, with the outcomes that 
     })
     const afterCommit = new AfterCommit({
       othersLooks: new OthersLooks(() => 0),
+      chores: new Chores({ now: () => 0, tasks: [], othersLooks: new OthersLooks(() => 0) }),
       database: new Database(new WorkerMetrics(Context.empty())),
       followUps: [follow("ended", "Finished", Effect.never), follow("parked", "Parked", Effect.void)],
       tell: Effect.void

@@ -17,6 +17,8 @@ import { eventually, within } from "../../support/worker/Wait.ts"
 
 const never = Effect.provideService(ParentsLook, Infinity)
 const quick = Effect.provideService(ParentsLook, 20)
+/** No look of its own while a test runs. */
+const rare = Effect.provideService(ParentsLook, 3_600_000)
 
 /** Neither the look nor the poll comes while a test runs. */
 const silent = { pollInterval: "1 hour", shutdownTimeout: 0 } as const
@@ -60,35 +62,37 @@ workerTests("parents", (test) => {
     })
   )
 
-  test(
-    "whose worker crashes between the commit of their last child and what follows it are found by a look, and by it alone",
-    Effect.gen(function*() {
-      const network = yield* makeNetwork(yield* urlOfTest)
-      yield* network.mend
-      const gate = yield* Latch.make()
-      yield* never(startWith(network.url, { ...silent, tasks: [makeChild(gate.await), makeParent()] })).pipe(
-        Effect.provideService(ExtraFollowUps, onEndOfChild(() => Effect.runFork(network.cut)))
-      )
-      const id = yield* Parent.enqueue(new Begin({ names: ["last"] }))
-      yield* gathers(id)
-      const [child] = yield* childrenOf(id)
-      yield* gate.open
-      yield* eventually(
-        run("select from pg_task where id = $1::uuid and ended_at is not null", [child]),
-        (found) => found.length === 1
-      )
-      // Another worker is at work, with families of its own, and polls.
-      yield* never(start({ tasks: [makeChild(), makeParent()], pollInterval: "20 millis" }))
-      for (let n = 0; n < 3; n++) yield* familyOf(["other"])
-      assert.deepStrictEqual<ReadonlyArray<string>>(yield* forgotten, [id])
-      yield* quick(start({ ...silent, tasks: [makeChild(), makeParent()] }))
-      assert.deepStrictEqual(yield* within(Parent.await(id), "the result"), new Together({ seen: ["last"] }))
-      // Should the first worker come back after all, it does again what was done.
-      yield* network.mend
-      yield* familyOf(["other"])
-      assert.deepStrictEqual(yield* run("select transitions from pg_task where id = $1::uuid", [id]), [
-        { transitions: 2 }
-      ])
-    })
-  )
+  for (const [name, look] of [["a look", quick], ["a poll that asks along", rare]] as const) {
+    test(
+      `whose worker crashes between the commit of their last child and what follows it are found by ${name}, and by it alone`,
+      Effect.gen(function*() {
+        const network = yield* makeNetwork(yield* urlOfTest)
+        yield* network.mend
+        const gate = yield* Latch.make()
+        yield* never(startWith(network.url, { ...silent, tasks: [makeChild(gate.await), makeParent()] })).pipe(
+          Effect.provideService(ExtraFollowUps, onEndOfChild(() => Effect.runFork(network.cut)))
+        )
+        const id = yield* Parent.enqueue(new Begin({ names: ["last"] }))
+        yield* gathers(id)
+        const [child] = yield* childrenOf(id)
+        yield* gate.open
+        yield* eventually(
+          run("select from pg_task where id = $1::uuid and ended_at is not null", [child]),
+          (found) => found.length === 1
+        )
+        // Another worker is at work, with families of its own, and polls.
+        yield* never(start({ tasks: [makeChild(), makeParent()], pollInterval: "20 millis" }))
+        for (let n = 0; n < 3; n++) yield* familyOf(["other"])
+        assert.deepStrictEqual<ReadonlyArray<string>>(yield* forgotten, [id])
+        yield* look(start({ ...silent, tasks: [makeChild(), makeParent()] }))
+        assert.deepStrictEqual(yield* within(Parent.await(id), "the result"), new Together({ seen: ["last"] }))
+        // Should the first worker come back after all, it does again what was done.
+        yield* network.mend
+        yield* familyOf(["other"])
+        assert.deepStrictEqual(yield* run("select transitions from pg_task where id = $1::uuid", [id]), [
+          { transitions: 2 }
+        ])
+      })
+    )
+  }
 })
