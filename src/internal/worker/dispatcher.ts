@@ -269,11 +269,8 @@ export class Dispatcher {
     const startedAt = now()
     const { pass, window } = this.nextLook(startedAt)
     const options = { tasks: pauses.claimable, limit, bytes: pool.lanes.memory.left, token: crypto.randomUUID(), lease }
-    this.mayHaveDueRows =
-      this.isPoll =
-      this.isPollDear =
-      this.isLate =
-        false
+    this.mayHaveDueRows = this.isPoll = this.isPollDear = false
+    this.isLate = false
     this.leftLook = undefined
     this.calls.cancel()
     const statement = pass === undefined ? claim(sql, options, window) : claimBehind(sql, options, pass.position)

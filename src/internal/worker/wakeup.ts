@@ -97,7 +97,8 @@ export class Wakeup implements Waker {
 
   lookIn(delay: number): void {
     const at = this.now() + delay
-    if (at >= this.lookAt) return
+    // Each notification may ask for the same look anew. To wake up for that would cost more than all the rest.
+    if (at >= this.lookAt - 1) return
     this.lookAt = at
     this.signal.set()
   }

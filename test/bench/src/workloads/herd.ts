@@ -81,13 +81,13 @@ const targetsOf = (many: string, one: string): Workload["targets"] => [
 
 export const herd: Workload = {
   number: 12,
-  title: "many idle workers, one task after the other, 400 tasks",
+  title: "many idle workers, one task after the other, 1,000 tasks",
   note:
     "Another process enqueues one task every 20 ms or 5 ms, jittered by half; all workers are idle, each with a pool of " +
     "its own, over four processes. Statements that the workers send (a task needs two: its claim and its outcome), CPU " +
     "time of the server, and pick-up latency. A worker has ten slots, unless it says otherwise, and steps do nothing, " +
     "but for the last two: there each step takes 100 ms.",
-  sizes: { ours: 400, graphile: 400 },
+  sizes: { ours: 1000, graphile: 1000 },
   rounds: 2,
   seconds: 600,
   measure: async (bench, subject, tasks) => {
