@@ -19,12 +19,12 @@ const parent = "00000000-0000-4000-8000-000000000001"
 
 /** How rows get facts, and which facts a claim brings of them. */
 const kinds = {
-  child: { set: `parent = '${parent}'`, facts: { parent, watched: false } },
+  child: { set: `parent = '${parent}'`, facts: { parent } },
   watched: { set: "watched = true", facts: { watched: true } },
   both: { set: `parent = '${parent}', watched = true`, facts: { parent, watched: true } },
   limited: {
     set: "limit_key = 'eu', slot = 1, slots = 3",
-    facts: { limitKey: "eu", slot: 1, slots: 3, watched: false }
+    facts: { limitKey: "eu", slot: 1, slots: 3 }
   },
   plain: { set: "tried = 0", facts: undefined },
   keyed: { set: "key = 'k'", facts: undefined }
