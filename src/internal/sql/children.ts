@@ -132,5 +132,6 @@ where p.id = any($1::uuid[]) and p.ended_at is null and ${mayGoOn}`,
 export const isForgotten = `p.waits_for && ${joins} and p.ended_at is null and not p.is_running
   and p.wakeup_at > now() and ${mayGoOn}`
 
+/** The parents that nobody has told. */
 export const findForgotten = (sql: SqlClient): Rows<{ readonly id: string }> =>
   queryAlone(sql, `select p.id from pg_task p where ${isForgotten}`, [])
