@@ -136,15 +136,15 @@ begin
       select w.k, w.n, i.id, i.slot from waiting w
         cross join lateral unnest(w.ids, ${lowest("w.n", "w.held", "cardinality(w.ids)")}) as i(id, slot)
     ), locked as materialized (
-      select l.ctid, i.k, i.n, i.slot from picked i cross join lateral (${lockOne(" skip locked")}) l
+      select l.ctid, i.id, i.n, i.slot from picked i cross join lateral (${lockOne(" skip locked")}) l
     ), given as (
       update pg_task t set slot = l.slot, slots = l.n, updated_at = now() from locked l where t.ctid = l.ctid
       returning t.id, t.task, t.state, t.crashes > 0 as quarantined
     )
     select id, task, state, quarantined, null as k from given
     union all select null, null, null, null, k from asked where is_timed or n = ${anyNumber}
-    union all select null, null, null, null, k from picked p group by k
-      having count(*) > (select count(*) from locked l where l.k = p.k)
+    union all select distinct null::uuid, null, null, null::boolean, k from picked p
+      where not exists (select from locked l where l.id = p.id)
   loop
     if r.k is null then
       id := r.id;
