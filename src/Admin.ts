@@ -945,7 +945,21 @@ export {
    * @category pausing
    * @since 0.1.0
    */
-  list as limits
+  list as limits,
+  /**
+   * The number of the code holds again for a limit, or for one of its keys: see `Limits.resetRunning`.
+   *
+   * @category pausing
+   * @since 0.1.0
+   */
+  resetRunning,
+  /**
+   * How many tasks of a limit, or of one of its keys, may be at work, whatever the code says: see `Limits.setRunning`.
+   *
+   * @category pausing
+   * @since 0.1.0
+   */
+  setRunning
 } from "./Limits.ts"
 
 // ---------------------------------------------------------------------------------------------------------------

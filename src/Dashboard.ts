@@ -26,7 +26,7 @@ import * as Task from "./Task.ts"
  * - `cancel`: delete tasks.
  * - `edit`: replace the state of a task.
  * - `signal`: send a task a signal that its states wait for.
- * - `pause`: pause and resume limits, and the schedules of recurring tasks.
+ * - `pause`: pause and resume limits, and the schedules of recurring tasks, and change how many tasks of a limit may be at work.
  *
  * @category models
  * @since 0.1.0

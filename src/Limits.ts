@@ -1,6 +1,6 @@
 /**
- * For whoever is on call: the limits, how many tasks hold their slots and how many wait. The command `pg-task limits` does
- * the same. `Admin.pause` and `Admin.resume` pause and resume them.
+ * For whoever is on call: the limits, how many tasks hold their slots and how many wait, and the means to change how many
+ * may be at work. The command `pg-task limits` does the same. `Admin.pause` and `Admin.resume` pause and resume them.
  *
  * @since 0.1.0
  */
@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { allLimits } from "./internal/admin/limits.ts"
+import { allLimits, resetRunning as reset, setRunning as set } from "./internal/admin/limits.ts"
 import type * as TaskError from "./TaskError.ts"
 
 /**
@@ -22,7 +22,10 @@ export class Count extends Schema.Class<Count>("effect-pg-task/Limits/Count")({
   limit: Schema.String,
   /** Null if the limit has no keys, or for all of them together. */
   key: Schema.NullOr(Schema.String),
-  /** How many tasks may be at work at the same time. Null if only a rate limits them, no worker has said it, or for all keys. */
+  /**
+   * How many tasks may be at work at the same time: what somebody has set, or else what the code says. Null if only a rate
+   * limits them, no worker has said it, or for all keys.
+   */
   running: Schema.NullOr(Schema.Number),
   /** How many attempts may start in how long. Null if it has no rate, no worker has said it, or for all keys. */
   rate: Schema.NullOr(Schema.Struct({ limit: Schema.Number, per: Schema.DurationFromMillis })),
@@ -38,13 +41,20 @@ export class Count extends Schema.Class<Count>("effect-pg-task/Limits/Count")({
   paused: Schema.Boolean,
   /** For how long no task starts, because it backs off, or the whole limit does. Null if it doesn't. */
   backOff: Schema.NullOr(Schema.DurationFromMillis),
-  /** The same of a key alone, without what holds for the whole limit: what `Admin.resume` of this key ends. */
-  itself: Schema.Struct({ paused: Schema.Boolean, backOff: Schema.NullOr(Schema.DurationFromMillis) })
+  /**
+   * The same of a key alone, without what holds for the whole limit: what `Admin.resume` of this key ends. `running` is what
+   * {@link setRunning} has set for it, and {@link resetRunning} takes back.
+   */
+  itself: Schema.Struct({
+    paused: Schema.Boolean,
+    backOff: Schema.NullOr(Schema.DurationFromMillis),
+    running: Schema.NullOr(Schema.Number)
+  })
 }) {}
 
 /**
- * The limits of which tasks are there, or which are paused or back off, those with the most waiting tasks first: one for each key. At
- * most `first` of them, by default 1,000.
+ * The limits of which tasks are there, which are paused or back off, or whose number somebody has set: those with the most
+ * waiting tasks first, one for each key. At most `first` of them, by default 1,000.
  *
  * @example
  * ```ts
@@ -79,3 +89,49 @@ export interface Target {
   /** Default: all keys of the limit. */
   readonly key?: string | undefined
 }
+
+/**
+ * From now on so many tasks of a limit, or of one of its keys, may be at work at the same time, whatever the code says: 1 to
+ * 10,000. It holds until {@link resetRunning}, through restarts and deployments. For a limit it is the number of each key,
+ * but for those with one of their own.
+ *
+ * A lower number interrupts no task: there are fewer as they end, and tasks that have got their slot before still begin. A
+ * higher one lets more begin within milliseconds, and within about a second where more than 50 keys have tasks that wait,
+ * or the limit has only a rate. To let none begin, pause the limit.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Limits } from "effect-pg-task"
+ *
+ * export const program = Effect.gen(function*() {
+ *   yield* Limits.setRunning({ limit: "tenant", key: "acme" }, 1)
+ * })
+ * ```
+ * @category limits
+ * @since 0.1.0
+ */
+export const setRunning: (
+  target: Target,
+  running: number
+) => Effect.Effect<
+  void,
+  TaskError.TaskLimitError | TaskError.TaskTableError | SqlError,
+  SqlClient.SqlClient
+> = set
+
+/**
+ * The number of the code holds again for a limit, or for one of its keys. Returns whether another one was set.
+ *
+ * @example
+ * ```ts
+ * import { Limits } from "effect-pg-task"
+ *
+ * export const program = Limits.resetRunning({ limit: "tenant", key: "acme" })
+ * ```
+ * @category limits
+ * @since 0.1.0
+ */
+export const resetRunning: (
+  target: Target
+) => Effect.Effect<boolean, TaskError.TaskTableError | SqlError, SqlClient.SqlClient> = reset

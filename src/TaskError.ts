@@ -228,6 +228,20 @@ export class TaskEditError extends Schema.TaggedError<TaskEditError>("effect-pg-
 }) {}
 
 /**
+ * Not a number of tasks that a limit can have: it is a whole number of 1 to 10,000. Nothing was changed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskLimitError
+  extends Schema.TaggedError<TaskLimitError>("effect-pg-task/TaskLimitError")("TaskLimitError", {
+    /** The limit's name. */
+    limit: Schema.String,
+    message: Schema.String
+  })
+{}
+
+/**
  * The workers were told to stop, but some steps were still running after the timeout.
  *
  * @category errors

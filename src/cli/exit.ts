@@ -64,6 +64,7 @@ export type Failure =
   | TaskError.TaskOptionsError
   | TaskError.TaskKeyTakenError
   | TaskError.TaskEditError
+  | TaskError.TaskLimitError
   | TaskError.TaskStopTimeoutError
   | TaskError.TaskParkedError
   | TaskError.TaskTransactionError
@@ -130,6 +131,7 @@ const codes: Record<Exclude<Failure, CliError.CliError>["_tag"], number> = {
   TaskInvalidSignalError: exitCode.failed,
   TaskInboxFullError: exitCode.failed,
   TaskOptionsError: exitCode.failed,
+  TaskLimitError: exitCode.usage,
   TaskKeyTakenError: exitCode.failed,
   TaskEditError: exitCode.failed,
   TaskStopTimeoutError: exitCode.failed,

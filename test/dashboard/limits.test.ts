@@ -130,6 +130,52 @@ dashboardTests("limits", (test) => {
   )
 
   test(
+    "have other numbers at once, without scripts, and those of the code again",
+    Effect.gen(function*() {
+      yield* resetLimits
+      yield* atTheDoor("acme", 2)
+      const url = yield* serve({ tasks: [Syncs], access: as("ada", "write") })
+      const { faults, page } = yield* visit({ javaScriptEnabled: false })
+      const setTo = (label: string, number: string, name: string) =>
+        Effect.gen(function*() {
+          yield* play(() => page.getByLabel(label, { exact: true }).fill(number))
+          yield* follow(page.getByRole("button", { name: `Set ${name}`, exact: true }))
+          return yield* contentOf(page)
+        })
+      const numbers = run("select key, set_slots from pg_task_limit where set_slots is not null order by key")
+
+      yield* play(() => page.goto(`${url}limit?limit=tenant&key=acme`))
+      assert.match(yield* setTo("At most", "3", "tenant acme"), /1 key changed[^]*At most\s+3\s+set here/)
+      assert.deepStrictEqual(yield* numbers, [{ key: "tenant:acme", set_slots: 3 }])
+      yield* play(() => page.goto(`${url}limits?limit=tenant`))
+      assert.match(yield* setTo("At most, of each key", "7", "tenant"), /1 limit changed[^]*acme\s+3\s+set here/)
+      assert.deepStrictEqual(yield* numbers, [
+        { key: "tenant", set_slots: 7 },
+        { key: "tenant:acme", set_slots: 3 }
+      ])
+      yield* play(() => page.goto(`${url}limits`))
+      const line = page.getByRole("region", { name: "Limits" }).getByRole("row", { name: "Syncs.Sync" })
+      assert.match(yield* play(() => line.innerText()), /tenant\s+7 set here of each key\s/)
+      // A key of which no task is there.
+      yield* run("delete from pg_task")
+      yield* play(() => page.goto(`${url}limits?limit=tenant`))
+      assert.match(yield* contentOf(page), /acme\s+3\s+set here\s+0/)
+      yield* follow(page.getByRole("link", { name: "acme" }))
+      yield* follow(page.getByRole("button", { name: "As the code says tenant acme" }))
+      assert.match(yield* contentOf(page), /1 key has the number of the code again[^]*At most\s+7\s+Holders/)
+      assert.deepStrictEqual(yield* numbers, [{ key: "tenant", set_slots: 7 }])
+      const post = (fields: Record<string, string>) => postAs(url, "limit", { limit: "tenant", ...fields })
+      assert.strictEqual((yield* post({ change: "reset", key: "acme" })).status, 409)
+      for (const running of ["", "0", "1.5", "many"]) {
+        assert.strictEqual((yield* post({ change: "set", running })).status, 400, running)
+      }
+      assert.strictEqual((yield* post({ change: "reset" })).status, 303)
+      assert.deepStrictEqual(yield* numbers, [])
+      assert.deepStrictEqual(faults, [])
+    })
+  )
+
+  test(
     "are paused only by those who may",
     Effect.gen(function*() {
       yield* resetLimits

@@ -50,7 +50,8 @@ const weights: Record<Name, number> = {
   "park slots": 3,
   "move slots": 3,
   "rename slots": 2,
-  "pause a limit": 2
+  "pause a limit": 2,
+  "set the number of a limit": 2
 }
 
 /** Those that change the same thing must not undo each other's work: one at a time. */

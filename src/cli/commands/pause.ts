@@ -6,17 +6,17 @@ import * as Schema from "effect/Schema"
 import * as Admin from "../../Admin.ts"
 import { connected, limits, within } from "../connection.ts"
 import { NothingMatched, UsageError } from "../exit.ts"
-import { Json, optional, taskName } from "../input/flags.ts"
-import { pauseAndLook, unusedNote } from "../output/paused.ts"
+import { Json, limitKey, limitName, optional, taskName } from "../input/flags.ts"
+import { pauseAndLook, titleOf, unusedNote } from "../output/paused.ts"
 import { self } from "../output/ownCommand.ts"
 import * as Output from "../output/print.ts"
 import type { Column } from "../output/table.ts"
-import { formatDuration, oneLine } from "../output/text.ts"
+import { formatDuration } from "../output/text.ts"
 
 const flags = {
   task: optional(taskName.pipe(Flag.withDescription("The name of a task"))),
-  limit: optional(Flag.String("limit").pipe(Flag.withAlias("l"), Flag.withDescription("The name of a limit"))),
-  key: optional(Flag.String("key").pipe(Flag.withAlias("k"), Flag.withDescription("One key of the limit")))
+  limit: optional(limitName),
+  key: limitKey
 }
 
 interface Given {
@@ -31,11 +31,6 @@ const targetOf = ({ key, limit, task }: Given): Effect.Effect<Admin.PauseTarget,
     : task === undefined && limit !== undefined
     ? Effect.succeed({ limit, key })
     : new UsageError({ message: "Give --task, or --limit with or without --key" })
-
-const titleOf = ({ key, limit, task }: { readonly [K in keyof Given]: string | null | undefined }): string => {
-  if (typeof task === "string") return `task ${oneLine(task)}`
-  return `limit ${oneLine(limit ?? "")}${typeof key === "string" ? ` ${oneLine(key)}` : ""}`
-}
 
 const columns = (): ReadonlyArray<Column<Admin.Pause>> => [
   { title: "PAUSED", value: titleOf, min: 8 },

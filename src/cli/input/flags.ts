@@ -71,6 +71,11 @@ const unnamed = "?"
 
 export const taskName = Flag.String("task").pipe(Flag.withAlias("t"), Flag.withDescription("The task's name"))
 
+export const limitName = Flag.String("limit").pipe(Flag.withAlias("l"), Flag.withDescription("The name of a limit"))
+export const limitKey = optional(
+  Flag.String("key").pipe(Flag.withAlias("k"), Flag.withDescription("One key of the limit"))
+)
+
 /** Which tasks. */
 export const filter = {
   task: optional(

@@ -3,6 +3,19 @@ import * as Effect from "effect/Effect"
 import * as Admin from "../../Admin.ts"
 import * as Pauses from "../../Pauses.ts"
 import { note } from "./print.ts"
+import { oneLine } from "./text.ts"
+
+/** A task, a limit, or a key of one. */
+interface Target {
+  readonly task?: string | null | undefined
+  readonly limit: string | null | undefined
+  readonly key: string | null | undefined
+}
+
+export const titleOf = ({ key, limit, task }: Target): string => {
+  if (typeof task === "string") return `task ${oneLine(task)}`
+  return `limit ${oneLine(limit ?? "")}${typeof key === "string" ? ` ${oneLine(key)}` : ""}`
+}
 
 /** Whether a row's task is paused. A role may read the tasks and not what is paused: then none is. */
 export const readPaused = Effect.map(

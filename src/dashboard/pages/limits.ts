@@ -7,7 +7,7 @@ import { address, cut, type Html, html } from "../html.ts"
 import { respond } from "../shell.ts"
 import type { Handler, Site, Visit } from "../site.ts"
 import { count, duration, number, several } from "../text.ts"
-import { doneNote, limitButtons } from "./limitActions.ts"
+import { doneNote, limitButtons, numberForm } from "./limitActions.ts"
 
 /** Rows of each task: however many there are, a look is quick. */
 const lookAt = 10_000
@@ -57,11 +57,10 @@ const linesOf = (site: Site, sums: ReadonlyArray<Activity.LimitSum>): ReadonlyAr
 const isKeyed = ({ states, sum }: Line): boolean =>
   states.some(({ limit }) => limit.keyed) || (sum !== undefined && sum.keys + sum.pausedKeys > 0)
 
+type Most = Pick<Activity.LimitCount, "running" | "rate">
+
 /** How many may be at work, and how many may start in a while. */
-export const mostOf = (
-  { rate, running }: Pick<Activity.LimitCount, "running" | "rate">,
-  unknown = "–"
-): string => {
+export const mostOf = ({ rate, running }: Most, unknown = "–"): string => {
   const most = [
     ...(running === null ? [] : [number(running)]),
     ...(rate === null ? [] : [`${number(rate.limit)} in ${Duration.format(rate.per)}`])
@@ -69,11 +68,21 @@ export const mostOf = (
   return most.length === 0 ? unknown : most.join(", and ")
 }
 
+/** Somebody has set the number. */
+export const setMark = html`<span class="quiet">set here</span>`
+
 /** As the newest worker has said it, or else the code. */
-const mostOfLine = ({ states: [first], sum }: Line): string =>
-  sum !== undefined && (sum.running !== null || sum.rate !== null)
-    ? mostOf(sum)
-    : mostOf({ running: first?.limit.running ?? null, rate: first?.limit.rate ?? null })
+const saidOf = ({ states: [first], sum }: Line): Most =>
+  sum !== undefined && (sum.rate !== null || (sum.running !== null && sum.itself.running === null))
+    ? sum
+    : { running: first?.limit.running ?? null, rate: first?.limit.rate ?? null }
+
+/** The same, or as somebody has set it. */
+const mostOfLine = (line: Line): Html => {
+  const set = line.sum?.itself.running ?? null
+  const said = saidOf(line)
+  return set === null ? html`${mostOf(said)}` : html`${mostOf({ ...said, running: set })} ${setMark}`
+}
 
 const mark = (text: string, isWhole = false): Html =>
   html`<span class="badge" data-mood="limited">${text}</span> ${
@@ -139,9 +148,11 @@ const head = (titles: ReadonlyArray<string>): Html =>
 const keyLine = (visit: Visit, list: string | undefined) => (key: Activity.LimitCount): Html =>
   html`<tr><th scope="row"><a href="${address("limit", { limit: key.limit, key: key.key ?? undefined })}">${
     list === undefined ? html`<span class="quiet">${cut(key.limit, maxName)}</span> ` : ""
-  }${cut(key.key ?? "", maxName)}</a></th><td class="num">${mostOf(key)}</td>${numbers(key)}<td>${
-    marks(key)
-  }</td><td class="tight">${limitButtons(visit, { limit: key.limit, key: key.key ?? undefined, list }, key)}</td></tr>`
+  }${cut(key.key ?? "", maxName)}</a></th><td class="num">${mostOf(key)}${
+    key.itself.running === null ? "" : html` ${setMark}`
+  }</td>${numbers(key)}<td>${marks(key)}</td><td class="tight">${
+    limitButtons(visit, { limit: key.limit, key: key.key ?? undefined, list }, key)
+  }</td></tr>`
 
 const keyTitles = ["Key", "At most", "Holders", "At work", "Waiting", "Oldest", "Paused"]
 
@@ -193,12 +204,17 @@ const keySearch = (limit: string): Html =>
 
 const keyPage = Effect.fnUntraced(function*(visit: Visit, limit: string) {
   const after = visit.query.get("after") ?? undefined
-  const { keys, next } = yield* Activity.limitKeys(limit, { first: pageSize, lookAt: lookAtKey, after })
+  const [{ keys, next }, { count: whole }] = yield* Effect.all([
+    Activity.limitKeys(limit, { first: pageSize, lookAt: lookAtKey, after }),
+    Activity.limitTasks({ limit }, { first: 1, lookAt: 1 })
+  ], { concurrency: 2 })
   const text = keys.length < pageSize ? "Look further" : "Next page"
   return respond(visit, {
     title: `Limit ${cut(limit, maxName)}`,
     current: "limits",
-    body: html`<h1>Limit ${cut(limit, maxName)}</h1>${doneNote(visit.query)}${keySearch(limit)}<section class="card">
+    body: html`<h1>Limit ${cut(limit, maxName)}</h1>${doneNote(visit.query)}<div class="bar">${
+      numberForm(visit, { limit, list: limit }, whole)
+    }</div>${keySearch(limit)}<section class="card">
 <p class="quiet">${
       several(keys.length, "key")
     } on this page: those whose tasks are there, and those that are paused.</p>${

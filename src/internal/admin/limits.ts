@@ -3,6 +3,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { TaskLimitError } from "../../TaskError.ts"
+import { isRunning, runningRule } from "../definition/limit.ts"
 import { toTableError } from "../sql/errors.ts"
 import * as Statements from "../sql/limitAdmin.ts"
 import type { LimitCount } from "../sql/limitCount.ts"
@@ -27,7 +29,9 @@ const longer = (one: number | null, other: number | null) => one === null ? othe
 
 /** The fields of a `Limits.Count`. */
 export const countOf = <More extends object>(
-  { held, limitHeld, limitPaused, name, oldest, paused, rateLimit, ratePer, running, slots, ...more }: LimitCount & More
+  { held, limitHeld, limitPaused, name, oldest, paused, rateLimit, ratePer, running, setSlots, slots, ...more }:
+    & LimitCount
+    & More
 ) => ({
   ...more,
   limit: name,
@@ -37,7 +41,7 @@ export const countOf = <More extends object>(
   oldest: timeOrNull(oldest),
   paused: paused || limitPaused,
   backOff: timeOrNull(longer(held, limitHeld)),
-  itself: { paused, backOff: timeOrNull(held) }
+  itself: { paused, backOff: timeOrNull(held), running: setSlots }
 })
 
 export const allLimits = (limit: number) =>
@@ -45,3 +49,15 @@ export const allLimits = (limit: number) =>
 export const limitTotals = withSql(Statements.limitTotals)
 export const pauseLimit = (target: Target) => withSql((sql) => Statements.pauseLimit(sql, nameOf(target)))
 export const resumeLimit = (target: Target) => withSql((sql) => Statements.resumeLimit(sql, nameOf(target)))
+
+export const setRunning = (target: Target, running: number) => {
+  const name = nameOf(target)
+  return isRunning(running)
+    ? withSql((sql) => Statements.setSlots(sql, name, running))
+    : new TaskLimitError({
+      limit: nameOf({ limit: target.limit }),
+      message: `The limit ${name} can't have ${String(running)} tasks at work: give ${runningRule}. Nothing was changed`
+    })
+}
+
+export const resetRunning = (target: Target) => withSql((sql) => Statements.resetSlots(sql, nameOf(target)))

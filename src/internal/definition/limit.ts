@@ -40,13 +40,13 @@ const fail = (name: unknown, message: string): never => {
   throw new TaskDefinitionError({ message: `Limit ${JSON.stringify(name)}: ${message}` })
 }
 
-const isRunning = (running: unknown): running is number =>
+export const isRunning = (running: unknown): running is number =>
   Number.isInteger(running) && (running as number) >= 1 && (running as number) <= maxRunning
 
 /** Types say that it is a number, but anything may be given. */
 const textOf: (given: unknown) => string = String
 
-const runningRule = `a whole number of 1 to ${maxRunning}`
+export const runningRule = `a whole number of 1 to ${maxRunning}`
 
 const checkName = (name: unknown): void => {
   if (typeof name !== "string" || name === "" || name.length > maxName || unstorable.test(name) || name.includes(":")) {

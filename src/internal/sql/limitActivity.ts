@@ -4,7 +4,7 @@
  */
 import type { SqlClient } from "effect/sql/SqlClient"
 import { planned } from "./bounded.ts"
-import { brakes, hasKey, isPausedItself, keyOf, type LimitCount, nameOf, ratesOf, slotsOf } from "./limitCount.ts"
+import { brakes, hasKey, isPausedItself, keyOf, type LimitCount, nameOf, notedOf, slotsOf } from "./limitCount.ts"
 import { isAtDoor } from "./limitSchema.ts"
 import { namesIn, orderOfUnnamed, parts } from "./page.ts"
 import { query, type Rows } from "./query.ts"
@@ -31,24 +31,26 @@ const holds = "slot > 0"
 const waits = `${isAtDoor} and wakeup_at <= now()`
 
 /**
- * The rows that have waited longest, `$1` of each task; as many that hold slots; and what is paused. `capped`: there may
- * be more.
+ * The rows that have waited longest, `$1` of each task; as many that hold slots; what is paused; and the keys whose number
+ * somebody has set. `capped`: there may be more.
  */
 const sample = `with recursive ${namesIn(door)}, seen as materialized (
   (select r.* from ${door.name} n cross join lateral (
-    select t.limit_key as key, t.slots, 0 as holder, 0 as running, 1 as waiting, t.wakeup_at as due, t.task
+    select t.limit_key as key, t.slots, 0 as holder, 0 as running, 1 as waiting, t.wakeup_at as due, t.task,
+      false as paused
     from pg_task t where t.task = n.task and ${waits} order by t.wakeup_at limit $1::int
   ) r where n.task is not null)
   union all (
-    select t.limit_key, t.slots, 0, 0, 1, t.wakeup_at, null from pg_task t where t.task is null and ${waits}
+    select t.limit_key, t.slots, 0, 0, 1, t.wakeup_at, null, false from pg_task t where t.task is null and ${waits}
     ${orderOfUnnamed("order by t.wakeup_at")} limit $1::int
   ) union all (
-    select limit_key, slots, 1, is_running::int, 0, null, null from pg_task where ${holds}
+    select limit_key, slots, 1, is_running::int, 0, null, null, false from pg_task where ${holds}
     order by limit_key, slot limit $1::int
-  ) union all (select name, null, 0, 0, 0, null, null from pg_task_paused where kind = 'limit' limit $1::int)
+  ) union all (select name, null, 0, 0, 0, null, null, true from pg_task_paused where kind = 'limit' limit $1::int)
+  union all (select key, null, 0, 0, 0, null, null, false from pg_task_limit where set_slots is not null limit $1::int)
 ), capped as materialized (
   select coalesce(bool_or(c.seen >= $1::int), false) as capped
-  from (select count(*) as seen from seen group by task, holder, waiting) c
+  from (select count(*) as seen from seen group by task, holder, waiting, paused) c
 )`
 
 const sums = "sum(s.holder)::float8 as holders, sum(s.running)::float8 as running, sum(s.waiting)::float8 as waiting"
@@ -63,12 +65,12 @@ export const limitSums = (sql: SqlClient, lookAt: number): Rows<LimitSum> =>
       `${sample}
 select l.name, l.holders, l.running, l.waiting, l.oldest, l.keys, l."pausedKeys", l.capped as "atLeast",
   ${slotsOf("l.name", "l.slots")} as slots, ${isPausedItself("l.name")} as paused,
-  ${ratesOf("l.name")}
+  ${notedOf("l.name")}
 from (
   select ${nameOf("s.key")} as name, ${sums}, ${oldest}, bool_or(c.capped) as capped,
     max(s.slots) filter (where not ${hasKey("s.key")}) as slots,
     (count(distinct s.key) filter (where ${hasKey("s.key")} and s.holder + s.waiting > 0))::float8 as keys,
-    (count(*) filter (where ${hasKey("s.key")} and s.holder + s.waiting = 0))::float8 as "pausedKeys"
+    (count(*) filter (where ${hasKey("s.key")} and s.paused))::float8 as "pausedKeys"
   from seen s cross join capped c group by 1
 ) l order by l.name`,
       [lookAt]
@@ -101,12 +103,13 @@ from (
 /** More keys in one look would take too long. Those of other limits may be among them: collations differ. */
 const maxKeys = 20_000
 
-/** The next key that has rows or is paused. */
+/** The next key that has rows, is paused, or has a number that somebody has set. */
 const nextKey = (after: string) =>
   `least(
     (select limit_key from pg_task where ${isAtDoor} and limit_key > ${after} order by limit_key limit (select 1)),
     (select limit_key from pg_task where ${holds} and limit_key > ${after} order by limit_key limit (select 1)),
-    (select name from pg_task_paused where kind = 'limit' and name > ${after} order by name limit (select 1))
+    (select name from pg_task_paused where kind = 'limit' and name > ${after} order by name limit (select 1)),
+    (select key from pg_task_limit where set_slots is not null and key > ${after} order by key limit (select 1))
   )`
 
 /** What a key has, `limit` rows of each kind at most. `k.key` is the key. */

@@ -10,7 +10,10 @@ import { query, type Rows } from "./query.ts"
 import { ageOrNull } from "./row.ts"
 import { sendBack } from "./sendBack.ts"
 
-/** The keys that have rows or are paused, those with the most waiting rows first. */
+/**
+ * The keys that have rows, are paused, back off, or have a number that somebody has set: those with the most waiting rows
+ * first.
+ */
 export const listLimits = (sql: SqlClient, limit: number): Rows<LimitCount> =>
   query(
     sql,
@@ -26,6 +29,7 @@ from (
     union all select limit_key, slots, 0, 0, 1, wakeup_at from pg_task where ${isAtDoor} and wakeup_at <= now()
     union all select name, null, 0, 0, 0, null from pg_task_paused where kind = 'limit'
     union all select key, null, 0, 0, 0, null from pg_task_limit where held_until > now()
+    union all select key, null, 0, 0, 0, null from pg_task_limit where set_slots is not null
   ) r group by 1
 ) k order by k.waiting desc, k.holders desc, k.key limit $1::int`,
     [limit]
@@ -65,6 +69,13 @@ export const pauseLimit = (sql: SqlClient, name: string): Effect.Effect<void, Sq
 /** Of more keys the workers find out by themselves, within about a second. */
 const maxKeys = 50
 
+/** Gives the free slots of a limit, or of one key. */
+const handOn = Effect.fnUntraced(function*(sql: SqlClient, name: string): Effect.fn.Return<void, SqlError> {
+  const keys = (yield* findAllOpenKeys(sql)).filter((key) => key === name || key.startsWith(`${name}:`))
+  yield* grantSlotsDurably(sql, keys.slice(0, maxKeys))
+  yield* notify(sql, "")
+})
+
 /** Returns whether it was paused, or backed off. */
 export const resumeLimit = Effect.fnUntraced(function*(
   sql: SqlClient,
@@ -80,8 +91,32 @@ export const resumeLimit = Effect.fnUntraced(function*(
     "update pg_task_limit set held_until = null where key = $1 and held_until > now() returning key",
     [name]
   )
-  const keys = (yield* findAllOpenKeys(sql)).filter((key) => key === name || key.startsWith(`${name}:`))
-  yield* grantSlotsDurably(sql, keys.slice(0, maxKeys))
-  yield* notify(sql, "")
+  yield* handOn(sql, name)
   return resumed.length + backedOff.length > 0
+})
+
+/** From now on a limit, or a key, has so many slots, whatever the code says. Rows that hold a slot keep it. */
+export const setSlots = (sql: SqlClient, name: string, slots: number): Effect.Effect<void, SqlError> =>
+  Effect.andThen(
+    query(
+      sql,
+      `insert into pg_task_limit (key, set_slots) values ($1, $2::int)
+on conflict (key) do update set set_slots = excluded.set_slots, noted_at = now()`,
+      [name, slots]
+    ),
+    handOn(sql, name)
+  )
+
+/** The code's number holds again. Returns whether another one was set. */
+export const resetSlots = Effect.fnUntraced(function*(
+  sql: SqlClient,
+  name: string
+): Effect.fn.Return<boolean, SqlError> {
+  const reset = yield* query(
+    sql,
+    "update pg_task_limit set set_slots = null where key = $1 and set_slots is not null returning key",
+    [name]
+  )
+  yield* handOn(sql, name)
+  return reset.length > 0
 })

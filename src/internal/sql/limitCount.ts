@@ -1,5 +1,5 @@
 /** What is known of a limit, or of one of its keys, for people: the record, and the parts of statements that read it. */
-import { anyNumber } from "./limitSchema.ts"
+import { anyNumber, setSlotsOf } from "./limitSchema.ts"
 import { millisUntil } from "./time.ts"
 
 export interface LimitCount {
@@ -8,6 +8,8 @@ export interface LimitCount {
   readonly key: string | null
   /** Null where only a rate limits them, or nothing is known: the limit is paused, and none of its rows is there. */
   readonly slots: number | null
+  /** What somebody has set for it, or for each key of it. Null: nobody has, and the code says it. */
+  readonly setSlots: number | null
   readonly rateLimit: number | null
   /** In milliseconds. */
   readonly ratePer: number | null
@@ -34,17 +36,20 @@ export const isPausedItself = (name: string) =>
   `exists (select from pg_task_paused p where p.kind = 'limit' and p.name = ${name})`
 
 export const slotsOf = (key: string, otherwise: string) =>
-  `nullif(coalesce((select o.slots from pg_task_limit o where o.key = ${key}), ${otherwise}), ${anyNumber})`
+  `nullif(coalesce(${
+    setSlotsOf(key)
+  }, (select o.slots from pg_task_limit o where o.key = ${key}), ${otherwise}), ${anyNumber})`
 
 const heldFor = (key: string) =>
   `(select ${millisUntil("o.held_until")} from pg_task_limit o where o.key = ${key} and o.held_until > now())`
 
-/** The rate of a key, as a worker has said it last, and for how long it backs off. */
-export const ratesOf = (key: string) =>
-  `(select o.rate_limit from pg_task_limit o where o.key = ${key}) as "rateLimit",
+/** What was set for a key, its rate, as a worker has said it last, and for how long it backs off. */
+export const notedOf = (key: string) =>
+  `(select o.set_slots from pg_task_limit o where o.key = ${key}) as "setSlots",
+  (select o.rate_limit from pg_task_limit o where o.key = ${key}) as "rateLimit",
   (select o.rate_per from pg_task_limit o where o.key = ${key}) as "ratePer", ${heldFor(key)} as held`
 
 /** What keeps tasks of a key from starting, beside its slots. */
 export const brakes = (key: string) =>
   `${isPausedItself(key)} as paused, ${isPausedItself(nameOf(key))} as "limitPaused",
-  ${ratesOf(key)}, ${heldFor(nameOf(key))} as "limitHeld"`
+  ${notedOf(key)}, ${heldFor(nameOf(key))} as "limitHeld"`

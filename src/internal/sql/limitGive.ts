@@ -25,8 +25,8 @@ const lockOne = (how: string) =>
 /** How many rows of the key `k` hold a slot. */
 const holders = "(select count(*) from pg_task where limit_key = k and slot > 0)"
 
-/** The number of slots of the key `k`: the one that was noted, or that its oldest row says. */
-const numberOf = (known: string) => `coalesce(${known}, ${slotsOfOldest("k")}, 1)`
+/** The number of slots of the key `k` that the code says: the one that was noted, or that its oldest row has. */
+const saidOf = (known: string) => `coalesce(${known}, ${slotsOfOldest("k")}, 1)`
 
 /** The lowest free slots of the key `k`, of which `held` rows hold one. */
 const lowest = (n: string, held: string, count: string) =>
@@ -38,11 +38,13 @@ const lowest = (n: string, held: string, count: string) =>
 /** What was noted of a key: a sub-select of its own, so that no plan reads the keys of others. */
 const notedOf = (key: string) => `lateral (select * from pg_task_limit where key = ${key} limit (select 1))`
 
-/** The noted numbers of the key `k`, and the end of a back-off of it or of its whole limit. */
+/** What was noted of the key `k`, and of its whole limit. */
 const noted = `(select 1) one left join ${notedOf("k")} l on true left join ${
   notedOf("split_part(k, ':', 1)")
 } w on true`
+/** The end of a back-off, and the number of slots that somebody has set. */
 const heldUntil = "greatest(l.held_until, w.held_until)"
+const setSlots = "coalesce(l.set_slots, w.set_slots)"
 
 /** How many rows of the key `k` hold a slot, and have not asked for a moment yet: see rateSchema.ts. */
 const letIn = `(select count(*) from pg_task where limit_key = k and slot > 0 and not is_running and ${isOpen})`
@@ -55,6 +57,8 @@ const letIn = `(select count(*) from pg_task where limit_key = k and slot > 0 an
  * A claim may hold one of these rows for a moment: this waits for it, so that no younger row overtakes it. A session that
  * holds one for longer is passed over, and once one did, nobody waits for another one: other keys are locked meanwhile.
  *
+ * The rows keep the number that the code says: a worker that finds another one in them would say its own again.
+ *
  * A key whose number was lowered may have holders of slots above it: a free slot below is free only once fewer rows than
  * the number hold one.
  */
@@ -64,6 +68,7 @@ returns table (id uuid, task text, state text, quarantined boolean) language plp
 declare
   k text;
   known record;
+  said int;
   n int;
   free int[];
   ids uuid[];
@@ -73,13 +78,14 @@ declare
 begin
   foreach k in array keys loop
     continue when ${isPaused("k")};
-    select l.slots, l.rate_limit, ${heldUntil} as held_until into known from ${noted};
-    n := ${numberOf("known.slots")};
+    select l.slots, l.rate_limit, ${setSlots} as set_slots, ${heldUntil} as held_until into known from ${noted};
+    said := ${saidOf("known.slots")};
+    n := coalesce(known.set_slots, said);
     wanted := least(n - ${holders}, ${mostAtOnce});
     if known.rate_limit is not null or known.held_until > now() then
       wanted := least(wanted, (select most from pg_task_starts(k)) - ${letIn});
-    elsif n = ${anyNumber} then
-      wanted := 1 - ${letIn};
+    elsif said = ${anyNumber} then
+      wanted := least(wanted, 1 - ${letIn});
     end if;
     continue when wanted <= 0;
     ids := array(${oldest("wanted")});
@@ -105,7 +111,7 @@ begin
       end;
     end if;
     for i in 1..coalesce(cardinality(locked), 0) loop
-      update pg_task t set slot = free[i], slots = n, updated_at = now() where t.ctid = locked[i]
+      update pg_task t set slot = free[i], slots = said, updated_at = now() where t.ctid = locked[i]
         returning t.id, t.task, t.state, t.crashes > 0 into id, task, state, quarantined;
       return next;
     end loop;
@@ -126,23 +132,23 @@ begin
   for r in
     with asked as materialized (
       select k, l.rate_limit is not null or coalesce(${heldUntil} > now(), false) as is_timed,
-        ${numberOf("l.slots")} as n, ${holders}::int as held
-      from unnest(keys) as u(k) cross join ${noted}
+        s.said, coalesce(${setSlots}, s.said) as n, ${holders}::int as held
+      from unnest(keys) as u(k) cross join ${noted} cross join lateral (select ${saidOf("l.slots")} as said) s
       where not ${isPaused("k")}
     ), waiting as materialized (
-      select a.k, a.n, a.held, array(${oldest(`least(a.n - a.held, ${mostAtOnce})`)}) as ids
-      from asked a where not a.is_timed and a.n <> ${anyNumber} and a.n > a.held
+      select a.k, a.said, a.n, a.held, array(${oldest(`least(a.n - a.held, ${mostAtOnce})`)}) as ids
+      from asked a where not a.is_timed and a.said <> ${anyNumber} and a.n > a.held
     ), picked as materialized (
-      select w.k, w.n, i.id, i.slot from waiting w
+      select w.k, w.said, i.id, i.slot from waiting w
         cross join lateral unnest(w.ids, ${lowest("w.n", "w.held", "cardinality(w.ids)")}) as i(id, slot)
     ), locked as materialized (
-      select l.ctid, i.id, i.n, i.slot from picked i cross join lateral (${lockOne(" skip locked")}) l
+      select l.ctid, i.id, i.said, i.slot from picked i cross join lateral (${lockOne(" skip locked")}) l
     ), given as (
-      update pg_task t set slot = l.slot, slots = l.n, updated_at = now() from locked l where t.ctid = l.ctid
+      update pg_task t set slot = l.slot, slots = l.said, updated_at = now() from locked l where t.ctid = l.ctid
       returning t.id, t.task, t.state, t.crashes > 0 as quarantined
     )
     select id, task, state, quarantined, null as k from given
-    union all select null, null, null, null, k from asked where is_timed or n = ${anyNumber}
+    union all select null, null, null, null, k from asked where is_timed or said = ${anyNumber}
     union all select distinct null::uuid, null, null, null::boolean, k from picked p
       where not exists (select from locked l where l.id = p.id)
   loop

@@ -26,7 +26,7 @@ const isOver = (column: string) => `coalesce((to_jsonb(l) ->> '${column}')::time
 
 const mayGo = `${isUnused} and noted_at < now() - interval '1 hour' and ${isOver("next_at")} and ${
   isOver("held_until")
-}`
+} and to_jsonb(l) ->> 'set_slots' is null`
 
 /** Keys in their order. Those that are unused are locked, so that nobody notes them meanwhile. */
 const lookText = `select l.key, case when ${mayGo} then

@@ -63,6 +63,11 @@ end $$`
 /** The number of slots where only a rate limits them: the largest number of their column. */
 export const anyNumber = 2_147_483_647
 
+/** The number that somebody has set for a key, or else for its whole limit. It comes before what the code says. */
+export const setSlotsOf = (key: string) =>
+  `(select coalesce(max(o.set_slots) filter (where o.key = ${key}), max(o.set_slots)) from pg_task_limit o
+    where o.key in (${key}, split_part(${key}, ':', 1)))`
+
 /** What is locked must not hold up the rest for long. A transaction of the caller keeps its own setting. */
 export const declarePatience = "patience constant text := current_setting('lock_timeout');"
 export const beBrief = "perform set_config('lock_timeout', '250ms', true);"

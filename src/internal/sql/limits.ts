@@ -4,7 +4,7 @@ import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { TaskId } from "../../TaskId.ts"
 import type { BackOff } from "./backOff.ts"
-import { isAtDoor, isPaused } from "./limitSchema.ts"
+import { isAtDoor, isPaused, setSlotsOf } from "./limitSchema.ts"
 import { type KnownTask, knownTasks, namesAndTags } from "./known.ts"
 import { notDurable, query, queryAlone, type Rows } from "./query.ts"
 import { millisUntil } from "./time.ts"
@@ -154,7 +154,7 @@ const openKeys = (first: string) =>
 )
 select o.key, o.n = $2::int as "isLast", o."isOpen" from (
   select k.key, k.n, f.slots is not null and not ${isPaused("k.key")}
-    and coalesce((select l.slots from pg_task_limit l where l.key = k.key), f.slots)
+    and coalesce(${setSlotsOf("k.key")}, (select l.slots from pg_task_limit l where l.key = k.key), f.slots)
       > (select count(*) from pg_task h where h.limit_key = k.key and h.slot > 0)
     and (select most from pg_task_starts(k.key)) is distinct from 0 as "isOpen"
   from keys k left join lateral (

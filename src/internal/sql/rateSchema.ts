@@ -34,13 +34,17 @@ const leeway = 250
  * - `rate_limit`, `rate_per`: so many starts in so many milliseconds. Null: no rate.
  * - `next_at`: when the next start is due, if starts are spread evenly. In the past, nothing is used up.
  * - `held_until`: a back-off, of a key or of a whole limit. No task starts before.
+ * - `set_slots`: how many slots somebody has set for a key, or for each key of a limit. Null: as the code says.
  */
 const addColumns = `alter table pg_task_limit alter column slots drop not null,
   add column if not exists rate_limit int, add column if not exists rate_per float8,
-  add column if not exists next_at timestamptz, add column if not exists held_until timestamptz`
+  add column if not exists next_at timestamptz, add column if not exists held_until timestamptz,
+  add column if not exists set_slots int`
 
-const createIndex =
-  "create index if not exists pg_task_held_idx on pg_task_limit (held_until) where held_until is not null"
+const createIndexes: ReadonlyArray<string> = [
+  "create index if not exists pg_task_held_idx on pg_task_limit (held_until) where held_until is not null",
+  "create index if not exists pg_task_set_idx on pg_task_limit (key) where set_slots is not null"
+]
 
 const millisBetween = (from: string, to: string) => `(extract(epoch from ${to} - ${from}) * 1000)::float8`
 
@@ -200,7 +204,7 @@ const grants: ReadonlyArray<string> = [
 /** The functions of migration 12 ask for rates from now on. */
 export const createRates: ReadonlyArray<string> = [
   addColumns,
-  createIndex,
+  ...createIndexes,
   startsFunction,
   ...giveFunctions,
   enterFunction,

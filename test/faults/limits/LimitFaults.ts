@@ -4,7 +4,8 @@ import { SqlClient } from "effect/sql"
 import * as Admin from "../../../src/Admin.ts"
 import { persist } from "../Persist.ts"
 import type { Fault } from "../FaultContext.ts"
-import { backingOff, keys } from "./LimitPlan.ts"
+import type { Random } from "../Random.ts"
+import { backingOff, keys, ownRunning, sharedRunning } from "./LimitPlan.ts"
 
 const targets = { holders: "slot > 0", waiting: "limit_key is not null and slot is null", any: "true" }
 
@@ -47,18 +48,31 @@ const rename = edit(
 
 const paused = keys.filter((key) => !backingOff.includes(`own:${key}`))
 
-const pause: Fault = ({ sql }, random) => {
-  const target = random.chance(0.5) ? { limit: "shared" } : { limit: "own", key: random.pick(paused) }
-  const send = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
+type Change = Effect.Effect<unknown, unknown, SqlClient.SqlClient>
+
+/** Somebody on call changes something, and takes it back after a while. */
+const forAWhile = ({ sql }: Parameters<Fault>[0], random: Random, change: Change, undo: Change) => {
+  const send = (effect: Change) =>
     effect.pipe(
       Effect.provideService(SqlClient.SqlClient, sql),
       Effect.retry(Schedule.spaced("100 millis")),
       Effect.ignoreCause
     )
-  return Effect.ensuring(
-    Effect.andThen(send(Admin.pause(target)), Effect.sleep(random.int(100, 1500))),
-    send(Admin.resume(target))
-  )
+  return Effect.ensuring(Effect.andThen(send(change), Effect.sleep(random.int(100, 1500))), send(undo))
+}
+
+const pause: Fault = (world, random) => {
+  const target = random.chance(0.5) ? { limit: "shared" } : { limit: "own", key: random.pick(paused) }
+  return forAWhile(world, random, Admin.pause(target), Admin.resume(target))
+}
+
+/** A number that is no higher than the one of the code, which holds all the time. */
+const setNumber: Fault = (world, random) => {
+  const key = random.pick(keys)
+  const [target, most] = random.chance(0.5)
+    ? [{ limit: "shared" }, sharedRunning]
+    : [{ limit: "own", key }, ownRunning(key)]
+  return forAWhile(world, random, Admin.setRunning(target, random.int(1, most)), Admin.resetRunning(target))
 }
 
 export const limitFaults = {
@@ -66,5 +80,6 @@ export const limitFaults = {
   "park slots": park,
   "move slots": move,
   "rename slots": rename,
-  "pause a limit": pause
+  "pause a limit": pause,
+  "set the number of a limit": setNumber
 }

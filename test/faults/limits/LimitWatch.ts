@@ -19,6 +19,8 @@ interface KeyNow {
   readonly highest: number
   /** Whether a due row waits for a slot that could be given. */
   readonly waits: boolean
+  /** The number that somebody has set, of the key or of its limit. */
+  readonly set: number | null
   /** Changes when a start takes a moment of the key's rate. */
   readonly moment: string
 }
@@ -40,6 +42,7 @@ const fading = 0.95
 
 const look = ({ sql }: Scene) =>
   persist(sql<KeyNow>`select k.key, k.holders, k.slots, k.highest, coalesce(l.next_at::text, '') as moment,
+      coalesce(l.set_slots, w.set_slots) as set,
       k.waits and s.most is distinct from 0 as waits
     from (
       select limit_key as key, count(*) filter (where slot > 0)::int as holders,
@@ -47,14 +50,15 @@ const look = ({ sql }: Scene) =>
         bool_or(slot is null and wakeup_at <= now() and error is null and ended_at is null and not exists (
           select from pg_task_paused p where p.name in (task, limit_key, split_part(limit_key, ':', 1)))) as waits
       from pg_task where task = 'BesideLimited' and limit_key is not null group by 1
-    ) k left join pg_task_limit l on l.key = k.key cross join lateral pg_task_starts(k.key) s`)
+    ) k left join pg_task_limit l on l.key = k.key left join pg_task_limit w on w.key = split_part(k.key, ':', 1)
+    cross join lateral pg_task_starts(k.key) s`)
 
 export const isFixed = ({ sql }: Scene): Effect.Effect<boolean> =>
   Effect.map(persist(sql<{ fixed: boolean }>`select fixed from world`), (rows) => rows[0]?.fixed === true)
 
 /** Whoever has a slot of a rate waits for a moment, or for a worker: only where nobody has one does nothing go on. */
-const isOpen = ({ holders, key, waits }: KeyNow) =>
-  waits && (rateOf(key) === undefined ? holders < runningOf(key) : holders === 0)
+const isOpen = ({ holders, key, set, waits }: KeyNow) =>
+  waits && (rateOf(key) === undefined ? holders < Math.min(runningOf(key), set ?? Infinity) : holders === 0)
 
 export class LimitWatch {
   private readonly scene: Scene
