@@ -44,12 +44,12 @@ export const limit: Handler = Effect.fnUntraced(function*(visit) {
   return respond(visit, {
     title,
     current: "limits",
-    body: html`<h1>${title}</h1>${doneNote(visit.query)}<div class="bar">${
-      limitButtons(visit, target, found)
-    }<a class="plain" href="${key === undefined ? "limits" : address("limits", { limit: name })}">${
+    body: html`<h1>${title}</h1>${doneNote(visit.query)}<div class="bar">${limitButtons(visit, target, found)} ${
+      numberForm(visit, target, found)
+    } <a class="plain" href="${key === undefined ? "limits" : address("limits", { limit: name })}">${
       key === undefined ? "All limits" : "All keys"
-    }</a></div><section class="card">${facts(found)}${numberForm(visit, target, found)}</section>${
-      card("Who holds its slots", holders, found.holders)
-    }${card("Who is next", waiting, found.waiting)}`
+    }</a></div><section class="card">${facts(found)}</section>${card("Who holds its slots", holders, found.holders)}${
+      card("Who is next", waiting, found.waiting)
+    }`
   })
 })

@@ -217,7 +217,7 @@ const keyPage = Effect.fnUntraced(function*(visit: Visit, limit: string) {
     }</div>${keySearch(limit)}<section class="card">
 <p class="quiet">${
       several(keys.length, "key")
-    } on this page: those whose tasks are there, and those that are paused.</p>${
+    } on this page: those whose tasks are there, that are paused, or whose number was set here.</p>${
       keys.length === 0 ? "" : keyTable(visit, { keys, label: "Keys", list: limit })
     }${
       next === undefined
