@@ -202,8 +202,9 @@ export class LimitSum extends LimitCount.extend<LimitSum>("effect-pg-task/Activi
 }) {}
 
 /**
- * The limits of which tasks are there, or which are paused, by their names: `Limits.list` for tables of any size. It
- * looks at `lookAt` waiting tasks of each task, those that have waited longest, and at as many that hold slots.
+ * The limits of which tasks are there, which are paused, or whose number somebody has set, by their names: `Limits.list`
+ * for tables of any size. It looks at `lookAt` waiting tasks of each task, those that have waited longest, and at as many
+ * that hold slots.
  *
  * @example
  * ```ts
